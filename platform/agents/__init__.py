@@ -1,0 +1,1 @@
+"""Agents: runs of several steps that call tools. None is here yet."""

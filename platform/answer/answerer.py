@@ -1,0 +1,191 @@
+"""A question to an answer: search, then quote or generate.
+
+What always holds: a generator that is missing, fails to load or sheds load before its first word
+does not fail the question, quote mode answers it; every answer says in which mode it was made.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rostra.answer.events import (
+    Answer,
+    AnswerEvent,
+    Done,
+    Passages,
+    Stage,
+    Status,
+)
+from rostra.answer.evidence import Evidence, pick_evidence
+from rostra.answer.generate import generate_events
+from rostra.answer.quote import quote_events
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    Embedder,
+    ModelUnavailable,
+    Overloaded,
+    Role,
+    Settings,
+    get_logger,
+)
+from rostra.retrieval import PACKAGED_MODEL, Searcher, SearchRequest, SearchResult
+from rostra.store import DEFAULT_COLLECTION, Filters
+
+log = get_logger(__name__)
+
+# Where development questions with and without an answer part best, for the packaged embedder.
+# Other models put cosines elsewhere; for them only a search without any hit is `not found`.
+_TUNED_THRESHOLD = 0.60
+# Words that point back to the turn before.
+_ANAPHORA = re.compile(
+    r"\b(it|its|they|them|their|this|that|these|those|he|she|his|her|there|one|ones|same|"
+    r"instead|also|too|else)\b|^\s*(and|but|or|so|then|what about|how about|why)\b",
+    re.IGNORECASE,
+)
+_SHORT_QUESTION_WORDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of which documents.
+
+    Attributes:
+        text: the question.
+        collections: names to search in.
+        history: the conversation before, oldest first.
+        filters: on documents' metadata.
+        passages: how many passages to answer from; None takes the setting.
+    """
+
+    text: str
+    collections: tuple[str, ...] = (DEFAULT_COLLECTION,)
+    history: tuple[ChatMessage, ...] = ()
+    filters: Filters | None = None
+    passages: int | None = None
+
+
+class Answerer:
+    """Answers questions. Safe to share between tasks."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        embedder: Callable[[], Embedder],
+        settings: Settings,
+        generator: ChatModel | None = None,
+    ) -> None:
+        self._searcher = searcher
+        self._embedder = embedder
+        self._settings = settings
+        self._generator = generator
+
+    async def answer(self, question: Question) -> Answer:
+        """The whole answer at once.
+
+        Raises:
+            InvalidRequest: an empty or too long question, wrong filters.
+            CollectionNotFound: no collection of a given name.
+        """
+        async for event in self.stream(question):
+            if isinstance(event, Done):
+                return event.answer
+        raise RuntimeError("an answer's stream ended without its end")
+
+    async def stream(self, question: Question) -> AsyncIterator[AnswerEvent]:
+        """The answer as it is made; raises what `answer` raises, before the first passage."""
+        started = time.perf_counter()
+        yield Status(Stage.SEARCHING)
+        if self._generator is not None:
+            found = await self._search(question, _in_context(question))
+            yield Passages(found.hits)
+            yield Status(Stage.WRITING)
+            try:
+                async for event in generate_events(
+                    self._generator, question.text, found.hits, question.history, found.timings_ms
+                ):
+                    yield _timed(event, started)
+                return
+            except (Overloaded, ModelUnavailable) as error:
+                log.warning("quote mode answers instead", reason=error.message)
+        found, evidence = await self._best_reading(question)
+        yield Passages(found.hits)
+        yield Status(Stage.WRITING)
+        for event in quote_events(evidence, self._threshold(), found.timings_ms):
+            yield _timed(event, started)
+            # Lets the event reach its reader before the next one is made.
+            await asyncio.sleep(0)
+
+    async def _best_reading(self, question: Question) -> tuple[SearchResult, Evidence]:
+        """Searches for the question alone or together with the one before it."""
+        best: tuple[SearchResult, Evidence] | None = None
+        for reading in readings(question):
+            found = await self._search(question, reading)
+            began = time.perf_counter()
+            evidence = await asyncio.to_thread(
+                pick_evidence,
+                reading,
+                found,
+                self._embedder(),
+                self._searcher.query_terms,
+                most=self._settings.answer_sentences,
+            )
+            found.timings_ms["evidence"] = round((time.perf_counter() - began) * 1000, 3)
+            if best is None or evidence.score > best[1].score:
+                best = found, evidence
+            if evidence.sentences and evidence.score >= self._threshold():
+                return found, evidence
+        if best is None:
+            raise RuntimeError("a question has at least one reading")
+        return best
+
+    async def _search(self, question: Question, query: str) -> SearchResult:
+        return await self._searcher.search(
+            SearchRequest(
+                query=query,
+                collections=question.collections,
+                k=question.passages or self._settings.answer_passages,
+                filters=question.filters or {},
+            )
+        )
+
+    def _threshold(self) -> float:
+        if self._settings.answer_threshold is not None:
+            return self._settings.answer_threshold
+        space = self._embedder().space
+        return _TUNED_THRESHOLD if space.model.endswith(PACKAGED_MODEL) else float("-inf")
+
+
+def readings(question: Question) -> list[str]:
+    """What to search for, the likeliest first.
+
+    A question that points back is first read together with the one before it; any other is first
+    taken by itself.
+    """
+    alone = question.text
+    together = _in_context(question)
+    if together == alone:
+        return [alone]
+    points_back = _ANAPHORA.search(alone) is not None or len(alone.split()) <= _SHORT_QUESTION_WORDS
+    return [together, alone] if points_back else [alone, together]
+
+
+def _in_context(question: Question) -> str:
+    earlier = _last_question(question.history)
+    return f"{earlier} {question.text}" if earlier else question.text
+
+
+def _last_question(history: Sequence[ChatMessage]) -> str:
+    asked = [message.content for message in history if message.role is Role.USER]
+    return asked[-1] if asked else ""
+
+
+def _timed(event: AnswerEvent, started: float) -> AnswerEvent:
+    """Puts the whole time into a finished answer."""
+    if not isinstance(event, Done):
+        return event
+    total = round((time.perf_counter() - started) * 1000, 3)
+    timings = event.answer.timings_ms | {"total": total}
+    return Done(replace(event.answer, timings_ms=timings))

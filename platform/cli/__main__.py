@@ -1,0 +1,5 @@
+"""`python -m rostra.cli`, the same as `rostra`."""
+
+from rostra.cli import main
+
+main()

@@ -1,0 +1,112 @@
+"""`rostra ask`: a question answered from documents, with citations."""
+
+import sys
+from uuid import UUID
+
+import click
+from rich.markup import escape
+
+from rostra.answer import Answer, Cited, Done, Passages, Question, Stored, TextDelta
+from rostra.cli.output import console, json_option, print_json, with_runtime
+from rostra.core import ChatNotFound, InvalidRequest, parse_id
+from rostra.runtime import Runtime
+from rostra.store import list_chats
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option("-c", "--collection", default=None, help="Collection to ask.  [default: default]")
+@click.option("--chat", default=None, metavar="ID", help="Continue this conversation.")
+@click.option("--new-chat", is_flag=True, help="Begin a conversation and keep it.")
+@click.option("--last", is_flag=True, help="Continue the last conversation.")
+@json_option
+def command(
+    question: str,
+    collection: str | None,
+    chat: str | None,
+    new_chat: bool,
+    last: bool,
+    as_json: bool,
+) -> None:
+    """Answer QUESTION from a collection's documents.
+
+    Without --chat, --last or --new-chat nothing is kept.
+    """
+    if bool(chat) + new_chat + last > 1:
+        raise InvalidRequest("choose one of --chat, --last and --new-chat")
+    keep = bool(chat) or new_chat or last
+
+    async def work(runtime: Runtime) -> tuple[Answer, Stored | None]:
+        printer = _Printer(quiet=as_json)
+        stored: Stored | None = None
+        if keep:
+            chat_id = await _last_chat(runtime) if last else _chat_id(chat) if chat else None
+            async for event in runtime.conversations.ask(
+                question, collection=collection, chat_id=chat_id
+            ):
+                if isinstance(event, Stored):
+                    stored = event
+                else:
+                    printer.show(event)
+        else:
+            asked = Question(question, (collection or "default",))
+            async for event in runtime.answerer.stream(asked):
+                printer.show(event)
+        if printer.answer is None:
+            raise RuntimeError("an answer's stream ended without its end")
+        return printer.answer, stored
+
+    answer, stored = with_runtime(work)
+    if as_json:
+        kept = {"chat_id": stored.chat_id, "message_id": stored.message_id} if stored else {}
+        print_json(answer.to_dict() | kept)
+    elif stored:
+        console().print(f"[dim]continue with: rostra ask --chat {stored.chat_id} QUESTION[/]")
+
+
+class _Printer:
+    """Shows an answer while it arrives; keeps the finished one."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._cited = 0
+        self.answer: Answer | None = None
+
+    def show(self, event: object) -> None:
+        if isinstance(event, Done):
+            self.answer = event.answer
+        if self._quiet or isinstance(event, Passages):
+            return
+        match event:
+            case TextDelta():
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+            case Cited():
+                self._cited += 1
+                console().print(f" [cyan]\\[{self._cited}][/]", end="")
+            case Done():
+                self._finish(event.answer)
+
+    def _finish(self, answer: Answer) -> None:
+        out = console()
+        out.print("\n")
+        for number, citation in enumerate(answer.citations, 1):
+            page = f", page {citation.page}" if citation.page is not None else ""
+            out.print(f"[cyan]\\[{number}][/] {escape(citation.title)}{page}")
+            out.print(f"    [dim]{escape(citation.uri)} {citation.start}-{citation.end}[/]")
+        out.print(f"[dim]{answer.mode} mode, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
+
+
+def _chat_id(text: str) -> UUID:
+    chat_id = parse_id(text)
+    if chat_id is None:
+        raise ChatNotFound(f"{text[:64]!r} is no chat id", hint="`rostra chats list` shows them.")
+    return chat_id
+
+
+async def _last_chat(runtime: Runtime) -> UUID:
+    async with runtime.database.read() as session:
+        chats, _ = await list_chats(session, limit=1)
+    if not chats:
+        raise ChatNotFound("there is no conversation yet", hint="Begin one with --new-chat.")
+    return chats[0].id

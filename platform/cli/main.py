@@ -1,0 +1,102 @@
+"""Finds the verb, and turns errors into messages.
+
+What always holds: an error a user can cause is one line on stderr and, with `--json`, one object
+`{"error": ...}` on stdout, never a traceback; exit status is 0 for success, 1 for a failure, 2 for
+a request that cannot work as given, 130 after Ctrl-C. stdout carries results only.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from rostra.core import RostraError
+
+_VERBS = {
+    "ask": "Ask a question; the answer cites your documents.",
+    "chats": "List, show and delete conversations.",
+    "collection": "List, show and delete collections.",
+    "db": "Look after the database's schema.",
+    "doctor": "Say what is installed, which models load, and what is missing.",
+    "document": "List, print and delete documents.",
+    "embed": "Fit rotations and embed collections anew.",
+    "eval": "Measure retrieval and answers on judged sets.",
+    "ingest": "Read files, folders and archives into a collection.",
+    "search": "Find passages.",
+    "serve": "Serve the web page and the API.",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module only when it is called, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = importlib.import_module(f"rostra.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rostra", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Ask questions of your own documents, on your own machine.
+
+    Settings come from ROSTRA_* variables and rostra.toml; `rostra doctor --settings` lists them.
+    """
+
+
+def main() -> None:
+    """Runs the command line of this process and exits."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line; returns the exit status."""
+    try:
+        result: Any = cli.main(arguments, prog_name="rostra", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        sys.stderr.close()
+        return 1
+    except RostraError as error:
+        return report(error, as_json="--json" in arguments)
+    except Exception as error:  # the last stop: our own mistake, told without a page of trace
+        if os.environ.get("ROSTRA_LOG_LEVEL") == "DEBUG":
+            raise
+        fault = RostraError(
+            f"internal error: {type(error).__name__}: {error}",
+            hint="This is a bug. ROSTRA_LOG_LEVEL=DEBUG shows where it happened.",
+        )
+        return report(fault, as_json="--json" in arguments)
+
+
+def report(error: RostraError, *, as_json: bool) -> int:
+    """Prints an error; returns the exit status it means."""
+    from rostra.cli.output import print_json
+
+    if as_json:
+        print_json({"error": error.to_dict() | {"status": error.status}})
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    return 2 if 400 <= error.status < 500 else 1

@@ -1,0 +1,81 @@
+"""`rostra search`: passages for a query."""
+
+import json
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from rostra.cli.output import console, json_option, print_json, with_runtime
+from rostra.core import InvalidFilter, collapse_whitespace
+from rostra.retrieval import Hit, SearchMode, SearchRequest, SearchResult
+from rostra.runtime import Runtime
+
+_PREVIEW_CHARS = 320
+
+
+@click.command("search")
+@click.argument("query")
+@click.option("-k", default=10, show_default=True, help="Most hits.")
+@click.option(
+    "-c",
+    "--collection",
+    "collections",
+    multiple=True,
+    default=("default",),
+    show_default=True,
+    help="Collection to search; may be given more than once.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice([str(mode) for mode in SearchMode]),
+    default="hybrid",
+    show_default=True,
+    help="Which index finds candidates.",
+)
+@click.option("--filter", "filters", default="{}", help="""Metadata, as JSON: '{"year": 2024}'.""")
+@click.option("--rerank/--no-rerank", default=None, help="Use the reranker, when one is set.")
+@json_option
+def command(
+    query: str,
+    k: int,
+    collections: tuple[str, ...],
+    mode: str,
+    filters: str,
+    rerank: bool | None,
+    as_json: bool,
+) -> None:
+    """Find the passages that match QUERY best."""
+    request = SearchRequest(query, collections, k, SearchMode(mode), _filters(filters), rerank)
+
+    async def work(runtime: Runtime) -> SearchResult:
+        return await runtime.searcher.search(request)
+
+    result = with_runtime(work)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        for rank, hit in enumerate(result.hits, 1):
+            _print(rank, hit)
+        if not result.hits:
+            console().print("nothing found")
+
+
+def _filters(text: str) -> dict[str, Any]:
+    try:
+        filters = json.loads(text)
+    except ValueError as error:
+        raise InvalidFilter(f"--filter is no JSON: {error}") from None
+    if not isinstance(filters, dict):
+        raise InvalidFilter("--filter takes a JSON object")
+    return filters
+
+
+def _print(rank: int, hit: Hit) -> None:
+    out = console()
+    page = f", page {hit.page}" if hit.page is not None else ""
+    out.print(f"[bold]{rank}. {escape(hit.title)}[/]{page}  [dim]{hit.score:.3f}[/]")
+    out.print(f"   [dim]{escape(hit.uri)} {hit.start}-{hit.end}[/]")
+    preview = collapse_whitespace(hit.text)
+    short = preview[:_PREVIEW_CHARS] + ("…" if len(preview) > _PREVIEW_CHARS else "")
+    out.print(f"   {escape(short)}\n")

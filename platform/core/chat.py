@@ -1,0 +1,90 @@
+"""What the platform asks of a generator: messages in, a stream of text out.
+
+What always holds: a stream ends with exactly one `Finish`, or raises; `Overloaded` is raised before
+the first delta or not at all, so that the caller can still answer another way.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a prompt."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """How to generate; what a model does not know it ignores.
+
+    Attributes:
+        max_tokens: most new tokens.
+        temperature: 0 is greedy.
+        seed: makes sampling repeatable.
+        stop: strings that end the answer and are not part of it.
+        json_schema: the answer must be JSON of this schema.
+    """
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    json_schema: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the answer."""
+
+    text: str
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    LENGTH = "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of the answer.
+
+    Attributes:
+        reason: why it ended.
+        usage: token counts by name, as far as the model tells.
+    """
+
+    reason: FinishReason
+    usage: dict[str, int] = field(default_factory=dict)
+
+
+ChatEvent = Delta | Finish
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A generator: the in-house engine, a remote endpoint, or a script in tests."""
+
+    @property
+    def name(self) -> str: ...
+
+    def stream(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> AsyncIterator[ChatEvent]:
+        """Generates an answer piece by piece; closing the iterator aborts the generation.
+
+        Raises:
+            Overloaded: before the first event, when the model sheds load.
+            ModelUnavailable: when it cannot answer at all.
+        """
+        ...

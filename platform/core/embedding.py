@@ -1,0 +1,85 @@
+"""What the platform asks of an embedding model, and what names the space its vectors live in.
+
+What always holds: vectors are comparable only within one `EmbeddingSpace`; two spaces with equal
+fingerprints give equal vectors for equal text.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+FloatMatrix = npt.NDArray[np.float32]
+FloatVector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """Everything that decides which vector a text gets.
+
+    Attributes:
+        model: name, hub id or path of the encoder.
+        revision: sha256 over the encoder's weights, hexadecimal.
+        dimensions: width of the vectors after truncation.
+        rotation: sha256 of the fitted rotation's weights; empty without one.
+        query_prompt: put before queries.
+        document_prompt: put before passages.
+    """
+
+    model: str
+    revision: str
+    dimensions: int
+    rotation: str = ""
+    query_prompt: str = ""
+    document_prompt: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest, equal exactly for equal spaces; the model's name is no part."""
+        facts = asdict(self)
+        del facts["model"]
+        return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:32]
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Counts a model's tokens and says where they lie."""
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """The `[start, end)` code points of each token of `text`, special tokens left out."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns text into unit vectors of one embedding space. Calls block; use a thread."""
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input the model reads, special tokens left out; the rest would be cut off."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    def embed_documents(
+        self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
+    ) -> FloatMatrix:
+        """Unit vectors, float32 [len(texts), dimensions]; equal text gives bit-equal vectors.
+
+        Args:
+            texts: passages, in any order and of any length.
+            on_batch: called with the number of texts done after each batch.
+        """
+        ...
+
+    def embed_query(self, text: str) -> FloatVector:
+        """A unit vector, float32 [dimensions]."""
+        ...

@@ -1,0 +1,224 @@
+"""Settings: environment variables `ROSTRA_*` over a TOML file over defaults.
+
+What always holds: a `Settings` object is complete and valid; a wrong value or an unknown name, in
+the file or in the environment, is refused at start with that name. The file is `ROSTRA_CONFIG` when
+set, else `rostra.toml` in the current folder when it exists. Every field is documented here and
+nowhere else.
+"""
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from rostra.core.errors import ConfigError
+
+MIB = 1024 * 1024
+Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+_PREFIX = "ROSTRA_"
+# Variables of ours that are no settings: the file's place, and what builds of the web page read.
+_NO_SETTINGS = {"ROSTRA_CONFIG", "ROSTRA_SKIP_WEB", "ROSTRA_REQUIRE_WEB", "ROSTRA_URL"}
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, extra="forbid", frozen=True, validate_default=True
+    )
+
+    # Where things are
+    home: Path = Field(Path(".rostra"), description="Data directory; all state lives under it.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL; empty means SQLite under the data directory."
+    )
+
+    # Logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "WARNING", description="Lowest level logged to stderr."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of a log line.")
+
+    # Embedding
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2",
+        min_length=1,
+        description="Encoder: the packaged all-MiniLM-L6-v2, a folder, or a hub id.",
+    )
+    embedding_dimensions: int | None = Field(
+        None, ge=1, le=8192, description="Truncate vectors to this width; unset keeps all."
+    )
+    embedding_rotation: Path | None = Field(
+        None, description="Rotation file written by `rostra embed fit`."
+    )
+    embedding_query_prompt: str | None = Field(
+        None, description="Text before each query; unset takes the model's own prompt."
+    )
+    embedding_document_prompt: str | None = Field(
+        None, description="Text before each passage; unset takes the model's own prompt."
+    )
+    embedding_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto is bfloat16 where the processor computes it, else float32."
+    )
+    device: str = Field("auto", description="torch device: auto, cpu, cuda, cuda:1, mps.")
+
+    # Chunking
+    chunk_tokens: int = Field(
+        200, ge=16, le=8192, description="Most tokens of a chunk, by the embedder's tokenizer."
+    )
+    chunk_overlap: int = Field(
+        0, ge=0, description="Tokens at the end of a chunk repeated in the next of its section."
+    )
+
+    # Ingest limits
+    max_file_bytes: int = Field(64 * MIB, ge=1, description="Largest file read.")
+    max_text_chars: int = Field(
+        20_000_000, ge=1, description="Most code points of text taken from one file."
+    )
+    max_archive_bytes: int = Field(
+        1024 * MIB, ge=1, description="Most bytes that one archive may unpack to."
+    )
+    max_archive_members: int = Field(20_000, ge=1, description="Most files in one archive.")
+    max_archive_ratio: int = Field(
+        200, ge=1, description="Largest unpacked-to-packed ratio of an archive member over 1 MiB."
+    )
+    parse_timeout: FiniteFloat = Field(60, gt=0, description="Longest time to parse one file.")
+    parse_memory_bytes: int = Field(
+        2048 * MIB, ge=256 * MIB, description="Address space of the parser process."
+    )
+
+    # Search
+    dense_index: Literal["auto", "flat", "hnsw"] = Field(
+        "auto", description="auto is exact up to 100,000 chunks, HNSW above."
+    )
+    fusion: Literal["convex", "rrf"] = Field("convex", description="How two rankings become one.")
+    dense_weight: Fraction = Field(0.6, description="Weight of dense scores in convex fusion.")
+    rrf_k: int = Field(60, ge=1, description="Rank constant of reciprocal rank fusion.")
+    shortlist: int = Field(
+        100, ge=1, le=10_000, description="Candidates each retriever hands to fusion."
+    )
+    reranker_model: str = Field(
+        "", description="Cross-encoder: a folder or a hub id; empty means no reranking."
+    )
+    rerank_candidates: int = Field(50, ge=1, le=1000, description="Hits the reranker reads.")
+    max_query_chars: int = Field(8_000, ge=1, description="Longest query or question.")
+    max_k: int = Field(1_000, ge=1, description="Most hits of one search.")
+
+    # Answers
+    answer_passages: int = Field(6, ge=1, le=50, description="Passages an answer is made from.")
+    answer_sentences: int = Field(3, ge=1, le=20, description="Most sentences quoted.")
+    answer_threshold: FiniteFloat | None = Field(
+        None, description="Evidence under this score is `not found`; unset takes the tuned value."
+    )
+
+    # Server
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    max_upload_bytes: int = Field(256 * MIB, ge=1, description="Largest request body.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Given values over the environment; no dotenv, no secrets directory."""
+        return init_settings, env_settings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.chunk_overlap * 2 > self.chunk_tokens:
+            raise ValueError(
+                "chunk_overlap: must be at most half of chunk_tokens "
+                f"({self.chunk_overlap} against {self.chunk_tokens})"
+            )
+        return self
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL with its default filled in."""
+        if self.database_url:
+            return self.database_url
+        file = self.home.absolute() / "rostra.db"
+        return f"sqlite+aiosqlite:///{quote(str(file))}"
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Reads settings from file and environment.
+
+    Args:
+        config: the TOML file; by default `ROSTRA_CONFIG`, else `rostra.toml` if it exists.
+        overrides: values that win over both, such as command-line flags; None means not given.
+
+    Raises:
+        ConfigError: for an unreadable file, a wrong value or an unknown name; the message says
+            which.
+    """
+    _refuse_unknown_variables()
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**_read_file(config) | EnvSettingsSource(Settings)() | given)
+    except ValidationError as error:
+        raise ConfigError(
+            _explain(error), hint="Fields are documented by `rostra doctor`."
+        ) from None
+
+
+def _read_file(config: Path | None) -> dict[str, Any]:
+    from_environment = os.environ.get("ROSTRA_CONFIG")
+    named = config or (Path(from_environment) if from_environment else None)
+    path = named or Path("rostra.toml")
+    if named is None and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"settings file {path}: {error}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _NO_SETTINGS
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.upper().startswith(_PREFIX) and name.upper() not in known
+    )
+    if unknown:
+        raise ConfigError(
+            "; ".join(
+                f"{name}: {_no_such_setting(name.upper(), known, _PREFIX)}" for name in unknown
+            ),
+            hint="Correct or unset the environment variable.",
+        )
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"])
+        reason = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            reason = _no_such_setting(name, set(Settings.model_fields))
+        lines.append(f"{name}: {reason}" if name else reason)
+    return "; ".join(lines)
+
+
+def _no_such_setting(name: str, known: set[str], prefix: str = "") -> str:
+    # The prefix all have in common would make any two names look alike.
+    known = {one.removeprefix(prefix) for one in known}
+    close = difflib.get_close_matches(name.removeprefix(prefix), sorted(known), n=1)
+    return "there is no such setting" + (f", did you mean {prefix}{close[0]}?" if close else "")

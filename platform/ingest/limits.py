@@ -1,0 +1,43 @@
+"""How much one file or archive may unpack to."""
+
+from dataclasses import dataclass
+
+from rostra.core import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ParseLimits:
+    """Limits that a parser keeps, sent to the parser process with every file.
+
+    Attributes:
+        max_text_chars: most code points of text.
+        max_unpacked_bytes: most bytes that a zip container such as DOCX may unpack to.
+        max_members: most files in such a container.
+        max_ratio: largest unpacked-to-packed ratio of a member over 1 MiB.
+    """
+
+    max_text_chars: int
+    max_unpacked_bytes: int
+    max_members: int
+    max_ratio: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ParseLimits":
+        """The limits that the settings ask for."""
+        return cls(
+            max_text_chars=settings.max_text_chars,
+            # A container's parts are in memory together, beside the trees made from them.
+            max_unpacked_bytes=min(settings.max_archive_bytes, settings.parse_memory_bytes // 4),
+            max_members=settings.max_archive_members,
+            max_ratio=settings.max_archive_ratio,
+        )
+
+    @classmethod
+    def for_archives(cls, settings: Settings) -> "ParseLimits":
+        """The limits of an archive whose members are read one by one."""
+        return cls(
+            max_text_chars=settings.max_text_chars,
+            max_unpacked_bytes=settings.max_archive_bytes,
+            max_members=settings.max_archive_members,
+            max_ratio=settings.max_archive_ratio,
+        )

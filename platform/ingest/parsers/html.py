@@ -1,0 +1,429 @@
+"""HTML as a person reads it: main text in blocks, code word for word, tables as Markdown rows.
+
+Two steps: `_prune` empties what is not shown or is navigation, `_Reader` walks what is left. When
+pruning navigation takes nearly everything, the page is read again with all that is shown.
+Headings are h1 to h6, and the terms of definition lists that can be linked to: reference pages
+describe functions and settings that way.
+"""
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from rostra.core import collapse_whitespace
+from rostra.ingest.builder import DocumentBuilder, clean_title, markdown_row
+from rostra.ingest.decode import decode_text
+from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
+from rostra.ingest.errors import CorruptFile, NoText, TooDeep
+from rostra.ingest.limits import ParseLimits
+
+
+def _tags(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+_CHARSET = re.compile(
+    rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)|<meta[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""",
+    re.I,
+)
+_INVISIBLE = _tags(
+    "script style noscript template svg iframe frameset object embed applet audio video "
+    "canvas map select datalist option button textarea dialog rp annotation annotation-xml "
+    "colgroup"
+)
+_BOILERPLATE_TAGS = frozenset({"nav", "header", "footer"})
+_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "menu", "menubar"})
+# Whole class names, or whole words at the beginning of one: `nav`, `navheader`, `sidebar-left`;
+# not `footnote`, `has-sidebar`, `navigable`.
+_BOILERPLATE_CLASS = re.compile(
+    r"(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar|breadcrumbs?|headerlink"
+    r"|footer|skip-?link|linenos|lineno|related-(?:posts|articles|links|pages)"
+    r"|cookie-(?:banner|consent|notice))(?:$|[-_](?!item|content|main|text))|related$",
+    re.I,
+)
+_CONTAINERS = _tags(
+    "a aside div footer form header li menu nav ol p section span table td th tr ul"
+)
+_NOTE_CLASS = re.compile(r"\b(?:note|tip|warning|caution|important|danger|hint|admonition)\b", re.I)
+_HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
+_MAIN = ".//main | .//article | .//h1 | .//*[@role='main']"
+# When less than this part of the text is left, what went was not navigation.
+_LEAST_KEPT = 0.2
+_LEAST_KEPT_CHARS = 200
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BLOCKS = frozenset(
+    _tags(
+        "address article aside blockquote body caption center dd details dir div dl dt fieldset "
+        "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main "
+        "menu nav ol optgroup p section summary table tbody td tfoot th thead tr ul"
+    )
+)
+_VERBATIM = frozenset({"pre", "listing", "xmp", "plaintext"})
+# A block without these inside is one run of inline text.
+_INSIDE = (*_BLOCKS, *_VERBATIM, "br")
+_RUNS = frozenset({"p", "dt", "li", "dd", "td", "th", "figcaption", "caption", *_HEADINGS})
+_CELL_BLOCKS = ("table", "h1", "h2", "h3", "h4", "h5", "h6", "pre")
+_PARAGRAPHS = ("p", "div", "li", "br")
+_LARGE_CELL_CHARS = 400
+_SHORT_ROW_CHARS = 1200
+_MAX_TERM_CHARS = 200
+# A line separator, which HTML itself does not break lines at.
+_LINE_BREAK = "\u2028"
+_SOFT = str.maketrans("", "", "\xad\u200b\ufeff")
+# libxml2 drops what is nested deeper.
+_MAX_DEPTH = 2000
+
+
+def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
+    """Reads a web page.
+
+    Raises:
+        TooLarge: if the text is over its limit.
+        NoText: if nothing of it is shown.
+        TooDeep: if elements are nested so deep that text would be lost.
+        CorruptFile: if it is no HTML at all.
+    """
+    found = _CHARSET.search(data, 0, 4096)
+    declared = (found.group(1) or found.group(2)).decode("ascii") if found else None
+    decoded = decode_text(data, declared)
+    source = decoded.text.replace("\x00", "\ufffd").encode("utf-8", errors="replace")
+    root = _tree(source)
+    titles = [title for title in root.iter("title") if not _is_drawn(title)]
+    title = clean_title("".join(titles[0].itertext())) if titles else ""
+    language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
+    dropped = _prune(root, boilerplate=True)
+    reader = _Reader(limits)
+    reader.read(root)
+    kept = reader.builder.length
+    if dropped > _LEAST_KEPT_CHARS and kept < _LEAST_KEPT * (kept + dropped):
+        root = _tree(source)
+        _prune(root, boilerplate=False)
+        reader = _Reader(limits)
+        reader.read(root)
+    metadata: dict[str, JsonScalar] = {**decoded.metadata}
+    if language.strip():
+        metadata["lang"] = language.strip()[:35]
+    return reader.builder.build(title or reader.title or name, media_type, metadata)
+
+
+def _tree(source: bytes) -> etree._Element:
+    parser = etree.HTMLParser(
+        encoding="utf-8",
+        remove_comments=True,
+        remove_pis=True,
+        recover=True,
+        huge_tree=True,
+        no_network=True,
+    )
+    try:
+        root = etree.fromstring(source, parser)
+    except etree.XMLSyntaxError as error:
+        if "empty" in str(error):
+            raise NoText("the page is empty") from None
+        raise CorruptFile(f"the page cannot be read: {error}") from None
+    if root is None:
+        raise NoText("the page is empty")
+    for entry in parser.error_log:
+        if "depth" in entry.message:
+            raise TooDeep("the page's elements are nested too deeply")
+    return root
+
+
+def _is_drawn(title: etree._Element) -> bool:
+    parent = title.getparent()
+    return parent is not None and parent.tag == "svg"
+
+
+def _prune(root: etree._Element, *, boilerplate: bool) -> int:
+    """Empties what is no text of the page; returns how many characters of navigation went."""
+    etree.strip_elements(root, *_INVISIBLE, with_tail=False)
+    for head in list(root.iter("head")):
+        head.clear(keep_tail=True)
+    for element in root.xpath(".//*[@hidden or @aria-hidden='true' or @style]"):
+        style = element.get("style")
+        if style is None or "hidden" in element.attrib or _HIDDEN_STYLE.search(style):
+            element.clear(keep_tail=True)
+    if not boilerplate:
+        return 0
+    dropped = 0
+    classes: dict[str, bool] = {}
+    for element in list(root.iter(*_CONTAINERS)):
+        names = element.get("class")
+        if names is None:
+            suspect = False
+        elif names in classes:
+            suspect = classes[names]
+        else:
+            suspect = any(_BOILERPLATE_CLASS.match(one) for one in names.split())
+            classes[names] = suspect
+        if not suspect:
+            suspect = element.tag in _BOILERPLATE_TAGS or element.get("role") in _BOILERPLATE_ROLES
+        if not suspect or element.tag in {"html", "body", "main", "article"}:
+            continue
+        if element.get("role") == "main" or element.xpath(_MAIN):
+            continue
+        if element.tag != "a":
+            dropped += len(collapse_whitespace("".join(element.itertext())))
+        element.clear(keep_tail=True)
+    return dropped
+
+
+class _Reader:
+    """Walks a pruned page and builds its document."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self.builder = DocumentBuilder(limits.max_text_chars)
+        self.title = ""
+        self._inline: list[str] = []
+        # Counters of the open lists, 0 for bullets, and the mark of an item that has no text yet.
+        self._lists: list[int] = []
+        self._marker = ""
+        # What was written last, so that items stand close and terms stay at what they name.
+        self._last: str = ""
+        self._term_start = -1
+        self._open_terms = 0
+        self._entry_lists: dict[etree._Element, bool] = {}
+
+    def read(self, root: etree._Element) -> None:
+        """Reads everything under `root`."""
+        walker = etree.iterwalk(root, events=("start", "end"))
+        for event, element in walker:
+            tag = element.tag
+            if event == "start":
+                if tag in _BLOCKS or tag in _VERBATIM:
+                    self._flush(element.getparent())
+                    if self._open(element, tag):
+                        walker.skip_subtree()
+                        continue
+                elif tag == "br":
+                    self._inline.append(_LINE_BREAK)
+                if element.text:
+                    self._inline.append(element.text)
+            else:
+                if tag in _BLOCKS:
+                    self._flush(element)
+                    self._close(tag)
+                if element.tail:
+                    self._inline.append(element.tail)
+        self._flush(None)
+
+    def _open(self, element: etree._Element, tag: str) -> bool:
+        """Begins a block; True if all of it was read."""
+        if tag in _VERBATIM:
+            self._code(element)
+            return True
+        if tag == "table":
+            rows = _data_rows(element)
+            if rows is None:
+                return False
+            self._table(element, rows)
+            return True
+        if tag in {"ul", "ol", "menu", "dir"}:
+            self._lists.append(_first_number(element) if tag == "ol" else 0)
+        elif tag == "dl":
+            self._open_terms += 1
+        elif tag == "li":
+            self._item()
+        elif tag == "tr" and (lines := _short_row(element)):
+            self._write("\n".join(lines), None)
+            return True
+        if tag in _RUNS and next(element.iterdescendants(*_INSIDE), None) is None:
+            if text := _collapsed("".join(element.itertext())):
+                self._write(text, element)
+            return True
+        return False
+
+    def _close(self, tag: str) -> None:
+        if tag in {"ul", "ol", "menu", "dir"}:
+            if self._lists:
+                self._lists.pop()
+        elif tag == "dl":
+            self._open_terms -= 1
+            if self._last in {"term", "entry"}:
+                self._last = "paragraph"
+        elif tag == "li":
+            self._marker = ""
+
+    def _item(self) -> None:
+        if not self._lists:
+            self._marker = "- "
+            return
+        indent = "  " * (len(self._lists) - 1)
+        number = self._lists[-1]
+        if number:
+            self._lists[-1] += 1
+        self._marker = f"{indent}{number}. " if number else f"{indent}- "
+
+    def _flush(self, block: etree._Element | None) -> None:
+        """Writes the inline text so far, which stands in `block`."""
+        if not self._inline:
+            return
+        raw = "".join(self._inline)
+        self._inline.clear()
+        if _LINE_BREAK not in raw:
+            if text := _collapsed(raw):
+                self._write(text, block)
+            return
+        lines = [_collapsed(line) for line in raw.split(_LINE_BREAK)]
+        if block is not None and block.tag in _HEADINGS:
+            self._write(" ".join(filter(None, lines)), block)
+        elif block is not None and block.tag == "dt":
+            for line in filter(None, lines):
+                self._write(line, block)
+        else:
+            # An empty line between two breaks separates blocks.
+            for run in re.split(r"\n{2,}", "\n".join(lines).strip("\n")):
+                if run:
+                    self._write(run, block)
+
+    def _write(self, text: str, block: etree._Element | None) -> None:
+        """Writes a run of inline text as what its block element makes it."""
+        tag = "" if block is None else block.tag
+        if block is not None and tag in _HEADINGS and not _is_note(block):
+            self._heading(text, tag)
+        elif block is not None and tag == "dt":
+            self._term(text, block)
+        elif self._marker:
+            newlines = 1 if self._last == "item" else 2
+            self.builder.block(self._marker + text, SpanKind.LIST_ITEM, newlines=newlines)
+            self._marker = ""
+            self._last = "item"
+        elif self._last in {"term", "entry"}:
+            self.builder.block(text, SpanKind.PARAGRAPH, newlines=1)
+            if self._last == "term":
+                self.builder.mark(SpanKind.LIST_ITEM, self._term_start, self.builder.length)
+            self._last = "paragraph"
+        else:
+            self.builder.block(text, SpanKind.PARAGRAPH)
+            self._last = "paragraph"
+
+    def _heading(self, text: str, tag: str) -> None:
+        text = text.removesuffix("¶").rstrip()
+        if text:
+            self.builder.block(text, SpanKind.HEADING, _HEADINGS[tag])
+            self._last = "heading"
+            if tag == "h1" and not self.title:
+                self.title = text
+
+    def _term(self, text: str, element: etree._Element) -> None:
+        """A term of a definition list; its definition follows on the next line."""
+        newlines = 1 if self._last in {"term", "entry"} else 2
+        start, end = self.builder.add(text, newlines)
+        if element.get("id") and len(text) <= _MAX_TERM_CHARS and self._ends_its_section(element):
+            self.builder.mark(SpanKind.HEADING, start, end, min(6, 4 + self._open_terms))
+            self._last = "entry"
+            return
+        if self._last != "term":
+            self._term_start = start
+        self._last = "term"
+
+    def _ends_its_section(self, term: etree._Element) -> bool:
+        """Whether only further definition lists and sections follow the term's list.
+
+        Text after the list would otherwise seem to belong to its last term.
+        """
+        entries = term.getparent()
+        if entries is None or entries.tag != "dl":
+            return False
+        if entries not in self._entry_lists:
+            whole = entries
+            parent = whole.getparent()
+            while parent is not None and len(parent) == 1 and parent.tag == "div":
+                whole, parent = parent, parent.getparent()
+            self._entry_lists[entries] = not any(
+                sibling.tag not in {"dl", "section", "div", *_HEADINGS}
+                or (sibling.tag == "div" and _is_text(sibling))
+                for sibling in whole.itersiblings()
+            )
+        return self._entry_lists[entries]
+
+    def _code(self, element: etree._Element) -> None:
+        for line_break in element.iter("br"):
+            line_break.text = "\n"
+        text = "".join(element.itertext()).replace("\xa0", " ").strip("\n").rstrip()
+        if text.strip():
+            newlines = 1 if self._last in {"term", "entry"} else 2
+            self.builder.block(text, SpanKind.CODE, newlines=newlines)
+            self._last = "code"
+            self._marker = ""
+
+    def _table(self, element: etree._Element, rows: list[str]) -> None:
+        caption = element.find("caption")
+        if caption is not None and (text := _collapsed("".join(caption.itertext()))):
+            self._write(text, None)
+        if rows:
+            self.builder.table(rows)
+            self._last = "table"
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.translate(_SOFT).split())
+
+
+def _first_number(element: etree._Element) -> int:
+    try:
+        return max(1, int(element.get("start") or 1))
+    except ValueError:
+        return 1
+
+
+def _is_note(heading: etree._Element) -> bool:
+    """Whether a heading is the label of a note, which begins no section."""
+    parent = heading.getparent()
+    return parent is not None and bool(_NOTE_CLASS.search(parent.get("class") or ""))
+
+
+def _is_text(element: etree._Element) -> bool:
+    """Whether a `div` that follows a list is text of its own, not a section with a heading."""
+    first = next(element.iterdescendants("p", "pre", "ul", "table", "dl", *_HEADINGS), None)
+    return first is not None and first.tag not in {"dl", *_HEADINGS}
+
+
+def _data_rows(table: etree._Element) -> list[str] | None:
+    """The rows of a table of data as Markdown; None for one that only places blocks."""
+    if table.get("role") in {"presentation", "none"}:
+        return None
+    if next(table.iterdescendants(*_CELL_BLOCKS), None) is not None:
+        return None
+    rows: list[list[str]] = []
+    for row in _rows(table):
+        cells = []
+        for cell in row.iterchildren("td", "th"):
+            text = _cell_text(cell)
+            if len(text) > _LARGE_CELL_CHARS and len(list(cell.iterdescendants(*_PARAGRAPHS))) > 1:
+                return None
+            cells.append(text)
+        if any(cells):
+            rows.append(cells)
+    if all(len(cells) <= 1 for cells in rows):
+        return None
+    return [markdown_row(cells) for cells in rows]
+
+
+def _short_row(row: etree._Element) -> list[str]:
+    """The lines of a short row of a table that is read as text; empty when the row is long."""
+    if next(row.iterdescendants(*_CELL_BLOCKS, "ul", "ol", "dl"), None) is not None:
+        return []
+    for block in row.iterdescendants("td", "th", *_PARAGRAPHS):
+        block.text = _LINE_BREAK + (block.text or "")
+        block.tail = _LINE_BREAK + (block.tail or "")
+    text = "".join(row.itertext())
+    lines = [line for part in text.split(_LINE_BREAK) if (line := _collapsed(part))]
+    return lines if sum(map(len, lines)) <= _SHORT_ROW_CHARS else []
+
+
+def _rows(table: etree._Element) -> Iterator[etree._Element]:
+    for child in table:
+        if child.tag == "tr":
+            yield child
+        elif child.tag in {"thead", "tbody", "tfoot"}:
+            yield from child.iterchildren("tr")
+
+
+def _cell_text(cell: etree._Element) -> str:
+    """A cell's text on one line, with a blank where blocks meet."""
+    for block in cell.iterdescendants(*_PARAGRAPHS):
+        block.tail = f" {block.tail or ''}"
+    return _collapsed("".join(cell.itertext()))

@@ -1,0 +1,369 @@
+"""Sources in, searchable documents out: read, parse, chunk, embed, store.
+
+What always holds: a document and its chunks appear in one commit, after all their vectors exist; a
+source whose bytes and recipe are those of the stored document is not touched; a source that fails
+is reported with its reason and stops nothing else. Killed at any point, a run loses at most the
+batch at hand, and running it again gives what an undisturbed run gives.
+
+Reading and parsing run ahead of embedding by one batch, so that the embedder is never idle.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+
+from rostra.core import (
+    Embedder,
+    FloatVector,
+    RostraError,
+    Settings,
+    UnreadableFile,
+    get_logger,
+)
+from rostra.ingest.chunk import CONTEXT_TOKENS, chunk_document
+from rostra.ingest.document import ParsedDocument
+from rostra.ingest.items import FailedSource, ReadySource, Source
+from rostra.ingest.parser_process import ParserProcess
+from rostra.retrieval import Indexes, searchable_text
+from rostra.store import (
+    Collection,
+    Database,
+    DocumentVersion,
+    NewChunk,
+    NewDocument,
+    delete_document,
+    delete_orphan_vectors,
+    document_versions,
+    ensure_collection,
+    known_hashes,
+    put_document,
+    put_vectors,
+)
+
+log = get_logger(__name__)
+
+# Raise when parsers or chunkers give other text or spans for equal bytes: files are then re-read.
+PARSER_VERSION = 1
+# Chunks embedded and committed together: enough to sort by length, little to lose.
+_BATCH_CHUNKS = 512
+# Text held back while a batch fills, in code points.
+_BATCH_CHARS = 4_000_000
+# Longest uri that every database can index.
+_MAX_URI = 2_000
+_MAX_REPORTED = 10_000
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is; the same object is updated and reported again."""
+
+    total: int = 0
+    done: int = 0
+    chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source that was not ingested, and why."""
+
+    uri: str
+    error: str
+    code: str
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What a run did.
+
+    Attributes:
+        documents: stored anew or replaced.
+        chunks: of those documents.
+        unchanged: left as they were.
+        deleted: removed because their file is gone, when asked to.
+        failed: not ingested; at most 10,000 are listed.
+        seconds: wall time.
+    """
+
+    documents: int = 0
+    chunks: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the CLI's `--json` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A parsed and chunked document, waiting for vectors."""
+
+    document: NewDocument
+    texts: dict[bytes, str]
+
+
+OnProgress = Callable[[Progress], None]
+AnySource = Source | ReadySource | FailedSource
+
+
+class Ingester:
+    """Ingests into one collection after another; one run at a time per object is the intent."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        embedder: Callable[[], Embedder],
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._indexes = indexes
+        self._embedder = embedder
+        self._settings = settings
+
+    async def ingest(
+        self,
+        sources: Sequence[AnySource],
+        collection: str,
+        *,
+        on_progress: OnProgress | None = None,
+        delete_missing: Sequence[str] = (),
+    ) -> IngestReport:
+        """Ingests sources and saves the collection's index.
+
+        Args:
+            sources: what to read; those with the same uri replace each other.
+            collection: by name, made when missing.
+            on_progress: called often, from the event loop.
+            delete_missing: uri prefixes; stored documents under them that are not among `sources`
+                are deleted.
+
+        Raises:
+            InvalidRequest: the collection's name is malformed.
+            SpaceMismatch: the collection was embedded with another model.
+            ModelUnavailable: the embedding model cannot be loaded.
+            StoreUnavailable: the database does not answer; what was committed stays.
+        """
+        started = time.monotonic()
+        embedder = await asyncio.to_thread(self._embedder)
+        async with self._database.write() as session:
+            target = await ensure_collection(session, collection, embedder.space)
+        run = _Run(self._database, target, embedder, self._settings, len(sources), on_progress)
+        async with self._database.read() as session:
+            run.versions = await document_versions(session, target.id)
+        async with (
+            ParserProcess(self._settings) as parser,
+            aclosing(run.batches(sources, parser)) as batches,
+        ):
+            following = asyncio.create_task(_next(batches))
+            try:
+                while (batch := await following) is not None:
+                    following = asyncio.create_task(_next(batches))
+                    await run.commit(batch)
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
+        if delete_missing:
+            await run.delete_missing(tuple(delete_missing), {source.uri for source in sources})
+        await self._indexes.save(collection)
+        run.report.seconds = round(time.monotonic() - started, 3)
+        return run.report
+
+
+class _Run:
+    """The state of one ingest."""
+
+    def __init__(
+        self,
+        database: Database,
+        target: Collection,
+        embedder: Embedder,
+        settings: Settings,
+        total: int,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.report = IngestReport()
+        self.versions: dict[str, DocumentVersion] = {}
+        self._database = database
+        self._target = target
+        self._embedder = embedder
+        self._settings = settings
+        self._progress = Progress(total=total)
+        self._on_progress = on_progress or (lambda _: None)
+        self._recipe = _recipe(settings, embedder)
+
+    async def batches(
+        self, sources: Iterable[AnySource], parser: ParserProcess
+    ) -> AsyncGenerator[list[_Prepared], None]:
+        """Reads, parses and chunks; yields what is to be stored."""
+        batch: list[_Prepared] = []
+        chunks = chars = 0
+        for source in sources:
+            try:
+                prepared = await self._prepare(source, parser)
+            except UnreadableFile as error:
+                self._fail(source.uri, error)
+                continue
+            if prepared is None:
+                self.report.unchanged += 1
+                self._advance()
+                continue
+            batch.append(prepared)
+            chunks += len(prepared.document.chunks)
+            chars += len(prepared.document.text)
+            if chunks >= _BATCH_CHUNKS or chars >= _BATCH_CHARS:
+                yield batch
+                batch, chunks, chars = [], 0, 0
+        if batch:
+            yield batch
+
+    async def commit(self, batch: list[_Prepared]) -> None:
+        """Embeds what is new of a batch and stores its documents, in one transaction."""
+        texts: dict[bytes, str] = {}
+        for prepared in batch:
+            texts |= prepared.texts
+        collection_id, space_id = self._target.id, self._target.space_id
+        async with self._database.read() as session:
+            known = await known_hashes(session, collection_id, space_id, texts)
+        fresh = {key: text for key, text in texts.items() if key not in known}
+        vectors = await self._embed(fresh)
+        async with self._database.write() as session:
+            await put_vectors(session, collection_id, space_id, vectors)
+            replaced = False
+            for prepared in batch:
+                replaced |= prepared.document.uri in self.versions
+                await put_document(session, collection_id, prepared.document)
+            if replaced:
+                await delete_orphan_vectors(session, collection_id)
+        for prepared in batch:
+            self.report.documents += 1
+            self.report.chunks += len(prepared.document.chunks)
+            self._advance()
+
+    async def delete_missing(self, prefixes: tuple[str, ...], present: set[str]) -> None:
+        """Deletes stored documents under these uris whose source is gone."""
+        gone = [
+            version.id
+            for uri, version in self.versions.items()
+            if uri.startswith(prefixes) and uri not in present
+        ]
+        for document_id in gone:
+            async with self._database.write() as session:
+                await delete_document(session, document_id)
+        self.report.deleted = len(gone)
+
+    async def _prepare(self, source: AnySource, parser: ParserProcess) -> _Prepared | None:
+        """A source as a document to be stored; None when it is stored already.
+
+        Raises:
+            UnreadableFile: with the reason.
+        """
+        if isinstance(source, FailedSource):
+            raise source.error
+        if len(source.uri) > _MAX_URI:
+            raise UnreadableFile(f"its name is longer than {_MAX_URI} characters")
+        if isinstance(source, ReadySource):
+            data = msgspec.json.encode([source.document.title, source.document.text])
+        else:
+            data = await asyncio.to_thread(source.read)
+        sha256 = hashlib.sha256(data).hexdigest()
+        stored = self.versions.get(source.uri)
+        if stored is not None and (stored.sha256, stored.recipe) == (sha256, self._recipe):
+            return None
+        if isinstance(source, ReadySource):
+            document = source.document
+        else:
+            document = await parser.parse(source.name, data)
+        return await asyncio.to_thread(self._chunk, source.uri, sha256, len(data), document)
+
+    def _chunk(self, uri: str, sha256: str, size: int, document: ParsedDocument) -> _Prepared:
+        settings, embedder = self._settings, self._embedder
+        chunks = []
+        texts: dict[bytes, str] = {}
+        for chunk in chunk_document(
+            document,
+            embedder.tokenizer,
+            max_tokens=min(settings.chunk_tokens, embedder.max_tokens),
+            overlap=settings.chunk_overlap,
+            window=embedder.max_tokens,
+        ):
+            text = document.text[chunk.start : chunk.end]
+            context = chunk.context if self._has_room(chunk.context, text) else ""
+            embedded = searchable_text(context, text)
+            key = hashlib.sha256(embedded.encode()).digest()
+            texts[key] = embedded
+            chunks.append(NewChunk(chunk.start, chunk.end, chunk.page, context, key))
+        new = NewDocument(
+            uri=uri,
+            title=document.title,
+            media_type=document.media_type,
+            sha256=sha256,
+            recipe=self._recipe,
+            bytes=size,
+            text=document.text,
+            spans=[
+                {"kind": str(s.kind), "start": s.start, "end": s.end, "level": s.level}
+                for s in document.spans
+            ],
+            chunks=chunks,
+            metadata=dict(document.metadata),
+        )
+        return _Prepared(new, texts)
+
+    def _has_room(self, context: str, text: str) -> bool:
+        """Whether headings and text together fit the embedder's window; text comes first."""
+        embedder = self._embedder
+        if not context or self._settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens:
+            return True
+        tokens = len(embedder.tokenizer.offsets(context)) + len(embedder.tokenizer.offsets(text))
+        return tokens <= embedder.max_tokens
+
+    async def _embed(self, texts: dict[bytes, str]) -> dict[bytes, FloatVector]:
+        loop = asyncio.get_running_loop()
+
+        def on_batch(count: int) -> None:
+            loop.call_soon_threadsafe(self._embedded, count)
+
+        vectors = await asyncio.to_thread(
+            self._embedder.embed_documents, list(texts.values()), on_batch
+        )
+        return dict(zip(texts, vectors, strict=True))
+
+    def _embedded(self, count: int) -> None:
+        self._progress.chunks += count
+        self._on_progress(self._progress)
+
+    def _advance(self) -> None:
+        self._progress.done += 1
+        self._on_progress(self._progress)
+
+    def _fail(self, uri: str, error: RostraError) -> None:
+        log.info("not ingested", uri=uri, reason=error.message)
+        if len(self.report.failed) < _MAX_REPORTED:
+            self.report.failed.append(Failure(uri, error.message, error.code))
+        self._advance()
+
+
+async def _next(batches: AsyncGenerator[list[_Prepared], None]) -> list[_Prepared] | None:
+    return await anext(batches, None)
+
+
+def _recipe(settings: Settings, embedder: Embedder) -> str:
+    """Digest of everything but the bytes that decides a document's text and chunks."""
+    facts = [
+        PARSER_VERSION,
+        min(settings.chunk_tokens, embedder.max_tokens),
+        settings.chunk_overlap,
+        embedder.max_tokens,
+        embedder.space.revision,
+        settings.max_text_chars,
+    ]
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:32]

@@ -1,0 +1,79 @@
+"""Retrieval: embedding, dense and lexical indexes, fusion, reranking; one `Searcher` in front.
+
+Names that need torch or FAISS load on first use, so that importing this room costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rostra.retrieval.devices import pick_device, pick_dtype
+    from rostra.retrieval.embed import SentenceEmbedder, load_embedder, reshape_vectors
+    from rostra.retrieval.index import searchable_text
+    from rostra.retrieval.indexes import Indexes
+    from rostra.retrieval.models import PACKAGED_MODEL, find_model
+    from rostra.retrieval.rerank import Reranker, load_reranker
+    from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
+    from rostra.retrieval.searcher import (
+        Hit,
+        HitScores,
+        Searcher,
+        SearchMode,
+        SearchRequest,
+        SearchResult,
+    )
+
+_HOMES = {
+    "pick_device": "devices",
+    "pick_dtype": "devices",
+    "SentenceEmbedder": "embed",
+    "load_embedder": "embed",
+    "reshape_vectors": "embed",
+    "searchable_text": "index",
+    "Indexes": "indexes",
+    "PACKAGED_MODEL": "models",
+    "find_model": "models",
+    "Reranker": "rerank",
+    "load_reranker": "rerank",
+    "Rotation": "rotation",
+    "fit_rotation": "rotation",
+    "load_rotation": "rotation",
+    "truncate": "rotation",
+    "Hit": "searcher",
+    "HitScores": "searcher",
+    "SearchMode": "searcher",
+    "SearchRequest": "searcher",
+    "SearchResult": "searcher",
+    "Searcher": "searcher",
+}
+
+__all__ = [
+    "PACKAGED_MODEL",
+    "Hit",
+    "HitScores",
+    "Indexes",
+    "Reranker",
+    "Rotation",
+    "SearchMode",
+    "SearchRequest",
+    "SearchResult",
+    "Searcher",
+    "SentenceEmbedder",
+    "find_model",
+    "fit_rotation",
+    "load_embedder",
+    "load_reranker",
+    "load_rotation",
+    "pick_device",
+    "pick_dtype",
+    "reshape_vectors",
+    "searchable_text",
+    "truncate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

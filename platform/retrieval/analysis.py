@@ -1,0 +1,49 @@
+"""Turns text into the terms that the lexical index counts.
+
+What always holds: queries and passages go through the same analyzer; its `name` is kept with every
+index built by it, and an index of another name is rebuilt, not misread.
+"""
+
+import re
+from typing import Protocol
+
+import Stemmer
+
+# A word is a run of letters and digits; an underscore or hyphen inside identifiers splits it.
+_WORD = re.compile(r"[^\W_]+")
+# Function words carry no topic in a question; English's closed classes only.
+_FUNCTION_WORDS = """
+a an and are as at be been but by can could did do does for from had has have how i if in into is
+it its me my of on or our shall should so than that the their them then there these they this those
+to was we were what when where which who whom whose why will with would you your
+"""
+_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+
+
+class Analyzer(Protocol):
+    """Text to terms."""
+
+    @property
+    def name(self) -> str: ...
+
+    def terms(self, text: str) -> list[str]:
+        """The terms of a text in order, repeats included."""
+        ...
+
+
+class EnglishAnalyzer:
+    """Unicode words, case-folded, English function words dropped, Porter-2 stems.
+
+    Words of other languages pass through whole unless an English suffix happens to fit.
+    """
+
+    name = "english-1"
+
+    def __init__(self) -> None:
+        # The stemmer keeps a cache of its own and is not safe to share between threads.
+        self._stem = Stemmer.Stemmer("english")
+
+    def terms(self, text: str) -> list[str]:
+        words = [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+        stems: list[str] = self._stem.stemWords(words)
+        return stems

@@ -1,0 +1,123 @@
+"""Makes any embedding truncatable: an orthogonal rotation that puts the most variance first.
+
+What always holds: a rotation is orthogonal, so cosines at full width stay what they were (to
+float32 rounding); cut to its first d coordinates it keeps the directions in which a corpus varies
+most. Fitted as the eigenvectors of the centred covariance, largest first, and applied without
+subtracting the mean (principal component analysis; Jolliffe 2002, chapter 2).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from rostra.core import FloatMatrix, InvalidRequest, ModelUnavailable
+
+if TYPE_CHECKING:
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """An orthogonal matrix for the vectors of one encoder.
+
+    Attributes:
+        weight: float32 [width, width]; rows are directions, the most varied first.
+        revision: sha256 of the encoder's weights that it was fitted for.
+    """
+
+    weight: FloatMatrix
+    revision: str
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights; part of the embedding space's fingerprint."""
+        return hashlib.sha256(self.weight.astype("<f4").tobytes()).hexdigest()
+
+    def apply(self, vectors: FloatMatrix) -> FloatMatrix:
+        """Rotates vectors, float32 [n, width]."""
+        return np.asarray(vectors @ self.weight.T, dtype=np.float32)
+
+    def save(self, path: Path) -> None:
+        """Writes the rotation as safetensors."""
+        from safetensors.numpy import save_file
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"linear.weight": self.weight}, path, {"revision": self.revision})
+
+    def as_module(self) -> "Dense":
+        """The same as a sentence-transformers module, to be appended to the encoder's.
+
+        It has no bias and no activation, so `truncate_dim` then works as for a model trained to be
+        truncated.
+        """
+        import torch
+        from sentence_transformers.sentence_transformer.modules import Dense
+
+        width = len(self.weight)
+        return Dense(
+            width,
+            width,
+            bias=False,
+            activation_function=torch.nn.Identity(),
+            init_weight=torch.from_numpy(self.weight.copy()),
+        )
+
+
+def fit_rotation(vectors: FloatMatrix, revision: str) -> Rotation:
+    """Fits a rotation to a corpus.
+
+    Args:
+        vectors: float32 [n, width], unit length, of the encoder's full width.
+        revision: sha256 of the encoder's weights.
+
+    Raises:
+        InvalidRequest: too few vectors to say anything.
+    """
+    count, width = vectors.shape if vectors.ndim == 2 else (0, 0)
+    if count < 2 * width or not width:
+        raise InvalidRequest(
+            f"a rotation of {width} dimensions needs at least {2 * width} passages, got {count}",
+            hint="Ingest more documents into the collection first.",
+        )
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    weight = directions.T[::-1]
+    # An eigenvector's sign is arbitrary; fix it so that equal corpora give equal files.
+    signs = np.sign(weight[np.arange(width), np.abs(weight).argmax(axis=1)])
+    return Rotation(np.ascontiguousarray(weight * signs[:, None], dtype=np.float32), revision)
+
+
+def load_rotation(path: Path) -> Rotation:
+    """Reads a rotation that `Rotation.save` wrote.
+
+    Raises:
+        ModelUnavailable: the file is missing, damaged, or its matrix is not orthogonal.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            weight: npt.NDArray[np.float32] = file.get_tensor("linear.weight")
+            revision = (file.metadata() or {}).get("revision", "")
+    except (OSError, SafetensorError) as error:
+        raise ModelUnavailable(
+            f"rotation file {path} cannot be read: {error}",
+            hint="Write it with `rostra embed fit`.",
+        ) from None
+    square = weight.ndim == 2 and weight.shape[0] == weight.shape[1]
+    if not square or np.abs(weight @ weight.T - np.eye(len(weight))).max() > _TOLERANCE:
+        raise ModelUnavailable(f"rotation file {path} holds no orthogonal matrix")
+    return Rotation(weight.astype(np.float32), revision)
+
+
+def truncate(vectors: FloatMatrix, dimensions: int) -> FloatMatrix:
+    """The first `dimensions` coordinates, scaled back to unit length; zero vectors stay zero."""
+    cut = vectors[:, :dimensions]
+    norms = np.linalg.norm(cut, axis=1, keepdims=True)
+    return np.ascontiguousarray(cut / np.where(norms > 0, norms, 1), dtype=np.float32)

@@ -1,0 +1,414 @@
+"""Search, whole: query in, hits with every partial score and stage timings out.
+
+What always holds: filters mask both sides before anything is ranked and are checked again on the
+rows that hits are filled in from; every candidate of the union has both scores before fusion; equal
+rows give equal hits, ties included. A hit's text is what the database holds now.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from rostra.core import (
+    Embedder,
+    EmptyQuery,
+    FloatVector,
+    InvalidRequest,
+    QueryTooLong,
+    Settings,
+    SpaceMismatch,
+)
+from rostra.retrieval.fuse import fuse
+from rostra.retrieval.index import CollectionIndex, searchable_text
+from rostra.retrieval.indexes import Indexes
+from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions
+from rostra.retrieval.rerank import Reranker
+from rostra.store import (
+    DEFAULT_COLLECTION,
+    ChunkRecord,
+    Collection,
+    Database,
+    Filters,
+    chunk_records,
+    get_collection,
+    matching_documents,
+)
+
+_MAX_COLLECTIONS = 20
+
+
+class SearchMode(StrEnum):
+    """Which sides find candidates."""
+
+    HYBRID = "hybrid"
+    DENSE = "dense"
+    LEXICAL = "lexical"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for.
+
+    Attributes:
+        query: in words.
+        collections: names; several are ranked as one, their vectors must be of one space.
+        k: most hits.
+        mode: which sides find candidates.
+        filters: see `rostra.store.Filters`.
+        rerank: read the best hits with the reranker; None does so when one is set.
+    """
+
+    query: str
+    collections: tuple[str, ...] = (DEFAULT_COLLECTION,)
+    k: int = 10
+    mode: SearchMode = SearchMode.HYBRID
+    filters: Filters = field(default_factory=dict)
+    rerank: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HitScores:
+    """Partial scores; None where a stage did not score this hit.
+
+    Attributes:
+        dense: cosine of query and chunk.
+        lexical: BM25; 0 when no term is shared.
+        fused: comparable within one result only.
+        rerank: the reranker's own scale.
+    """
+
+    dense: float | None = None
+    lexical: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found; `text` is the document's `[start, end)`."""
+
+    chunk_id: UUID
+    document_id: UUID
+    collection: str
+    uri: str
+    title: str
+    context: str
+    text: str
+    start: int
+    end: int
+    page: int | None
+    metadata: dict[str, Any]
+    score: float
+    scores: HitScores
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What was found.
+
+    Attributes:
+        query: as asked.
+        hits: best first.
+        timings_ms: how long each stage took.
+        term_weights: the query's terms with their idf, at least 0; the highest of several
+            collections.
+    """
+
+    query: str
+    hits: list[Hit]
+    timings_ms: dict[str, float]
+    term_weights: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the CLI's `--json` and the API print it."""
+        body = asdict(self)
+        del body["term_weights"]
+        return body
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """What one collection contributes, by position in its index."""
+
+    collection: Collection
+    index: CollectionIndex
+    positions: Positions
+    dense: Scores
+    lexical: Scores
+
+
+class Searcher:
+    """The one face of retrieval. Safe to share between tasks."""
+
+    def __init__(
+        self,
+        database: Database,
+        indexes: Indexes,
+        embedder: Callable[[], Embedder],
+        settings: Settings,
+        reranker: Callable[[], Reranker | None] = lambda: None,
+    ) -> None:
+        """Ties the parts together.
+
+        Args:
+            database: where collections and chunks are.
+            indexes: kept up to date from it.
+            embedder: called in a thread on first need; it may load a model.
+            settings: fusion, shortlists and limits.
+            reranker: likewise; None when no reranker is set.
+        """
+        self._database = database
+        self._indexes = indexes
+        self._embedder = embedder
+        self._reranker = reranker
+        self._settings = settings
+
+    def check(self, request: SearchRequest) -> SearchRequest:
+        """Returns the request if it can be answered at all.
+
+        Raises:
+            EmptyQuery: there is no word in it.
+            QueryTooLong: it is longer than `max_query_chars`.
+            InvalidRequest: k or the collections are out of bounds.
+        """
+        if not request.query.strip():
+            raise EmptyQuery("the query is empty", hint="Ask with at least one word.")
+        if len(request.query) > self._settings.max_query_chars:
+            raise QueryTooLong(
+                f"the query has {len(request.query)} characters, "
+                f"at most {self._settings.max_query_chars} are read",
+                hint="Shorten it, or raise max_query_chars.",
+            )
+        if not 1 <= request.k <= self._settings.max_k:
+            raise InvalidRequest(
+                f"k is {request.k}, it must be from 1 to {self._settings.max_k}", field="k"
+            )
+        if not 1 <= len(request.collections) <= _MAX_COLLECTIONS:
+            raise InvalidRequest(f"search 1 to {_MAX_COLLECTIONS} collections at once")
+        return request
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """Finds the chunks that answer best.
+
+        Raises:
+            InvalidRequest: as `check` says; also `InvalidFilter`.
+            CollectionNotFound: no collection of a given name.
+            SpaceMismatch: the collections, or the settings' model, differ in embedding space.
+        """
+        request = self.check(request)
+        watch = _Stopwatch()
+        with watch("total"):
+            with watch("index"):
+                opened = await self._open(request)
+            vector = None
+            if request.mode is not SearchMode.LEXICAL:
+                with watch("embed"):
+                    vector = await asyncio.to_thread(self._embed, request.query, opened)
+            terms = (
+                self._indexes.query_terms(request.query)
+                if request.mode is not SearchMode.DENSE
+                else []
+            )
+            found = [
+                await asyncio.to_thread(
+                    self._candidates, request, collection, index, mask, vector, terms, watch
+                )
+                for collection, index, mask in opened
+            ]
+            with watch("fuse"):
+                ranked = self._rank(request, found)
+            reranker = None
+            if request.rerank is not False:
+                reranker = await asyncio.to_thread(self._reranker)
+            wanted = max(request.k, self._settings.rerank_candidates) if reranker else request.k
+            with watch("hydrate"):
+                hits = await self._hydrate(request, ranked, found, wanted)
+            if reranker is not None:
+                with watch("rerank"):
+                    hits = await asyncio.to_thread(_rerank, reranker, request.query, hits)
+        weights = {
+            term: max(0.0, *(index.lexical.weight(term) for _, index, _ in opened))
+            for term in dict.fromkeys(terms)
+        }
+        return SearchResult(request.query, hits[: request.k], watch.milliseconds, weights)
+
+    def query_terms(self, text: str) -> list[str]:
+        """The terms of a text, as the lexical side counts them."""
+        return self._indexes.query_terms(text)
+
+    async def _open(
+        self, request: SearchRequest
+    ) -> list[tuple[Collection, CollectionIndex, Mask | None]]:
+        opened = []
+        for name in dict.fromkeys(request.collections):
+            async with self._database.read() as session:
+                collection = await get_collection(session, name)
+                allowed = (
+                    await matching_documents(session, collection.id, request.filters)
+                    if request.filters
+                    else None
+                )
+            index = await self._indexes.current(collection)
+            mask = index.table.mask_of(allowed) if allowed is not None else None
+            opened.append((collection, index, mask))
+        return opened
+
+    def _embed(
+        self, query: str, opened: Sequence[tuple[Collection, CollectionIndex, Mask | None]]
+    ) -> FloatVector:
+        embedder = self._embedder()
+        for collection, index, _ in opened:
+            if index.space != embedder.space.fingerprint:
+                raise SpaceMismatch(
+                    f"collection {collection.name!r} has vectors of {collection.space.model} "
+                    f"({collection.space.dimensions} dimensions), the settings ask for "
+                    f"{embedder.space.model} ({embedder.space.dimensions} dimensions)",
+                    hint=f"Run `rostra embed apply --collection {collection.name}`, "
+                    "or set the embedding model back.",
+                )
+        return embedder.embed_query(query)
+
+    def _candidates(
+        self,
+        request: SearchRequest,
+        collection: Collection,
+        index: CollectionIndex,
+        mask: Mask | None,
+        vector: FloatVector | None,
+        terms: list[str],
+        watch: "_Stopwatch",
+    ) -> _Candidates:
+        wanted = max(self._settings.shortlist, request.k)
+        sides = []
+        if vector is not None:
+            with watch("dense"):
+                sides.append(index.dense.search(vector, wanted, mask))
+        lexical = np.full(len(index.table), np.nan)
+        if request.mode is not SearchMode.DENSE:
+            with watch("lexical"):
+                lexical = index.lexical.scores(terms)
+                sides.append(best_positions(lexical, wanted, mask))
+        positions = np.unique(np.concatenate(sides))
+        dense = (
+            index.dense.scores(vector, positions)
+            if vector is not None
+            else np.full(len(positions), np.nan)
+        )
+        return _Candidates(collection, index, positions, dense, lexical[positions])
+
+    def _rank(
+        self, request: SearchRequest, found: Sequence[_Candidates]
+    ) -> list[tuple[int, int, float, HitScores]]:
+        """(place in `found`, position, score, scores) of every candidate, best first."""
+        dense = np.concatenate([part.dense for part in found])
+        lexical = np.concatenate([part.lexical for part in found])
+        fused = None
+        match request.mode:
+            case SearchMode.DENSE:
+                score = dense
+            case SearchMode.LEXICAL:
+                score = lexical
+            case SearchMode.HYBRID:
+                score = fused = fuse(
+                    self._settings.fusion,
+                    dense,
+                    lexical,
+                    dense_weight=self._settings.dense_weight,
+                    rrf_k=self._settings.rrf_k,
+                )
+        places = [
+            (place, int(position))
+            for place, part in enumerate(found)
+            for position in part.positions
+        ]
+        ranked = []
+        # Stable: candidates stand by collection and position, which decide ties.
+        for row in np.argsort(-score, kind="stable"):
+            scores = HitScores(
+                dense=None if request.mode is SearchMode.LEXICAL else float(dense[row]),
+                lexical=None
+                if request.mode is SearchMode.DENSE
+                else float(np.nan_to_num(lexical[row])),
+                fused=None if fused is None else float(fused[row]),
+            )
+            ranked.append((*places[row], float(score[row]), scores))
+        return ranked
+
+    async def _hydrate(
+        self,
+        request: SearchRequest,
+        ranked: Sequence[tuple[int, int, float, HitScores]],
+        found: Sequence[_Candidates],
+        wanted: int,
+    ) -> list[Hit]:
+        """Fills in the best candidates; those that are gone by now make room for the next."""
+        hits: list[Hit] = []
+        at = 0
+        while len(hits) < wanted and at < len(ranked):
+            page = ranked[at : at + wanted - len(hits)]
+            at += len(page)
+            records: dict[UUID, ChunkRecord] = {}
+            async with self._database.read() as session:
+                for place, part in enumerate(found):
+                    ids = [part.index.table.chunk_id(row[1]) for row in page if row[0] == place]
+                    records |= await chunk_records(
+                        session, part.collection.id, ids, request.filters
+                    )
+            for place, position, score, scores in page:
+                record = records.get(found[place].index.table.chunk_id(position))
+                if record is not None:
+                    hits.append(_hit(record, score, scores))
+        return hits
+
+
+def _rerank(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hit]:
+    scores = reranker.scores(query, [searchable_text(hit.context, hit.text) for hit in hits])
+    return [
+        replace(
+            hits[row],
+            score=float(scores[row]),
+            scores=replace(hits[row].scores, rerank=float(scores[row])),
+        )
+        for row in np.argsort(-scores, kind="stable")
+    ]
+
+
+def _hit(record: ChunkRecord, score: float, scores: HitScores) -> Hit:
+    return Hit(
+        chunk_id=record.chunk_id,
+        document_id=record.document_id,
+        collection=record.collection,
+        uri=record.uri,
+        title=record.title,
+        context=record.context,
+        text=record.text,
+        start=record.start,
+        end=record.end,
+        page=record.page,
+        metadata=record.metadata,
+        score=score,
+        scores=scores,
+    )
+
+
+class _Stopwatch:
+    """Milliseconds by stage; a stage that runs twice adds up."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - started) * 1000
+            self.milliseconds[stage] = round(self.milliseconds.get(stage, 0.0) + spent, 3)

@@ -1,0 +1,184 @@
+"""Chunks as the indexes read them and as hits are filled in from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rostra.core import FloatVector
+from rostra.store.filters import Filters, filter_conditions
+from rostra.store.tables import ChunkRow, CollectionRow, DocumentRow, VectorRow
+from rostra.store.vectors import _BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentStamp:
+    """A document and the generation that last wrote it."""
+
+    id: UUID
+    uri: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What the indexes need of a chunk."""
+
+    chunk_id: UUID
+    document_id: UUID
+    ordinal: int
+    context: str
+    text: str
+    vector: FloatVector
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """A chunk with its document's particulars, read afresh."""
+
+    chunk_id: UUID
+    document_id: UUID
+    collection: str
+    uri: str
+    title: str
+    ordinal: int
+    start: int
+    end: int
+    page: int | None
+    context: str
+    text: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChunk:
+    """A chunk whose vector is to be computed anew."""
+
+    content_hash: bytes
+    context: str
+    text: str
+
+
+async def document_stamps(session: AsyncSession, collection_id: UUID) -> list[DocumentStamp]:
+    """All documents of a collection with their generations, by uri."""
+    rows = await session.execute(
+        select(DocumentRow.id, DocumentRow.uri, DocumentRow.generation).where(
+            DocumentRow.collection_id == collection_id
+        )
+    )
+    # Sorted here: the engines' collations differ, the order of an index must not.
+    return sorted((DocumentStamp(*row) for row in rows), key=lambda stamp: stamp.uri)
+
+
+async def index_rows(
+    session: AsyncSession,
+    collection_id: UUID,
+    space_id: UUID,
+    document_ids: Sequence[UUID] | None = None,
+) -> list[IndexRow]:
+    """The chunks of these documents, or of all, with their vectors; in no particular order."""
+    query = (
+        select(
+            ChunkRow.id,
+            ChunkRow.document_id,
+            ChunkRow.ordinal,
+            ChunkRow.context,
+            ChunkRow.text,
+            VectorRow.vector,
+        )
+        .join(
+            VectorRow,
+            (VectorRow.collection_id == ChunkRow.collection_id)
+            & (VectorRow.content_hash == ChunkRow.content_hash)
+            & (VectorRow.space_id == space_id),
+        )
+        .where(ChunkRow.collection_id == collection_id)
+    )
+    if document_ids is None:
+        return [_index_row(row) for row in await session.execute(query)]
+    found: list[IndexRow] = []
+    for at in range(0, len(document_ids), _BATCH):
+        page = query.where(ChunkRow.document_id.in_(document_ids[at : at + _BATCH]))
+        found += [_index_row(row) for row in await session.execute(page)]
+    return found
+
+
+async def chunk_records(
+    session: AsyncSession,
+    collection_id: UUID,
+    chunk_ids: Sequence[UUID],
+    filters: Filters | None = None,
+) -> dict[UUID, ChunkRecord]:
+    """Reads chunks by id, as they are now; what is gone, elsewhere or filtered out is left out."""
+    conditions = filter_conditions(filters or {}, session.get_bind().dialect.name)
+    found: dict[UUID, ChunkRecord] = {}
+    for at in range(0, len(chunk_ids), _BATCH):
+        rows = await session.execute(
+            select(
+                ChunkRow.id,
+                ChunkRow.document_id,
+                CollectionRow.name,
+                DocumentRow.uri,
+                DocumentRow.title,
+                ChunkRow.ordinal,
+                ChunkRow.start,
+                ChunkRow.end,
+                ChunkRow.page,
+                ChunkRow.context,
+                ChunkRow.text,
+                DocumentRow.meta,
+            )
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document_id)
+            .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
+            .where(
+                ChunkRow.id.in_(chunk_ids[at : at + _BATCH]),
+                DocumentRow.collection_id == collection_id,
+                *conditions,
+            )
+        )
+        found.update({row[0]: ChunkRecord(*tuple(row)) for row in rows})
+    return found
+
+
+async def matching_documents(
+    session: AsyncSession, collection_id: UUID, filters: Filters
+) -> set[UUID]:
+    """The documents of a collection that pass the filters.
+
+    Raises:
+        InvalidFilter: the filters cannot be understood.
+    """
+    conditions = filter_conditions(filters, session.get_bind().dialect.name)
+    rows = await session.scalars(
+        select(DocumentRow.id).where(DocumentRow.collection_id == collection_id, *conditions)
+    )
+    return set(rows)
+
+
+async def pending_chunks(
+    session: AsyncSession, collection_id: UUID, space_id: UUID, limit: int
+) -> list[PendingChunk]:
+    """Some chunks that have no vector in this space yet, each content once."""
+    rows = await session.execute(
+        select(ChunkRow.content_hash, ChunkRow.context, ChunkRow.text)
+        .outerjoin(
+            VectorRow,
+            (VectorRow.collection_id == ChunkRow.collection_id)
+            & (VectorRow.content_hash == ChunkRow.content_hash)
+            & (VectorRow.space_id == space_id),
+        )
+        .where(ChunkRow.collection_id == collection_id, VectorRow.content_hash.is_(None))
+        .limit(limit)
+    )
+    return list(
+        {bytes(row[0]): PendingChunk(bytes(row[0]), row[1], row[2]) for row in rows}.values()
+    )
+
+
+def _index_row(row: Any) -> IndexRow:
+    chunk_id, document_id, ordinal, context, text, vector = row
+    return IndexRow(chunk_id, document_id, ordinal, context, text, np.frombuffer(vector, "<f4"))

@@ -1,0 +1,260 @@
+"""Connections to SQLite or PostgreSQL, with the same promises from both.
+
+What always holds: `write()` is one transaction that commits when its block ends and rolls back when
+it raises; two writers never lose each other's updates. On SQLite that takes a writer engine with
+one connection whose transactions start with BEGIN IMMEDIATE, and a separate read-only reader
+engine on the write-ahead log; deferred transactions would lose updates silently. On PostgreSQL
+both share one pool, and readers are REPEATABLE READ. Nothing commits implicitly.
+"""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from rostra.core import ConfigError, StoreUnavailable
+from rostra.store.schema import current, head, upgrade
+
+_RETRY_SECONDS = 0.005
+
+
+class Database:
+    """The two engines of one database. Make with `open_database`."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self.writer = writer
+        self.reader = reader
+        self._write_session = async_sessionmaker(writer, expire_on_commit=False)
+        self._read_session = async_sessionmaker(reader, expire_on_commit=False)
+
+    @property
+    def engine_name(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.writer.dialect.name
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one consistent state and cannot write.
+
+        Raises:
+            StoreUnavailable: when the database does not answer.
+        """
+        with _translated():
+            async with self._read_session() as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A session whose work is committed at the end of the block, or not at all.
+
+        Raises:
+            StoreUnavailable: when the database does not answer or stays locked.
+        """
+        with _translated():
+            async with self._write_session() as session, session.begin():
+                yield session
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def open_database(url: str, *, migrate: bool = True, busy_timeout: float = 30.0) -> Database:
+    """Connects, and brings the schema up to this version's.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///...` or `postgresql://...`; the async driver is filled in.
+        migrate: apply missing migrations first.
+        busy_timeout: seconds to wait for another writer, or for a free connection.
+
+    Raises:
+        ConfigError: the URL is malformed or names another engine.
+        StoreUnavailable: no connection, or the schema is newer than this program.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(f"database_url: {error}") from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            database = await _sqlite(parsed, busy_timeout)
+        case "postgresql":
+            database = _postgresql(parsed, busy_timeout)
+        case other:
+            raise ConfigError(f"database_url: {other} is not supported, use sqlite or postgresql")
+    try:
+        with _translated():
+            # Read first, without the write lock: the ordinary start has nothing to do.
+            if migrate and await current(database.reader) != head():
+                await upgrade(database.writer)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def _sqlite(url: URL, busy_timeout: float) -> Database:
+    file = url.database
+    if not file or file == ":memory:":
+        raise ConfigError("database_url: SQLite needs a file, memory is not shared")
+    if url.query or "\0" in file:
+        raise ConfigError("database_url: a SQLite URL is a file's path and takes no parameters")
+    url = url.set(drivername="sqlite+aiosqlite")
+    with _translated():
+        await asyncio.to_thread(_prepare_file, Path(file), busy_timeout)
+    writer = create_async_engine(
+        url, pool_size=1, max_overflow=0, pool_timeout=busy_timeout, json_serializer=_to_json
+    )
+    reader = create_async_engine(url, pool_size=4, pool_timeout=busy_timeout)
+    for engine in (writer.sync_engine, reader.sync_engine):
+        event.listen(engine, "connect", _sqlite_set_up(busy_timeout))
+        event.listen(engine, "invalidate", _end_abandoned)
+    event.listen(writer.sync_engine, "connect", _set_up_writer)
+    event.listen(writer.sync_engine, "begin", _begin_immediate)
+    event.listen(reader.sync_engine, "connect", _set_up_reader)
+    event.listen(reader.sync_engine, "begin", _begin_deferred)
+    return Database(writer, reader)
+
+
+def _postgresql(url: URL, busy_timeout: float) -> Database:
+    writer = create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=8,
+        pool_timeout=busy_timeout,
+        pool_pre_ping=True,
+        json_serializer=_to_json,
+    )
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Database(writer, reader)
+
+
+def _to_json(value: object) -> str:
+    # Unescaped, because SQLite finds a key by its bytes; strict, because NaN is no JSON.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _prepare_file(file: Path, busy_timeout: float) -> None:
+    """Makes the folder, and the file with its write-ahead log, which then stays on."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot create the data directory {file.parent}: {error.strerror}",
+            hint="Set ROSTRA_HOME to a folder you may write to.",
+        ) from None
+    with closing(sqlite3.connect(file, timeout=busy_timeout)) as connection:
+        if (mode := _log_mode(connection, busy_timeout)) != "wal":
+            raise StoreUnavailable(
+                f"{file} cannot have a write-ahead log (its journal is {mode!r})",
+                hint="Set ROSTRA_HOME to a folder on a local disk.",
+            )
+
+
+def _log_mode(connection: sqlite3.Connection, busy_timeout: float) -> str:
+    # SQLite does not wait for its lock here, so two processes that make the file at once collide.
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+
+
+def _sqlite_set_up(busy_timeout: float) -> Callable[[Any, object], None]:
+    def set_up(connection: Any, _record: object) -> None:
+        # The driver must not begin transactions by itself: ours begin with BEGIN IMMEDIATE.
+        connection.isolation_level = None
+        # SQLite's own knows only ASCII.
+        connection.create_function("lower", 1, _lower, deterministic=True)
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cache_size = -65536")
+        cursor.execute("PRAGMA temp_store = MEMORY")
+        cursor.close()
+
+    return set_up
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _set_up_writer(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _set_up_reader(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
+def _end_abandoned(connection: Any, _record: object, _error: object) -> None:
+    # A cancelled statement runs on in the driver's thread, and a closed connection keeps its
+    # transaction, and so the write lock, for as long as anything refers to the statement: the
+    # traceback does. So roll back before closing. One step of the coroutine puts that in the
+    # driver's queue; to await it would be to be cancelled once more.
+    rollback = connection.driver_connection.rollback()
+    with suppress(ValueError, StopIteration):  # it is closed already
+        rollback.send(None)
+    rollback.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_deferred(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+class _translated:
+    """Turns a driver's connection trouble into `StoreUnavailable`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case PoolTimeout():
+                reason = "no connection became free in time"
+            case OperationalError() | InterfaceError():
+                reason = str(error.orig).strip() or repr(error.orig)
+            case DatabaseError() if type(error.orig) is sqlite3.DatabaseError:
+                # SQLite's plain one means a damaged file, or one that is no database.
+                reason = str(error.orig)
+            case sqlite3.DatabaseError():  # from outside SQLAlchemy
+                reason = str(error)
+            case _:
+                return
+        raise StoreUnavailable(
+            f"the database does not answer: {reason.splitlines()[0]}",
+            hint="Check database_url, the server, and free disk space; see `rostra doctor`.",
+        ) from error

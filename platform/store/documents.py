@@ -1,0 +1,302 @@
+"""Documents and their chunks: written whole, read by page or by slice.
+
+What always holds: `put_document` and `delete_document` change a document, its chunks and the
+collection's generation together; a reader sees the old document or the new one, never a mixture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rostra.core import DocumentNotFound, new_id, normalize_text
+from rostra.store.collections import next_generation
+from rostra.store.tables import ChunkRow, CollectionRow, DocumentRow, utc_now
+from rostra.store.vectors import release_vectors
+
+# No stored text is longer; PostgreSQL's substr takes no greater number.
+_LONGEST = 2**31 - 2
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk to be stored; see `ChunkRow`."""
+
+    start: int
+    end: int
+    page: int | None
+    context: str
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to be stored, with all its chunks in order."""
+
+    uri: str
+    title: str
+    media_type: str
+    sha256: str
+    recipe: str
+    bytes: int
+    text: str
+    spans: list[dict[str, Any]]
+    chunks: Sequence[NewChunk]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document without its text."""
+
+    id: UUID
+    collection: str
+    uri: str
+    title: str
+    media_type: str
+    bytes: int
+    length: int
+    metadata: dict[str, Any]
+    chunks: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentVersion:
+    """Which source bytes and which settings a stored document was made from."""
+
+    id: UUID
+    sha256: str
+    recipe: str
+
+
+async def put_document(session: AsyncSession, collection_id: UUID, document: NewDocument) -> UUID:
+    """Stores a document in place of any other of the same uri, keeping that one's id.
+
+    The vectors that `document.chunks` name are stored by the caller in the same transaction, before
+    or after; those of the chunks replaced go when nothing names them any more.
+
+    Raises:
+        CollectionNotFound: the collection is gone.
+    """
+    generation = await next_generation(session, collection_id)
+    row = await session.scalar(
+        select(DocumentRow).where(
+            DocumentRow.collection_id == collection_id, DocumentRow.uri == document.uri
+        )
+    )
+    if row is None:
+        row = DocumentRow(collection_id=collection_id, uri=document.uri)
+        session.add(row)
+        replaced: list[bytes] = []
+    else:
+        replaced = await _delete_chunks(session, row.id)
+    row.title = document.title
+    row.media_type = document.media_type
+    row.sha256 = document.sha256
+    row.recipe = document.recipe
+    row.bytes = document.bytes
+    row.length = len(document.text)
+    row.text = document.text
+    row.spans = document.spans
+    row.meta = document.metadata
+    row.generation = generation
+    row.updated_at = utc_now()
+    await session.flush()
+    if document.chunks:
+        await session.execute(
+            insert(ChunkRow),
+            [
+                {
+                    "id": new_id(),
+                    "document_id": row.id,
+                    "collection_id": collection_id,
+                    "ordinal": ordinal,
+                    "start": chunk.start,
+                    "end": chunk.end,
+                    "page": chunk.page,
+                    "context": chunk.context,
+                    "text": document.text[chunk.start : chunk.end],
+                    "content_hash": chunk.content_hash,
+                }
+                for ordinal, chunk in enumerate(document.chunks)
+            ],
+        )
+    await release_vectors(session, collection_id, replaced)
+    return row.id
+
+
+async def delete_document(session: AsyncSession, document_id: UUID) -> None:
+    """Removes a document, its chunks, and the vectors nothing else shares.
+
+    Raises:
+        DocumentNotFound: there is none of this id.
+    """
+    collection_id = await session.scalar(
+        select(DocumentRow.collection_id).where(DocumentRow.id == document_id)
+    )
+    if collection_id is None:
+        raise _missing(document_id)
+    await next_generation(session, collection_id)
+    released = await _delete_chunks(session, document_id)
+    gone = await session.scalar(
+        delete(DocumentRow).where(DocumentRow.id == document_id).returning(DocumentRow.id)
+    )
+    if gone is None:  # by another writer, while this one waited
+        raise _missing(document_id)
+    await release_vectors(session, collection_id, released)
+
+
+async def get_document(session: AsyncSession, document_id: UUID) -> Document:
+    """A document by id.
+
+    Raises:
+        DocumentNotFound: there is none.
+    """
+    found = (
+        await session.execute(
+            select(DocumentRow, CollectionRow.name, _chunk_count())
+            .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
+            .where(DocumentRow.id == document_id)
+        )
+    ).one_or_none()
+    if found is None:
+        raise _missing(document_id)
+    return _document(*found)
+
+
+async def get_spans(session: AsyncSession, document_id: UUID) -> list[dict[str, Any]]:
+    """A document's pages, headings and tables as stored.
+
+    Raises:
+        DocumentNotFound: there is none of this id.
+    """
+    found: list[dict[str, Any]] | None = await session.scalar(
+        select(DocumentRow.spans).where(DocumentRow.id == document_id)
+    )
+    if found is None:
+        raise _missing(document_id)
+    return found
+
+
+async def get_text(
+    session: AsyncSession, document_id: UUID, start: int = 0, end: int | None = None
+) -> str:
+    """The code points `[start, end)` of a document's text; Python's slice, cut in the database.
+
+    Args:
+        document_id: whose text.
+        start: first code point, from 0.
+        end: one past the last; None for all.
+
+    Raises:
+        DocumentNotFound: there is none of this id.
+    """
+    column = DocumentRow.text
+    found: str | None
+    if start or end is not None:
+        first = min(start, _LONGEST)
+        past = _LONGEST if end is None else min(end, _LONGEST)
+        found = await session.scalar(
+            select(func.substr(column, first + 1, max(0, past - first))).where(
+                DocumentRow.id == document_id
+            )
+        )
+    else:
+        found = await session.scalar(select(column).where(DocumentRow.id == document_id))
+    if found is None:
+        raise _missing(document_id)
+    return found
+
+
+async def list_documents(
+    session: AsyncSession,
+    collection_id: UUID,
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    contains: str = "",
+) -> tuple[list[Document], int]:
+    """One page of a collection's documents by uri, and how many there are in all.
+
+    Args:
+        session: a reading session.
+        collection_id: whose documents.
+        limit: most documents of the page.
+        offset: documents to skip.
+        contains: keep those whose uri or title contains this, whatever its case.
+    """
+    conditions = [DocumentRow.collection_id == collection_id]
+    if contains:
+        part = normalize_text(contains)
+        conditions.append(
+            DocumentRow.uri.icontains(part, autoescape=True)
+            | DocumentRow.title.icontains(part, autoescape=True)
+        )
+    total = await session.scalar(select(func.count()).select_from(DocumentRow).where(*conditions))
+    rows = await session.execute(
+        select(DocumentRow, CollectionRow.name, _chunk_count())
+        .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
+        .where(*conditions)
+        .order_by(DocumentRow.uri)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_document(*row) for row in rows], total or 0
+
+
+async def document_versions(
+    session: AsyncSession, collection_id: UUID
+) -> dict[str, DocumentVersion]:
+    """What each uri of a collection was last read as; for skipping unchanged files."""
+    rows = await session.execute(
+        select(DocumentRow.uri, DocumentRow.id, DocumentRow.sha256, DocumentRow.recipe).where(
+            DocumentRow.collection_id == collection_id
+        )
+    )
+    return {uri: DocumentVersion(id_, sha256, recipe) for uri, id_, sha256, recipe in rows}
+
+
+async def _delete_chunks(session: AsyncSession, document_id: UUID) -> list[bytes]:
+    """Removes a document's chunks; returns the contents they named."""
+    hashes = await session.scalars(
+        delete(ChunkRow)
+        .where(ChunkRow.document_id == document_id)
+        .returning(ChunkRow.content_hash)
+        .execution_options(synchronize_session=False)
+    )
+    return [bytes(content_hash) for content_hash in hashes]
+
+
+def _chunk_count() -> Any:
+    return (
+        select(func.count(literal(1)))
+        .where(ChunkRow.document_id == DocumentRow.id)
+        .correlate(DocumentRow)
+        .scalar_subquery()
+    )
+
+
+def _document(row: DocumentRow, collection: str, chunks: int) -> Document:
+    return Document(
+        id=row.id,
+        collection=collection,
+        uri=row.uri,
+        title=row.title,
+        media_type=row.media_type,
+        bytes=row.bytes,
+        length=row.length,
+        metadata=row.meta,
+        chunks=chunks,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _missing(document_id: UUID) -> DocumentNotFound:
+    return DocumentNotFound(f"there is no document {document_id}")

@@ -1,0 +1,119 @@
+"""Vectors by content: equal text in one collection is embedded once.
+
+What always holds: a stored vector is float32, of its space's width and finite; every chunk of a
+collection has one in the collection's space.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import Delete, delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rostra.core import FloatVector
+from rostra.store.tables import ChunkRow, SpaceRow, VectorRow
+
+# Under SQLite's and PostgreSQL's limits on bound parameters.
+_BATCH = 500
+
+
+async def known_hashes(
+    session: AsyncSession, collection_id: UUID, space_id: UUID, hashes: Iterable[bytes]
+) -> set[bytes]:
+    """Which of these contents already have a vector."""
+    wanted = list(dict.fromkeys(hashes))
+    known: set[bytes] = set()
+    for at in range(0, len(wanted), _BATCH):
+        rows = await session.scalars(
+            select(VectorRow.content_hash).where(
+                VectorRow.collection_id == collection_id,
+                VectorRow.space_id == space_id,
+                VectorRow.content_hash.in_(wanted[at : at + _BATCH]),
+            )
+        )
+        known.update(bytes(row) for row in rows)
+    return known
+
+
+async def put_vectors(
+    session: AsyncSession,
+    collection_id: UUID,
+    space_id: UUID,
+    vectors: Mapping[bytes, FloatVector],
+) -> None:
+    """Stores vectors by content hash; one that is there already stays.
+
+    Raises:
+        ValueError: a vector is not finite or not of the space's width.
+    """
+    if not vectors:
+        return
+    dimensions = await session.scalar(select(SpaceRow.dimensions).where(SpaceRow.id == space_id))
+    for content_hash, vector in vectors.items():
+        if vector.shape != (dimensions,):
+            raise ValueError(
+                f"the vector of {content_hash.hex()} has shape {vector.shape}, "
+                f"its space has {dimensions} dimensions"
+            )
+        if not np.isfinite(vector).all():
+            raise ValueError(f"the vector of {content_hash.hex()} is not finite")
+    dialect = session.get_bind().dialect.name
+    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    rows = [
+        {
+            "collection_id": collection_id,
+            "space_id": space_id,
+            "content_hash": content_hash,
+            "vector": vector.astype("<f4").tobytes(),
+        }
+        # Sorted, so that two writers of the same contents wait for each other in one order.
+        for content_hash, vector in sorted(vectors.items())
+    ]
+    await session.execute(make(VectorRow).on_conflict_do_nothing(), rows)
+
+
+async def get_vectors(
+    session: AsyncSession, collection_id: UUID, space_id: UUID, hashes: Sequence[bytes]
+) -> dict[bytes, FloatVector]:
+    """The stored vectors of these contents, float32 [dimensions] each; absent ones are left out."""
+    found: dict[bytes, FloatVector] = {}
+    wanted = list(dict.fromkeys(hashes))
+    for at in range(0, len(wanted), _BATCH):
+        rows = await session.execute(
+            select(VectorRow.content_hash, VectorRow.vector).where(
+                VectorRow.collection_id == collection_id,
+                VectorRow.space_id == space_id,
+                VectorRow.content_hash.in_(wanted[at : at + _BATCH]),
+            )
+        )
+        found.update({bytes(key): np.frombuffer(value, "<f4") for key, value in rows})
+    return found
+
+
+async def delete_orphan_vectors(session: AsyncSession, collection_id: UUID) -> None:
+    """Removes every vector that no chunk of the collection names any more; reads all of them."""
+    await session.execute(_delete_unused(collection_id))
+
+
+async def release_vectors(
+    session: AsyncSession, collection_id: UUID, hashes: Iterable[bytes]
+) -> None:
+    """Removes those of these contents' vectors that no chunk of the collection names any more."""
+    released = sorted(set(hashes))
+    for at in range(0, len(released), _BATCH):
+        page = VectorRow.content_hash.in_(released[at : at + _BATCH])
+        await session.execute(_delete_unused(collection_id).where(page))
+
+
+def _delete_unused(collection_id: UUID) -> Delete:
+    used = exists().where(
+        ChunkRow.collection_id == VectorRow.collection_id,
+        ChunkRow.content_hash == VectorRow.content_hash,
+    )
+    return (
+        delete(VectorRow)
+        .where(VectorRow.collection_id == collection_id, ~used)
+        .execution_options(synchronize_session=False)
+    )

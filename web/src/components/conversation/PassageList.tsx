@@ -1,0 +1,31 @@
+import type { Passage } from "../../api/types";
+import { useApp } from "../../state/context";
+import { sourceKey } from "../../text/answer";
+import { formatCount } from "../../text/format";
+import { documentName, passageTarget } from "../source/target";
+
+/** Everything that was read for the answer, folded away. */
+export function PassageList({ passages }: { passages: Passage[] }) {
+  const app = useApp();
+  return (
+    <details className="passages">
+      <summary>{formatCount(passages.length, "passage")} read</summary>
+      <ol className="passage-list">
+        {passages.map((passage) => (
+          <li key={sourceKey(passage)}>
+            <button
+              type="button"
+              className="passage"
+              onClick={() => void app.source.open(passageTarget(passage))}
+            >
+              <span className="passage-title">{documentName(passage)}</span>
+              <span className="faint">
+                {passage.page === null ? passage.uri : `page ${passage.page}`}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
