@@ -11,7 +11,7 @@ from uuid import UUID
 
 from rostra.answer.answerer import Answerer, Question
 from rostra.answer.events import Answer, AnswerEvent, Done
-from rostra.core import ChatMessage, Role
+from rostra.core import ChatMessage, Role, normalize_text
 from rostra.store import (
     DEFAULT_COLLECTION,
     Database,
@@ -63,6 +63,7 @@ class Conversations:
             CollectionNotFound: there is no such collection.
             InvalidRequest: the question is empty or too long.
         """
+        question = normalize_text(question)
         history: tuple[ChatMessage, ...] = ()
         async with self._database.read() as session:
             if chat_id is not None:

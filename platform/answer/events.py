@@ -1,8 +1,8 @@
 """What an answer is, and the events it arrives as.
 
-What always holds: a citation's `quote` is its document's `text[start:end]`, and `answer[answer_start
-:answer_end]` is the statement it backs; a stream ends with exactly one `Done`, or raises; the deltas
-of a stream joined are the final answer.
+What always holds: a citation's `quote` is its document's `text[start:end]`, and the answer's
+`[answer_start:answer_end]` is the statement it backs; a stream ends with exactly one `Done`, or
+raises; the deltas of a stream joined are the final answer.
 """
 
 from dataclasses import asdict, dataclass, field

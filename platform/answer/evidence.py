@@ -1,8 +1,8 @@
 """Picks the sentences of some passages that best answer a question.
 
-What always holds: a picked sentence is a verbatim span of its passage; the evidence score judges the
-whole pick and is on one scale for all questions asked of one embedding model, so that it can be held
-against a threshold.
+What always holds: a picked sentence is a verbatim span of its passage; the evidence score judges
+the whole pick and is on one scale for all questions asked of one embedding model, so that it can be
+held against a threshold.
 
 A sentence is scored by the cosine of question and sentence (read under its headings), by the share
 of the question's term weight that it contains, and by how well its passage was ranked. The weights
@@ -10,6 +10,7 @@ were set on development questions (`rostra eval run quote` prints what they give
 settings: they mean nothing without the threshold that belongs to them.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,14 +20,19 @@ from rostra.core import Embedder, sentence_spans
 from rostra.retrieval import Hit, SearchResult, searchable_text
 
 _TERM_WEIGHT = 0.3
-_RANK_WEIGHT = 0.15
+_RANK_WEIGHT = 0.3
 # In the evidence score, beside the best cosine.
 _EVIDENCE_TERM_WEIGHT = 0.2
 # A sentence this much worse than the best one is not quoted.
-_RELATIVE = 0.6
+_RELATIVE = 0.7
 # Fewer words say nothing by themselves: headings, cell labels, lone symbols.
 _MIN_WORDS = 4
+# A sentence of no more words can need the next one.
+_SHORT_WORDS = 12
+_POINTS_BACK = re.compile(r"(this|these|such)\b", re.IGNORECASE)
 _MAX_SENTENCES_READ = 120
+# Lines of a list or of code that are quoted with the sentence that announces them.
+_MOST_ANNOUNCED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,49 @@ def _candidates(hits: Sequence[Hit]) -> list[Sentence]:
     candidates: list[Sentence] = []
     seen: set[tuple[str, int]] = set()
     for hit in hits:
-        for start, end in sentence_spans(hit.text):
+        for start, end in _statements(hit.text):
             place = (str(hit.document_id), hit.start + start)
             if place in seen or len(hit.text[start:end].split()) < _MIN_WORDS:
                 continue
             seen.add(place)
             candidates.append(Sentence(hit, hit.start + start, hit.start + end))
     return candidates[:_MAX_SENTENCES_READ]
+
+
+def _statements(text: str) -> list[tuple[int, int]]:
+    """Sentence spans, joined where one says little without the next.
+
+    A sentence that ends in a colon goes on to the end of the block it announces; a short one goes
+    on with a next one that points back to it.
+    """
+    spans = sentence_spans(text)
+    statements: list[tuple[int, int]] = []
+    row = 0
+    while row < len(spans):
+        start, end = spans[row]
+        row += 1
+        if text[end - 1] == ":":
+            first = row
+            while row < min(len(spans), first + _MOST_ANNOUNCED):
+                if row > first and "\n\n" in text[spans[row - 1][1] : spans[row][0]]:
+                    break
+                end = spans[row][1]
+                row += 1
+        elif row < len(spans) and _leans_on(text, (start, end), spans[row]):
+            end = spans[row][1]
+            row += 1
+        statements.append((start, end))
+    return statements
+
+
+def _leans_on(text: str, sentence: tuple[int, int], following: tuple[int, int]) -> bool:
+    """Whether a short sentence is explained by the next one in the same paragraph."""
+    words = len(text[sentence[0] : sentence[1]].split())
+    return (
+        _MIN_WORDS <= words <= _SHORT_WORDS
+        and "\n" not in text[sentence[1] : following[0]]
+        and _POINTS_BACK.match(text, *following) is not None
+    )
 
 
 def _share(terms: Sequence[str], weights: Mapping[str, float]) -> float:

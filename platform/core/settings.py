@@ -117,7 +117,7 @@ class Settings(BaseSettings):
 
     # Answers
     answer_passages: int = Field(6, ge=1, le=50, description="Passages an answer is made from.")
-    answer_sentences: int = Field(3, ge=1, le=20, description="Most sentences quoted.")
+    answer_sentences: int = Field(4, ge=1, le=20, description="Most sentences quoted.")
     answer_threshold: FiniteFloat | None = Field(
         None, description="Evidence under this score is `not found`; unset takes the tuned value."
     )

@@ -121,14 +121,17 @@ def _known(declared: str | None) -> str | None:
 
 
 def _is_mostly_utf8(data: bytes) -> bool:
-    """Whether most of what is not ASCII is valid UTF-8, with a few bad bytes between."""
+    """Whether most of what is not ASCII is valid UTF-8, with a few bad bytes between.
+
+    Text in another encoding hardly ever makes valid sequences by chance.
+    """
     first = _NOT_ASCII.search(data)
     at = first.start() if first else 0
     sample = data[at : at + _GUESS_BYTES]
     text = sample.decode("utf-8", errors="replace")
     bad = text.count(_REPLACEMENT)
     good = sum(1 for character in text if character > "\x7f") - bad
-    return good > 4 * bad
+    return good > bad
 
 
 def _guess(data: bytes) -> str:

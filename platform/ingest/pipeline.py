@@ -17,12 +17,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import (
     Embedder,
     FloatVector,
     RostraError,
     Settings,
+    SpaceMismatch,
     UnreadableFile,
     get_logger,
 )
@@ -38,9 +40,9 @@ from rostra.store import (
     NewChunk,
     NewDocument,
     delete_document,
-    delete_orphan_vectors,
     document_versions,
     ensure_collection,
+    get_collection,
     known_hashes,
     put_document,
     put_vectors,
@@ -230,23 +232,46 @@ class _Run:
         texts: dict[bytes, str] = {}
         for prepared in batch:
             texts |= prepared.texts
-        collection_id, space_id = self._target.id, self._target.space_id
         async with self._database.read() as session:
-            known = await known_hashes(session, collection_id, space_id, texts)
-        fresh = {key: text for key, text in texts.items() if key not in known}
-        vectors = await self._embed(fresh)
-        async with self._database.write() as session:
-            await put_vectors(session, collection_id, space_id, vectors)
-            replaced = False
-            for prepared in batch:
-                replaced |= prepared.document.uri in self.versions
-                await put_document(session, collection_id, prepared.document)
-            if replaced:
-                await delete_orphan_vectors(session, collection_id)
+            missing = await self._missing(session, texts)
+        vectors: dict[bytes, FloatVector] = {}
+        while True:
+            vectors |= await self._embed({key: texts[key] for key in missing})
+            async with self._database.write() as session:
+                missing = await self._store(session, batch, vectors)
+                if not missing:
+                    break
+                # Another process deleted what we counted on; embed it and store again.
+                await session.rollback()
         for prepared in batch:
             self.report.documents += 1
             self.report.chunks += len(prepared.document.chunks)
             self._advance()
+
+    async def _store(
+        self, session: AsyncSession, batch: list[_Prepared], vectors: dict[bytes, FloatVector]
+    ) -> list[bytes]:
+        """Stores a batch; returns the contents that turn out to have no vector.
+
+        Raises:
+            SpaceMismatch: the collection was moved to another embedding space meanwhile.
+        """
+        target = self._target
+        await put_vectors(session, target.id, target.space_id, vectors)
+        for prepared in batch:
+            await put_document(session, target.id, prepared.document)
+        now = await get_collection(session, target.name)
+        if now.space_id != target.space_id:
+            raise SpaceMismatch(
+                f"collection {target.name!r} was embedded anew while it was being added to",
+                hint="Run the ingest again.",
+            )
+        return await self._missing(session, {key for p in batch for key in p.texts})
+
+    async def _missing(self, session: AsyncSession, keys: Iterable[bytes]) -> list[bytes]:
+        wanted = list(keys)
+        known = await known_hashes(session, self._target.id, self._target.space_id, wanted)
+        return [key for key in wanted if key not in known]
 
     async def delete_missing(self, prefixes: tuple[str, ...], present: set[str]) -> None:
         """Deletes stored documents under these uris whose source is gone."""

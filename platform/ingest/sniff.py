@@ -55,7 +55,7 @@ _CONTAINERS = (
 _HTML_START = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
 )
-_SHEBANG = re.compile(r"#!\s*\S*?/?(?:env\s+(?:-S\s+)?)?(?:[\w/.-]*/)?([a-z]+)")
+_SHEBANG = re.compile(r"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?([a-z]+)", re.I)
 _INTERPRETERS = {
     "python": "python",
     "sh": "shell",
@@ -158,7 +158,7 @@ def _by_content(data: bytes) -> str:
     head = decode_text(data[:4096]).text
     if _HTML_START.match(head):
         return media.HTML
-    if (found := _SHEBANG.match(head)) and (language := _INTERPRETERS.get(found.group(1))):
+    if (found := _SHEBANG.match(head)) and (language := _INTERPRETERS.get(found.group(1).lower())):
         return media.CODE_PREFIX + language
     if head.lstrip()[:1] in {"{", "["} and data.rstrip()[-1:] in {b"}", b"]"}:
         return media.JSON

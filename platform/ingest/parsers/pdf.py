@@ -37,6 +37,8 @@ _NUMBERING = re.compile(
 _NO_TITLE = re.compile(
     r"\.\w{2,4}$|^(?:untitled|anonymous|microsoft word|powerpoint|document\d*$)", re.I
 )
+_NO_PAGES = re.compile(rb"/Count\s+0\b")
+_PAGE_OBJECT = re.compile(rb"/Type\s*/Page\b")
 _MAX_BOOKMARKS = 10_000
 _MAX_HEADING_CHARS = 150
 _MAX_HEADING_LINES = 3
@@ -92,6 +94,9 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
             raise EncryptedFile(
                 "the PDF is encrypted", hint="Save it without a password and ingest it again."
             ) from None
+        if _NO_PAGES.search(data) and not _PAGE_OBJECT.search(data):
+            # pdfium does not open these.
+            raise NoText("the PDF has no pages") from None
         raise CorruptFile("the PDF is damaged or cut off") from None
     try:
         return _read(pdf, name, media_type, limits)
@@ -249,6 +254,8 @@ def _break_before(lines: list[_Line], index: int, pitch: float) -> int:
         return 1
     if line.left - above.left > _INDENT * height and not _ITEM.match(above.text):
         return 2
+    if _BROKEN_WORD.search(above.text) and line.text[:1].islower():
+        return 0
     return _short_line(lines, index, ended)
 
 

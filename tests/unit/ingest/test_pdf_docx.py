@@ -147,8 +147,9 @@ def test_a_password(parse: Parse) -> None:
         (drawn(["x" * 50] * 40)[:300], CorruptFile),
         (raw_pdf("<</Type/Pages/Kids[]/Count 0>>"), NoText),
         (drawn([]), NoText),
+        (drawn([" "]), NoText),
     ],
-    ids=["empty", "header only", "no pdf", "truncated", "no pages", "no text"],
+    ids=["empty", "header", "no pdf", "truncated", "page tree of 0", "no pages", "no text"],
 )
 def test_broken_pdfs(parse: Parse, data: bytes, reason: type[UnreadableFile]) -> None:
     with pytest.raises(reason) as caught:
