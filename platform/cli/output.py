@@ -42,15 +42,18 @@ def settings_of_process(**overrides: Any) -> Settings:
     return settings
 
 
-def with_runtime(work: Callable[[Runtime], Coroutine[Any, Any, T]], **overrides: Any) -> T:
-    """Runs asynchronous work over an open platform.
+def with_runtime(
+    work: Callable[[Runtime], Coroutine[Any, Any, T]], settings: Settings | None = None
+) -> T:
+    """Runs asynchronous work over an open platform; by default with the process's settings.
 
     Raises:
         RostraError: whatever the work raises.
     """
+    chosen = settings or settings_of_process()
 
     async def run() -> T:
-        async with open_runtime(settings_of_process(**overrides)) as runtime:
+        async with open_runtime(chosen) as runtime:
             return await work(runtime)
 
     return asyncio.run(run())

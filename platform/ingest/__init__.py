@@ -11,6 +11,7 @@ from rostra.ingest.pipeline import (
     OnProgress,
     Progress,
 )
+from rostra.ingest.reembed import reembed
 from rostra.ingest.sources import Listing, list_sources
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "SpanKind",
     "list_sources",
     "read_beir",
+    "reembed",
 ]

@@ -16,13 +16,22 @@ from typing import Self
 
 import msgspec
 
-from rostra.core import Settings, get_logger
+from rostra.core import RostraError, Settings, get_logger
 from rostra.ingest.document import ParsedDocument, check_document
 from rostra.ingest.errors import CorruptFile, ParseMemory, ParseTimeout, unreadable
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.wire import HEADER, Reply, Request, frame
 
 _log = get_logger(__name__)
+# Importing is slow on a cold disk; the time for a file begins after that.
+_START_SECONDS = 60.0
+
+
+class ParserUnavailable(RostraError):
+    """The parser process does not start: no file can be parsed."""
+
+    status = 503
+    code = "parser_unavailable"
 
 
 class _WorkerDied(Exception):
@@ -41,12 +50,13 @@ class ParserProcess:
         self._limits = ParseLimits.of(settings)
         self._lock = asyncio.Lock()
         self._worker: asyncio.subprocess.Process | None = None
-        # Files that the present process has read.
+        # Whether the present process has said that it is ready, and the files it was given.
+        self._ready = False
         self._served = 0
 
     async def __aenter__(self) -> Self:
-        """Starts the process, so that the first file need not wait for it."""
-        await self._start()
+        """Starts the process without waiting for it."""
+        await self._spawn()
         return self
 
     async def __aexit__(
@@ -72,6 +82,7 @@ class ParserProcess:
 
         Raises:
             UnreadableFile: of the class that says why there is no document.
+            ParserUnavailable: if the process does not start.
         """
         async with self._lock:
             fresh = self._served == 0
@@ -87,11 +98,7 @@ class ParserProcess:
                 raise _as_reason(error) from None
 
     async def _parse_once(self, name: str, data: bytes) -> ParsedDocument:
-        if self._worker is None or self._worker.returncode is not None:
-            await self._start()
-        worker = self._worker
-        if worker is None:
-            raise _WorkerDied("it could not be started")
+        worker = await self._running()
         self._served += 1
         answered = False
         try:
@@ -116,9 +123,34 @@ class ParserProcess:
             raise CorruptFile(f"the file was read wrongly: {error}") from None
         return reply.document
 
-    async def _start(self) -> None:
+    async def _running(self) -> asyncio.subprocess.Process:
+        """A process that is ready; one that dies while it starts is started once more.
+
+        Raises:
+            ParserUnavailable: if it does not start.
+        """
+        for _ in range(2):
+            worker = self._worker
+            if worker is None or worker.returncode is not None:
+                worker = await self._spawn()
+            if self._ready:
+                return worker
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    await _receive(worker)
+            except (TimeoutError, _WorkerDied) as error:
+                reason = str(error)
+                await self._stop()
+            else:
+                self._ready = True
+                return worker
+        raise ParserUnavailable(
+            f"the parser process does not start ({reason or 'no answer'})",
+            hint="Raise parse_memory_bytes, and check that the installation is complete.",
+        )
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
         await self._stop()
-        self._served = 0
         self._worker = await asyncio.create_subprocess_exec(
             sys.executable,
             # Never import from the current folder: it may hold the very files to be read.
@@ -132,17 +164,20 @@ class ParserProcess:
             stderr=asyncio.subprocess.DEVNULL,
             env=_environment(),
         )
+        return self._worker
 
     async def _stop(self) -> None:
         worker, self._worker = self._worker, None
+        self._ready, self._served = False, 0
         if worker is None:
             return
         if worker.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 worker.kill()
-        await worker.wait()
-        if worker.stdin is not None:
-            worker.stdin.close()
+        # Reads what it had written so far: asyncio sees the end of a process only after the end
+        # of its pipes.
+        with contextlib.suppress(ConnectionError):
+            await worker.communicate()
 
 
 async def _exchange(worker: asyncio.subprocess.Process, request: Request) -> Reply:
@@ -151,22 +186,39 @@ async def _exchange(worker: asyncio.subprocess.Process, request: Request) -> Rep
     Raises:
         _WorkerDied: if the process ends before that.
     """
-    if worker.stdin is None or worker.stdout is None:
-        raise _WorkerDied("it has no pipes")
+    if worker.stdin is None:
+        raise _WorkerDied("no pipe")
     try:
         for part in frame(request):
             worker.stdin.write(part)
         await worker.stdin.drain()
+    except ConnectionError:
+        raise _WorkerDied(_fate(await worker.wait())) from None
+    try:
+        return msgspec.msgpack.decode(await _receive(worker), type=Reply)
+    except msgspec.DecodeError as error:
+        raise _WorkerDied(f"a reply that is none: {error}") from None
+
+
+async def _receive(worker: asyncio.subprocess.Process) -> bytes:
+    """The body of the next message.
+
+    Raises:
+        _WorkerDied: if the process ends before that.
+    """
+    if worker.stdout is None:
+        raise _WorkerDied("no pipe")
+    try:
         (length,) = HEADER.unpack(await worker.stdout.readexactly(HEADER.size))
-        body = await worker.stdout.readexactly(length)
-        return msgspec.msgpack.decode(body, type=Reply)
-    except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError):
-        code = await worker.wait() if worker.stdout.at_eof() else worker.returncode
-        raise _WorkerDied(_fate(code)) from None
+        return await worker.stdout.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        # The pipe is closed, so the process has ended or is about to.
+        return_code = await worker.wait()
+        raise _WorkerDied(_fate(return_code)) from None
 
 
-def _fate(code: int | None) -> str:
-    if code is None or code >= 0:
+def _fate(code: int) -> str:
+    if code >= 0:
         return f"exit status {code}"
     try:
         return signal.Signals(-code).name

@@ -180,6 +180,14 @@ class Ingester:
         return run.report
 
 
+class _VectorsGone(Exception):
+    """Rolls a batch back: vectors that were there when it began are not any more."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        super().__init__(f"{len(keys)} vectors are gone")
+        self.keys = keys
+
+
 class _Run:
     """The state of one ingest."""
 
@@ -237,12 +245,13 @@ class _Run:
         vectors: dict[bytes, FloatVector] = {}
         while True:
             vectors |= await self._embed({key: texts[key] for key in missing})
-            async with self._database.write() as session:
-                missing = await self._store(session, batch, vectors)
-                if not missing:
-                    break
+            try:
+                async with self._database.write() as session:
+                    await self._store(session, batch, vectors)
+                break
+            except _VectorsGone as gone:
                 # Another process deleted what we counted on; embed it and store again.
-                await session.rollback()
+                missing = gone.keys
         for prepared in batch:
             self.report.documents += 1
             self.report.chunks += len(prepared.document.chunks)
@@ -250,11 +259,12 @@ class _Run:
 
     async def _store(
         self, session: AsyncSession, batch: list[_Prepared], vectors: dict[bytes, FloatVector]
-    ) -> list[bytes]:
-        """Stores a batch; returns the contents that turn out to have no vector.
+    ) -> None:
+        """Stores a batch.
 
         Raises:
             SpaceMismatch: the collection was moved to another embedding space meanwhile.
+            _VectorsGone: some contents turn out to have no vector.
         """
         target = self._target
         await put_vectors(session, target.id, target.space_id, vectors)
@@ -266,7 +276,8 @@ class _Run:
                 f"collection {target.name!r} was embedded anew while it was being added to",
                 hint="Run the ingest again.",
             )
-        return await self._missing(session, {key for p in batch for key in p.texts})
+        if missing := await self._missing(session, {key for p in batch for key in p.texts}):
+            raise _VectorsGone(missing)
 
     async def _missing(self, session: AsyncSession, keys: Iterable[bytes]) -> list[bytes]:
         wanted = list(keys)

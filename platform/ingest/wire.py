@@ -1,7 +1,7 @@
 """The messages between the parser process and its parent: length-prefixed MessagePack.
 
-What always holds: a request is answered by exactly one reply; a reply holds a document or a reason,
-never both.
+What always holds: an empty message comes first, when the process is ready; then a request is
+answered by exactly one reply, which holds a document or a reason, never both.
 """
 
 import struct

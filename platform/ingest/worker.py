@@ -1,8 +1,9 @@
 """The parser process: reads files from stdin, parses one at a time, answers on stdout.
 
-What always holds: only replies are written to the original stdout; memory is limited before the
-first byte of a file is read; the process ends when its stdin does, and in any case soon after
-the time for one file is over, so it never outlives its parent for long. Run as
+What always holds: an empty message says that it is ready, then only replies are written to the
+original stdout; memory is limited before the first byte of a file is read; the process ends when
+its stdin does, and in any case soon after the time for one file is over, so it never outlives its
+parent for long. Run as
 `python -m rostra.ingest.worker MEMORY_BYTES TIMEOUT_SECONDS`.
 """
 
@@ -31,6 +32,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    replies.write(HEADER.pack(0))
+    replies.flush()
     decoder = msgspec.msgpack.Decoder(Request)
     while (body := _read_message(sys.stdin.buffer)) is not None:
         signal.setitimer(signal.ITIMER_REAL, timeout + _GRACE_SECONDS)

@@ -7,6 +7,7 @@ rows give equal hits, ties included. A hit's text is what the database holds now
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -63,6 +64,7 @@ class SearchRequest:
         mode: which sides find candidates.
         filters: see `rostra.store.Filters`.
         rerank: read the best hits with the reranker; None does so when one is set.
+        per_document: most hits of one document; None sets no limit.
     """
 
     query: str
@@ -71,6 +73,7 @@ class SearchRequest:
     mode: SearchMode = SearchMode.HYBRID
     filters: Filters = field(default_factory=dict)
     rerank: bool | None = None
+    per_document: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,8 @@ class Searcher:
             raise InvalidRequest(
                 f"k is {request.k}, it must be from 1 to {self._settings.max_k}", field="k"
             )
+        if request.per_document is not None and request.per_document < 1:
+            raise InvalidRequest("per_document must be at least 1", field="per_document")
         if not 1 <= len(request.collections) <= _MAX_COLLECTIONS:
             raise InvalidRequest(f"search 1 to {_MAX_COLLECTIONS} collections at once")
         return request
@@ -224,6 +229,8 @@ class Searcher:
             ]
             with watch("fuse"):
                 ranked = self._rank(request, found)
+                if request.per_document is not None:
+                    ranked = _limit(ranked, found, request.per_document)
             reranker = None
             if request.rerank is not False:
                 reranker = await asyncio.to_thread(self._reranker)
@@ -366,6 +373,22 @@ class Searcher:
                 if record is not None:
                     hits.append(_hit(record, score, scores))
         return hits
+
+
+def _limit(
+    ranked: Sequence[tuple[int, int, float, HitScores]],
+    found: Sequence[_Candidates],
+    most: int,
+) -> list[tuple[int, int, float, HitScores]]:
+    """The best `most` candidates of each document, in the same order."""
+    taken: Counter[tuple[int, int]] = Counter()
+    kept = []
+    for row in ranked:
+        document = row[0], int(found[row[0]].index.table.document[row[1]])
+        taken[document] += 1
+        if taken[document] <= most:
+            kept.append(row)
+    return kept
 
 
 def _rerank(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hit]:

@@ -50,10 +50,18 @@ def raw_pdf(pages: str) -> bytes:
         offsets.append(len(body))
         body += f"{number} 0 obj\n{content}\nendobj\n".encode()
     table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    return body + (
-        f"xref\n0 3\n0000000000 65535 f \n{table}trailer<</Size 3/Root 1 0 R>>\n"
-        f"startxref\n{len(body)}\n%%EOF"
-    ).encode()
+    return (
+        body
+        + (
+            f"xref\n0 3\n0000000000 65535 f \n{table}trailer<</Size 3/Root 1 0 R>>\n"
+            f"startxref\n{len(body)}\n%%EOF"
+        ).encode()
+    )
+
+
+def headings(document: ParsedDocument) -> list[tuple[int, str]]:
+    found = [span for span in document.spans if span.kind == "heading"]
+    return [(span.level, document.text[span.start : span.end]) for span in found]
 
 
 def test_pages_have_their_numbers(parse: Parse) -> None:
@@ -91,7 +99,9 @@ def test_an_empty_page_keeps_the_numbers_of_the_others(parse: Parse) -> None:
 def test_lines_become_paragraphs(parse: Parse, texts: Texts) -> None:
     first = "This sentence is long enough to be wrapped over the width of a page. " * 4
     second = "The second paragraph is also wrapped by the layout of the page. " * 4
-    document = parse(pdf(paragraph("Heading here", "Heading1"), paragraph(first), paragraph(second)), "a.pdf")
+    document = parse(
+        pdf(paragraph("Heading here", "Heading1"), paragraph(first), paragraph(second)), "a.pdf"
+    )
     assert " ".join(first.split()) in document.text
     assert " ".join(second.split()) in document.text
     assert texts(document, "heading") == ["Heading here"]
@@ -107,7 +117,9 @@ def test_headings_come_from_the_outline(parse: Parse) -> None:
         canvas.drawString(72, 680 - 100 * number, "Some text that follows the heading of it.")
     canvas.save()
     document = parse(buffer.getvalue(), "a.pdf")
-    found = [(s.level, document.text[s.start : s.end]) for s in document.spans if s.kind == "heading"]
+    found = [
+        (s.level, document.text[s.start : s.end]) for s in document.spans if s.kind == "heading"
+    ]
     assert found == [(1, "1. Setup"), (2, "Details")]
 
 
@@ -127,7 +139,9 @@ def test_hyphens_at_line_ends(parse: Parse) -> None:
 
 
 def test_lines_that_end_early_stay_lines(parse: Parse) -> None:
-    document = parse(drawn(["Apples 3", "Pears 4", "A long last line that sets the width"]), "a.pdf")
+    document = parse(
+        drawn(["Apples 3", "Pears 4", "A long last line that sets the width"]), "a.pdf"
+    )
     assert document.text.startswith("Apples 3\nPears 4\n")
 
 
@@ -199,7 +213,9 @@ def test_a_word_document_in_order(parse: Parse, texts: Texts) -> None:
         "| a\\|b | c |\n| 1 2 |  |\n\nDetails\n\nThe end."
     )
     assert document.title == "The report"
-    headings = [(s.level, document.text[s.start : s.end]) for s in document.spans if s.kind == "heading"]
+    headings = [
+        (s.level, document.text[s.start : s.end]) for s in document.spans if s.kind == "heading"
+    ]
     assert headings == [(1, "The report"), (1, "Findings"), (2, "Details")]
     assert texts(document, "row") == ["| a\\|b | c |", "| 1 2 |  |"]
 

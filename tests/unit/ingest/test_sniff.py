@@ -96,9 +96,7 @@ def test_what_is_refused(data: bytes, name: str, reason: type[UnreadableFile]) -
         ("\ufffd größer ändern".encode() + b"\xff", None, "\ufffd größer ändern\ufffd", "utf-8", 1),
     ],
 )
-def test_decoding(
-    data: bytes, declared: str | None, text: str, encoding: str, errors: int
-) -> None:
+def test_decoding(data: bytes, declared: str | None, text: str, encoding: str, errors: int) -> None:
     decoded = decode_text(data, declared)
     assert (decoded.text, decoded.encoding, decoded.errors) == (text, encoding, errors)
     assert decoded.metadata.get("encoding_errors", 0) == errors

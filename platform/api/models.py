@@ -1,0 +1,71 @@
+"""Loads the models while the server already answers, and says what is still missing.
+
+What always holds: loading happens in a thread; a model that cannot be loaded is tried again now and
+then, since a search that needs it may find it loaded by then.
+"""
+
+import asyncio
+
+from rostra.core import ModelUnavailable, RostraError, get_logger
+from rostra.runtime import Runtime
+
+log = get_logger(__name__)
+
+_RETRY_SECONDS = 30.0
+
+
+class Models:
+    """The models that searches need, loaded in the background."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._tried = asyncio.Event()
+        self._failure: RostraError | None = None
+
+    async def load(self) -> None:
+        """Loads the embedding model and, when one is set, the reranker; ends when both are there."""
+        while not await self._try():
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def first_try(self) -> None:
+        """Waits until loading has succeeded or failed once."""
+        await self._tried.wait()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every model that searches need is loaded."""
+        return not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the models that are not loaded."""
+        settings = self._runtime.settings
+        names = []
+        if not self._runtime.embedder.is_made:
+            names.append(f"embedding model {settings.embedding_model}")
+        if settings.reranker_model and not self._runtime.reranker.is_made:
+            names.append(f"reranker {settings.reranker_model}")
+        return names
+
+    @property
+    def failure(self) -> RostraError | None:
+        """Why the last try failed; None before it ended and after it succeeded."""
+        return self._failure
+
+    async def _try(self) -> bool:
+        try:
+            await asyncio.to_thread(self._runtime.embedder)
+            if self._runtime.settings.reranker_model:
+                await asyncio.to_thread(self._runtime.reranker)
+        except RostraError as error:
+            log.error("model not loaded", reason=error.message)
+            self._failure = error
+        except Exception as error:  # whatever a model's own code raises must show in readiness
+            log.error("model not loaded", exc_info=error)
+            self._failure = ModelUnavailable(
+                "a model cannot be loaded", hint="The server's log and `rostra doctor` say why."
+            )
+        else:
+            self._failure = None
+        self._tried.set()
+        return self._failure is None

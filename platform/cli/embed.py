@@ -1,0 +1,155 @@
+"""`rostra embed`: rotations fitted, collections embedded anew, encoders exported."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.progress import Progress
+from rich.table import Table
+
+from rostra.cli.output import (
+    collection_option,
+    console,
+    json_option,
+    print_json,
+    settings_of_process,
+    with_runtime,
+)
+from rostra.core import FloatMatrix, InvalidRequest, SpaceMismatch
+from rostra.ingest import reembed
+from rostra.retrieval import Rotation, fit_rotation, load_embedder, load_rotation, truncate
+from rostra.runtime import Runtime
+from rostra.store import collection_size, get_collection, index_rows
+
+_SAMPLE = 500
+_NEIGHBOURS = 10
+
+
+@click.group("embed")
+def command() -> None:
+    """Fit rotations and embed collections anew."""
+
+
+@command.command("fit")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write.  [default: in the data folder]"
+)
+@collection_option
+@json_option
+def fit(out: Path | None, collection: str, as_json: bool) -> None:
+    """Fit the rotation that makes this encoder's vectors truncatable.
+
+    Uses a collection's stored vectors, which must be of full width. Set ROSTRA_EMBEDDING_ROTATION
+    and ROSTRA_EMBEDDING_DIMENSIONS afterwards, then run `rostra embed apply`.
+    """
+
+    async def work(runtime: Runtime) -> tuple[Rotation, FloatMatrix]:
+        async with runtime.database.read() as session:
+            found = await get_collection(session, collection)
+            if found.space.rotation:
+                raise SpaceMismatch(
+                    f"collection {collection!r} is rotated already",
+                    hint="Fit on a collection that was embedded without a rotation.",
+                )
+            rows = await index_rows(session, found.id, found.space_id)
+        width = (await asyncio.to_thread(runtime.embedder)).space.dimensions
+        if found.space.dimensions != width:
+            raise SpaceMismatch(
+                f"collection {collection!r} has vectors of {found.space.dimensions} of the "
+                f"model's {width} dimensions",
+                hint="Fit on a collection that was embedded at full width.",
+            )
+        if not rows:
+            raise InvalidRequest(f"collection {collection!r} is empty")
+        vectors = np.unique(np.stack([row.vector for row in rows]), axis=0)
+        return await asyncio.to_thread(fit_rotation, vectors, found.space.revision), vectors
+
+    settings = settings_of_process().model_copy(
+        update={"embedding_rotation": None, "embedding_dimensions": None}
+    )
+    rotation, vectors = with_runtime(work, settings)
+    path = out or settings.home / "rotations" / f"{rotation.sha256[:12]}.safetensors"
+    rotation.save(path)
+    table = _retention(rotation, vectors)
+    if as_json:
+        print_json(
+            {
+                "rotation": str(path),
+                "sha256": rotation.sha256,
+                "passages": len(vectors),
+                "retention": table,
+            }
+        )
+        return
+    out_table = Table("dimensions", "neighbours kept, plain", "rotated", box=None)
+    for row in table:
+        out_table.add_row(str(row["dimensions"]), f"{row['plain']:.1%}", f"{row['rotated']:.1%}")
+    console().print(f"fitted on {len(vectors)} passages: {path}")
+    console().print(out_table)
+
+
+@command.command("apply")
+@collection_option
+@json_option
+def apply(collection: str, as_json: bool) -> None:
+    """Embed a collection anew with the model, width and rotation of the settings."""
+
+    async def work(runtime: Runtime) -> int:
+        async with runtime.database.read() as session:
+            found = await get_collection(session, collection)
+            size = await collection_size(session, found.id)
+        embedder = await asyncio.to_thread(runtime.embedder)
+        with Progress(disable=as_json, transient=True) as bar:
+            task = bar.add_task("Embedding", total=size.chunks)
+            return await reembed(
+                runtime.database,
+                runtime.indexes,
+                collection,
+                embedder,
+                lambda done: bar.update(task, completed=done),
+            )
+
+    embedded = with_runtime(work)
+    if as_json:
+        print_json({"collection": collection, "embedded": embedded})
+    else:
+        console().print(f"{embedded} passages embedded anew")
+
+
+@command.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(folder: Path) -> None:
+    """Save the encoder with its rotation as a sentence-transformers model."""
+    settings = settings_of_process()
+    model = load_embedder(settings).model
+    if settings.embedding_rotation:
+        model.append(load_rotation(settings.embedding_rotation).as_module())
+    model.float().save(str(folder))
+    console().print(f"saved {folder}")
+
+
+def _retention(rotation: Rotation, vectors: FloatMatrix) -> list[dict[str, Any]]:
+    """By width, the share of each sampled passage's true neighbours that truncation keeps."""
+    chosen = np.random.default_rng(0).permutation(len(vectors))[: min(_SAMPLE, len(vectors))]
+    width = vectors.shape[1]
+    rotated = rotation.apply(vectors)
+    wanted = _neighbours(vectors, chosen)
+    table = []
+    for divisor in (1, 2, 3, 4, 6, 8):
+        dimensions = width // divisor
+        row: dict[str, Any] = {"dimensions": dimensions}
+        for name, matrix in (("plain", vectors), ("rotated", rotated)):
+            kept = _neighbours(truncate(matrix, dimensions), chosen)
+            shared = [len(a & b) / len(a) for a, b in zip(wanted, kept, strict=True) if a]
+            row[name] = float(np.mean(shared))
+        table.append(row)
+    return table
+
+
+def _neighbours(vectors: FloatMatrix, chosen: np.ndarray[Any, Any]) -> list[set[int]]:
+    scores = vectors[chosen] @ vectors.T
+    scores[np.arange(len(chosen)), chosen] = -np.inf
+    count = min(_NEIGHBOURS, len(vectors) - 1)
+    return [set(row[:count].tolist()) for row in np.argsort(-scores, axis=1)]

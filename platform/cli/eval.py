@@ -1,0 +1,141 @@
+"""`rostra eval`: judged sets through the platform, scores out."""
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+from rich.table import Table
+
+from evals import (
+    QuoteReport,
+    RetrievalScores,
+    evaluate_quotes,
+    evaluate_retrieval,
+    find_sets,
+    open_workspace,
+    read_judged_set,
+)
+from rostra.cli.output import console, json_option, print_json, settings_of_process
+from rostra.ingest import Progress
+
+data_option = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the set, or of several.",
+)
+
+
+@click.group("eval")
+def command() -> None:
+    """Measure retrieval and answers on judged sets."""
+
+
+@command.group("run")
+def run() -> None:
+    """Run an evaluation. What it ingests is kept apart from your documents."""
+
+
+@run.command("retrieval")
+@data_option
+@json_option
+def retrieval(data: Path, as_json: bool) -> None:
+    """nDCG@10 and recall@100 of dense, lexical, hybrid (and reranked) search.
+
+    A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout).
+    """
+    settings = settings_of_process()
+    sets = [read_judged_set(folder) for folder in find_sets(data)]
+
+    async def work() -> list[RetrievalScores]:
+        rows: list[RetrievalScores] = []
+        async with open_workspace(settings) as runtime:
+            with _bar() as bar:
+                for judged in sets:
+                    ingest = bar.add_task(f"{judged.name}: ingest", total=None)
+                    modes = 4 if settings.reranker_model else 3
+                    search = bar.add_task(
+                        f"{judged.name}: search", total=modes * len(judged.queries)
+                    )
+
+                    def on_ingest(progress: Progress, task: TaskID = ingest) -> None:
+                        _advance(bar, task, progress)
+
+                    def on_query(task: TaskID = search) -> None:
+                        _tick(bar, task)
+
+                    async for row in evaluate_retrieval(
+                        runtime, judged, on_ingest=on_ingest, on_query=on_query
+                    ):
+                        rows.append(row)
+        return rows
+
+    rows = asyncio.run(work())
+    if as_json:
+        print_json({"results": [row.to_dict() for row in rows]})
+        return
+    table = Table("set", "mode", "nDCG@10", "recall@100", "queries", box=None)
+    for row in rows:
+        table.add_row(
+            row.dataset, row.mode, f"{row.ndcg_10:.4f}", f"{row.recall_100:.4f}", str(row.queries)
+        )
+    console().print(table)
+
+
+@run.command("quote")
+@data_option
+@json_option
+def quote(data: Path, as_json: bool) -> None:
+    """Sentence F1 of quoted answers, and precision and recall of `not found`.
+
+    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout).
+    """
+    settings = settings_of_process()
+
+    async def work() -> QuoteReport:
+        async with open_workspace(settings) as runtime:
+            with _bar() as bar:
+                ingest = bar.add_task("ingest", total=None)
+                ask = bar.add_task("ask", total=None)
+                return await evaluate_quotes(
+                    runtime,
+                    data,
+                    on_ingest=lambda progress: _advance(bar, ingest, progress),
+                    on_question=lambda done, total: _show(bar, ask, done, total),
+                )
+
+    report = asyncio.run(work())
+    if as_json:
+        print_json(report.to_dict())
+        return
+    table = Table("measure", "value", box=None)
+    table.add_row("questions", f"{report.answerable} answerable, {report.unanswerable} not")
+    for name, value in (
+        ("sentence F1", report.sentence_f1),
+        ("  of the baseline", report.baseline_f1),
+        ("passage found first", report.passage_hit),
+        ("not found: precision", report.not_found_precision),
+        ("not found: recall", report.not_found_recall),
+    ):
+        table.add_row(name, "-" if value is None else f"{value:.4f}")
+    table.add_row("exact citations", f"{report.citations_exact} of {report.citations}")
+    console().print(table)
+
+
+def _bar() -> Bar:
+    return Bar(console=Console(stderr=True), transient=True)
+
+
+def _advance(bar: Bar, task: TaskID, progress: Progress) -> None:
+    bar.update(task, total=progress.total, completed=progress.done)
+
+
+def _tick(bar: Bar, task: TaskID) -> None:
+    bar.advance(task)
+
+
+def _show(bar: Bar, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, total=total, completed=done)
