@@ -1,8 +1,8 @@
 """Ingest speed against the bare embedder on the same chunks, in one run.
 
 Several rounds on disjoint pages; in each, pages are ingested whole (read, parsed, chunked,
-embedded, committed, indexed) and then sentence-transformers' own `encode`, with the same weights and
-number format, encodes the very texts that were embedded. The ratio is taken round by round, so that
+embedded, committed, indexed) and then sentence-transformers' own `encode`, with the same weights
+and number format, encodes the very texts that were embedded. The ratio is taken by round, so that
 a machine whose speed drifts does not decide it.
 """
 

@@ -7,7 +7,8 @@ does not fail the question, quote mode answers it; every answer says in which mo
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from rostra.answer.events import (
@@ -89,31 +90,48 @@ class Answerer:
             InvalidRequest: an empty or too long question, wrong filters.
             CollectionNotFound: no collection of a given name.
         """
-        async for event in self.stream(question):
-            if isinstance(event, Done):
-                return event.answer
+        async with aclosing(self.stream(question)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.answer
         raise RuntimeError("an answer's stream ended without its end")
 
-    async def stream(self, question: Question) -> AsyncIterator[AnswerEvent]:
-        """The answer as it is made; raises what `answer` raises, before the first passage."""
+    async def stream(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer as it is made; raises what `answer` raises, before the first passage.
+
+        A generator that fails after its first word raises too, `Overloaded` or `ModelUnavailable`:
+        what was said cannot be taken back.
+        """
         started = time.perf_counter()
         yield Status(Stage.SEARCHING)
         if self._generator is not None:
             found = await self._search(question, _in_context(question))
             yield Passages(found.hits)
             yield Status(Stage.WRITING)
+            begun = False
             try:
-                async for event in generate_events(
-                    self._generator, question.text, found.hits, question.history, found.timings_ms
-                ):
-                    yield _timed(event, started)
+                async with aclosing(
+                    generate_events(
+                        self._generator,
+                        question.text,
+                        found.hits,
+                        question.history,
+                        found.timings_ms,
+                    )
+                ) as events:
+                    async for event in events:
+                        begun = True
+                        yield _timed(event, started)
                 return
             except (Overloaded, ModelUnavailable) as error:
+                if begun:
+                    raise
                 log.warning("quote mode answers instead", reason=error.message)
         found, evidence = await self._best_reading(question)
         yield Passages(found.hits)
         yield Status(Stage.WRITING)
-        for event in quote_events(evidence, self._threshold(), found.timings_ms):
+        pages = await self._pages(evidence)
+        for event in quote_events(evidence, pages, self._threshold(), found.timings_ms):
             yield _timed(event, started)
             # Lets the event reach its reader before the next one is made.
             await asyncio.sleep(0)
@@ -140,6 +158,13 @@ class Answerer:
         if best is None:
             raise RuntimeError("a question has at least one reading")
         return best
+
+    async def _pages(self, evidence: Evidence) -> list[int | None]:
+        """The page of each sentence; its passage may have begun on an earlier one."""
+        paged = [s for s in evidence.sentences if s.hit.page is not None]
+        found = await self._searcher.pages([(s.hit.document_id, s.start) for s in paged])
+        pages = {id(s): page for s, page in zip(paged, found, strict=True)}
+        return [pages.get(id(s)) or s.hit.page for s in evidence.sentences]
 
     async def _search(self, question: Question, query: str) -> SearchResult:
         return await self._searcher.search(

@@ -4,7 +4,8 @@ What always holds: question and answer are stored together, once the answer is c
 that was broken off leaves no trace in the chat.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -49,7 +50,7 @@ class Conversations:
         collection: str | None = None,
         chat_id: UUID | None = None,
         passages: int | None = None,
-    ) -> AsyncIterator[AnswerEvent | Stored]:
+    ) -> AsyncGenerator[AnswerEvent | Stored, None]:
         """Streams an answer and stores the turn; without a chat a new one begins.
 
         Args:
@@ -73,10 +74,11 @@ class Conversations:
             target = await get_collection(session, collection or DEFAULT_COLLECTION)
         asked = Question(question, (target.name,), history, passages=passages)
         answer: Answer | None = None
-        async for event in self._answerer.stream(asked):
-            if isinstance(event, Done):
-                answer = event.answer
-            yield event
+        async with aclosing(self._answerer.stream(asked)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    answer = event.answer
+                yield event
         if answer is None:
             raise RuntimeError("an answer's stream ended without its end")
         async with self._database.write() as session:

@@ -3,7 +3,7 @@
 It needs no generator, so it is also what answers when one is missing or overloaded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rostra.answer.events import (
     NOT_FOUND,
@@ -19,12 +19,16 @@ from rostra.answer.evidence import Evidence, Sentence
 
 
 def quote_events(
-    evidence: Evidence, threshold: float, timings_ms: dict[str, float]
+    evidence: Evidence,
+    pages: Sequence[int | None],
+    threshold: float,
+    timings_ms: dict[str, float],
 ) -> Iterator[AnswerEvent]:
     """Lays out the evidence as an answer: deltas, a citation after each sentence, then `Done`.
 
     Args:
         evidence: what to quote, in reading order.
+        pages: of each sentence, the page on which it begins; None without pages.
         threshold: evidence that scores less is not good enough to show.
         timings_ms: of the stages so far.
     """
@@ -35,7 +39,7 @@ def quote_events(
     text = ""
     citations: list[Citation] = []
     previous: Sentence | None = None
-    for sentence in evidence.sentences:
+    for sentence, page in zip(evidence.sentences, pages, strict=True):
         separator = _separator(previous, sentence)
         yield TextDelta(separator + sentence.text)
         text += separator + sentence.text
@@ -45,7 +49,7 @@ def quote_events(
             title=sentence.hit.title,
             start=sentence.start,
             end=sentence.end,
-            page=sentence.hit.page,
+            page=page,
             quote=sentence.text,
             answer_start=len(text) - len(sentence.text),
             answer_end=len(text),

@@ -1,9 +1,9 @@
 """Every failure as a problem document (RFC 9457), whatever raised it.
 
-What always holds: the body is `application/problem+json` with `type`, `title`, `status`, `detail` and
-`code`; its status is the response's; an error that is our bug is logged with its traceback and says
-nothing of our insides. `title` is the status's own phrase, so `type` is `about:blank` and `code` is
-what programs tell errors apart by.
+What always holds: the body is `application/problem+json` with `type`, `title`, `status`, `detail`
+and `code`; its status is the response's; an error that is our bug is logged with its traceback and
+says nothing of our insides. `title` is the status's own phrase, so `type` is `about:blank` and
+`code` is what programs tell errors apart by.
 """
 
 import re
@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from rostra.core import RostraError, get_logger
 
@@ -40,9 +40,10 @@ def problem_of(error: BaseException) -> dict[str, Any]:
         case ValidationException():
             return _of_validation(error)
         case HTTPException() if error.status_code < 500:
-            return _problem(
-                error.status_code, _CODES.get(error.status_code, "http_error"), error.detail
-            )
+            detail = error.detail
+            if isinstance(error.__cause__, SerializationException):
+                detail = f"the body is no valid JSON: {detail}"
+            return _problem(error.status_code, _CODES.get(error.status_code, "http_error"), detail)
         case _:
             log.error("unforeseen error", exc_info=error)
             return _problem(
@@ -91,6 +92,8 @@ def _of_validation(error: ValidationException) -> dict[str, Any]:
 def _field_error(item: dict[str, Any]) -> dict[str, str]:
     message = str(item.get("message", "is not valid"))
     key = str(item.get("key", "")).removeprefix("data.")
+    if message == "'data'":  # how Litestar says that there is no body
+        message = "a JSON object is required"
     named = _NAMED_FIELD.search(message)
     if named is not None:
         inside = "" if key in ("", "data") else f"{key}."

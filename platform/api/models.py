@@ -23,8 +23,10 @@ class Models:
         self._failure: RostraError | None = None
 
     async def load(self) -> None:
-        """Loads the embedding model and, when one is set, the reranker; ends when both are there."""
-        while not await self._try():
+        """Loads the embedding model and the reranker, if one is set; ends when they are there."""
+        while True:
+            if await self._try():
+                return
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def first_try(self) -> None:

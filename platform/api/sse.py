@@ -1,8 +1,8 @@
 """Server-sent events (WHATWG HTML, 9.2) from an asynchronous iterator.
 
 What always holds: the source runs in a task of its own, so that neither a keep-alive nor a reader
-who leaves cuts it in mid-write; a reader who leaves before the source says it is settled ends it, one
-who leaves after does not; an error before the first event is raised to the caller, one after it
+who leaves cuts it in mid-write; a reader who leaves before the source has settled ends it, one who
+leaves after does not; an error before the first event is raised to the caller, one after it
 becomes an `error` event.
 """
 

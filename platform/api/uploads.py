@@ -1,8 +1,8 @@
 """Uploaded files on disk, from the request that brings them to the end of the job that reads them.
 
 What always holds: a client's file name is never part of a path, files are kept as 0001, 0002 ... in
-the folder of their job; nothing beyond the limits is written; an upload that is not completed leaves
-no job, and its folder is removed.
+the folder of their job; nothing beyond the limits is written; an upload that is not completed
+leaves no job, and its folder is removed.
 
 Memory stays flat: the body is parsed while it arrives and goes straight to its file.
 """
@@ -21,7 +21,12 @@ from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Request
-from multipart import MultipartSegment, ParserError, ParserLimitReached, PushMultipartParser
+from multipart import (  # type: ignore[import-untyped]  # ships no py.typed
+    MultipartSegment,
+    ParserError,
+    ParserLimitReached,
+    PushMultipartParser,
+)
 
 from rostra.core import (
     InvalidRequest,
@@ -253,12 +258,11 @@ class _Receiver:
         """
         try:
             async for piece in body.pieces():
-                if self._parser.closed:
-                    continue  # what follows the form's end is ignored
+                if not piece:
+                    continue  # the parser would take it for the end
                 for event in self._parser.parse(piece):
                     await self._take(event)
-            if not self._parser.closed:
-                raise ParserError("it ends in the middle")
+            self._parser.close()
         except ParserLimitReached as error:
             raise InvalidRequest(f"a part's headers are too long: {error}") from None
         except (ParserError, UnicodeDecodeError) as error:
@@ -421,17 +425,13 @@ def _sources_of(path: Path, file: UploadedFile, settings: Settings) -> list[Sour
             found.append(FailedSource(file.uri + member, reason))
         else:
             name = item.name if member else file.name
-            found.append(
-                _Renamed(file.uri + member, name, item.size, item, path.name, file.name)
-            )
+            found.append(_Renamed(file.uri + member, name, item.size, item, path.name, file.name))
     return found
 
 
 def _renamed(error: UnreadableFile, stored: str, shown: str) -> UnreadableFile:
     """The same reason, about the name that the client knows."""
-    return type(error)(
-        error.message.replace(stored, shown), hint=error.hint, **error.details
-    )
+    return type(error)(error.message.replace(stored, shown), hint=error.hint, **error.details)
 
 
 def _boundary(request: Request[Any, Any, Any]) -> bytes:

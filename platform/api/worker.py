@@ -2,7 +2,7 @@
 
 What always holds: a job is reported on only while its lease is held, so that two workers never both
 finish it; a job that is broken off, by a shutdown or by a crash, can be claimed again and is then
-done from the start, which repeats nothing visible; an uploaded file is kept until its job has ended.
+done from the start, which repeats nothing visible; uploaded files are kept until their job ends.
 """
 
 import asyncio

@@ -19,11 +19,13 @@ _STRUCTURE = re.compile(
 _CODE_END = re.compile(r"[;{}\[\\|]\s*$")
 # A line shorter than this is not the full line of a wrapped paragraph.
 _SHORTEST_WRAP = 40
-# Abbreviations before a number or a name, and list markers, that the library takes for an end.
-_NO_END = re.compile(
-    r"(?:^|[\s(])(?:approx|ca|cf|ch|chap|eq|eqs|fig|figs|no|nos|pp|resp|sec|sect|tab|vol|vs|\d{1,3})\.$",
+# What the library takes for an end: abbreviations before a number or a name, and list markers.
+_ABBREVIATION = re.compile(
+    r"\b(?:approx|ca|cf|ch|chap|eq|eqs|fig|figs|no|nos|pp|resp|sec|sect|tab|vol|vs)\.$",
     re.IGNORECASE,
 )
+_MARKER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z])[.)]$")
+_LONGEST_ABBREVIATION = 10
 
 
 def sentence_spans(
@@ -110,9 +112,18 @@ def _split(text: str, start: int, end: int, language: str) -> Iterator[tuple[int
             if sentence_start < 0:
                 sentence_start = position + len(piece) - len(piece.lstrip())
             sentence_end = position + len(piece.rstrip())
-            if not _NO_END.search(text, max(sentence_start, sentence_end - 12), sentence_end):
+            after = text[following : following + 1]
+            if not _goes_on(text[sentence_start:sentence_end], after):
                 yield sentence_start, sentence_end
                 sentence_start = -1
         position = following
     if sentence_start >= 0:
         yield sentence_start, sentence_end
+
+
+def _goes_on(sentence: str, after: str) -> bool:
+    """Whether what seems to be a sentence is only the beginning of one, `after` comes next."""
+    if len(sentence) <= 5 and _MARKER.match(sentence):
+        return True
+    lower = after.isdigit() or after.islower()
+    return lower and _ABBREVIATION.search(sentence[-_LONGEST_ABBREVIATION:]) is not None

@@ -1,18 +1,44 @@
-"""Ingest: sources to documents to chunks to vectors to rows, as runs that can be repeated."""
+"""Ingest: sources to documents to chunks to vectors to rows, as runs that can be repeated.
 
-from rostra.ingest.beir import read_beir
-from rostra.ingest.document import ParsedDocument, Span, SpanKind
-from rostra.ingest.items import FailedSource, ReadySource, Source
-from rostra.ingest.pipeline import (
-    AnySource,
-    Failure,
-    Ingester,
-    IngestReport,
-    OnProgress,
-    Progress,
-)
-from rostra.ingest.reembed import reembed
-from rostra.ingest.sources import Listing, list_sources
+Names load on first use: the parser process imports this room's modules, and must not load a
+database or a model with them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rostra.ingest.beir import read_beir
+    from rostra.ingest.document import ParsedDocument, Span, SpanKind
+    from rostra.ingest.items import FailedSource, ReadySource, Source
+    from rostra.ingest.pipeline import (
+        AnySource,
+        Failure,
+        Ingester,
+        IngestReport,
+        OnProgress,
+        Progress,
+    )
+    from rostra.ingest.reembed import reembed
+    from rostra.ingest.sources import Listing, list_sources
+
+_HOMES = {
+    "AnySource": "pipeline",
+    "FailedSource": "items",
+    "Failure": "pipeline",
+    "IngestReport": "pipeline",
+    "Ingester": "pipeline",
+    "Listing": "sources",
+    "OnProgress": "pipeline",
+    "ParsedDocument": "document",
+    "Progress": "pipeline",
+    "ReadySource": "items",
+    "Source": "items",
+    "Span": "document",
+    "SpanKind": "document",
+    "list_sources": "sources",
+    "read_beir": "beir",
+    "reembed": "reembed",
+}
 
 __all__ = [
     "AnySource",
@@ -32,3 +58,11 @@ __all__ = [
     "read_beir",
     "reembed",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -237,8 +237,10 @@ class _Run:
 
     async def commit(self, batch: list[_Prepared]) -> None:
         """Embeds what is new of a batch and stores its documents, in one transaction."""
+        # Of several with one uri the last stays.
+        latest = list({prepared.document.uri: prepared for prepared in batch}.values())
         texts: dict[bytes, str] = {}
-        for prepared in batch:
+        for prepared in latest:
             texts |= prepared.texts
         async with self._database.read() as session:
             missing = await self._missing(session, texts)
@@ -247,7 +249,7 @@ class _Run:
             vectors |= await self._embed({key: texts[key] for key in missing})
             try:
                 async with self._database.write() as session:
-                    await self._store(session, batch, vectors)
+                    await self._store(session, latest, vectors)
                 break
             except _VectorsGone as gone:
                 # Another process deleted what we counted on; embed it and store again.
@@ -267,9 +269,10 @@ class _Run:
             _VectorsGone: some contents turn out to have no vector.
         """
         target = self._target
-        await put_vectors(session, target.id, target.space_id, vectors)
         for prepared in batch:
             await put_document(session, target.id, prepared.document)
+        # Afterwards: a content that moves from one document to another loses its vector between.
+        await put_vectors(session, target.id, target.space_id, vectors)
         now = await get_collection(session, target.name)
         if now.space_id != target.space_id:
             raise SpaceMismatch(

@@ -27,7 +27,7 @@ class FileSource:
 
     Attributes:
         uri: its address.
-        name: the last part of its path.
+        name: the name by which it was found; a link's own.
         size: bytes when it was listed.
         path: where it is, links resolved.
         max_bytes: most bytes read.
@@ -121,7 +121,7 @@ class _Lister:
         if stat.S_ISDIR(facts.st_mode):
             self._walk(path, facts)
         else:
-            self._add_file(path, facts)
+            self._add_file(path, facts, display_name(root))
 
     def _walk(self, root: Path, facts: os.stat_result) -> None:
         """Lists a folder and those below it, without recursion."""
@@ -174,7 +174,7 @@ class _Lister:
     def _add_listed(self, path: Path, name: str, facts: os.stat_result) -> None:
         """Adds a file found in a folder, if it is of a type that is read."""
         if media.is_listed(name):
-            self._add_file(path, facts)
+            self._add_file(path, facts, display_name(Path(name)))
         else:
             self.listing.skipped += 1
 
@@ -188,20 +188,19 @@ class _Lister:
         else:
             self.listing.skipped += 1
 
-    def _add_file(self, path: Path, facts: os.stat_result) -> None:
+    def _add_file(self, path: Path, facts: os.stat_result, name: str) -> None:
+        """Adds a file under its own address and the name by which it was found."""
         uri = path.as_uri()
         if uri in self._uris:
             return
         if not stat.S_ISREG(facts.st_mode):
-            self._refuse(uri, NotRegular(f"{display_name(path)} is not a regular file"))
+            self._refuse(uri, NotRegular(f"{name} is not a regular file"))
             return
         self._uris.add(uri)
-        if media.media_type_of(path.name) == media.ZIP:
+        if media.media_type_of(name) == media.ZIP:
             self._add_archive(path, uri)
         else:
-            self.listing.items.append(
-                FileSource(uri, display_name(path), facts.st_size, path, self._max_bytes)
-            )
+            self.listing.items.append(FileSource(uri, name, facts.st_size, path, self._max_bytes))
 
     def _add_archive(self, path: Path, uri: str) -> None:
         try:

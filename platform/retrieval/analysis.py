@@ -5,6 +5,7 @@ index built by it, and an index of another name is rebuilt, not misread.
 """
 
 import re
+import threading
 from typing import Protocol
 
 import Stemmer
@@ -40,10 +41,12 @@ class EnglishAnalyzer:
     name = "english-1"
 
     def __init__(self) -> None:
-        # The stemmer keeps a cache of its own and is not safe to share between threads.
+        # The stemmer keeps a cache of its own and is not safe to share, so threads take turns.
         self._stem = Stemmer.Stemmer("english")
+        self._turn = threading.Lock()
 
     def terms(self, text: str) -> list[str]:
         words = [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
-        stems: list[str] = self._stem.stemWords(words)
+        with self._turn:
+            stems: list[str] = self._stem.stemWords(words)
         return stems

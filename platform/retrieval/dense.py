@@ -73,7 +73,7 @@ class FlatIndex:
         return _search(self._index, query, k, parameters)
 
     def scores(self, query: FloatVector, positions: Positions) -> Scores:
-        return np.asarray(self._vectors[positions] @ query, np.float64)
+        return _products(self._vectors[positions], query)
 
     def save(self, folder: Path) -> None:
         pass  # the vectors are all there is
@@ -120,7 +120,7 @@ class HnswIndex:
         return _search(self._index, query, k, parameters)
 
     def scores(self, query: FloatVector, positions: Positions) -> Scores:
-        return np.asarray(self._vectors[positions] @ query, np.float64)
+        return _products(self._vectors[positions], query)
 
     def save(self, folder: Path) -> None:
         faiss.write_index(self._index, str(folder / "hnsw.faiss"))
@@ -158,6 +158,12 @@ def _stored(flat: Any) -> FloatMatrix:
     return np.asarray(faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)).reshape(-1, flat.d)
 
 
+def _products(vectors: FloatMatrix, query: FloatVector) -> Scores:
+    # Not a matrix product: there a row's last bit can depend on how many rows stand beside it,
+    # and equal vectors would no longer tie.
+    return np.asarray(np.einsum("ij,j->i", vectors, query), np.float64)
+
+
 def _selector(mask: Mask) -> Any:
     return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
 
@@ -166,9 +172,10 @@ def _search(index: Any, query: FloatVector, k: int, parameters: Any) -> Position
     wanted = min(k, index.ntotal)
     if not wanted:
         return np.zeros(0, np.int64)
-    _, positions = index.search(query[None, :], wanted, params=parameters)
-    found: Positions = positions[0][positions[0] >= 0]
-    return found
+    scores, positions = index.search(query[None, :], wanted, params=parameters)
+    order = np.lexsort((positions[0], -scores[0]))  # FAISS leaves ties in any order
+    best: Positions = positions[0][order]
+    return best[best >= 0]
 
 
 def _gather(index: DenseIndex, query: FloatVector, k: int, mask: Mask) -> Positions:

@@ -5,6 +5,7 @@ is in the call, bit for bit. To that end texts are padded to a length that depen
 alone and batched only with texts of the same padded length, sorted so that little is padded.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ from rostra.core import (
     get_logger,
 )
 from rostra.retrieval.devices import pick_device, pick_dtype, quiet_loading
-from rostra.retrieval.models import find_model, weights_digest
+from rostra.retrieval.models import find_model, first_line, weights_digest
 from rostra.retrieval.rotation import Rotation, load_rotation, truncate
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class SentenceEmbedder:
         self._rotation = rotation
         self._tokenizer = SubwordTokenizer(model.tokenizer)
         self._batch_tokens = _BATCH_TOKENS.get(model.device.type, 2048)
+        # The model's tokenizer keeps how to pad between calls, so threads take turns: a batch each.
+        self._turn = threading.Lock()
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -88,15 +91,16 @@ class SentenceEmbedder:
         for at in range(0, len(texts), _COUNT_TEXTS):
             part = texts[at : at + _COUNT_TEXTS]
             for padded, rows in self._batches(part, prompt):
-                encoded = self.model.encode(
-                    [part[row] for row in rows],
-                    batch_size=len(rows),
-                    prompt=prompt or None,
-                    show_progress_bar=False,
-                    convert_to_numpy=False,
-                    convert_to_tensor=True,
-                    processing_kwargs={"text": {"padding": "max_length", "max_length": padded}},
-                )
+                with self._turn:
+                    encoded = self.model.encode(
+                        [part[row] for row in rows],
+                        batch_size=len(rows),
+                        prompt=prompt or None,
+                        show_progress_bar=False,
+                        convert_to_numpy=False,
+                        convert_to_tensor=True,
+                        processing_kwargs={"text": {"padding": "max_length", "max_length": padded}},
+                    )
                 vectors[[at + row for row in rows]] = encoded.float().cpu().numpy()
                 if on_batch:
                     on_batch(len(rows))
@@ -105,16 +109,9 @@ class SentenceEmbedder:
     def _batches(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[int, list[int]]]:
         """Yields (padded length, rows), the longest first, so that memory peaks at once."""
         longest = self.model.max_seq_length or 512
-        encoded = self.model.tokenizer(
-            [prompt + text for text in texts],
-            truncation=True,
-            max_length=longest,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
         buckets: dict[int, list[int]] = {}
-        for row, ids in enumerate(encoded["input_ids"]):
-            padded = min(longest, -(-len(ids) // _BUCKET) * _BUCKET)
+        for row, length in enumerate(self._tokenizer.lengths([prompt + text for text in texts])):
+            padded = min(longest, -(-length // _BUCKET) * _BUCKET)
             buckets.setdefault(padded, []).append(row)
         for padded in sorted(buckets, reverse=True):
             rows = buckets[padded]
@@ -143,6 +140,10 @@ class SubwordTokenizer:
             text, add_special_tokens=False
         ).offsets
         return offsets
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, special tokens included, before any truncation."""
+        return [len(encoding.ids) for encoding in self._backend.encode_batch_fast(list(texts))]
 
 
 def reshape_vectors(
@@ -176,7 +177,7 @@ def load_embedder(settings: Settings) -> SentenceEmbedder:
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelUnavailable(
-                f"embedding model {source.name} cannot be loaded: {_first_line(error)}",
+                f"embedding model {source.name} cannot be loaded: {first_line(error)}",
                 hint="Set embedding_model to a folder with a sentence-transformers model, "
                 "or to the packaged all-MiniLM-L6-v2.",
             ) from error
@@ -224,7 +225,3 @@ def _hub_revision(model: "SentenceTransformer") -> str:
     """The commit that a hub model was loaded from, when it tells; its name otherwise."""
     commit = getattr(getattr(model[0], "model", None), "config", None)
     return str(getattr(commit, "_commit_hash", None) or "unknown")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:300]

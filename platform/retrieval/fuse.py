@@ -45,7 +45,7 @@ def reciprocal_rank(dense: Scores, lexical: Scores, dense_weight: float, rrf_k: 
 
 
 def min_max(scores: Scores) -> Scores:
-    """Scores moved to 0..1; NaN becomes 0, as does everything when nothing tells them apart.
+    """Scores moved to 0..1; NaN becomes 0, and all others 1 when nothing tells them apart.
 
     A candidate without a score counts as 0 before normalising, or as the worst one where BM25 runs
     negative, as it does in collections of a handful of chunks.

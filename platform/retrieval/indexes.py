@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.core import FloatMatrix, Logger, Settings, get_logger
+from rostra.core import CollectionNotFound, FloatMatrix, Logger, Settings, get_logger
 from rostra.retrieval.analysis import EnglishAnalyzer
 from rostra.retrieval.cache import IndexCache
 from rostra.retrieval.dense import DenseIndex, make_dense_index
@@ -91,7 +91,14 @@ class Indexes:
                 self._make_dense,
             )
         async with self._database.read() as session:
-            changes = await _changes(session, collection, older)
+            # Read again: the rows below belong to this snapshot, not to the caller's.
+            now = await get_collection(session, collection.name)
+            if now.id != collection.id:
+                raise CollectionNotFound(f"collection {collection.name!r} was deleted meanwhile")
+            if now.space_id == collection.space_id:
+                changes = await _changes(session, now, older)
+        if now.space_id != collection.space_id:  # it was embedded anew meanwhile
+            return await self._bring_up(now, None)
         if changes.generation == older.generation:
             return older
         log.info(
@@ -110,11 +117,7 @@ def _is_current(index: CollectionIndex, collection: Collection) -> bool:
     return index.generation >= collection.generation and index.space == collection.space.fingerprint
 
 
-async def _changes(
-    session: AsyncSession, collection: Collection, older: CollectionIndex
-) -> Changes:
-    # Read again within this snapshot: the rows below belong to this generation, not the caller's.
-    now = await get_collection(session, collection.name)
+async def _changes(session: AsyncSession, now: Collection, older: CollectionIndex) -> Changes:
     stamps = await document_stamps(session, now.id)
     stale = stale_documents(older, stamps)
     # Beyond a share of the collection one scan is quicker than many look-ups.

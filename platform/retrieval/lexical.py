@@ -200,7 +200,7 @@ def best_positions(scores: Scores, k: int, mask: Mask | None = None) -> Position
     allowed = ~np.isnan(scores) if mask is None else ~np.isnan(scores) & mask
     positions = np.flatnonzero(allowed)
     values = scores[positions]
-    if len(positions) > k:
+    if 0 < k < len(positions):
         # Everything at least as good as the k-th, so that ties at the edge fall by position.
         edge = np.partition(values, len(values) - k)[len(values) - k]
         keep = values >= edge

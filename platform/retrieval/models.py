@@ -69,6 +69,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a library says in its first line; its name when it says nothing."""
+    return str(error).strip().split("\n", 1)[0][:300] or type(error).__name__
+
+
 @cache
 def _packaged_folder() -> Path:
     try:

@@ -11,7 +11,7 @@ import numpy as np
 from rostra.core import ModelUnavailable, Settings
 from rostra.retrieval.devices import pick_device, pick_dtype, quiet_loading
 from rostra.retrieval.lexical import Scores
-from rostra.retrieval.models import find_model
+from rostra.retrieval.models import find_model, first_line
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -76,7 +76,7 @@ def load_reranker(settings: Settings) -> Reranker | None:
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelUnavailable(
-                f"reranker {source.name} cannot be loaded: {str(error).splitlines()[0]}",
+                f"reranker {source.name} cannot be loaded: {first_line(error)}",
                 hint="Set reranker_model to a folder with a cross-encoder, or leave it empty.",
             ) from error
     if model.num_labels != 1:

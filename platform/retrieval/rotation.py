@@ -111,7 +111,8 @@ def load_rotation(path: Path) -> Rotation:
             hint="Write it with `rostra embed fit`.",
         ) from None
     square = weight.ndim == 2 and weight.shape[0] == weight.shape[1]
-    if not square or np.abs(weight @ weight.T - np.eye(len(weight))).max() > _TOLERANCE:
+    # Written so that not-a-number fails too.
+    if not square or not np.abs(weight @ weight.T - np.eye(len(weight))).max() <= _TOLERANCE:
         raise ModelUnavailable(f"rotation file {path} holds no orthogonal matrix")
     return Rotation(weight.astype(np.float32), revision)
 

@@ -7,6 +7,7 @@ rows give equal hits, ties included. A hit's text is what the database holds now
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ from rostra.store import (
     chunk_records,
     get_collection,
     matching_documents,
+    page_starts,
 )
 
 _MAX_COLLECTIONS = 20
@@ -246,6 +248,17 @@ class Searcher:
         }
         return SearchResult(request.query, hits[: request.k], watch.milliseconds, weights)
 
+    async def pages(self, places: Sequence[tuple[UUID, int]]) -> list[int | None]:
+        """The page on which each place lies: a document and a code point of its text.
+
+        None where the document has no pages, or is gone.
+        """
+        if not places:
+            return []
+        async with self._database.read() as session:
+            starts = await page_starts(session, {document for document, _ in places})
+        return [_page_at(starts.get(document, []), at) for document, at in places]
+
     def query_terms(self, text: str) -> list[str]:
         """The terms of a text, as the lexical side counts them."""
         return self._indexes.query_terms(text)
@@ -373,6 +386,11 @@ class Searcher:
                 if record is not None:
                     hits.append(_hit(record, score, scores))
         return hits
+
+
+def _page_at(pages: Sequence[tuple[int, int]], at: int) -> int | None:
+    before = bisect_right(pages, at, key=lambda page: page[0])
+    return pages[before - 1][1] if before else None
 
 
 def _limit(

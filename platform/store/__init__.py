@@ -49,6 +49,7 @@ from rostra.store.documents import (
     get_spans,
     get_text,
     list_documents,
+    page_starts,
     put_document,
 )
 from rostra.store.filters import Filters
@@ -124,6 +125,7 @@ __all__ = [
     "matching_documents",
     "move_to_space",
     "open_database",
+    "page_starts",
     "pending_chunks",
     "put_document",
     "put_vectors",

@@ -4,7 +4,7 @@ What always holds: `put_document` and `delete_document` change a document, its c
 collection's generation together; a reader sees the old document or the new one, never a mixture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -182,6 +182,22 @@ async def get_spans(session: AsyncSession, document_id: UUID) -> list[dict[str, 
     if found is None:
         raise _missing(document_id)
     return found
+
+
+async def page_starts(
+    session: AsyncSession, document_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[int, int]]]:
+    """Where the pages of some documents begin: (first code point, number), in order.
+
+    A document without pages has none; one that is gone is left out.
+    """
+    rows = await session.execute(
+        select(DocumentRow.id, DocumentRow.spans).where(DocumentRow.id.in_(document_ids))
+    )
+    return {
+        document_id: [(span["start"], span["level"]) for span in spans if span["kind"] == "page"]
+        for document_id, spans in rows
+    }
 
 
 async def get_text(

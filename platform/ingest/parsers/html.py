@@ -72,8 +72,6 @@ _MAX_TERM_CHARS = 200
 # A line separator, which HTML itself does not break lines at.
 _LINE_BREAK = "\u2028"
 _SOFT = str.maketrans("", "", "\xad\u200b\ufeff")
-# libxml2 drops what is nested deeper.
-_MAX_DEPTH = 2000
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -127,6 +125,7 @@ def _tree(source: bytes) -> etree._Element:
         raise NoText("the page is empty")
     for entry in parser.error_log:
         if "depth" in entry.message:
+            # libxml2 drops what is nested deeper than it follows.
             raise TooDeep("the page's elements are nested too deeply")
     return root
 

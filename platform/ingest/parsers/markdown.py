@@ -13,7 +13,7 @@ from rostra.ingest.document import ParsedDocument, Span, SpanKind
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.plain import read_text
 
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+_FRONT_MATTER = re.compile(r"---[ \t]*\n(?=[\w\"'#-])(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.M | re.I)
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|\s#+\s*$")
 _KINDS = {

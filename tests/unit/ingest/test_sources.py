@@ -319,3 +319,10 @@ def test_archives_are_closed_after_their_last_member(tmp_path: Path, settings: S
     for source in list_sources([tmp_path], settings).sources:
         source.read()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_link_gives_its_target_a_name(tmp_path: Path, settings: Settings) -> None:
+    target = write(tmp_path / "objects" / "3f2a", "# Title")
+    (tmp_path / "guide.md").symlink_to(target)
+    source = only(list_sources([tmp_path], settings))
+    assert (source.name, source.uri) == ("guide.md", file_uri(target))

@@ -1,0 +1,86 @@
+"""The application: every resource, what protects it, and what it works with, put together.
+
+What always holds: whatever goes wrong is answered with a problem document; everything under /api,
+/health and /schema is the API's, every other path the page's.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from litestar import HttpMethod, Litestar, Router, route
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+
+from rostra.api import ask, chats, collections, documents, health, jobs, search, status, web
+from rostra.api.errors import handle_error
+from rostra.api.openapi import openapi_config
+from rostra.api.security import Guard, add_headers
+from rostra.api.services import (
+    RuntimeFactory,
+    open_services,
+    provide_runtime,
+    provide_services,
+)
+from rostra.api.worker import Pace
+from rostra.core import Settings
+from rostra.runtime import open_runtime
+
+# Of JSON bodies; uploads have a limit of their own.
+_MAX_BODY_BYTES = 4 * 1024 * 1024
+_CHANGING = [HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE]
+
+
+def create_app(
+    settings: Settings,
+    runtime: RuntimeFactory | None = None,
+    *,
+    pace: Pace | None = None,
+    static: Path = web.STATIC,
+) -> Litestar:
+    """The ASGI application over one data directory.
+
+    Args:
+        settings: limits, and the host that requests must name.
+        runtime: gives the platform for as long as the application runs; by default it is opened
+            from the settings.
+        pace: how often the job worker looks, reports and gives up.
+        static: the folder of the built web page.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        factory = runtime or (lambda: open_runtime(settings))
+        async with open_services(factory, pace or Pace()) as services:
+            app.state.services = services
+            yield
+
+    api = Router(
+        "/api",
+        route_handlers=[
+            module.router for module in (collections, documents, jobs, search, ask, chats, status)
+        ],
+    )
+    return Litestar(
+        route_handlers=[api, health.router, web.page, nothing_to_change],
+        lifespan=[lifespan],
+        state=State({"static": static}),
+        dependencies={
+            "services": Provide(provide_services, sync_to_thread=False),
+            "runtime": Provide(provide_runtime, sync_to_thread=False),
+        },
+        middleware=[Guard(settings.host)],
+        before_send=[add_headers],
+        exception_handlers={Exception: handle_error},
+        openapi_config=openapi_config(),
+        request_max_body_size=_MAX_BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+
+
+@route(["/", "/{path:path}"], http_method=_CHANGING, include_in_schema=False)
+async def nothing_to_change(path: str = "") -> None:
+    """Paths of the page's own can only be read; without this the router would say 405."""
+    raise NotFoundException(f"there is no /{path.lstrip('/')[:200]}")

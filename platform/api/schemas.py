@@ -1,0 +1,327 @@
+"""The shapes of requests and answers, as the OpenAPI document shows them.
+
+What always holds: a request with a field not named here is refused, and whatever a client sends has
+a bound, here or, where settings decide it, in the rooms below. Offsets count Unicode code points.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from rostra.answer import AnswerMode
+from rostra.retrieval import SearchMode
+from rostra.store import DEFAULT_COLLECTION
+
+Name = Annotated[str, Meta(min_length=1, max_length=128, examples=["default"])]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Request(Struct, forbid_unknown_fields=True):
+    """Base of all request bodies."""
+
+
+class NewCollection(Request):
+    """A collection to be made."""
+
+    name: Name
+    description: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class SearchBody(Request):
+    """What to look for; bounds on `query` and `k` that settings decide are checked later."""
+
+    query: Annotated[str, Meta(examples=["create an index without blocking writes"])]
+    k: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    collection: Name = DEFAULT_COLLECTION
+    mode: SearchMode = SearchMode.HYBRID
+    filters: dict[str, Any] = {}
+    rerank: bool | None = None
+
+
+class AskBody(Request):
+    """A question; within a chat the collection is the chat's own unless one is named."""
+
+    question: Annotated[str, Meta(examples=["How do I create an index without blocking writes?"])]
+    collection: Name | None = None
+    chat_id: UUID | None = None
+    k: Annotated[int, Meta(ge=1, le=50)] | None = None
+
+
+class NewChat(Request):
+    """A conversation to be begun."""
+
+    collection: Name = DEFAULT_COLLECTION
+    title: Annotated[str, Meta(max_length=500)] = ""
+
+
+class FieldError(Struct):
+    """One field of a request that cannot be taken."""
+
+    field: str
+    message: str
+
+
+class Problem(Struct, omit_defaults=True):
+    """A failure, RFC 9457; `code` is stable and tells errors apart."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str | None = None
+    errors: list[FieldError] | None = None
+
+
+class Embedding(Struct):
+    """The space a collection's vectors live in."""
+
+    model: str
+    dimensions: int
+
+
+class CollectionView(Struct):
+    """A collection and how much it holds."""
+
+    id: UUID
+    name: str
+    description: str
+    documents: int
+    chunks: int
+    generation: int
+    embedding: Embedding
+    created_at: datetime
+    updated_at: datetime
+
+
+class CollectionPage(Struct):
+    """Some collections, by name."""
+
+    items: list[CollectionView]
+    total: int
+
+
+class DocumentView(Struct):
+    """A stored document without its text; `bytes` is the size of its source."""
+
+    id: UUID
+    collection: str
+    uri: str
+    title: str
+    media_type: str
+    bytes: int
+    chunks: int
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentPage(Struct):
+    """Some documents of a collection, by uri."""
+
+    items: list[DocumentView]
+    total: int
+
+
+class SpanView(Struct):
+    """A part of a document's text; `level` is a heading's level or a page's number."""
+
+    kind: str
+    start: int
+    end: int
+    level: int
+
+
+class DocumentDetail(DocumentView):
+    """A stored document with its parts; `length` is that of its text."""
+
+    length: int
+    spans: list[SpanView]
+
+
+class TextSlice(Struct):
+    """`[start, end)` of a document's text, as it was cut."""
+
+    document_id: UUID
+    start: int
+    end: int
+    length: int
+    text: str
+
+
+class JobProgress(Struct):
+    """Files done, files in all, chunks embedded."""
+
+    done: int = 0
+    total: int = 0
+    chunks: int = 0
+
+
+class FileFailure(Struct):
+    """A file that was not ingested, and why."""
+
+    uri: str
+    error: str
+    code: str = ""
+
+
+class JobResult(Struct):
+    """What an ingest did."""
+
+    documents: int
+    chunks: int
+    unchanged: int
+    failed: list[FileFailure]
+    seconds: float
+
+
+class JobView(Struct):
+    """An ingest under way or done."""
+
+    id: UUID
+    kind: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    progress: JobProgress
+    result: JobResult | None
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class HitScoresView(Struct):
+    """Partial scores; null where a stage did not score the hit."""
+
+    dense: float | None
+    lexical: float | None
+    fused: float | None
+    rerank: float | None
+
+
+class HitView(Struct):
+    """A chunk that was found; `text` is the document's `[start, end)`."""
+
+    chunk_id: UUID
+    document_id: UUID
+    collection: str
+    uri: str
+    title: str
+    context: str
+    text: str
+    start: int
+    end: int
+    page: int | None
+    metadata: dict[str, Any]
+    score: float
+    scores: HitScoresView
+
+
+class SearchView(Struct):
+    """What was found, best first."""
+
+    query: str
+    hits: list[HitView]
+    timings_ms: dict[str, float]
+
+
+class PassageView(Struct):
+    """A passage that an answer is made from."""
+
+    document_id: UUID
+    uri: str
+    title: str
+    start: int
+    end: int
+    page: int | None
+    score: float
+
+
+class CitationView(Struct):
+    """A span of a document that backs `[answer_start, answer_end)` of the answer."""
+
+    document_id: UUID
+    uri: str
+    title: str
+    start: int
+    end: int
+    page: int | None
+    quote: str
+    answer_start: int
+    answer_end: int
+
+
+class AnswerView(Struct):
+    """A finished and stored answer."""
+
+    answer: str
+    mode: AnswerMode
+    found: bool
+    citations: list[CitationView]
+    timings_ms: dict[str, float]
+    chat_id: UUID
+    message_id: UUID
+
+
+class ChatView(Struct):
+    """A conversation without its turns."""
+
+    id: UUID
+    title: str
+    collection: str
+    messages: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChatPage(Struct):
+    """Some conversations, the last used first."""
+
+    items: list[ChatView]
+    total: int
+
+
+class TurnView(Struct):
+    """One message; `mode`, `found` and `citations` are of answers only."""
+
+    id: UUID
+    role: Literal["user", "assistant"]
+    text: str
+    mode: AnswerMode | None
+    found: bool | None
+    citations: list[CitationView]
+    created_at: datetime
+
+
+class ChatDetail(ChatView):
+    """A conversation with its turns, oldest first."""
+
+    turns: list[TurnView]
+
+
+class Health(Struct):
+    """Whether the server lives, or can answer."""
+
+    status: str
+
+
+class StatusView(Struct):
+    """What this server is; the model's facts are null when it cannot be loaded."""
+
+    version: str
+    mode: Literal["quote", "generate"]
+    embedding_model: str
+    dimensions: int | None
+    device: str
+    generator: str | None
+    reranker: str | None
+    collections: int
+
+
+def view(shape: type[Struct], value: Any, **more: Any) -> Any:
+    """A dataclass as one of the shapes above, by attribute name; `more` fills in what it lacks."""
+    fields = {
+        name: getattr(value, name) for name in shape.__struct_fields__ if hasattr(value, name)
+    }
+    return msgspec.convert(fields | more, shape, from_attributes=True)

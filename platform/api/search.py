@@ -1,0 +1,35 @@
+"""Search: passages for a query."""
+
+from litestar import Router, post
+
+from rostra.api.openapi import problems
+from rostra.api.schemas import SearchBody, SearchView, view
+from rostra.core import normalize_text
+from rostra.retrieval import SearchRequest
+from rostra.runtime import Runtime
+
+
+@post(
+    "/search",
+    operation_id="search",
+    summary="Search",
+    status_code=200,
+    responses=problems(400, 404, 409, 413, 503),
+)
+async def search(data: SearchBody, runtime: Runtime) -> SearchView:
+    """The passages that match best, with every partial score."""
+    result = await runtime.searcher.search(
+        SearchRequest(
+            query=normalize_text(data.query),
+            collections=(data.collection,),
+            k=data.k,
+            mode=data.mode,
+            filters=data.filters,
+            rerank=data.rerank,
+        )
+    )
+    found: SearchView = view(SearchView, result)
+    return found
+
+
+router = Router("/", route_handlers=[search], tags=["search"])

@@ -1,0 +1,40 @@
+"""Status: what this server is, for the page's foot and for people who look after it."""
+
+from litestar import Router, get
+
+from rostra.api.about import own_version
+from rostra.api.schemas import StatusView
+from rostra.api.services import Services
+from rostra.core import RostraError
+from rostra.retrieval import pick_device
+from rostra.store import list_collections
+
+
+@get("/status", operation_id="status", summary="What this server is")
+async def status(services: Services) -> StatusView:
+    """Waits for the models' first try, so that what it says is final; they take about a second."""
+    runtime = services.runtime
+    await services.models.first_try()
+    space = runtime.embedder().space if runtime.embedder.is_made else None
+    async with runtime.database.read() as session:
+        _, collections = await list_collections(session, limit=1)
+    return StatusView(
+        version=own_version(),
+        mode="generate" if runtime.generator else "quote",
+        embedding_model=space.model if space else runtime.settings.embedding_model,
+        dimensions=space.dimensions if space else None,
+        device=_device(runtime.settings.device),
+        generator=runtime.generator.name if runtime.generator else None,
+        reranker=runtime.settings.reranker_model or None,
+        collections=collections,
+    )
+
+
+def _device(wanted: str) -> str:
+    try:
+        return pick_device(wanted)
+    except RostraError:
+        return wanted
+
+
+router = Router("/", route_handlers=[status], tags=["server"])
