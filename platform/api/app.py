@@ -12,6 +12,7 @@ from litestar import HttpMethod, Litestar, Router, route
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from rostra.api import ask, chats, collections, documents, health, jobs, search, status, web
 from rostra.api.errors import handle_error
@@ -63,7 +64,7 @@ def create_app(
         ],
     )
     return Litestar(
-        route_handlers=[api, health.router, web.page, nothing_to_change],
+        route_handlers=[api, health.router, web.index, web.file, nothing_to_change],
         lifespan=[lifespan],
         state=State({"static": static}),
         dependencies={
@@ -80,7 +81,7 @@ def create_app(
     )
 
 
-@route(["/", "/{path:path}"], http_method=_CHANGING, include_in_schema=False)
-async def nothing_to_change(path: str = "") -> None:
-    """Paths of the page's own can only be read; without this the router would say 405."""
+@route("/{path:path}", http_method=_CHANGING, include_in_schema=False)
+async def nothing_to_change(path: FromPath[str]) -> None:
+    """Where nothing is, 404 is truer than the 405 that the page's own route would cause."""
     raise NotFoundException(f"there is no /{path.lstrip('/')[:200]}")

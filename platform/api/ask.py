@@ -10,7 +10,9 @@ from typing import Any
 
 from litestar import Request, Response, Router, post
 from litestar.background_tasks import BackgroundTask
+from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
+from litestar.params import JSONBody
 from litestar.response import Stream
 
 from rostra.answer import (
@@ -45,7 +47,9 @@ Event = AnswerEvent | Stored
         **problems(400, 404, 409, 413, 503),
     },
 )
-async def ask(data: AskBody, request: Request[Any, Any, Any], services: Services) -> Response[Any]:
+async def ask(
+    data: JSONBody[AskBody], request: Request[Any, Any, Any], services: NamedDependency[Services]
+) -> Response[Any]:
     """Answers a question; without `chat_id` a new chat begins.
 
     With `Accept: text/event-stream` the answer arrives as server-sent events.

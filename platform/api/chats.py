@@ -1,6 +1,8 @@
 """Chats: listed, begun, reopened, deleted."""
 
 from litestar import Router, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from rostra.api.openapi import problems
 from rostra.api.pages import IdInPath, Limit, Offset, id_in_path
@@ -18,7 +20,9 @@ from rostra.store import (
 
 
 @get("/", operation_id="listChats", summary="List chats", responses=problems(400))
-async def list_all(runtime: Runtime, limit: Limit = 50, offset: Offset = 0) -> ChatPage:
+async def list_all(
+    runtime: NamedDependency[Runtime], limit: Limit = 50, offset: Offset = 0
+) -> ChatPage:
     """Conversations, the last used first."""
     async with runtime.database.read() as session:
         found, total = await list_chats(session, limit, offset)
@@ -26,7 +30,7 @@ async def list_all(runtime: Runtime, limit: Limit = 50, offset: Offset = 0) -> C
 
 
 @post("/", operation_id="createChat", summary="Begin a chat", responses=problems(400, 404))
-async def create(data: NewChat, runtime: Runtime) -> ChatView:
+async def create(data: JSONBody[NewChat], runtime: NamedDependency[Runtime]) -> ChatView:
     """An empty conversation about a collection."""
     async with runtime.database.write() as session:
         collection = await get_collection(session, data.collection)
@@ -35,8 +39,8 @@ async def create(data: NewChat, runtime: Runtime) -> ChatView:
     return made
 
 
-@get("/{chat_id:str}", operation_id="getChat", summary="Show a chat", responses=problems(404))
-async def show(chat_id: IdInPath, runtime: Runtime) -> ChatDetail:
+@get("/{chat_id:str}", operation_id="getChat", summary="Show a chat", responses=problems(400, 404))
+async def show(chat_id: IdInPath, runtime: NamedDependency[Runtime]) -> ChatDetail:
     """A conversation with its last 200 turns."""
     wanted = id_in_path(chat_id, ChatNotFound, "chat")
     async with runtime.database.read() as session:
@@ -47,9 +51,12 @@ async def show(chat_id: IdInPath, runtime: Runtime) -> ChatDetail:
 
 
 @delete(
-    "/{chat_id:str}", operation_id="deleteChat", summary="Delete a chat", responses=problems(404)
+    "/{chat_id:str}",
+    operation_id="deleteChat",
+    summary="Delete a chat",
+    responses=problems(400, 404),
 )
-async def remove(chat_id: IdInPath, runtime: Runtime) -> None:
+async def remove(chat_id: IdInPath, runtime: NamedDependency[Runtime]) -> None:
     """Deletes a conversation with its turns."""
     wanted = id_in_path(chat_id, ChatNotFound, "chat")
     async with runtime.database.write() as session:

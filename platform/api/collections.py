@@ -1,6 +1,8 @@
 """Collections: listed, made, shown, deleted."""
 
 from litestar import Router, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.api.openapi import problems
@@ -20,7 +22,9 @@ from rostra.store import (
 
 
 @get("/", operation_id="listCollections", summary="List collections", responses=problems(400))
-async def list_all(runtime: Runtime, limit: Limit = 100, offset: Offset = 0) -> CollectionPage:
+async def list_all(
+    runtime: NamedDependency[Runtime], limit: Limit = 100, offset: Offset = 0
+) -> CollectionPage:
     """Collections by name."""
     async with runtime.database.read() as session:
         found, total = await list_collections(session, limit, offset)
@@ -33,7 +37,9 @@ async def list_all(runtime: Runtime, limit: Limit = 100, offset: Offset = 0) -> 
     summary="Make a collection",
     responses=problems(400, 409, 503),
 )
-async def create(data: NewCollection, services: Services) -> CollectionView:
+async def create(
+    data: JSONBody[NewCollection], services: NamedDependency[Services]
+) -> CollectionView:
     """An empty collection, whose vectors will be of the embedding model that is set now."""
     embedder = await services.embedder()
     async with services.runtime.database.write() as session:
@@ -47,9 +53,9 @@ async def create(data: NewCollection, services: Services) -> CollectionView:
     "/{name:str}",
     operation_id="getCollection",
     summary="Show a collection",
-    responses=problems(404),
+    responses=problems(400, 404),
 )
-async def show(name: str, runtime: Runtime) -> CollectionView:
+async def show(name: FromPath[str], runtime: NamedDependency[Runtime]) -> CollectionView:
     """One collection."""
     async with runtime.database.read() as session:
         return await _view(session, await get_collection(session, name))
@@ -59,9 +65,9 @@ async def show(name: str, runtime: Runtime) -> CollectionView:
     "/{name:str}",
     operation_id="deleteCollection",
     summary="Delete a collection",
-    responses=problems(404),
+    responses=problems(400, 404),
 )
-async def remove(name: str, runtime: Runtime) -> None:
+async def remove(name: FromPath[str], runtime: NamedDependency[Runtime]) -> None:
     """Deletes a collection with its documents and chats."""
     async with runtime.database.write() as session:
         collection_id = await delete_collection(session, name)

@@ -4,7 +4,8 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Request, Router, delete, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
 
 from rostra.api.jobs import job_view
 from rostra.api.openapi import UploadOperation, problems
@@ -35,7 +36,7 @@ from rostra.store import (
 
 MAX_SLICE = 200_000
 
-TextQuery = Annotated[str, Parameter(max_length=500, description="Part of a uri or title.")]
+TextQuery = Annotated[str, QueryParameter(max_length=500, description="Part of a uri or title.")]
 
 
 @get(
@@ -45,7 +46,11 @@ TextQuery = Annotated[str, Parameter(max_length=500, description="Part of a uri 
     responses=problems(400, 404),
 )
 async def list_all(
-    name: str, runtime: Runtime, limit: Limit = 50, offset: Offset = 0, q: TextQuery = ""
+    name: FromPath[str],
+    runtime: NamedDependency[Runtime],
+    limit: Limit = 50,
+    offset: Offset = 0,
+    q: TextQuery = "",
 ) -> DocumentPage:
     """A collection's documents by uri."""
     async with runtime.database.read() as session:
@@ -65,7 +70,9 @@ async def list_all(
     request_max_body_size=None,  # the upload keeps its own limit while it streams
     responses=problems(400, 409, 413, 415, 503, 507),
 )
-async def upload(name: str, request: Request[Any, Any, Any], services: Services) -> JobView:
+async def upload(
+    name: FromPath[str], request: Request[Any, Any, Any], services: NamedDependency[Services]
+) -> JobView:
     """Takes files into a collection, which is made when missing; a job reads them."""
     async with services.uploads.receive(request) as incoming:
         job = await _enqueue(services, name, incoming)
@@ -77,9 +84,9 @@ async def upload(name: str, request: Request[Any, Any, Any], services: Services)
     "/documents/{document_id:str}",
     operation_id="getDocument",
     summary="Show a document",
-    responses=problems(404),
+    responses=problems(400, 404),
 )
-async def show(document_id: IdInPath, runtime: Runtime) -> DocumentDetail:
+async def show(document_id: IdInPath, runtime: NamedDependency[Runtime]) -> DocumentDetail:
     """One document with its pages, headings and tables."""
     wanted = id_in_path(document_id, DocumentNotFound, "document")
     async with runtime.database.read() as session:
@@ -97,9 +104,9 @@ async def show(document_id: IdInPath, runtime: Runtime) -> DocumentDetail:
 )
 async def text(
     document_id: IdInPath,
-    runtime: Runtime,
-    start: Annotated[int, Parameter(ge=0, description="First code point.")] = 0,
-    end: Annotated[int | None, Parameter(ge=0, description="One past the last.")] = None,
+    runtime: NamedDependency[Runtime],
+    start: Annotated[int, QueryParameter(ge=0, description="First code point.")] = 0,
+    end: Annotated[int | None, QueryParameter(ge=0, description="One past the last.")] = None,
 ) -> TextSlice:
     """The text, or a slice of it; at most 200,000 code points, `end` says where it was cut."""
     wanted = id_in_path(document_id, DocumentNotFound, "document")
@@ -117,9 +124,9 @@ async def text(
     "/documents/{document_id:str}",
     operation_id="deleteDocument",
     summary="Delete a document",
-    responses=problems(404),
+    responses=problems(400, 404),
 )
-async def remove(document_id: IdInPath, services: Services) -> None:
+async def remove(document_id: IdInPath, services: NamedDependency[Services]) -> None:
     """Deletes a document; searches no longer find it from now on."""
     wanted = id_in_path(document_id, DocumentNotFound, "document")
     database = services.runtime.database

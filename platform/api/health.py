@@ -1,6 +1,7 @@
 """Health: whether the process lives, and whether it can answer."""
 
 from litestar import Router, get
+from litestar.di import NamedDependency
 
 from rostra.api.openapi import problems
 from rostra.api.schemas import Health
@@ -23,7 +24,7 @@ async def live() -> Health:
 
 
 @get("/ready", operation_id="ready", summary="Can it answer", responses=problems(503))
-async def ready(services: Services) -> Health:
+async def ready(services: NamedDependency[Services]) -> Health:
     """Answers 200 once the database answers and the models are loaded."""
     async with services.runtime.database.read() as session:
         await list_collections(session, limit=1)

@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import Router, get
+from litestar.di import NamedDependency
 
 from rostra.api.openapi import problems
 from rostra.api.pages import IdInPath, id_in_path
@@ -11,8 +12,8 @@ from rostra.runtime import Runtime
 from rostra.store import Job, get_job
 
 
-@get("/{job_id:str}", operation_id="getJob", summary="Show a job", responses=problems(404))
-async def show(job_id: IdInPath, runtime: Runtime) -> JobView:
+@get("/{job_id:str}", operation_id="getJob", summary="Show a job", responses=problems(400, 404))
+async def show(job_id: IdInPath, runtime: NamedDependency[Runtime]) -> JobView:
     """One job; ask again until its status is `succeeded` or `failed`."""
     wanted = id_in_path(job_id, JobNotFound, "job")
     async with runtime.database.read() as session:

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from rostra.core import NotFound, parse_id
 
@@ -16,11 +16,11 @@ MAX_PAGE = 200
 # Databases hold 64-bit integers.
 _MAX_OFFSET = 2**62
 
-Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE, description="Most items of the page.")]
-Offset = Annotated[int, Parameter(ge=0, le=_MAX_OFFSET, description="Items to skip.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Most items of the page.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=_MAX_OFFSET, description="Items to skip.")]
 IdInPath = Annotated[
     str,
-    Parameter(
+    PathParameter(
         description="A UUID.", examples=[Example(value="0190b6c5-6d1c-7cc1-8a5a-0123456789ab")]
     ),
 ]

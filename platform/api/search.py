@@ -1,6 +1,8 @@
 """Search: passages for a query."""
 
 from litestar import Router, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from rostra.api.openapi import problems
 from rostra.api.schemas import SearchBody, SearchView, view
@@ -16,7 +18,7 @@ from rostra.runtime import Runtime
     status_code=200,
     responses=problems(400, 404, 409, 413, 503),
 )
-async def search(data: SearchBody, runtime: Runtime) -> SearchView:
+async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) -> SearchView:
     """The passages that match best, with every partial score."""
     result = await runtime.searcher.search(
         SearchRequest(

@@ -1,6 +1,7 @@
 """Status: what this server is, for the page's foot and for people who look after it."""
 
 from litestar import Router, get
+from litestar.di import NamedDependency
 
 from rostra.api.about import own_version
 from rostra.api.schemas import StatusView
@@ -11,7 +12,7 @@ from rostra.store import list_collections
 
 
 @get("/status", operation_id="status", summary="What this server is")
-async def status(services: Services) -> StatusView:
+async def status(services: NamedDependency[Services]) -> StatusView:
     """Waits for the models' first try, so that what it says is final; they take about a second."""
     runtime = services.runtime
     await services.models.first_try()

@@ -366,9 +366,11 @@ def clean_name(raw: str) -> str:
 
 def _clean_part(part: str) -> str:
     visible = (
-        character
+        " " if character.isspace() else character
         for character in part
-        if character in _KEPT_FORMAT or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        if character.isspace()
+        or character in _KEPT_FORMAT
+        or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
     )
     return " ".join("".join(visible).split())
 

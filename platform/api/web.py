@@ -11,9 +11,11 @@ from typing import Any
 from litestar import HttpMethod, Request, Response, route
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 STATIC = Path(__file__).with_name("static")
 
+_READING = [HttpMethod.GET, HttpMethod.HEAD]
 _INDEX = "index.html"
 _HASHED = "assets/"
 _MEDIA_TYPES = {
@@ -43,31 +45,41 @@ registry the first time.</p>
 """
 
 
-@route(
-    ["/", "/{path:path}"],
-    http_method=[HttpMethod.GET, HttpMethod.HEAD],
-    include_in_schema=False,
-)
-async def page(request: Request[Any, Any, Any], state: State, path: str = "") -> Response[bytes]:
-    """A file of the page, or the page itself."""
-    folder: Path = state.static
+@route("/", http_method=_READING, include_in_schema=False)
+async def index(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
+    """The page."""
+    return _page(request, state.static)
+
+
+@route("/{path:path}", http_method=_READING, include_in_schema=False)
+async def file(
+    request: Request[Any, Any, Any], state: State, path: FromPath[str]
+) -> Response[bytes]:
+    """A file of the page, or the page itself for a path that only it knows."""
     wanted = path.lstrip("/")
-    file = _find(folder, wanted)
-    if file is None:
-        is_own = not wanted or (
-            not wanted.startswith(_HASHED) and "text/html" in request.headers.get("accept", "")
-        )
-        if not is_own:
-            raise NotFoundException(f"there is no /{wanted[:200]}")
-        wanted, file = _INDEX, _find(folder, _INDEX)
-    if file is None:
+    is_hashed = wanted.startswith(_HASHED)
+    if (found := _find(state.static, wanted)) is not None:
+        return _serve(request, found, is_hashed=is_hashed)
+    if is_hashed or "text/html" not in request.headers.get("accept", ""):
+        raise NotFoundException(f"there is no /{wanted[:200]}")
+    return _page(request, state.static)
+
+
+def page_folder() -> Path:
+    """Where the built web page lies; it holds `index.html` once `make web` has run."""
+    return STATIC
+
+
+def _page(request: Request[Any, Any, Any], folder: Path) -> Response[bytes]:
+    found = _find(folder, _INDEX)
+    if found is None:
         return Response(
             _NOT_BUILT.encode(),
             status_code=503,
             media_type=_MEDIA_TYPES[".html"],
             headers={"Cache-Control": "no-store"},
         )
-    return _serve(request, file, is_hashed=wanted.startswith(_HASHED))
+    return _serve(request, found, is_hashed=False)
 
 
 def _find(folder: Path, path: str) -> Path | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         OnProgress,
         Progress,
     )
-    from rostra.ingest.reembed import reembed
+    from rostra.ingest.reembedding import reembed
     from rostra.ingest.sources import Listing, list_sources
 
 _HOMES = {
@@ -37,7 +37,7 @@ _HOMES = {
     "SpanKind": "document",
     "list_sources": "sources",
     "read_beir": "beir",
-    "reembed": "reembed",
+    "reembed": "reembedding",
 }
 
 __all__ = [

@@ -61,7 +61,7 @@ class IndexCache:
         )
         for folder in reversed(saved):
             try:
-                return self._read(folder, space)
+                return self._read(folder, collection_id, space)
             except (OSError, ValueError, KeyError, RuntimeError, msgspec.MsgspecError) as error:
                 log.warning("saved index not used", folder=str(folder), reason=str(error))
         return None
@@ -121,10 +121,12 @@ class IndexCache:
             _sync(path)
         _sync(folder)
 
-    def _read(self, folder: Path, space: str) -> CollectionIndex:
+    def _read(self, folder: Path, collection_id: UUID, space: str) -> CollectionIndex:
         manifest = msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=Manifest)
         if (manifest.format, manifest.space, manifest.analyzer) != (_FORMAT, space, self._analyzer):
             raise ValueError("built with another format, embedding space or analyzer")
+        if manifest.collection_id != collection_id:
+            raise ValueError("built of another collection")
         for name, digest in manifest.files.items():
             if file_digest(folder / name) != digest:
                 raise ValueError(f"{name} is damaged")

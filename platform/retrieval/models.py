@@ -45,7 +45,10 @@ def find_model(name: str) -> ModelSource:
     if folder.is_dir():
         return ModelSource(name, str(folder.absolute()), True)
     if name.startswith((".", "/", "~")):
-        raise ModelUnavailable(f"there is no model folder {name}")
+        raise ModelUnavailable(
+            f"there is no model folder {name}",
+            hint="Correct the path in the settings, or name a model by its hub id.",
+        )
     return ModelSource(name, name, False)
 
 

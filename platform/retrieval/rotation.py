@@ -111,10 +111,16 @@ def load_rotation(path: Path) -> Rotation:
             hint="Write it with `rostra embed fit`.",
         ) from None
     square = weight.ndim == 2 and weight.shape[0] == weight.shape[1]
-    # Written so that not-a-number fails too.
-    if not square or not np.abs(weight @ weight.T - np.eye(len(weight))).max() <= _TOLERANCE:
+    if not square or not _is_orthogonal(weight):
         raise ModelUnavailable(f"rotation file {path} holds no orthogonal matrix")
     return Rotation(weight.astype(np.float32), revision)
+
+
+def _is_orthogonal(weight: FloatMatrix) -> bool:
+    if not weight.size:
+        return False
+    # Not-a-number compares false, so it fails too.
+    return bool(np.abs(weight @ weight.T - np.eye(len(weight))).max() <= _TOLERANCE)
 
 
 def truncate(vectors: FloatMatrix, dimensions: int) -> FloatMatrix:

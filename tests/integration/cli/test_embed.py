@@ -1,0 +1,84 @@
+"""Rotations and moves to another embedding space, by the command line with the real model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from rostra.cli.main import run
+from rostra.core import Settings
+from rostra.retrieval import load_embedder
+
+_WORDS = """
+water pump valve tank boiler pressure oil filter motor gauge pipe heat steam fuel engine belt wheel
+brake light wire fuse switch battery sensor cable screw bolt spring
+"""
+
+
+@pytest.fixture
+def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROSTRA_EMBEDDING_DTYPE", "float32")
+    words = np.random.default_rng(0)
+    rows = [
+        json.dumps({"_id": str(n), "title": "", "text": " ".join(words.choice(_WORDS.split(), 9))})
+        for n in range(800)
+    ]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(rows))
+    assert run(["ingest", "--beir", str(tmp_path)]) == 0
+    return settings.home
+
+
+def test_fit_apply_and_export(
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    capsys.readouterr()
+    assert run(["embed", "fit", "--json"]) == 0
+    fitted = json.loads(capsys.readouterr().out)
+    assert Path(fitted["rotation"]).is_file()
+    by_width = {row["dimensions"]: row for row in fitted["retention"]}
+    assert by_width[384]["rotated"] > 0.98
+    assert by_width[96]["rotated"] > by_width[96]["plain"]
+
+    monkeypatch.setenv("ROSTRA_EMBEDDING_ROTATION", fitted["rotation"])
+    monkeypatch.setenv("ROSTRA_EMBEDDING_DIMENSIONS", "96")
+    # Vectors of two spaces are never compared.
+    assert run(["search", "water pump", "--json"]) == 2
+    refused = json.loads(capsys.readouterr().out)["error"]
+    assert refused["code"] == "embedding_space_mismatch"
+    assert "rostra embed apply" in refused["hint"]
+    assert run(["ingest", "--beir", str(tmp_path), "--json"]) == 2
+    capsys.readouterr()
+
+    assert run(["embed", "apply", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["embedded"] > 0
+    assert run(["search", "water pump", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"]
+    assert run(["embed", "apply", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["embedded"] == 0
+
+    exported = tmp_path / "exported"
+    assert run(["embed", "export", str(exported)]) == 0
+    theirs = SentenceTransformer(str(exported), truncate_dim=96, device="cpu")
+    ours = load_embedder(Settings()).embed_query("the water pump is hot")
+    other = theirs.encode("the water pump is hot", normalize_embeddings=True)
+    np.testing.assert_allclose(ours, other, atol=1e-5)
+
+
+def test_too_few_passages_for_a_rotation(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.txt").write_text("One sentence about a pump.")
+    assert run(["ingest", "one.txt"]) == 0
+    capsys.readouterr()
+    assert run(["embed", "fit", "--json"]) == 2
+    assert "at least" in json.loads(capsys.readouterr().out)["error"]["message"]

@@ -1,0 +1,64 @@
+"""Evaluations through the real platform on a set small enough to work out by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rostra.cli.main import run
+from rostra.core import Settings
+
+PASSAGES = {
+    "pump": "The pump moves water from the well. It needs oil every month.",
+    "boiler": "The boiler heats water to ninety degrees. It burns gas.",
+    "moon": "The moon goes around the earth in a month. It has no air.",
+}
+
+
+def test_retrieval(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "tiny set"
+    folder.mkdir()
+    corpus = [{"_id": key, "title": key, "text": text} for key, text in PASSAGES.items()]
+    queries = [{"_id": f"q-{key}", "text": f"what about the {key}"} for key in PASSAGES]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    rows = [f"q-{key}\t{key}\t1" for key in PASSAGES]
+    (folder / "qrels.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *rows]))
+    assert run(["eval", "run", "retrieval", "--data", str(folder), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [row["mode"] for row in results] == ["dense", "lexical", "hybrid"]
+    for row in results:
+        assert row["ndcg@10"] == row["recall@100"] == 1.0
+        assert row["queries"] == 3
+    # The user's own collections are untouched.
+    assert run(["collection", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == []
+
+
+def test_quotes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def record(question: str, key: str, chosen: int | None) -> str:
+        sentences = [part + "." for part in PASSAGES[key].rstrip(".").split(". ")]
+        passage = {"title": key, "text": PASSAGES[key], "sentences": sentences}
+        selected = [] if chosen is None else [sentences[chosen]]
+        output = [{"selected_sentences": selected}]
+        return json.dumps({"input": question, "passages": [passage], "output": output})
+
+    (tmp_path / "answerable.jsonl").write_text(
+        "\n".join(
+            [
+                record("How often does the pump need oil?", "pump", 1),
+                record("What does the boiler burn?", "boiler", 1),
+                record("How long does the moon take to go around the earth?", "moon", 0),
+            ]
+        )
+    )
+    (tmp_path / "unanswerable.jsonl").write_text(
+        record("Who won the chess championship in Reykjavik?", "moon", None)
+    )
+    assert run(["eval", "run", "quote", "--data", str(tmp_path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["answerable"], report["unanswerable"]) == (3, 1)
+    assert report["sentence_f1"] > report["baseline_f1"]
+    assert report["baseline_f1"] == pytest.approx(1 / 3, abs=1e-4)
+    assert report["not_found"] == {"precision": 1.0, "recall": 1.0}
+    assert report["citations"]["count"] == report["citations"]["exact"] > 0
