@@ -5,8 +5,12 @@ are no accounts, so only this machine can reach the port, and pages of other sit
 """
 
 import asyncio
+import gc
 import ipaddress
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 import uvicorn
@@ -61,6 +65,8 @@ def main(http: bool, host: str, port: int) -> None:
         configure_logging(settings.log_level, settings.log_format)
         listener = _listen(host, port) if http else None
         asyncio.run(_serve(settings, listener))
+        # Else Python takes a loaded model apart for longer than clients wait before they kill.
+        gc.freeze()
     except RostraError as error:
         hint = f"\n  {error.hint}" if error.hint else ""
         raise click.ClickException(error.message + hint) from None
@@ -89,8 +95,32 @@ async def _serve_http(server: MCPServer, listener: socket.socket) -> None:
     )
     # h11 checks headers that the faster parser lets through; no log_config, or logs go to stdout.
     config = uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
-    click.echo(f"serving http://{authority}:{port}/mcp", err=True)
-    await uvicorn.Server(config).serve(sockets=[listener])
+    await _HttpServer(config, f"http://{authority}:{port}/mcp").serve(sockets=[listener])
+
+
+class _HttpServer(uvicorn.Server):
+    """Says where it is once it answers; a signal ends it, and then the platform is closed."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            click.echo(f"serving {self._url}", err=True)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # The base raises the signal again at its end, before the database could be closed.
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self.handle_exit, caught, None)
+        try:
+            yield
+        finally:
+            for caught in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(caught)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Start = Annotated[int, Field(description="First code point in the document's text.")]
 End = Annotated[int, Field(description="One past the last code point.")]
-Page = Annotated[int | None, Field(description="Page it lies on; null where there are no pages.")]
+Page = Annotated[int | None, Field(description="Page it begins on; null where there are no pages.")]
 Total = Annotated[int, Field(description="How many there are in all.")]
 Length = Annotated[int, Field(description="Code points of the whole document.")]
 

@@ -39,7 +39,7 @@ log = get_logger(__name__)
 
 # Where development questions with and without an answer part best, for the packaged embedder.
 # Other models put cosines elsewhere; for them only a search without any hit is `not found`.
-_TUNED_THRESHOLD = 0.60
+_TUNED_THRESHOLD = 0.66
 # Words that point back to the turn before.
 _ANAPHORA = re.compile(
     r"\b(it|its|they|them|their|this|that|these|those|he|she|his|her|there|one|ones|same|"
@@ -105,7 +105,8 @@ class Answerer:
         started = time.perf_counter()
         yield Status(Stage.SEARCHING)
         if self._generator is not None:
-            found = await self._search(question, _in_context(question))
+            longest = self._settings.max_query_chars
+            found = await self._search(question, _in_context(question, longest))
             yield Passages(found.hits)
             yield Status(Stage.WRITING)
             begun = False
@@ -139,7 +140,7 @@ class Answerer:
     async def _best_reading(self, question: Question) -> tuple[SearchResult, Evidence]:
         """Searches for the question alone or together with the one before it."""
         best: tuple[SearchResult, Evidence] | None = None
-        for reading in readings(question):
+        for reading in readings(question, self._settings.max_query_chars):
             found = await self._search(question, reading)
             began = time.perf_counter()
             evidence = await asyncio.to_thread(
@@ -183,23 +184,23 @@ class Answerer:
         return _TUNED_THRESHOLD if space.model.endswith(PACKAGED_MODEL) else float("-inf")
 
 
-def readings(question: Question) -> list[str]:
+def readings(question: Question, longest: int) -> list[str]:
     """What to search for, the likeliest first.
 
     A question that points back is first read together with the one before it; any other is first
-    taken by itself.
+    taken by itself. Both together are no reading when they are longer than `longest`.
     """
     alone = question.text
-    together = _in_context(question)
+    together = _in_context(question, longest)
     if together == alone:
         return [alone]
     points_back = _ANAPHORA.search(alone) is not None or len(alone.split()) <= _SHORT_QUESTION_WORDS
     return [together, alone] if points_back else [alone, together]
 
 
-def _in_context(question: Question) -> str:
-    earlier = _last_question(question.history)
-    return f"{earlier} {question.text}" if earlier else question.text
+def _in_context(question: Question, longest: int) -> str:
+    together = f"{_last_question(question.history)} {question.text}".strip()
+    return together if len(together) <= longest else question.text
 
 
 def _last_question(history: Sequence[ChatMessage]) -> str:

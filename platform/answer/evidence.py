@@ -80,7 +80,7 @@ def pick_evidence(
         return Evidence([], 0.0)
     asked = embedder.embed_query(question)
     read = embedder.embed_documents(
-        [searchable_text(sentence.hit.context, sentence.text) for sentence in candidates]
+        [searchable_text(s.hit.context or s.hit.title, s.text) for s in candidates]
     )
     cosines = np.asarray(read @ asked, np.float64)
     shares = np.array([_share(terms(s.text), found.term_weights) for s in candidates])
@@ -106,11 +106,20 @@ def _candidates(hits: Sequence[Hit]) -> list[Sentence]:
     for hit in hits:
         for start, end in _statements(hit.text):
             place = (str(hit.document_id), hit.start + start)
-            if place in seen or len(hit.text[start:end].split()) < _MIN_WORDS:
+            if place in seen or not _says_something(hit, hit.text[start:end]):
                 continue
             seen.add(place)
             candidates.append(Sentence(hit, hit.start + start, hit.start + end))
     return candidates[:_MAX_SENTENCES_READ]
+
+
+def _says_something(hit: Hit, sentence: str) -> bool:
+    """Whether a sentence can stand as an answer: it is no heading and no lone label."""
+    words = sentence.split()
+    if len(words) < _MIN_WORDS:
+        return False
+    plain = " ".join(words)
+    return plain != hit.title and plain not in hit.context.split(" > ")
 
 
 def _statements(text: str) -> list[tuple[int, int]]:

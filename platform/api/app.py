@@ -7,11 +7,12 @@ What always holds: whatever goes wrong is answered with a problem document; ever
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from litestar import HttpMethod, Litestar, Router, route
+from litestar import HttpMethod, Litestar, Request, Router, route
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath
 
 from rostra.api import ask, chats, collections, documents, health, jobs, search, status, web
@@ -31,6 +32,21 @@ from rostra.runtime import open_runtime
 # Of JSON bodies; uploads have a limit of their own.
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 _CHANGING = [HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE]
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body may be anything but is read as JSON."""
+
+    async def json(self) -> Any:
+        """The body's value.
+
+        Raises:
+            ClientException: it is not UTF-8, which Litestar would take for a failure of ours.
+        """
+        try:
+            return await super().json()
+        except UnicodeDecodeError as error:
+            raise ClientException(f"the body is no valid JSON: {error.reason}") from None
 
 
 def create_app(
@@ -75,6 +91,7 @@ def create_app(
         before_send=[add_headers],
         exception_handlers={Exception: handle_error},
         openapi_config=openapi_config(),
+        request_class=JsonRequest,
         request_max_body_size=_MAX_BODY_BYTES,
         logging_config=None,
         debug=False,

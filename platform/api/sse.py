@@ -7,7 +7,7 @@ becomes an `error` event.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -69,7 +69,7 @@ class Relay(Generic[T]):
 
     async def frames(
         self, first: T, encode: Callable[[T], Iterable[bytes]]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The events as bytes, from the first on, until the source ends."""
         try:
             for frame in encode(first):

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 STATIC = Path(__file__).with_name("static")
 
 _READING = [HttpMethod.GET, HttpMethod.HEAD]
+_API = {"api", "health", "schema"}
 _INDEX = "index.html"
 _HASHED = "assets/"
 _MEDIA_TYPES = {
@@ -60,7 +61,8 @@ async def file(
     is_hashed = wanted.startswith(_HASHED)
     if (found := _find(state.static, wanted)) is not None:
         return _serve(request, found, is_hashed=is_hashed)
-    if is_hashed or "text/html" not in request.headers.get("accept", ""):
+    is_of_the_api = wanted.split("/")[0] in _API
+    if is_of_the_api or is_hashed or "text/html" not in request.headers.get("accept", ""):
         raise NotFoundException(f"there is no /{wanted[:200]}")
     return _page(request, state.static)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
@@ -156,9 +157,11 @@ async def test_search_finds_the_passage_and_read_gives_it_again(client: Client, 
 
 
 @in_one_loop
-async def test_search_gives_pages(client: Client) -> None:
+async def test_pages_are_those_that_passages_and_quotes_begin_on(client: Client) -> None:
     found = await call(client, "search", query="pruning vines", k=1)
-    assert [(hit["page"], hit["text"]) for hit in found["hits"]] == [(2, PAGES[1])]
+    assert [(hit["page"], hit["text"]) for hit in found["hits"]] == [(1, "\n\n".join(PAGES))]
+    answer = await call(client, "ask", question="When do winegrowers prune their vines?")
+    assert (2, PAGES[1]) in [(cited["page"], cited["quote"]) for cited in answer["citations"]]
 
 
 @in_one_loop
@@ -302,9 +305,11 @@ async def test_http_serves_both_revisions_and_refuses_other_sites(
                 headers = {"accept": "application/json, text/event-stream"} | header
                 answer = await http.post(url, headers=headers, json={})
                 assert answer.status_code == status
-        process.terminate()
-        assert process.stdout is not None
-        assert await process.stdout.read() == b""
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = await process.communicate()
+        assert stdout == b""
+        assert b"Traceback" not in stderr
+        assert process.returncode == 0
 
 
 @asynccontextmanager

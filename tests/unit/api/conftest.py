@@ -1,6 +1,7 @@
 """The application in this process, over a fake embedder and an empty data directory."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,15 @@ from rostra.core import Settings
 from tests.fakes import FakeEmbedder
 
 Client = AsyncTestClient[Litestar]
-LOCAL = "http://localhost.localhost"
+LOCAL = "http://127.0.0.1"
+
+
+@pytest.fixture
+def settings(settings: Settings, _sqlite_template: Path) -> Settings:
+    """The shared fixture's, with the database migrated already."""
+    settings.home.mkdir()
+    shutil.copyfile(_sqlite_template, settings.home / "rostra.db")
+    return settings
 
 
 @pytest.fixture

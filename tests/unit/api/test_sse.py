@@ -91,7 +91,7 @@ async def test_a_reader_who_leaves_ends_the_source(background: Background) -> No
     frames = relay.frames(await relay.first(), encode)
     await anext(frames)
     await source.waiting.wait()
-    await frames.aclose()  # type: ignore[attr-defined]
+    await frames.aclose()
     await source.ended.wait()
     assert not source.completed
 

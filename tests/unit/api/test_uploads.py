@@ -131,7 +131,7 @@ async def test_a_body_over_the_limit_is_refused_and_leaves_nothing(
 ) -> None:
     app = create_app(settings.model_copy(update={"max_upload_bytes": 1000}))
 
-    async with AsyncTestClient(app, base_url=LOCAL) as client:
+    async with AsyncTestClient(app, base_url="http://127.0.0.1") as client:
         response = await client.post(FORM, files=[("files", ("a.txt", b"x" * 1000))])
         assert response.status_code == 413
         assert response.json()["code"] == "payload_too_large"

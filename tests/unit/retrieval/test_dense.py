@@ -48,9 +48,7 @@ def hnsw(vectors: FloatMatrix) -> HnswIndex:
     return HnswIndex.build(vectors)
 
 
-def brute(
-    vectors: FloatMatrix, query: FloatVector, k: int, mask: Mask | None = None
-) -> list[int]:
+def brute(vectors: FloatMatrix, query: FloatVector, k: int, mask: Mask | None = None) -> list[int]:
     scores = np.einsum("ij,j->i", vectors, query)
     allowed = [at for at in range(len(vectors)) if mask is None or mask[at]]
     return sorted(allowed, key=lambda at: (-scores[at], at))[:k]

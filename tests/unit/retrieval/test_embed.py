@@ -105,9 +105,7 @@ def test_a_prompt_stands_before_the_text_it_is_for() -> None:
     prompted = with_settings(embedding_query_prompt="query: ", embedding_document_prompt="text: ")
     assert (prompted.space.query_prompt, prompted.space.document_prompt) == ("query: ", "text: ")
     assert np.array_equal(prompted.embed_query("lock"), plain.embed_query("query: lock"))
-    assert np.array_equal(
-        prompted.embed_documents(["lock"]), plain.embed_documents(["text: lock"])
-    )
+    assert np.array_equal(prompted.embed_documents(["lock"]), plain.embed_documents(["text: lock"]))
     assert prompted.space.fingerprint != plain.space.fingerprint
     assert prompted.max_tokens == plain.max_tokens - 2
 

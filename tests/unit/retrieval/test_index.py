@@ -27,7 +27,7 @@ from rostra.retrieval.index import (
 from rostra.store import DocumentStamp, IndexRow
 from tests.fakes import FakeEmbedder
 
-WORDS = "heap page tuple lock vacuum index plan join".split()
+WORDS = ("heap", "page", "tuple", "lock", "vacuum", "index", "plan", "join")
 SPACE = "space"
 ANALYZER = EnglishAnalyzer()
 EMBEDDER = FakeEmbedder(dimensions=8)
@@ -240,7 +240,14 @@ def test_nothing_saved_and_dropped(tmp_path: Path, saved: CollectionIndex) -> No
     cache(tmp_path).drop(saved.collection_id)
 
 
-FILES = "vectors.npy chunks.npz terms.npz vocabulary.json documents.json manifest.json".split()
+FILES = (
+    "vectors.npy",
+    "chunks.npz",
+    "terms.npz",
+    "vocabulary.json",
+    "documents.json",
+    "manifest.json",
+)
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),

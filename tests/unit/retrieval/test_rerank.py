@@ -10,8 +10,8 @@ import pytest
 from rostra.core import ModelUnavailable, Settings
 from rostra.retrieval import Reranker, load_reranker
 
-KEYS = "vacuum index lock query".split()
-FILLERS = "the a of in page row".split()
+KEYS = ("vacuum", "index", "lock", "query")
+FILLERS = ("the", "a", "of", "in", "page", "row")
 _VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *KEYS, *FILLERS]
 
 

@@ -1,8 +1,11 @@
 """Rotations: orthogonal, deterministic, and what they are for."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from safetensors.numpy import save_file
 
@@ -72,40 +75,53 @@ def test_save_and_load(fitted: Rotation, tmp_path: Path) -> None:
     assert (loaded.revision, loaded.sha256) == ("revision", fitted.sha256)
 
 
-def damaged(fitted: Rotation, folder: Path) -> dict[str, Path]:
-    """Files that hold no rotation, by what is wrong with them."""
-    paths = {
-        name: folder / name
-        for name in ("missing", "folder", "empty", "truncated", "flipped", "names", "oblong")
-    } | {name: folder / name for name in ("scaled", "nan", "vector", "integers", "none")}
-    paths["folder"].mkdir()
-    paths["empty"].write_bytes(b"")
-    fitted.save(paths["truncated"])
-    whole = paths["truncated"].read_bytes()
-    paths["truncated"].write_bytes(whole[:-100])
-    paths["flipped"].write_bytes(b"\xff" + whole[1:])
-    for name, key, matrix in (
-        ("names", "other", fitted.weight),
-        ("oblong", "linear.weight", fitted.weight[:10]),
-        ("scaled", "linear.weight", fitted.weight * 1.1),
-        ("nan", "linear.weight", np.full_like(fitted.weight, np.nan)),
-        ("vector", "linear.weight", fitted.weight[0]),
-        ("integers", "linear.weight", (100 * fitted.weight).astype(np.int32)),
-        ("none", "linear.weight", np.zeros((0, 0), np.float32)),
-    ):
-        save_file({key: np.ascontiguousarray(matrix)}, paths[name], {"revision": "revision"})
-    return paths
+def _folder(path: Path, _: Rotation) -> None:
+    path.mkdir()
 
 
-@pytest.mark.parametrize(
-    "fault",
-    "missing folder empty truncated flipped names oblong scaled nan vector integers none".split(),
-)
+def _truncated(path: Path, fitted: Rotation) -> None:
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flipped(path: Path, fitted: Rotation) -> None:
+    fitted.save(path)
+    path.write_bytes(b"\xff" + path.read_bytes()[1:])
+
+
+def _holds(
+    make: Callable[[FloatMatrix], npt.NDArray[Any]], name: str = "linear.weight"
+) -> Callable[[Path, Rotation], None]:
+    def write(path: Path, fitted: Rotation) -> None:
+        matrix = np.ascontiguousarray(make(fitted.weight))
+        save_file({name: matrix}, path, {"revision": "revision"})
+
+    return write
+
+
+DAMAGES: dict[str, Callable[[Path, Rotation], object]] = {
+    "missing": lambda path, _: None,
+    "folder": _folder,
+    "empty": lambda path, _: path.write_bytes(b""),
+    "truncated": _truncated,
+    "flipped": _flipped,
+    "named otherwise": _holds(lambda weight: weight, name="other"),
+    "oblong": _holds(lambda weight: weight[:10]),
+    "scaled": _holds(lambda weight: weight * 1.1),
+    "not a number": _holds(lambda weight: np.full_like(weight, np.nan)),
+    "a vector": _holds(lambda weight: weight[0]),
+    "integers": _holds(lambda weight: (100 * weight).astype(np.int32)),
+    "of no size": _holds(lambda weight: weight[:0, :0]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_damaged_file_is_a_typed_error_with_its_path(
-    fault: str, fitted: Rotation, tmp_path: Path
+    damage: Callable[[Path, Rotation], object], fitted: Rotation, tmp_path: Path
 ) -> None:
-    path = damaged(fitted, tmp_path)[fault]
-    with pytest.raises(ModelUnavailable, match=f"rotation file .*{fault}"):
+    path = tmp_path / "one.safetensors"
+    damage(path, fitted)
+    with pytest.raises(ModelUnavailable, match=r"rotation file .*one\.safetensors"):
         load_rotation(path)
 
 

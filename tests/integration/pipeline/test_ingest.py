@@ -1,0 +1,474 @@
+"""Ingest from sources to rows and indexes: what is stored, left alone, replaced, and survives."""
+
+import asyncio
+import itertools
+import os
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from rostra.core import CollectionNotFound, ModelUnavailable, SpaceMismatch, UnreadableFile
+from rostra.ingest import (
+    AnySource,
+    FailedSource,
+    IngestReport,
+    ParsedDocument,
+    Progress,
+    ReadySource,
+    pipeline,
+)
+from rostra.retrieval import SearchMode, SearchRequest
+from rostra.store import get_collection
+from rostra.store.tables import ChunkRow, DocumentRow, VectorRow
+from tests.fakes import FakeEmbedder
+from tests.integration.pipeline.conftest import Given, Library
+
+MARKDOWN = """# Storage
+
+Tables are stored in heap pages of eight kilobytes.
+
+## Vacuum
+
+Vacuum reclaims the storage of dead tuples. It runs by itself from time to time.
+
+| option | meaning |
+| ------ | ------- |
+| full   | rewrite the table |
+| freeze | mark tuples frozen |
+"""
+FILES = [
+    Given("storage.md", MARKDOWN),
+    Given("locks.txt", "A lock on a row blocks other writers.\n\nAdvisory locks are free."),
+    Given("plan.html", "<title>Plans</title><h1>Plans</h1><p>The planner picks by cost.</p>"),
+    Given("data.csv", "name,size\nheap,8192\nindex,4096\n"),
+]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the rows hold of one document."""
+
+    text: str
+    chunks: list[tuple[int, int, str]]
+
+
+async def stored(library: Library) -> dict[str, Stored]:
+    async with library.database.read() as session:
+        documents = (
+            await session.execute(select(DocumentRow.id, DocumentRow.uri, DocumentRow.text))
+        ).all()
+        chunks = (
+            await session.execute(
+                select(ChunkRow.document_id, ChunkRow.start, ChunkRow.end, ChunkRow.text).order_by(
+                    ChunkRow.ordinal
+                )
+            )
+        ).all()
+    return {
+        uri: Stored(text, [tuple(row[1:]) for row in chunks if row[0] == document_id])  # type: ignore[misc]
+        for document_id, uri, text in documents
+    }
+
+
+async def generation(library: Library) -> int:
+    async with library.database.read() as session:
+        return (await get_collection(session, "default")).generation
+
+
+async def vectors(library: Library) -> int:
+    async with library.database.read() as session:
+        return await session.scalar(select(func.count()).select_from(VectorRow)) or 0
+
+
+async def contents(library: Library) -> int:
+    async with library.database.read() as session:
+        return await session.scalar(select(func.count(ChunkRow.content_hash.distinct()))) or 0
+
+
+async def found(library: Library, query: str, mode: SearchMode) -> set[str]:
+    request = SearchRequest(query, mode=mode, k=100)
+    return {hit.uri for hit in (await library.searcher().search(request)).hits}
+
+
+def small_batches(monkeypatch: pytest.MonkeyPatch, chunks: int = 2) -> None:
+    monkeypatch.setattr(pipeline, "_BATCH_CHUNKS", chunks)
+
+
+def many(count: int) -> list[Given]:
+    return [Given(f"{at:03}.txt", f"Paragraph {at} about thing{at}.") for at in range(count)]
+
+
+async def test_stores_documents_with_chunks_that_are_slices_of_their_text(
+    library: Library, real_parser: None
+) -> None:
+    seen: list[Progress] = []
+    report = await library.ingester(chunk_tokens=16).ingest(
+        FILES, "default", on_progress=lambda progress: seen.append(replace(progress))
+    )
+    rows = await stored(library)
+    assert rows.keys() == {source.uri for source in FILES}
+    for document in rows.values():
+        assert document.chunks
+        for start, end, text in document.chunks:
+            assert document.text[start:end] == text != ""
+    count = sum(len(document.chunks) for document in rows.values())
+    assert (report.documents, report.chunks, report.unchanged, report.failed) == (4, count, 0, [])
+    assert report.seconds > 0
+    assert seen[-1].done == seen[-1].total == 4
+    assert seen[-1].chunks == len(library.embedder.embedded) == await contents(library)
+    assert [progress.done for progress in seen] == sorted(progress.done for progress in seen)
+    assert await vectors(library) == await contents(library)
+
+
+async def test_what_was_ingested_is_found_by_both_sides(library: Library) -> None:
+    await library.ingester().ingest(FILES, "default")
+    for mode in SearchMode:
+        result = await library.searcher().search(SearchRequest("vacuum dead tuples", mode=mode))
+        assert result.hits[0].uri == "test:/storage.md"
+        assert "Vacuum" in result.hits[0].text
+
+
+async def test_an_unchanged_file_is_left_alone(library: Library) -> None:
+    await library.ingester().ingest(FILES, "default")
+    before, embedded = await generation(library), len(library.embedder.embedded)
+    report = await library.ingester().ingest(FILES[::-1], "default")
+    assert (report.documents, report.unchanged, report.chunks) == (0, len(FILES), 0)
+    assert await generation(library) == before
+    assert len(library.embedder.embedded) == embedded
+
+
+async def test_other_settings_read_unchanged_files_anew(library: Library) -> None:
+    await library.ingester().ingest(FILES, "default")
+    before = await stored(library)
+    report = await library.ingester(chunk_tokens=16).ingest(FILES, "default")
+    assert report.documents == len(FILES)
+    after = await stored(library)
+    assert len(after["test:/storage.md"].chunks) > len(before["test:/storage.md"].chunks)
+    assert {uri: row.text for uri, row in after.items()} == {
+        uri: row.text for uri, row in before.items()
+    }
+    assert await vectors(library) == await contents(library)
+
+
+async def test_a_changed_file_is_replaced_in_one_commit(library: Library) -> None:
+    versions = {
+        letter: "\n\n".join(f"Paragraph {at} of {letter * 8}." for at in range(40))
+        for letter in "xy"
+    }
+    await library.ingester(chunk_tokens=16).ingest([Given("a.txt", versions["x"])], "default")
+    embedding, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Sequence[str]) -> None:
+        embedding.set()
+        assert go_on.wait(60)
+
+    library.embedder.before_batch = wait
+    run = asyncio.create_task(
+        library.ingester(chunk_tokens=16).ingest([Given("a.txt", versions["y"])], "default")
+    )
+    assert await asyncio.to_thread(embedding.wait, 60)
+    seen = [await stored(library)]
+    go_on.set()
+    while not run.done():
+        seen.append(await stored(library))
+    report = await run
+    seen.append(await stored(library))
+    assert report.documents == 1
+    states = []
+    for rows in seen:
+        (document,) = rows.values()
+        (letter,) = {letter for letter in "xy" if document.text == versions[letter]}
+        assert all(letter * 8 in text for _, _, text in document.chunks)
+        assert len(document.chunks) >= 10
+        states.append(letter)
+    assert states[0] == "x"
+    assert states[-1] == "y"
+    assert states == sorted(states)
+    assert await vectors(library) == await contents(library)
+    for mode in (SearchMode.LEXICAL, SearchMode.DENSE):
+        hits = (await library.searcher().search(SearchRequest("x" * 8, mode=mode, k=100))).hits
+        assert not any("xxxxxxxx" in hit.text for hit in hits)
+
+
+async def test_files_that_swap_their_contents(library: Library) -> None:
+    one, other = "All about one thing.", "Quite another matter."
+    await library.ingester().ingest([Given("a.txt", one), Given("b.txt", other)], "default")
+    swapped = [Given("a.txt", other), Given("b.txt", one)]
+    async with asyncio.timeout(60):
+        report = await library.ingester().ingest(swapped, "default")
+    assert report.documents == 2
+    assert await vectors(library) == await contents(library) == 2
+    assert (await found(library, "another matter", SearchMode.DENSE)) == {
+        "test:/a.txt",
+        "test:/b.txt",
+    }
+    result = await library.searcher().search(SearchRequest("another matter", k=1))
+    assert [hit.uri for hit in result.hits] == ["test:/a.txt"]
+
+
+async def test_a_renamed_file_moves_with_its_vectors(library: Library) -> None:
+    await library.ingester().ingest([Given("old.txt", "A text that moves.")], "default")
+    async with asyncio.timeout(60):
+        report = await library.ingester().ingest(
+            [Given("new.txt", "A text that moves."), Given("old.txt", "Something new.")],
+            "default",
+        )
+    assert report.documents == 2
+    assert await vectors(library) == await contents(library) == 2
+
+
+async def test_of_several_sources_with_one_uri_the_last_stays(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [Given("a.txt", f"Version number {at}.") for at in range(3)]
+    async with asyncio.timeout(60):
+        report = await library.ingester().ingest(sources, "default")
+        assert report.documents == 3
+        assert (await stored(library))["test:/a.txt"].text == "Version number 2."
+        assert await vectors(library) == await contents(library) == 1
+        # The same across batches.
+        small_batches(monkeypatch, 1)
+        await library.ingester().ingest([*sources[:2], Given("b.txt", "Other.")], "default")
+    assert (await stored(library))["test:/a.txt"].text == "Version number 1."
+    assert await vectors(library) == await contents(library) == 2
+
+
+async def test_a_deleted_document_is_gone_from_both_sides(library: Library) -> None:
+    await library.ingester().ingest(FILES, "default")
+    assert await found(library, "advisory locks", SearchMode.LEXICAL) == {"test:/locks.txt"}
+    await library.delete("test:/locks.txt")
+    for mode in SearchMode:
+        assert "test:/locks.txt" not in await found(library, "advisory locks", mode)
+    assert await vectors(library) == await contents(library)
+
+
+async def test_documents_whose_files_are_gone_are_deleted_when_asked_to(library: Library) -> None:
+    inside = [Given(f"{at}.txt", f"Inside {at}.", "file:///docs/") for at in range(3)]
+    outside = [Given("0.txt", "Outside.", "file:///docs-other/")]
+    await library.ingester().ingest([*inside, *outside], "default")
+    kept = await library.ingester().ingest(inside[:1], "default")
+    assert kept.deleted == 0
+    assert len(await stored(library)) == 4
+    broken = FailedSource(inside[1].uri, UnreadableFile("unreadable today"))
+    report = await library.ingester().ingest(
+        [inside[0], broken], "default", delete_missing=["file:///docs/"]
+    )
+    # One that cannot be read now is not one that is gone.
+    assert (report.deleted, report.unchanged, len(report.failed)) == (1, 1, 1)
+    assert (await stored(library)).keys() == {
+        inside[0].uri,
+        inside[1].uri,
+        outside[0].uri,
+    }
+    assert await found(library, "inside", SearchMode.LEXICAL) == {inside[0].uri, inside[1].uri}
+
+
+@dataclass(frozen=True)
+class Vanished(Given):
+    def read(self) -> bytes:
+        raise UnreadableFile("the file is gone", hint="Look for it.")
+
+
+async def test_a_bad_file_is_reported_and_stops_no_other(
+    library: Library, monkeypatch: pytest.MonkeyPatch, real_parser: None
+) -> None:
+    small_batches(monkeypatch, 1)
+    bad: list[AnySource] = [
+        FailedSource("test:/listed", UnreadableFile("cannot be listed")),
+        Vanished("vanished.txt", ""),
+        Given("broken.pdf", b"%PDF-1.7\nbroken"),
+        Given("broken.docx", b"PK\x03\x04 no zip"),
+        Given("empty.txt", b""),
+        Given("n" * 3_000 + ".txt", "a name that no database indexes"),
+    ]
+    mixed = list(itertools.chain.from_iterable(zip(bad, many(len(bad)), strict=True)))
+    report = await library.ingester().ingest(mixed, "default")
+    assert report.documents == len(bad)
+    assert [failure.uri for failure in report.failed] == [source.uri for source in bad]
+    for failure in report.failed:
+        assert failure.error
+        assert "Traceback" not in failure.error
+        assert failure.code
+    assert (await stored(library)).keys() == {source.uri for source in many(len(bad))}
+    # Nothing is remembered of a failure: it is tried again.
+    again = await library.ingester().ingest(mixed, "default")
+    assert (again.documents, again.unchanged, len(again.failed)) == (0, len(bad), len(bad))
+
+
+async def test_a_file_that_turns_bad_keeps_its_last_good_text(library: Library) -> None:
+    await library.ingester().ingest([Given("a.pdf", "Plain text after all.")], "default")
+    before = await stored(library)
+    await library.ingester().ingest([Given("a.pdf", b"%PDF-1.7\nbroken")], "default")
+    assert await stored(library) == before
+
+
+async def test_equal_contents_share_a_vector(library: Library) -> None:
+    copies = [Given(f"{at}.txt", "The same paragraph.") for at in range(5)]
+    await library.ingester().ingest(copies, "default")
+    assert library.embedder.embedded == ["The same paragraph."] or len(
+        library.embedder.embedded
+    ) == await contents(library)
+    before = len(library.embedder.embedded)
+    await library.ingester().ingest([Given("0.txt", "The same paragraph.", "other:/")], "default")
+    shared = await vectors(library)
+    assert shared == await contents(library)
+    for at in range(4):
+        await library.delete(f"test:/{at}.txt")
+    assert len(await found(library, "same paragraph", SearchMode.DENSE)) == 2
+    assert len(library.embedder.embedded) - before <= 1
+
+
+async def test_documents_that_need_no_parser(library: Library) -> None:
+    def ready(text: str, title: str = "Title") -> ReadySource:
+        return ReadySource("line:1", ParsedDocument(text, title, "text/plain", (), {"id": 1}))
+
+    for source, expected in (
+        (ready("About heap pages."), (1, 0)),
+        (ready("About heap pages."), (0, 1)),
+        (ready("About heap pages.", "Other title"), (1, 0)),
+        (ready("About tuples."), (1, 0)),
+    ):
+        report = await library.ingester().ingest([source], "default")
+        assert (report.documents, report.unchanged) == expected
+    (hit,) = (await library.searcher().search(SearchRequest("tuples"))).hits
+    assert (hit.text, hit.title, hit.metadata) == ("About tuples.", "Title", {"id": 1})
+
+
+async def test_nothing_to_ingest_makes_an_empty_collection(library: Library) -> None:
+    with pytest.raises(CollectionNotFound):
+        await generation(library)
+    report = await library.ingester().ingest([], "default")
+    assert report.documents == 0
+    assert await generation(library) == 0
+
+
+async def test_a_collection_of_another_model_is_refused(library: Library) -> None:
+    await library.ingester().ingest(FILES[:1], "default")
+    library.embedder = FakeEmbedder(revision="1" * 64)
+    with pytest.raises(SpaceMismatch):
+        await library.ingester().ingest(FILES, "default")
+    assert len(await stored(library)) == 1
+
+
+# --- Broken off -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ModelUnavailable("no memory left"), RuntimeError("broken")])
+async def test_an_embedder_that_fails_leaves_what_was_committed(
+    library: Library, monkeypatch: pytest.MonkeyPatch, error: Exception, real_parser: None
+) -> None:
+    small_batches(monkeypatch)
+    calls = itertools.count()
+
+    def fail_late(_: Sequence[str]) -> None:
+        if next(calls) == 2:
+            raise error
+
+    library.embedder.before_batch = fail_late
+    sources = many(9)
+    children = child_processes()
+    with pytest.raises(type(error)) as raised:
+        await library.ingester().ingest(sources, "default")
+    assert raised.value is error
+    assert child_processes() <= children
+    # Two batches of two are there, whole; nothing is of the third.
+    assert sorted(await stored(library)) == [source.uri for source in sources[:4]]
+    assert await vectors(library) == 4
+    library.embedder.before_batch = lambda _: None
+    report = await library.ingester().ingest(sources, "default")
+    assert (report.unchanged, report.documents) == (4, 5)
+
+
+async def test_a_database_error_is_raised_as_it_is(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_batches(monkeypatch)
+    error = OSError("disk gone")
+
+    async def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "put_document", fail)
+    with pytest.raises(OSError, match="disk gone") as raised:
+        await library.ingester().ingest(many(9), "default")
+    assert raised.value is error
+    assert await stored(library) == {}
+
+
+async def test_cancelled_it_leaves_no_process_and_no_half_document(
+    library: Library, monkeypatch: pytest.MonkeyPatch, real_parser: None
+) -> None:
+    small_batches(monkeypatch)
+    embedding, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Sequence[str]) -> None:
+        if len(library.embedder.embedded) >= 4:
+            embedding.set()
+            go_on.wait(60)
+
+    library.embedder.before_batch = wait
+    children = child_processes()
+    run = asyncio.create_task(library.ingester().ingest(many(9), "default"))
+    assert await asyncio.to_thread(embedding.wait, 60)
+    assert child_processes() > children
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    go_on.set()
+    assert child_processes() <= children
+    rows = await stored(library)
+    assert len(rows) == 4
+    assert all(document.chunks for document in rows.values())
+    library.embedder.before_batch = lambda _: None
+    report = await library.ingester().ingest(many(9), "default")
+    assert (report.unchanged, report.documents) == (4, 5)
+
+
+def child_processes() -> set[int]:
+    """Ids of this process's children."""
+    return {
+        int(pid)
+        for task in Path(f"/proc/{os.getpid()}/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    }
+
+
+# --- Side by side ---------------------------------------------------------------------------------
+
+
+async def test_two_ingests_at_once_store_everything_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_batches(monkeypatch)
+    await library.ingester().ingest([Given("000.txt", "To be replaced.")], "default")
+    halves = [many(8), many(12)[::-1]]
+    async with asyncio.timeout(60):
+        reports: list[IngestReport] = await asyncio.gather(
+            *(library.ingester().ingest(sources, "default") for sources in halves)
+        )
+    assert sum(report.documents + report.unchanged for report in reports) == 20
+    rows = await stored(library)
+    assert rows.keys() == {source.uri for source in many(12)}
+    async with library.database.read() as session:
+        owners = Counter(await session.scalars(select(ChunkRow.document_id)))
+    assert set(owners.values()) == {1}
+    assert len(owners) == 12
+    assert await vectors(library) == await contents(library) == 12
+    assert len(await found(library, "paragraph about", SearchMode.DENSE)) == 12
+
+
+async def test_an_ingest_elsewhere_is_followed(library: Library) -> None:
+    here = library.indexes()
+    await library.ingester(here).ingest(FILES[:2], "default")
+    searcher = library.searcher(here)
+    assert len((await searcher.search(SearchRequest("plan cost"))).hits) > 0
+    # Another process has indexes of its own over the same rows.
+    await library.ingester().ingest(FILES, "default")
+    result = await searcher.search(SearchRequest("plan cost", k=1))
+    assert [hit.uri for hit in result.hits] == ["test:/plan.html"]
