@@ -38,7 +38,7 @@ say = printf '\033[1m==>\033[0m %s\n' "$(1)" >&2
 no_page = $(call say,The web page could not be built; is an npm registry reachable? All else \
 	works. 'make web' tries again and says why)
 
-.PHONY: help install web run test check bench soak format lock clean
+.PHONY: help install web run test check bench soak format docs lock clean
 
 help: ## say what there is
 	@echo 'make TARGET [VARIABLE=value]'
@@ -91,6 +91,9 @@ format: $(DEV) ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix-only $(LINTED)
 	$(BIN)/ruff format $(LINTED)
 	@if [ -d web/node_modules ] && command -v npm >/dev/null; then cd web && npm run --silent format; fi
+
+docs: $(INSTALLED) ## write the pages that are made from the code
+	$(BIN)/python scripts/settings_doc.py
 
 lock: $(READY) ## resolve the newest allowed versions into constraints.txt
 	$(BIN)/python scripts/lock.py constraints.txt

@@ -199,8 +199,9 @@ def readings(question: Question, longest: int) -> list[str]:
 
 
 def _in_context(question: Question, longest: int) -> str:
-    together = f"{_last_question(question.history)} {question.text}".strip()
-    return together if len(together) <= longest else question.text
+    earlier = _last_question(question.history)
+    together = f"{earlier} {question.text}"
+    return together if earlier and len(together) <= longest else question.text
 
 
 def _last_question(history: Sequence[ChatMessage]) -> str:

@@ -1,5 +1,8 @@
 """Status: what this server is, for the page's foot and for people who look after it."""
 
+import asyncio
+from contextlib import suppress
+
 from litestar import Router, get
 from litestar.di import NamedDependency
 
@@ -10,12 +13,17 @@ from rostra.core import RostraError
 from rostra.retrieval import pick_device
 from rostra.store import list_collections
 
+# Packaged models load well within it; one that is downloaded first may not.
+_PATIENCE_SECONDS = 20.0
+
 
 @get("/status", operation_id="status", summary="What this server is")
 async def status(services: NamedDependency[Services]) -> StatusView:
-    """Waits for the models' first try, so that what it says is final; they take about a second."""
+    """Facts for people; waits a while for the models, so that what it says is final."""
     runtime = services.runtime
-    await services.models.first_try()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await services.models.first_try()
     space = runtime.embedder().space if runtime.embedder.is_made else None
     async with runtime.database.read() as session:
         _, collections = await list_collections(session, limit=1)

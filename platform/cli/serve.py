@@ -7,32 +7,28 @@ that cannot be had is one line, not a traceback.
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from typing import NoReturn
 
 import click
 import uvicorn
 
 from rostra.api import create_app
 from rostra.cli.output import settings_of_process
-from rostra.core import RostraError, Settings, get_logger
+from rostra.core import RostraError, Settings
 from rostra.runtime import open_runtime
-
-log = get_logger(__name__)
 
 # Open streams are cut off after this.
 _STREAM_SECONDS = 3
-# A thread in the middle of a computation is left behind after this.
-_THREAD_SECONDS = 2.0
-_THREAD_PREFIX = "rostra-work"
 _THREADS = 16
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class CannotListen(RostraError):
@@ -59,7 +55,7 @@ def command(host: str | None, port: int | None) -> None:
     listener = listen(settings.host, settings.port)
     with listener:
         asyncio.run(_serve(settings, listener))
-    _leave_threads_behind()
+    _leave()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -106,7 +102,7 @@ def _refusal(host: str, port: int, error: OSError) -> CannotListen:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     """Runs the server until a signal ends it."""
     loop = asyncio.get_running_loop()
-    work = ThreadPoolExecutor(_THREADS, thread_name_prefix=_THREAD_PREFIX)
+    work = ThreadPoolExecutor(_THREADS)
     loop.set_default_executor(work)
     # Opened here rather than in the application, so that its errors reach the command's user.
     async with open_runtime(settings) as runtime:
@@ -152,27 +148,19 @@ class _Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 def _address(host: str, listener: socket.socket) -> str:
     name = host.strip("[]")
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _leave_threads_behind() -> None:
-    """Ends the process if a thread still computes: the interpreter would wait for it.
+def _leave() -> NoReturn:
+    """Ends the process here and now, with status 0.
 
-    Everything that matters is closed by now, and what the thread works on is repeated by the next
-    process.
+    Everything that matters is closed. The interpreter would still wait for threads that compute
+    what nobody wants any more, and then spend seconds on taking torch apart.
     """
-    deadline = time.monotonic() + _THREAD_SECONDS
-    for thread in threading.enumerate():
-        if thread.name.startswith(_THREAD_PREFIX):
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                log.info("a computation is left unfinished", thread=thread.name)
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(0)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,6 +1,7 @@
 """Generated answers from a scripted model: marks become citations, however they arrive."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,7 @@ async def test_a_mark_is_found_character_by_character() -> None:
 @given(st.lists(st.integers(0, len(TEXT)), max_size=12))
 def test_a_mark_is_found_wherever_the_stream_is_cut(cuts: list[int]) -> None:
     edges = sorted({0, *cuts, len(TEXT)})
-    pieces = [TEXT[one:other] for one, other in zip(edges, edges[1:], strict=False)]
+    pieces = [TEXT[one:other] for one, other in pairwise(edges)]
     check_citations(asyncio.run(answer_of(*pieces)))
 
 

@@ -46,7 +46,7 @@ def results(draw: st.DrawFn) -> tuple[dict[UUID, str], list[Hit]]:
 
 
 def pick(hits: Sequence[Hit], most: int = 4) -> Evidence:
-    weights = {term: 1.0 for term in TERMS(QUESTION)}
+    weights = dict.fromkeys(TERMS(QUESTION), 1.0)
     return pick_evidence(
         QUESTION, SearchResult(QUESTION, list(hits), {}, weights), EMBEDDER, TERMS, most=most
     )
