@@ -21,6 +21,8 @@ Scores = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 K1, B, EPSILON = 1.5, 0.75, 0.25
+# See `term_weight`.
+_BACKGROUND = 100
 # Below this many chunks rank-bm25 itself answers.
 TINY = 200
 
@@ -32,8 +34,8 @@ class LexicalIndex(Protocol):
         """float64 [chunks]; NaN where a chunk shares no term with the query."""
         ...
 
-    def weight(self, term: str) -> float:
-        """A term's idf; one that occurs nowhere weighs as much as one that occurs once."""
+    def frequency(self, term: str) -> int:
+        """In how many chunks a term occurs."""
         ...
 
 
@@ -138,9 +140,9 @@ class PostingsIndex:
             touched[rows] = True
         return np.where(touched, total, np.nan)
 
-    def weight(self, term: str) -> float:
+    def frequency(self, term: str) -> int:
         at = self._ids.get(term)
-        return float(self._idf[at]) if at is not None else rarest_idf(self._chunks)
+        return int(self._starts[at + 1] - self._starts[at]) if at is not None else 0
 
 
 class RankBm25Index:
@@ -160,9 +162,8 @@ class RankBm25Index:
         touched = [not wanted.isdisjoint(row) for row in self._sets]
         return np.where(touched, self._model.get_scores(list(terms)), np.nan)
 
-    def weight(self, term: str) -> float:
-        known = self._model.idf.get(term) if self._model else None
-        return float(known) if known is not None else rarest_idf(len(self._rows))
+    def frequency(self, term: str) -> int:
+        return sum(term in row for row in self._sets)
 
 
 def okapi_idf(frequencies: npt.NDArray[np.int64], chunks: int) -> Scores:
@@ -179,9 +180,15 @@ def okapi_idf(frequencies: npt.NDArray[np.int64], chunks: int) -> Scores:
     return np.asarray(idf, np.float64)
 
 
-def rarest_idf(chunks: int) -> float:
-    """The idf of a term that occurs in one chunk of these, at least a little above 0."""
-    return max(0.1, float(np.log(chunks - 0.5) - np.log(1.5))) if chunks > 1 else 0.1
+def term_weight(frequency: int, chunks: int) -> float:
+    """How much a term of a question matters, always above 0.
+
+    Its idf as if `_BACKGROUND` more chunks without it were there: in a collection of a few chunks
+    their own frequencies say little, and a term that is found must not weigh next to nothing. A
+    term that occurs nowhere weighs as much as one that occurs once.
+    """
+    known = max(1, frequency)
+    return float(np.log1p((chunks + _BACKGROUND - known + 0.5) / (known + 0.5)))
 
 
 def make_lexical_index(counts: TermCounts) -> LexicalIndex:

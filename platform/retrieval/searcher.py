@@ -30,7 +30,7 @@ from rostra.core import (
 from rostra.retrieval.fuse import fuse
 from rostra.retrieval.index import CollectionIndex, searchable_text
 from rostra.retrieval.indexes import Indexes
-from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions
+from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions, term_weight
 from rostra.retrieval.rerank import Reranker
 from rostra.store import (
     DEFAULT_COLLECTION,
@@ -122,8 +122,7 @@ class SearchResult:
         query: as asked.
         hits: best first.
         timings_ms: how long each stage took.
-        term_weights: the query's terms with their idf, at least 0; the highest of several
-            collections.
+        term_weights: how much each of the query's terms matters, above 0; see `term_weight`.
     """
 
     query: str
@@ -242,8 +241,10 @@ class Searcher:
             if reranker is not None:
                 with watch("rerank"):
                     hits = await asyncio.to_thread(_rerank, reranker, request.query, hits)
+        indexes = [index for _, index, _ in opened]
+        chunks = sum(len(index.table) for index in indexes)
         weights = {
-            term: max(0.0, *(index.lexical.weight(term) for _, index, _ in opened))
+            term: term_weight(sum(index.lexical.frequency(term) for index in indexes), chunks)
             for term in dict.fromkeys(terms)
         }
         return SearchResult(request.query, hits[: request.k], watch.milliseconds, weights)

@@ -278,7 +278,8 @@ async def test_files_of_ended_jobs_are_swept_up(
     assert {orphan, f"incoming-{orphan}", strange} <= {path.name for path in kept(runtime)}
     assert str(ended.id) not in {path.name for path in kept(runtime)}
     monkeypatch.setattr("rostra.api.uploads._STALE_SECONDS", -1.0)
+    last = await queued(runtime, ("c.txt", b"c"))
     async with working(runtime):
-        await reaches(runtime, (await queued(runtime, ("c.txt", b"c"))).id, "succeeded")
+        await reaches(runtime, last.id, "succeeded")
         await swept(runtime, but=1)
     assert [path.name for path in kept(runtime)] == [strange]
