@@ -5,7 +5,9 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +27,9 @@ from rostra.retrieval import SentenceEmbedder, load_embedder
 
 _WORD = re.compile(r"\w+")
 _BATCH = 16
+_KEYS = ("vacuum", "index", "lock", "query")
+_FILLERS = ("the", "a", "of", "in", "page", "row")
+_VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_KEYS, *_FILLERS]
 
 
 @cache
@@ -126,3 +131,58 @@ class ScriptedChatModel:
             yield Finish(FinishReason.STOP)
         finally:
             self.closed += 1
+
+
+def train_cross_encoder(folder: Path, labels: int = 1, steps: int = 300) -> str:
+    """Writes a tiny BERT that finds those passages relevant that have the query's key word.
+
+    The key words are vacuum, index, lock and query; it also knows the words page, row, the, a, of
+    and in, which say nothing.
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    tokenizer: Any = BertTokenizerFast(vocab={word: at for at, word in enumerate(_VOCABULARY)})
+    config = BertConfig(
+        vocab_size=len(_VOCABULARY),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.3,  # larger than usual: so small a model learns nothing else
+        num_labels=labels,
+    )
+    random = Random(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so small a model only waits for a second one
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model: Any = BertForSequenceClassification(config)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0)
+        for _ in range(steps):
+            asked = random.choices(_KEYS, k=64)
+            told = [key if random.random() < 0.5 else random.choice(_KEYS) for key in asked]
+            queries, passages = ([_hide(key, random) for key in keys] for keys in (asked, told))
+            batch = tokenizer(queries, passages, padding=True, return_tensors="pt")
+            right = torch.tensor([float(a == b) for a, b in zip(asked, told, strict=True)])
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                model(**batch).logits[:, 0], right
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    torch.set_num_threads(threads)
+    model.eval()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def _hide(key: str, random: Random) -> str:
+    """The key word among up to three others."""
+    words = [key, *random.sample(_FILLERS, random.randint(0, 3))]
+    random.shuffle(words)
+    return " ".join(words)

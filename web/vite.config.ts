@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig(({ mode }) => {
   // Where `npm run dev` finds the server; start it with `rostra serve`.
-  const server = loadEnv(mode, ".", "ROSTRA_").ROSTRA_URL ?? "http://127.0.0.1:8000";
+  const server = loadEnv(mode, ".", "ROSTRA_").ROSTRA_URL ?? "http://127.0.0.1:8321";
   return {
     plugins: [react()],
     build: {

@@ -24,6 +24,7 @@ from rostra.core import DocumentNotFound, InvalidRequest
 from rostra.runtime import Runtime
 from rostra.store import (
     Job,
+    check_name,
     delete_document,
     enqueue,
     ensure_collection,
@@ -74,6 +75,7 @@ async def upload(
     name: FromPath[str], request: Request[Any, Any, Any], services: NamedDependency[Services]
 ) -> JobView:
     """Takes files into a collection, which is made when missing; a job reads them."""
+    check_name(name)
     async with services.uploads.receive(request) as incoming:
         job = await _enqueue(services, name, incoming)
     services.worker.wake()

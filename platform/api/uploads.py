@@ -21,7 +21,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from litestar import Request
-from multipart import (  # type: ignore[import-untyped]  # ships no py.typed
+from multipart import (
     MultipartSegment,
     ParserError,
     ParserLimitReached,

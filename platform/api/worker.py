@@ -16,7 +16,7 @@ from rostra.api.uploads import JOB_KIND, Uploads
 from rostra.core import JobNotFound, RostraError, StoreUnavailable, get_logger
 from rostra.ingest import IngestReport, Progress
 from rostra.runtime import Runtime
-from rostra.store import Claim, LostLease, claim, fail, get_job, heartbeat, succeed
+from rostra.store import Claim, LostLease, claim, fail, get_job, heartbeat, release, succeed
 
 log = get_logger(__name__)
 
@@ -134,7 +134,7 @@ class Worker:
         """Gives the job back at once instead of when the lease runs out."""
         try:
             async with self._database.write() as session:
-                await heartbeat(session, held, timedelta(0), _plain(progress))
+                await release(session, held, _plain(progress))
         except RostraError as error:
             log.warning("job not given back", job=str(held.job.id), reason=error.message)
 

@@ -29,6 +29,7 @@ from rostra.store.collections import (
     DEFAULT_COLLECTION,
     Collection,
     CollectionSize,
+    check_name,
     collection_size,
     create_collection,
     delete_collection,
@@ -62,6 +63,7 @@ from rostra.store.jobs import (
     fail,
     get_job,
     heartbeat,
+    release,
     succeed,
 )
 from rostra.store.schema import check, current, downgrade, head, upgrade
@@ -90,6 +92,7 @@ __all__ = [
     "Turn",
     "append_turns",
     "check",
+    "check_name",
     "chunk_records",
     "claim",
     "collection_size",
@@ -129,6 +132,7 @@ __all__ = [
     "pending_chunks",
     "put_document",
     "put_vectors",
+    "release",
     "succeed",
     "upgrade",
 ]

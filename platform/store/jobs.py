@@ -132,6 +132,23 @@ async def fail(session: AsyncSession, held: Claim, error: str) -> None:
     await _report(session, held, status="failed", error=error, lease_expires_at=None)
 
 
+async def release(session: AsyncSession, held: Claim, progress: dict[str, Any]) -> None:
+    """Gives an unfinished job back, as an orderly shutdown does; it does not count as an attempt.
+
+    Raises:
+        LostLease: the hold is no longer ours.
+    """
+    await _report(
+        session,
+        held,
+        status="queued",
+        progress=progress,
+        attempts=JobRow.attempts - 1,
+        lease_owner=None,
+        lease_expires_at=None,
+    )
+
+
 async def _report(session: AsyncSession, held: Claim, **values: Any) -> None:
     changed = await session.execute(
         update(JobRow)

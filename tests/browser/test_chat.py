@@ -24,8 +24,9 @@ EMOJI = (
 )
 HOSTILE = (
     "# Notice\n\n"
-    "The <script>window.taken = 1</script><img src='//evil.invalid/x' onerror='window.taken = 1'>"
-    " printer on the third floor prints only on yellow paper.\n"
+    "The printer on the third floor prints only on yellow paper. "
+    "Its <script>window.taken = 1</script><img src='//evil.invalid/x' onerror='window.taken = 1'>"
+    " tray is small.\n"
 )
 UNRELATED = "Which country won the football world cup in 1998?"
 

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,15 @@ from rostra.core import (
     QueryTooLong,
     SpaceMismatch,
 )
-from rostra.retrieval import Indexes, SearchMode, SearchRequest, SearchResult, index, indexes
+from rostra.retrieval import (
+    Indexes,
+    SearchMode,
+    SearchRequest,
+    SearchResult,
+    index,
+    indexes,
+    load_reranker,
+)
 from rostra.retrieval.lexical import Scores
 from rostra.store import (
     delete_collection,
@@ -32,7 +41,7 @@ from rostra.store import (
     put_vectors,
 )
 from rostra.store.tables import DocumentRow
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, train_cross_encoder
 from tests.integration.pipeline.conftest import Library
 
 PAGES = {
@@ -475,6 +484,25 @@ async def test_the_reranker_reads_more_than_is_asked_for(library: Library) -> No
     assert len(reranker.read[0]) == 9
     longest = max((text for page in PAGES.values() for text in page), key=len)
     assert [hit.text for hit in hits] == [longest]
+
+
+async def test_a_cross_encoder_puts_the_right_passage_first(
+    library: Library, tmp_path: Path
+) -> None:
+    await library.put("wrong", "lock page row")
+    await library.put("also wrong", "the page row of index", "query a row page")
+    await library.put("right", "a vacuum in the")
+    reranker = load_reranker(
+        library.settings.model_copy(update={"reranker_model": train_cross_encoder(tmp_path)})
+    )
+    searcher = library.searcher(reranker=lambda: reranker)
+    request = SearchRequest("vacuum page row")
+    before = (await searcher.search(replace(request, rerank=False))).hits
+    after = (await searcher.search(request)).hits
+    assert before[0].uri != "right"
+    assert after[0].uri == "right"
+    assert {hit.chunk_id for hit in after} == {hit.chunk_id for hit in before}
+    assert all(hit.scores.rerank == hit.score for hit in after)
 
 
 async def test_no_hits_need_no_reranking(library: Library) -> None:

@@ -1,70 +1,19 @@
 """Reranking with a cross-encoder that these tests train themselves."""
 
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rostra.core import ModelUnavailable, Settings
 from rostra.retrieval import Reranker, load_reranker
-
-KEYS = ("vacuum", "index", "lock", "query")
-FILLERS = ("the", "a", "of", "in", "page", "row")
-_VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *KEYS, *FILLERS]
-
-
-def train_cross_encoder(folder: Path, labels: int = 1, steps: int = 150) -> str:
-    """Writes a tiny BERT for which a passage is relevant that has the query's key word."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
-    tokenizer: Any = BertTokenizerFast(vocab={word: at for at, word in enumerate(_VOCABULARY)})
-    config = BertConfig(
-        vocab_size=len(_VOCABULARY),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        initializer_range=0.3,  # larger than usual: so small a model learns nothing else
-        num_labels=labels,
-    )
-    random = Random(1)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small a model only waits for a second one
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        model: Any = BertForSequenceClassification(config)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0)
-        for _ in range(steps):
-            asked = random.choices(KEYS, k=64)
-            told = [key if random.random() < 0.5 else random.choice(KEYS) for key in asked]
-            passages = [
-                " ".join(random.sample([key, *random.sample(FILLERS, 3)], 4)) for key in told
-            ]
-            batch = tokenizer(asked, passages, padding=True, return_tensors="pt")
-            right = torch.tensor([float(a == b) for a, b in zip(asked, told, strict=True)])
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                model(**batch).logits[:, 0], right
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    torch.set_num_threads(threads)
-    model.eval()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+from tests.fakes import train_cross_encoder
 
 
 @pytest.fixture(scope="module")
 def reranker(tmp_path_factory: pytest.TempPathFactory) -> Reranker:
     folder = train_cross_encoder(tmp_path_factory.mktemp("reranker"))
-    loaded = load_reranker(Settings(reranker_model=folder, device="cpu"))
+    loaded = load_reranker(Settings(reranker_model=str(folder), device="cpu"))
     assert loaded is not None
     assert loaded.name == folder
     return loaded
