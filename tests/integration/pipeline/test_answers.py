@@ -184,7 +184,7 @@ def three_page_pdf() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("question", "page"),
+    ("question", "number"),
     [
         ("What do heap pages hold with line pointers?", 1),
         (QUESTION, 2),
@@ -192,14 +192,14 @@ def three_page_pdf() -> bytes:
     ],
 )
 async def test_a_citations_page_is_that_of_its_sentence(
-    library: Library, question: str, page: int
+    library: Library, question: str, number: int
 ) -> None:
     await library.ingester().ingest([Given("pages.pdf", three_page_pdf())], "default")
     found = (await library.searcher().search(SearchRequest(question))).hits
     assert [hit.page for hit in found] == [1], "one chunk is to cross all pages"
     answer = await answerer(library, answer_sentences=1).answer(Question(question))
     (citation,) = answer.citations
-    assert citation.page == page
+    assert citation.page == number
     await check_quotes(library, answer)
 
 

@@ -17,6 +17,7 @@ from rostra.store import (
     fail,
     get_job,
     heartbeat,
+    release,
     succeed,
 )
 from rostra.store.jobs import MAX_ATTEMPTS
@@ -165,6 +166,21 @@ async def test_a_heartbeat_that_is_late_lets_go(database: Database) -> None:
     async with database.write() as session:
         await heartbeat(session, held, RUN_OUT, {})
     assert await take(database) is not None
+
+
+async def test_a_job_given_back_waits_again_and_loses_no_attempt(database: Database) -> None:
+    job = await add(database)
+    for _ in range(MAX_ATTEMPTS + 1):
+        held = await take(database)
+        assert held is not None
+        assert held.job.attempts == 1
+        async with database.write() as session:
+            await release(session, held, {"done": 1})
+        left = await read(database, job)
+        assert (left.status, left.attempts, left.progress) == ("queued", 0, {"done": 1})
+        with pytest.raises(LostLease):
+            async with database.write() as session:
+                await succeed(session, held, {})
 
 
 async def test_a_job_that_kills_its_workers_is_given_up(database: Database) -> None:
