@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import ingest, search
-from rostra.core import load_settings
+from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
     "ingest": ingest.run,
@@ -34,6 +34,7 @@ def main(names: tuple[str, ...], docs: tuple[Path, ...], as_json: bool) -> None:
         folders = (Path("README.md"), Path("docs"))
         click.echo("no documentation packages here: benchmarking over the project's docs", err=True)
     settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
     results: dict[str, Any] = {
         "device": f"{platform.machine()}, {os.cpu_count()} cores",
         "documents": [str(folder) for folder in folders],

@@ -5,6 +5,7 @@ What always holds: an error a user can cause is one line on stderr and, with `--
 a request that cannot work as given, 130 after Ctrl-C. stdout carries results only.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -57,7 +58,10 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line of this process and exits."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    # With torch loaded the last garbage collection takes seconds, and frees what is gone anyway.
+    gc.freeze()
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -360,7 +360,10 @@ class _Run:
     def _has_room(self, context: str, text: str) -> bool:
         """Whether headings and text together fit the embedder's window; text comes first."""
         embedder = self._embedder
-        if not context or self._settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens:
+        # Only what cannot be cut, a row or a line, is larger than asked for.
+        usual = "\n" in text
+        room = self._settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens
+        if not context or (usual and room):
             return True
         tokens = len(embedder.tokenizer.offsets(context)) + len(embedder.tokenizer.offsets(text))
         return tokens <= embedder.max_tokens

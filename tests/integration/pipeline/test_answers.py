@@ -143,28 +143,19 @@ async def test_passages_and_filters_bound_what_is_read(library: Library) -> None
     assert {citation.uri for citation in done(events).citations} == {"other"}
 
 
-@pytest.mark.parametrize(
-    ("question", "error"),
-    [
+async def test_what_cannot_be_answered_is_a_typed_error(library: Library) -> None:
+    await fill(library)
+    for question, error in (
         (Question(" "), EmptyQuery),
         (Question("x" * 8_001), QueryTooLong),
         (Question("Why?", ("nowhere",)), CollectionNotFound),
-    ],
-    ids=["empty", "long", "nowhere"],
-)
-@pytest.mark.parametrize("generator", [None, ScriptedChatModel(["Never said."])])
-async def test_what_cannot_be_answered_is_a_typed_error(
-    library: Library,
-    question: Question,
-    error: type[Exception],
-    generator: ScriptedChatModel | None,
-) -> None:
-    await fill(library)
-    seen: list[AnswerEvent] = []
-    with pytest.raises(error):
-        async for event in answerer(library, generator).stream(question):
-            seen.append(event)
-    assert seen == [Status(Stage.SEARCHING)]
+    ):
+        for generator in (None, ScriptedChatModel(["Never said."])):
+            seen: list[AnswerEvent] = []
+            with pytest.raises(error):
+                async for event in answerer(library, generator).stream(question):
+                    seen.append(event)
+            assert seen == [Status(Stage.SEARCHING)]
 
 
 def three_page_pdf() -> bytes:
@@ -351,20 +342,16 @@ async def test_a_chat_keeps_to_its_collection(library: Library) -> None:
     assert {citation.uri for citation in done(events).citations} == {"x"}
 
 
-@pytest.mark.parametrize("stop_after", [Status, Passages, TextDelta, Done])
-@pytest.mark.parametrize("generated", [False, True])
-async def test_an_answer_that_was_broken_off_leaves_no_trace(
-    library: Library, stop_after: type, generated: bool
-) -> None:
+async def test_an_answer_that_was_broken_off_leaves_no_trace(library: Library) -> None:
     await fill(library)
-    model = ScriptedChatModel(["Vacuum ", "does [1]."]) if generated else None
-    talk = conversations(library, model)
-    async with aclosing(talk.ask(QUESTION)) as events:
-        async for event in events:
-            if isinstance(event, stop_after):
-                break
-    if model is not None:
-        assert model.closed == len(model.prompts)
+    for last in (Status, Passages, TextDelta, Done):
+        for model in (None, ScriptedChatModel(["Vacuum ", "does [1]."])):
+            async with aclosing(conversations(library, model).ask(QUESTION)) as events:
+                async for event in events:
+                    if isinstance(event, last):
+                        break
+            if model is not None:
+                assert model.closed == len(model.prompts)
     async with library.database.read() as session:
         assert await list_chats(session) == ([], 0)
 

@@ -71,8 +71,8 @@ async def stored(library: Library) -> dict[str, Stored]:
             )
         ).all()
     return {
-        uri: Stored(text, [tuple(row[1:]) for row in chunks if row[0] == document_id])  # type: ignore[misc]
-        for document_id, uri, text in documents
+        uri: Stored(text, [(start, end, part) for of, start, end, part in chunks if of == id_])
+        for id_, uri, text in documents
     }
 
 
@@ -341,6 +341,17 @@ async def test_documents_that_need_no_parser(library: Library) -> None:
         assert (report.documents, report.unchanged) == expected
     (hit,) = (await library.searcher().search(SearchRequest("tuples"))).hits
     assert (hit.text, hit.title, hit.metadata) == ("About tuples.", "Title", {"id": 1})
+
+
+async def test_headings_never_push_text_out_of_the_embedders_window(library: Library) -> None:
+    heading = " ".join(f"heading{at}" for at in range(30))
+    line = " ".join(f"word{at}" for at in range(library.embedder.max_tokens - 4))
+    body = f"# {heading}\n\nWords before.\n\n```\n{line}\nshort line\n```\n"
+    await library.ingester().ingest([Given("a.md", body)], "default")
+    assert any(text.endswith(line) for text in library.embedder.embedded)
+    assert any(text.startswith(heading) for text in library.embedder.embedded)
+    for text in library.embedder.embedded:
+        assert len(library.embedder.tokenizer.offsets(text)) <= library.embedder.max_tokens
 
 
 async def test_nothing_to_ingest_makes_an_empty_collection(library: Library) -> None:

@@ -18,6 +18,7 @@ from rostra.core import (
     InvalidFilter,
     InvalidRequest,
     QueryTooLong,
+    RostraError,
     SpaceMismatch,
 )
 from rostra.retrieval import (
@@ -159,19 +160,19 @@ async def test_k_bounds_the_hits(library: Library) -> None:
             assert len(result.hits) == k
 
 
-@pytest.mark.parametrize("mode", list(SearchMode))
-async def test_a_selective_filter_still_gives_k_hits(library: Library, mode: SearchMode) -> None:
+async def test_a_selective_filter_still_gives_k_hits(library: Library) -> None:
     # Far more and better passages than the shortlist takes are forbidden.
     for number in range(30):
         await library.put(f"good{number}", "lock row lock row", metadata={"kind": "good"})
     for number in range(5):
         await library.put(f"bad{number}", f"a lock and much else {number}", metadata={"kind": "x"})
     searcher = library.searcher(shortlist=5)
-    request = SearchRequest("lock row", k=5, mode=mode, filters={"kind": "x"})
-    result = await searcher.search(request)
-    assert sorted(hit.uri for hit in result.hits) == [f"bad{number}" for number in range(5)]
-    nothing = await searcher.search(SearchRequest("lock", mode=mode, filters={"kind": "none"}))
-    assert nothing.hits == []
+    for mode in SearchMode:
+        request = SearchRequest("lock row", k=5, mode=mode, filters={"kind": "x"})
+        result = await searcher.search(request)
+        assert sorted(hit.uri for hit in result.hits) == [f"bad{number}" for number in range(5)]
+        nothing = await searcher.search(replace(request, filters={"kind": "none"}))
+        assert nothing.hits == []
 
 
 async def test_a_limit_for_each_document_lets_the_next_ones_in(library: Library) -> None:
@@ -205,55 +206,52 @@ async def test_several_collections_are_ranked_as_one(library: Library) -> None:
         assert len({hit.chunk_id for hit in result.hits}) == len(result.hits)
 
 
-@pytest.mark.parametrize("mode", list(SearchMode))
-async def test_an_empty_collection_gives_no_hits(library: Library, mode: SearchMode) -> None:
+async def test_an_empty_collection_gives_no_hits(library: Library) -> None:
     await library.put("empty")
-    result = await library.searcher().search(SearchRequest("vacuum", mode=mode))
-    assert result.hits == []
     async with library.database.write() as session:
         await ensure_collection(session, "new", library.embedder.space)
-    result = await library.searcher().search(SearchRequest("vacuum", ("new",), mode=mode))
-    assert result.hits == []
+    searcher = library.searcher()
+    for mode in SearchMode:
+        for names in (("default",), ("new",), ("default", "new")):
+            assert (await searcher.search(SearchRequest("vacuum", names, mode=mode))).hits == []
 
 
-@pytest.mark.parametrize("query", ["the of and", "!?", "🙂", "x" * 8_000, "a\x00b\ud800"])
-@pytest.mark.parametrize("mode", list(SearchMode))
-async def test_a_query_without_terms_is_answered_all_the_same(
-    library: Library, query: str, mode: SearchMode
-) -> None:
+async def test_a_query_without_terms_is_answered_all_the_same(library: Library) -> None:
     await library.put("a", "vacuum storage")
-    result = await library.searcher().search(SearchRequest(query, mode=mode))
-    assert len(result.hits) == (0 if mode is SearchMode.LEXICAL else 1)
+    searcher = library.searcher()
+    for query in ("the of and", "!?", "🙂", "x" * 8_000, "a\x00b\ud800"):
+        for mode in SearchMode:
+            result = await searcher.search(SearchRequest(query, mode=mode))
+            assert len(result.hits) == (0 if mode is SearchMode.LEXICAL else 1)
 
 
-@pytest.mark.parametrize(
-    ("request_", "error", "status"),
-    [
-        (SearchRequest(""), EmptyQuery, 400),
-        (SearchRequest(" \n\t"), EmptyQuery, 400),
-        (SearchRequest("x" * 8_001), QueryTooLong, 413),
-        (SearchRequest("x" * 100_000), QueryTooLong, 413),
-        (SearchRequest("x", k=0), InvalidRequest, 400),
-        (SearchRequest("x", k=-1), InvalidRequest, 400),
-        (SearchRequest("x", k=1_001), InvalidRequest, 400),
-        (SearchRequest("x", per_document=0), InvalidRequest, 400),
-        (SearchRequest("x", ()), InvalidRequest, 400),
-        (SearchRequest("x", tuple(f"c{at}" for at in range(21))), InvalidRequest, 400),
-        (SearchRequest("x", ("nowhere",)), CollectionNotFound, 404),
-        (SearchRequest("x", ("",)), CollectionNotFound, 404),
-        (SearchRequest("x", ("../x",)), CollectionNotFound, 404),
-        (SearchRequest("x", ("default", "nowhere")), CollectionNotFound, 404),
-        (SearchRequest("x", filters={"number": {"like": 1}}), InvalidFilter, 400),
-    ],
-    ids=lambda value: value.query[:5] + str(value.k) if isinstance(value, SearchRequest) else None,
-)
-async def test_what_cannot_be_answered_is_a_typed_error(
-    library: Library, request_: SearchRequest, error: type[InvalidRequest], status: int
-) -> None:
+BAD_REQUESTS: list[tuple[SearchRequest, type[RostraError], int]] = [
+    (SearchRequest(""), EmptyQuery, 400),
+    (SearchRequest(" \n\t"), EmptyQuery, 400),
+    (SearchRequest("x" * 8_001), QueryTooLong, 413),
+    (SearchRequest("x" * 100_000), QueryTooLong, 413),
+    (SearchRequest("x", k=0), InvalidRequest, 400),
+    (SearchRequest("x", k=-1), InvalidRequest, 400),
+    (SearchRequest("x", k=1_001), InvalidRequest, 400),
+    (SearchRequest("x", per_document=0), InvalidRequest, 400),
+    (SearchRequest("x", ()), InvalidRequest, 400),
+    (SearchRequest("x", tuple(f"c{at}" for at in range(21))), InvalidRequest, 400),
+    (SearchRequest("x", ("nowhere",)), CollectionNotFound, 404),
+    (SearchRequest("x", ("",)), CollectionNotFound, 404),
+    (SearchRequest("x", ("../x",)), CollectionNotFound, 404),
+    (SearchRequest("x", ("default", "nowhere")), CollectionNotFound, 404),
+    (SearchRequest("x", filters={"number": {"like": 1}}), InvalidFilter, 400),
+]
+
+
+async def test_what_cannot_be_answered_is_a_typed_error(library: Library) -> None:
     await library.put("a", "vacuum storage")
-    with pytest.raises(error) as refused:
-        await library.searcher().search(request_)
-    assert refused.value.status == status
+    searcher = library.searcher()
+    for request, error, status in BAD_REQUESTS:
+        for mode in SearchMode:
+            with pytest.raises(error) as refused:
+                await searcher.search(replace(request, mode=mode))
+            assert refused.value.status == status
 
 
 async def test_vectors_of_another_model_are_not_compared(library: Library) -> None:
@@ -487,14 +485,13 @@ async def test_the_reranker_reads_more_than_is_asked_for(library: Library) -> No
 
 
 async def test_a_cross_encoder_puts_the_right_passage_first(
-    library: Library, tmp_path: Path
+    library: Library, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     await library.put("wrong", "lock page row")
     await library.put("also wrong", "the page row of index", "query a row page")
     await library.put("right", "a vacuum in the")
-    reranker = load_reranker(
-        library.settings.model_copy(update={"reranker_model": train_cross_encoder(tmp_path)})
-    )
+    model = train_cross_encoder(tmp_path_factory.getbasetemp() / "cross-encoder")
+    reranker = load_reranker(library.settings.model_copy(update={"reranker_model": model}))
     searcher = library.searcher(reranker=lambda: reranker)
     request = SearchRequest("vacuum page row")
     before = (await searcher.search(replace(request, rerank=False))).hits

@@ -12,7 +12,7 @@ from tests.fakes import train_cross_encoder
 
 @pytest.fixture(scope="module")
 def reranker(tmp_path_factory: pytest.TempPathFactory) -> Reranker:
-    folder = train_cross_encoder(tmp_path_factory.mktemp("reranker"))
+    folder = train_cross_encoder(tmp_path_factory.getbasetemp() / "cross-encoder")
     loaded = load_reranker(Settings(reranker_model=str(folder), device="cpu"))
     assert loaded is not None
     assert loaded.name == folder
