@@ -7,6 +7,7 @@ stays plain text and cites nothing.
 
 import re
 from collections.abc import AsyncGenerator, Sequence
+from xml.sax.saxutils import quoteattr
 
 from rostra.answer.events import (
     NOT_FOUND,
@@ -37,7 +38,7 @@ _LAST_MARK = re.compile(r"\[\d{1,3}\]$")
 def prompt(question: str, hits: Sequence[Hit], history: Sequence[ChatMessage]) -> list[ChatMessage]:
     """The messages to send: rules, earlier turns, then passages with the question last."""
     passages = "\n\n".join(
-        f'<passage number="{number}" title="{hit.title}">\n{hit.text}\n</passage>'
+        f'<passage number="{number}" title={quoteattr(hit.title)}>\n{hit.text}\n</passage>'
         for number, hit in enumerate(hits, 1)
     )
     return [

@@ -52,7 +52,9 @@ log = get_logger(__name__)
 
 # Raise when parsers or chunkers give other text or spans for equal bytes: files are then re-read.
 PARSER_VERSION = 1
-# Chunks embedded and committed together: enough to sort by length, little to lose.
+# Chunks embedded and committed together: enough to sort by length, little to lose. The first batch
+# is small, so that the embedder starts early, and each next one twice as large.
+_FIRST_BATCH_CHUNKS = 64
 _BATCH_CHUNKS = 512
 # Text held back while a batch fills, in code points.
 _BATCH_CHARS = 4_000_000
@@ -216,6 +218,7 @@ class _Run:
         """Reads, parses and chunks; yields what is to be stored."""
         batch: list[_Prepared] = []
         chunks = chars = 0
+        enough = _FIRST_BATCH_CHUNKS
         for source in sources:
             try:
                 prepared = await self._prepare(source, parser)
@@ -229,8 +232,9 @@ class _Run:
             batch.append(prepared)
             chunks += len(prepared.document.chunks)
             chars += len(prepared.document.text)
-            if chunks >= _BATCH_CHUNKS or chars >= _BATCH_CHARS:
+            if chunks >= enough or chars >= _BATCH_CHARS:
                 yield batch
+                enough = min(_BATCH_CHUNKS, 2 * enough)
                 batch, chunks, chars = [], 0, 0
         if batch:
             yield batch

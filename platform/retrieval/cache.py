@@ -86,7 +86,11 @@ class IndexCache:
             shutil.rmtree(aside, ignore_errors=True)
         _sync(parent)
         for old in parent.iterdir():
-            if old.name.isdecimal() and int(old.name) < index.generation:
+            # Hidden ones were left by a process that was killed, or are being written by another,
+            # which then saves nothing; an index is a cache.
+            if old.name.startswith(".") or (
+                old.name.isdecimal() and int(old.name) < index.generation
+            ):
                 shutil.rmtree(old, ignore_errors=True)
 
     def drop(self, collection_id: UUID) -> None:
