@@ -218,7 +218,7 @@ class _Run:
         """Reads, parses and chunks; yields what is to be stored."""
         batch: list[_Prepared] = []
         chunks = chars = 0
-        enough = _FIRST_BATCH_CHUNKS
+        enough = min(_FIRST_BATCH_CHUNKS, _BATCH_CHUNKS)
         for source in sources:
             try:
                 prepared = await self._prepare(source, parser)
