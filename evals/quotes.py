@@ -31,9 +31,13 @@ SentenceId = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedQuestion:
-    """A question with the sets of sentences that answer it; none when it has no answer."""
+    """A question with the sets of sentences that answer it, one an annotation.
+
+    An answerable question without any is one whose annotators chose no sentence; it has no F1.
+    """
 
     text: str
+    is_answerable: bool
     answers: tuple[frozenset[SentenceId], ...]
 
 
@@ -53,7 +57,7 @@ class QuoteReport:
     Attributes:
         answerable: questions with an answer.
         unanswerable: questions without one.
-        sentence_f1: over answerable questions; `not found` scores 0.
+        sentence_f1: over answerable questions with chosen sentences; `not found` scores 0.
         baseline_f1: the same of the baseline.
         passage_hit: share of answerable questions whose passage is found first.
         not_found_precision: of all `not found`, the share that was right.
@@ -143,7 +147,7 @@ def read_annotated(folder: Path) -> tuple[dict[str, Passage], list[AnnotatedQues
     for name in ("answerable.jsonl", "unanswerable.jsonl"):
         for place, record in read_jsonl(folder / name):
             try:
-                question = _question(record, passages)
+                question = _question(record, name == "answerable.jsonl", passages)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise DatasetError(f"{place}: {type(error).__name__}: {error}") from None
             questions.append(question)
@@ -162,7 +166,9 @@ def sentence_f1(predicted: set[SentenceId], answers: tuple[frozenset[SentenceId]
     return best
 
 
-def _question(record: dict[str, Any], passages: dict[str, Passage]) -> AnnotatedQuestion:
+def _question(
+    record: dict[str, Any], is_answerable: bool, passages: dict[str, Passage]
+) -> AnnotatedQuestion:
     own = [_passage(given) for given in record["passages"]]
     for passage, _ in own:
         passages.setdefault(passage.uri, passage)
@@ -177,7 +183,7 @@ def _question(record: dict[str, Any], passages: dict[str, Passage]) -> Annotated
         )
         if places:
             answers.append(places)
-    return AnnotatedQuestion(record["input"], tuple(answers))
+    return AnnotatedQuestion(record["input"], is_answerable, tuple(answers))
 
 
 def _passage(given: dict[str, Any]) -> tuple[Passage, list[str]]:
@@ -208,11 +214,13 @@ async def _ask(
     report.citations += len(answer.citations)
     report.citations_exact += await _exact(runtime, answer.citations)
     tally.said_not_found += not answer.found
-    if not question.answers:
+    if not question.is_answerable:
         report.unanswerable += 1
         tally.rightly_not_found += not answer.found
         return
     report.answerable += 1
+    if not question.answers:
+        return
     tally.f1.append(sentence_f1(_covered(answer.citations, passages), question.answers))
     first = await runtime.searcher.search(SearchRequest(question.text, (_COLLECTION,), k=1))
     top = first.hits[0].uri if first.hits else ""

@@ -43,7 +43,7 @@ def test_sentences_are_located_in_the_document(tmp_path: Path) -> None:
     texts = [passage.document.text[start:end] for start, end in passage.sentences]
     assert texts == RECORD["passages"][0]["sentences"]
     assert questions[0].answers == (frozenset({(passage.uri, 0)}),)
-    assert questions[1].answers == ()
+    assert (questions[1].is_answerable, questions[1].answers) == (False, ())
 
 
 def test_a_sentence_that_is_not_there_is_refused(tmp_path: Path) -> None:
