@@ -37,6 +37,7 @@ from rostra.core.errors import (
     UnreadableFile,
 )
 from rostra.core.ids import new_id, parse_id
+from rostra.core.lazy import lazy_names
 from rostra.core.log import Logger, configure_logging, get_logger
 from rostra.core.sentences import sentence_spans
 from rostra.core.settings import Settings, load_settings
@@ -81,6 +82,7 @@ __all__ = [
     "collapse_whitespace",
     "configure_logging",
     "get_logger",
+    "lazy_names",
     "load_settings",
     "new_id",
     "normalize_text",

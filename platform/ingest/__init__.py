@@ -4,7 +4,9 @@ Names load on first use: the parser process imports this room's modules, and mus
 database or a model with them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.ingest.beir import read_beir
@@ -59,10 +61,4 @@ __all__ = [
     "reembed",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -3,14 +3,16 @@
 Names that need torch or FAISS load on first use, so that importing this room costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.retrieval.devices import pick_device, pick_dtype
-    from rostra.retrieval.embed import SentenceEmbedder, load_embedder, reshape_vectors
+    from rostra.retrieval.embed import SentenceEmbedder, load_embedder
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
-    from rostra.retrieval.models import PACKAGED_MODEL, find_model
+    from rostra.retrieval.models import PACKAGED_MODEL
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
@@ -27,11 +29,9 @@ _HOMES = {
     "pick_dtype": "devices",
     "SentenceEmbedder": "embed",
     "load_embedder": "embed",
-    "reshape_vectors": "embed",
     "searchable_text": "index",
     "Indexes": "indexes",
     "PACKAGED_MODEL": "models",
-    "find_model": "models",
     "Reranker": "rerank",
     "load_reranker": "rerank",
     "Rotation": "rotation",
@@ -58,22 +58,14 @@ __all__ = [
     "SearchResult",
     "Searcher",
     "SentenceEmbedder",
-    "find_model",
     "fit_rotation",
     "load_embedder",
     "load_reranker",
     "load_rotation",
     "pick_device",
     "pick_dtype",
-    "reshape_vectors",
     "searchable_text",
     "truncate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

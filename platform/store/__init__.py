@@ -68,7 +68,7 @@ from rostra.store.jobs import (
 )
 from rostra.store.schema import check, current, downgrade, head, upgrade
 from rostra.store.spaces import ensure_space
-from rostra.store.vectors import delete_orphan_vectors, get_vectors, known_hashes, put_vectors
+from rostra.store.vectors import get_vectors, known_hashes, put_vectors
 
 __all__ = [
     "DEFAULT_COLLECTION",
@@ -102,7 +102,6 @@ __all__ = [
     "delete_chat",
     "delete_collection",
     "delete_document",
-    "delete_orphan_vectors",
     "document_stamps",
     "document_versions",
     "downgrade",

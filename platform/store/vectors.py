@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import Delete, delete, exists, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -92,28 +92,22 @@ async def get_vectors(
     return found
 
 
-async def delete_orphan_vectors(session: AsyncSession, collection_id: UUID) -> None:
-    """Removes every vector that no chunk of the collection names any more; reads all of them."""
-    await session.execute(_delete_unused(collection_id))
-
-
 async def release_vectors(
     session: AsyncSession, collection_id: UUID, hashes: Iterable[bytes]
 ) -> None:
     """Removes those of these contents' vectors that no chunk of the collection names any more."""
-    released = sorted(set(hashes))
-    for at in range(0, len(released), _BATCH):
-        page = VectorRow.content_hash.in_(released[at : at + _BATCH])
-        await session.execute(_delete_unused(collection_id).where(page))
-
-
-def _delete_unused(collection_id: UUID) -> Delete:
     used = exists().where(
         ChunkRow.collection_id == VectorRow.collection_id,
         ChunkRow.content_hash == VectorRow.content_hash,
     )
-    return (
-        delete(VectorRow)
-        .where(VectorRow.collection_id == collection_id, ~used)
-        .execution_options(synchronize_session=False)
-    )
+    released = sorted(set(hashes))
+    for at in range(0, len(released), _BATCH):
+        await session.execute(
+            delete(VectorRow)
+            .where(
+                VectorRow.collection_id == collection_id,
+                VectorRow.content_hash.in_(released[at : at + _BATCH]),
+                ~used,
+            )
+            .execution_options(synchronize_session=False)
+        )

@@ -22,7 +22,6 @@ from rostra.store import (
     create_collection,
     delete_collection,
     delete_document,
-    delete_orphan_vectors,
     document_stamps,
     document_versions,
     get_collection,
@@ -290,20 +289,6 @@ async def test_more_chunks_than_a_statement_has_parameters(
     async with database.write() as session:
         await put(session, collection, make_document("a", "paragraph 1"))
     assert len(await stored_hashes(database, collection)) == 1
-
-
-async def test_orphan_vectors_go_and_named_ones_stay(
-    database: Database, collection: Collection, make_document: Any, put: Any
-) -> None:
-    named = make_document("a", "named")
-    orphan = {b"o" * 32: np.array([1, 0, 0, 0], np.float32)}
-    async with database.write() as session:
-        await put(session, collection, named)
-        await put_vectors(session, collection.id, collection.space_id, orphan)
-    assert len(await stored_hashes(database, collection)) == 2
-    async with database.write() as session:
-        await delete_orphan_vectors(session, collection.id)
-    assert await stored_hashes(database, collection) == {named.chunks[0].content_hash}
 
 
 @pytest.mark.parametrize(
