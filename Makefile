@@ -61,6 +61,8 @@ run: install ## read the project's docs (and DOCS=folder), answer a question, se
 	@$(call say,Reading the project's documents)
 	@$(BIN)/rostra ingest README.md docs </dev/null || $(call say,Some files were left out; going on)
 	@if [ -n "$${DOCS:-}" ]; then \
+		DOCS=$${DOCS/#\~\//$$HOME/}; \
+		[ -e "$$DOCS" ] || { printf 'There is no %s\n' "$$DOCS" >&2; exit 1; }; \
 		printf '\033[1m==>\033[0m Reading %s\n' "$$DOCS" >&2; \
 		$(BIN)/rostra ingest -- "$$DOCS" </dev/null || $(call say,Some files were left out; going on); \
 	fi
@@ -113,7 +115,7 @@ $(READY): constraints.txt
 	@touch $@
 
 $(INSTALLED): $(READY) pyproject.toml constraints.txt hatch_build.py
-	@$(call say,Installing Rostra with the $(EXTRA) extra: a few minutes and some hundred MB the first time)
+	@$(call say,Installing Rostra with the $(EXTRA) extra: a few minutes the first time, mostly for PyTorch)
 	@rm -f $(VENV)/.stamp-installed-* $(VENV)/.stamp-dev-*
 	@$(PIP) uninstall --quiet --yes $(if $(filter gpu,$(EXTRA)),faiss-cpu,faiss-gpu) 2>/dev/null
 	@$(INSTALL) --editable '.[$(EXTRA)]' </dev/null

@@ -79,7 +79,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         DatasetError: the file is missing or a line is no JSON object.
     """
     try:
-        file = path.open(encoding="utf-8")
+        file = path.open("rb")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
     with file:
@@ -88,7 +88,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 continue
             place = f"{path.name}, line {number}"
             try:
-                record = json.loads(line)
+                # Bytes, so that a line that is no UTF-8 is told by its number.
+                record = json.loads(line.decode())
             except ValueError as error:
                 raise DatasetError(f"{place}: {error}") from None
             if not isinstance(record, dict):
@@ -106,7 +107,7 @@ def _qrels_file(folder: Path) -> Path:
 
 def _judgements(path: Path) -> dict[str, dict[str, int]]:
     relevant: dict[str, dict[str, int]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         for number, row in enumerate(csv.reader(file, delimiter="\t"), 1):
             if not row or (number == 1 and row[0] == "query-id"):
                 continue

@@ -128,7 +128,18 @@ class Answerer:
                 if begun:
                     raise
                 log.warning("quote mode answers instead", reason=error.message)
-        found, evidence = await self._best_reading(question)
+        best: tuple[SearchResult, Evidence] | None = None
+        for reading in readings(question, self._settings.max_query_chars):
+            found = await self._search(question, reading)
+            yield Status(Stage.READING)
+            evidence = await self._read(reading, found)
+            if best is None or evidence.score > best[1].score:
+                best = found, evidence
+            if evidence.sentences and evidence.score >= self._threshold():
+                break
+        if best is None:
+            raise RuntimeError("a question has at least one reading")
+        found, evidence = best
         yield Passages(found.hits)
         yield Status(Stage.WRITING)
         pages = await self._pages(evidence)
@@ -137,28 +148,19 @@ class Answerer:
             # Lets the event reach its reader before the next one is made.
             await asyncio.sleep(0)
 
-    async def _best_reading(self, question: Question) -> tuple[SearchResult, Evidence]:
-        """Searches for the question alone or together with the one before it."""
-        best: tuple[SearchResult, Evidence] | None = None
-        for reading in readings(question, self._settings.max_query_chars):
-            found = await self._search(question, reading)
-            began = time.perf_counter()
-            evidence = await asyncio.to_thread(
-                pick_evidence,
-                reading,
-                found,
-                self._embedder(),
-                self._searcher.query_terms,
-                most=self._settings.answer_sentences,
-            )
-            found.timings_ms["evidence"] = round((time.perf_counter() - began) * 1000, 3)
-            if best is None or evidence.score > best[1].score:
-                best = found, evidence
-            if evidence.sentences and evidence.score >= self._threshold():
-                return found, evidence
-        if best is None:
-            raise RuntimeError("a question has at least one reading")
-        return best
+    async def _read(self, question: str, found: SearchResult) -> Evidence:
+        """Picks what to quote from the passages found; adds its time to theirs."""
+        began = time.perf_counter()
+        evidence = await asyncio.to_thread(
+            pick_evidence,
+            question,
+            found,
+            self._embedder(),
+            self._searcher.query_terms,
+            most=self._settings.answer_sentences,
+        )
+        found.timings_ms["evidence"] = round((time.perf_counter() - began) * 1000, 3)
+        return evidence
 
     async def _pages(self, evidence: Evidence) -> list[int | None]:
         """The page of each sentence; its passage may have begun on an earlier one."""

@@ -16,6 +16,7 @@ from rostra.core import ChatMessage, Role, normalize_text
 from rostra.store import (
     DEFAULT_COLLECTION,
     Database,
+    Filters,
     NewTurn,
     append_turns,
     create_chat,
@@ -50,6 +51,7 @@ class Conversations:
         collection: str | None = None,
         chat_id: UUID | None = None,
         passages: int | None = None,
+        filters: Filters | None = None,
     ) -> AsyncGenerator[AnswerEvent | Stored, None]:
         """Streams an answer and stores the turn; without a chat a new one begins.
 
@@ -58,6 +60,7 @@ class Conversations:
             collection: name; within a chat, that chat's own unless given.
             chat_id: the chat to continue.
             passages: how many passages to answer from.
+            filters: on documents' metadata.
 
         Raises:
             ChatNotFound: there is no such chat.
@@ -72,7 +75,7 @@ class Conversations:
                 turns = await get_turns(session, chat_id, last=_HISTORY_TURNS)
                 history = tuple(ChatMessage(Role(turn.role), turn.text) for turn in turns)
             target = await get_collection(session, collection or DEFAULT_COLLECTION)
-        asked = Question(question, (target.name,), history, passages=passages)
+        asked = Question(question, (target.name,), history, filters, passages)
         answer: Answer | None = None
         async with aclosing(self._answerer.stream(asked)) as events:
             async for event in events:

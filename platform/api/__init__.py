@@ -4,8 +4,7 @@
 """
 
 from rostra.api.app import create_app
-from rostra.api.services import RuntimeFactory
 from rostra.api.web import page_folder
 from rostra.api.worker import Pace
 
-__all__ = ["Pace", "RuntimeFactory", "create_app", "page_folder"]
+__all__ = ["Pace", "create_app", "page_folder"]

@@ -29,9 +29,10 @@ from rostra.api.openapi import AskOperation, problems
 from rostra.api.schemas import AnswerView, AskBody, PassageView, view
 from rostra.api.services import Services
 from rostra.api.sse import EVENT_STREAM, HEADERS, Relay, event_frame
-from rostra.core import normalize_text
+from rostra.core import new_id, normalize_text
 from rostra.retrieval import SearchRequest
 from rostra.runtime import Runtime
+from rostra.store import matching_documents
 
 Event = AnswerEvent | Stored
 
@@ -57,6 +58,10 @@ async def ask(
     question = normalize_text(data.question)
     # What the stream would find only after its first event.
     services.runtime.searcher.check(SearchRequest(question, k=data.k or 1))
+    if data.filters:
+        async with services.runtime.database.read() as session:
+            # No collection has this id: nothing is looked through, only the filters are read.
+            await matching_documents(session, new_id(), data.filters)
     events = _events(services.runtime, question, data)
     if EVENT_STREAM not in request.headers.get("accept", ""):
         return Response(await _whole(events))
@@ -73,7 +78,11 @@ async def ask(
 
 async def _events(runtime: Runtime, question: str, data: AskBody) -> AsyncGenerator[Event, None]:
     async for event in runtime.conversations.ask(
-        question, collection=data.collection, chat_id=data.chat_id, passages=data.k
+        question,
+        collection=data.collection,
+        chat_id=data.chat_id,
+        passages=data.k,
+        filters=data.filters or None,
     ):
         yield event
 

@@ -1,12 +1,13 @@
 """Loads the models while the server already answers, and says what is still missing.
 
 What always holds: loading happens in a thread; a model that cannot be loaded is tried again now and
-then, since a search that needs it may find it loaded by then.
+then, since a search that needs it may find it loaded by then; not so after a wrong setting, which
+stays wrong as long as the process runs.
 """
 
 import asyncio
 
-from rostra.core import ModelUnavailable, RostraError, get_logger
+from rostra.core import ConfigError, ModelUnavailable, RostraError, get_logger
 from rostra.runtime import Runtime
 
 log = get_logger(__name__)
@@ -23,20 +24,18 @@ class Models:
         self._failure: RostraError | None = None
 
     async def load(self) -> None:
-        """Loads the embedding model and the reranker, if one is set; ends when they are there."""
+        """Loads the embedding model and the reranker, if one is set.
+
+        Ends when they are there, or a setting keeps them from ever being.
+        """
         while True:
-            if await self._try():
+            if await self._try() or isinstance(self._failure, ConfigError):
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def first_try(self) -> None:
         """Waits until loading has succeeded or failed once."""
         await self._tried.wait()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether every model that searches need is loaded."""
-        return not self.missing
 
     @property
     def missing(self) -> list[str]:

@@ -16,7 +16,7 @@ from rostra.retrieval import SearchMode
 from rostra.store import DEFAULT_COLLECTION
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, examples=["default"])]
-Count = Annotated[int, Meta(ge=0)]
+Names = Annotated[list[Name], Meta(min_length=1, max_length=20)]
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -31,11 +31,14 @@ class NewCollection(Request):
 
 
 class SearchBody(Request):
-    """What to look for; bounds on `query` and `k` that settings decide are checked later."""
+    """What to look for; bounds on `query` and `k` that settings decide are checked later.
+
+    Several collections are ranked as one.
+    """
 
     query: Annotated[str, Meta(examples=["create an index without blocking writes"])]
     k: Annotated[int, Meta(ge=1, le=10_000)] = 10
-    collection: Name = DEFAULT_COLLECTION
+    collection: Name | Names = DEFAULT_COLLECTION
     mode: SearchMode = SearchMode.HYBRID
     filters: dict[str, Any] = {}
     rerank: bool | None = None
@@ -48,6 +51,7 @@ class AskBody(Request):
     collection: Name | None = None
     chat_id: UUID | None = None
     k: Annotated[int, Meta(ge=1, le=50)] | None = None
+    filters: dict[str, Any] = {}
 
 
 class NewChat(Request):
@@ -166,6 +170,7 @@ class FileFailure(Struct):
     uri: str
     error: str
     code: str = ""
+    hint: str | None = None
 
 
 class JobResult(Struct):

@@ -20,10 +20,11 @@ from rostra.runtime import Runtime
 )
 async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) -> SearchView:
     """The passages that match best, with every partial score."""
+    named = [data.collection] if isinstance(data.collection, str) else data.collection
     result = await runtime.searcher.search(
         SearchRequest(
             query=normalize_text(data.query),
-            collections=(data.collection,),
+            collections=tuple(named),
             k=data.k,
             mode=data.mode,
             filters=data.filters,

@@ -8,6 +8,7 @@ Memory stays flat: the body is parsed while it arrives and goes straight to its 
 """
 
 import asyncio
+import errno
 import os
 import shutil
 import time
@@ -47,6 +48,8 @@ FILES_PART = "files"
 MAX_FILES = 1000
 
 _INCOMING = "incoming-"
+# No room on the disk, none left of a quota, or a file larger than the file system takes.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _STALE_SECONDS = 24 * 3600.0
 _WRITE_BYTES = 1024 * 1024
 # As file systems have it; also keeps a percent-encoded uri well below what databases index.
@@ -124,7 +127,7 @@ class Uploads:
             UnsupportedUpload: the body is not multipart/form-data.
             PayloadTooLarge: the body is over `max_upload_bytes`, or has too many files.
             InvalidRequest: the form is malformed, or a part is no file of ours.
-            StorageFull: the disk is full.
+            StorageFull: the disk has no room for it. What fails inside the `with` passes unchanged.
         """
         body = _Body(request, self._settings.max_upload_bytes)
         incoming = Incoming(self._root / f"{_INCOMING}{new_id()}")
@@ -133,15 +136,15 @@ class Uploads:
                 parser = PushMultipartParser(_boundary(request), header_charset="utf-8")
                 await asyncio.to_thread(incoming.folder.mkdir, parents=True)
                 await _Receiver(parser, incoming).read(body)
-            except (RostraError, OSError):
+            except (RostraError, OSError) as error:
                 await body.drain()
+                if isinstance(error, OSError) and error.errno in _FULL:
+                    raise StorageFull(
+                        f"the upload cannot be stored: {error.strerror}",
+                        hint="Free some disk space under the data directory.",
+                    ) from error
                 raise
             yield incoming
-        except OSError as error:
-            raise StorageFull(
-                f"the upload cannot be stored: {error.strerror or error}",
-                hint="Free some disk space under the data directory.",
-            ) from error
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, incoming.folder, True))
 

@@ -7,8 +7,9 @@ import click
 from rich.markup import escape
 
 from rostra.answer import Answer, Cited, Done, Passages, Question, Stored, TextDelta
+from rostra.cli.ids import chat_id as read_chat_id
 from rostra.cli.output import console, json_option, print_json, with_runtime
-from rostra.core import ChatNotFound, InvalidRequest, parse_id
+from rostra.core import ChatNotFound, InvalidRequest
 from rostra.runtime import Runtime
 from rostra.store import list_chats
 
@@ -40,7 +41,7 @@ def command(
         printer = _Printer(quiet=as_json)
         stored: Stored | None = None
         if keep:
-            chat_id = await _last_chat(runtime) if last else _chat_id(chat) if chat else None
+            chat_id = await _last_chat(runtime) if last else read_chat_id(chat) if chat else None
             async for event in runtime.conversations.ask(
                 question, collection=collection, chat_id=chat_id
             ):
@@ -95,13 +96,6 @@ class _Printer:
             out.print(f"[cyan]\\[{number}][/] {escape(citation.title)}{page}")
             out.print(f"    [dim]{escape(citation.uri)} {citation.start}-{citation.end}[/]")
         out.print(f"[dim]{answer.mode} mode, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
-
-
-def _chat_id(text: str) -> UUID:
-    chat_id = parse_id(text)
-    if chat_id is None:
-        raise ChatNotFound(f"{text[:64]!r} is no chat id", hint="`rostra chats list` shows them.")
-    return chat_id
 
 
 async def _last_chat(runtime: Runtime) -> UUID:

@@ -1,13 +1,17 @@
 """`rostra chats`: conversations, listed, shown, deleted."""
 
-from uuid import UUID
-
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from rostra.cli.output import console, json_option, print_json, with_runtime
-from rostra.core import ChatNotFound, parse_id
+from rostra.cli.ids import chat_id as read_id
+from rostra.cli.output import (
+    console,
+    json_option,
+    offset_option,
+    print_json,
+    print_table,
+    with_runtime,
+)
 from rostra.runtime import Runtime
 from rostra.store import delete_chat, get_chat, get_turns, list_chats
 
@@ -19,21 +23,24 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@offset_option
 @json_option
-def list_(limit: int, as_json: bool) -> None:
+def list_(limit: int, offset: int, as_json: bool) -> None:
     """List conversations, the last used first."""
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.read() as session:
-            items, total = await list_chats(session, limit)
+            items, total = await list_chats(session, limit, offset)
         if as_json:
             print_json({"items": items, "total": total})
             return
-        table = Table("id", "title", "messages", "last used", box=None)
-        for item in items:
-            used = item.updated_at.isoformat(" ", "minutes")
-            table.add_row(str(item.id), item.title, str(item.messages), used)
-        console().print(table)
+        print_table(
+            ("id", "title", "messages", "last used"),
+            (
+                (item.id, item.title, item.messages, item.updated_at.isoformat(" ", "minutes"))
+                for item in items
+            ),
+        )
 
     with_runtime(work)
 
@@ -46,7 +53,7 @@ def show(chat_id: str, as_json: bool) -> None:
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.read() as session:
-            chat = await get_chat(session, _id(chat_id))
+            chat = await get_chat(session, read_id(chat_id))
             turns = await get_turns(session, chat.id)
         if as_json:
             print_json({"chat": chat, "turns": turns})
@@ -73,17 +80,10 @@ def delete(chat_id: str, as_json: bool) -> None:
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.write() as session:
-            await delete_chat(session, _id(chat_id))
+            await delete_chat(session, read_id(chat_id))
 
     with_runtime(work)
     if as_json:
         print_json({"deleted": chat_id})
     else:
         console().print("deleted")
-
-
-def _id(given: str) -> UUID:
-    chat_id = parse_id(given)
-    if chat_id is None:
-        raise ChatNotFound(f"{given[:64]!r} is no chat id", hint="`rostra chats list` shows them.")
-    return chat_id

@@ -1,9 +1,16 @@
 """`rostra collection`: collections, listed and deleted."""
 
 import click
-from rich.table import Table
+from rich.markup import escape
 
-from rostra.cli.output import console, json_option, print_json, with_runtime
+from rostra.cli.output import (
+    console,
+    json_option,
+    offset_option,
+    print_json,
+    print_table,
+    with_runtime,
+)
 from rostra.runtime import Runtime
 from rostra.store import collection_size, delete_collection, list_collections
 
@@ -15,13 +22,14 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
+@offset_option
 @json_option
-def list_(limit: int, as_json: bool) -> None:
+def list_(limit: int, offset: int, as_json: bool) -> None:
     """List collections by name."""
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.read() as session:
-            items, total = await list_collections(session, limit)
+            items, total = await list_collections(session, limit, offset)
             sizes = [await collection_size(session, item.id) for item in items]
         if as_json:
             rows = [
@@ -40,16 +48,13 @@ def list_(limit: int, as_json: bool) -> None:
             ]
             print_json({"items": rows, "total": total})
             return
-        table = Table("name", "documents", "chunks", "embedding model", "dimensions", box=None)
-        for item, size in zip(items, sizes, strict=True):
-            table.add_row(
-                item.name,
-                str(size.documents),
-                str(size.chunks),
-                item.space.model,
-                str(item.space.dimensions),
-            )
-        console().print(table)
+        print_table(
+            ("name", "documents", "chunks", "embedding model", "dimensions"),
+            (
+                (item.name, size.documents, size.chunks, item.space.model, item.space.dimensions)
+                for item, size in zip(items, sizes, strict=True)
+            ),
+        )
 
     with_runtime(work)
 
@@ -72,4 +77,4 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": name})
     else:
-        console().print(f"deleted {name}")
+        console().print(f"deleted {escape(name)}")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import click
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rostra.cli.output import console, json_option, print_json, settings_of_process
 from rostra.store import Database, check, current, downgrade, head, open_database, upgrade
@@ -33,26 +34,51 @@ def status(as_json: bool) -> None:
 
 @command.command("upgrade")
 @click.argument("revision", default="head")
-def upgrade_(revision: str) -> None:
-    """Apply missing migrations."""
-    _with_database(lambda database: upgrade(database.writer, revision))
+@json_option
+def upgrade_(revision: str, as_json: bool) -> None:
+    """Apply missing migrations, up to REVISION or all of them."""
+    _move(upgrade, revision, as_json)
 
 
 @command.command("downgrade")
 @click.argument("revision")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def downgrade_(revision: str, yes: bool) -> None:
+@json_option
+def downgrade_(revision: str, yes: bool, as_json: bool) -> None:
     """Take migrations back to REVISION; `base` deletes everything."""
     if not yes:
         click.confirm("This can delete data. Go on?", abort=True, err=True)
-    _with_database(lambda database: downgrade(database.writer, revision))
+    _move(downgrade, revision, as_json)
 
 
 @command.command("check")
-def check_() -> None:
+@json_option
+def check_(as_json: bool) -> None:
     """Compare the database with what this version expects."""
     _with_database(lambda database: check(database.writer))
-    console().print("as expected")
+    if as_json:
+        print_json({"ok": True})
+    else:
+        console().print("as expected")
+
+
+def _move(
+    change: Callable[[AsyncEngine, str], Awaitable[None]], revision: str, as_json: bool
+) -> None:
+    """Changes the schema, and says from which revision to which."""
+
+    async def work(database: Database) -> tuple[str | None, str | None]:
+        before = await current(database.writer)
+        await change(database.writer, revision)
+        return before, await current(database.writer)
+
+    before, after = _with_database(work)
+    if as_json:
+        print_json({"before": before, "revision": after, "head": head()})
+    elif before == after:
+        console().print(f"nothing to do, at {after or 'nothing'}")
+    else:
+        console().print(f"from {before or 'nothing'} to {after or 'nothing'}")
 
 
 def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:

@@ -13,10 +13,9 @@ from typing import Literal
 
 import click
 from rich.markup import escape
-from rich.table import Table
 from sqlalchemy import make_url
 
-from rostra.cli.output import console, json_option, print_json, settings_of_process
+from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
 from rostra.core import RostraError, Settings
 from rostra.retrieval import load_embedder, load_reranker, pick_device, pick_dtype
 from rostra.store import current, head, open_database
@@ -178,7 +177,10 @@ def _print_settings(settings: Settings, as_json: bool) -> None:
     if as_json:
         print_json(values)
         return
-    table = Table("variable", "value", "meaning", box=None)
-    for name, field in Settings.model_fields.items():
-        table.add_row(f"ROSTRA_{name.upper()}", str(values[name]), field.description or "")
-    console().print(table)
+    print_table(
+        ("variable", "value", "meaning"),
+        (
+            (f"ROSTRA_{name.upper()}", values[name], field.description or "")
+            for name, field in Settings.model_fields.items()
+        ),
+    )

@@ -1,13 +1,19 @@
 """`rostra document`: stored documents, listed, printed, deleted."""
 
 import sys
-from uuid import UUID
 
 import click
-from rich.table import Table
 
-from rostra.cli.output import collection_option, console, json_option, print_json, with_runtime
-from rostra.core import DocumentNotFound, parse_id
+from rostra.cli.ids import document_id as read_id
+from rostra.cli.output import (
+    collection_option,
+    console,
+    json_option,
+    offset_option,
+    print_json,
+    print_table,
+    with_runtime,
+)
 from rostra.runtime import Runtime
 from rostra.store import (
     delete_document,
@@ -25,7 +31,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--offset", default=0, type=click.IntRange(0))
+@offset_option
 @click.option("--contains", default="", help="Only those whose uri or title contains this.")
 @collection_option
 @json_option
@@ -41,10 +47,10 @@ def list_(limit: int, offset: int, contains: str, collection: str, as_json: bool
         if as_json:
             print_json({"items": items, "total": total})
             return
-        table = Table("id", "title", "chunks", "uri", box=None)
-        for item in items:
-            table.add_row(str(item.id), item.title, str(item.chunks), item.uri)
-        console().print(table)
+        print_table(
+            ("id", "title", "chunks", "uri"),
+            ((item.id, item.title, item.chunks, item.uri) for item in items),
+        )
         console().print(f"[dim]{len(items)} of {total}[/]")
 
     with_runtime(work)
@@ -58,15 +64,22 @@ def show(document_id: str, as_json: bool) -> None:
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.read() as session:
-            document = await get_document(session, _id(document_id))
+            document = await get_document(session, read_id(document_id))
         if as_json:
             print_json(document)
             return
-        table = Table(box=None, show_header=False)
-        for name in ("id", "collection", "uri", "title", "media_type", "bytes", "length", "chunks"):
-            table.add_row(name, str(getattr(document, name)))
-        table.add_row("metadata", str(document.metadata))
-        console().print(table)
+        rows = (
+            ("id", document.id),
+            ("collection", document.collection),
+            ("uri", document.uri),
+            ("title", document.title),
+            ("media_type", document.media_type),
+            ("bytes", document.bytes),
+            ("length", document.length),
+            ("chunks", document.chunks),
+            ("metadata", document.metadata),
+        )
+        print_table(("field", "value"), rows, header=False)
 
     with_runtime(work)
 
@@ -81,7 +94,7 @@ def text(document_id: str, start: int, end: int | None, as_json: bool) -> None:
 
     async def work(runtime: Runtime) -> str:
         async with runtime.database.read() as session:
-            return await get_text(session, _id(document_id), start, end)
+            return await get_text(session, read_id(document_id), start, end)
 
     stored = with_runtime(work)
     if as_json:
@@ -96,29 +109,20 @@ def text(document_id: str, start: int, end: int | None, as_json: bool) -> None:
 @click.argument("document_ids", nargs=-1, required=True)
 @json_option
 def delete(document_ids: tuple[str, ...], as_json: bool) -> None:
-    """Delete documents with everything indexed of them."""
+    """Delete documents with everything indexed of them: all of these, or none if one is unknown."""
+    ids = {read_id(given) for given in document_ids}
 
     async def work(runtime: Runtime) -> None:
-        ids = [_id(given) for given in document_ids]
-        touched = set()
-        for document_id in ids:
-            async with runtime.database.write() as session:
-                touched.add((await get_document(session, document_id)).collection)
-                await delete_document(session, document_id)
+        async with runtime.database.write() as session:
+            # Ids sort by age: two writers take the same locks in the same order.
+            touched = {(await get_document(session, id_)).collection for id_ in sorted(ids)}
+            for id_ in sorted(ids):
+                await delete_document(session, id_)
         for collection in touched:
             await runtime.indexes.save(collection)
 
     with_runtime(work)
     if as_json:
-        print_json({"deleted": len(document_ids)})
+        print_json({"deleted": len(ids)})
     else:
-        console().print(f"{len(document_ids)} deleted")
-
-
-def _id(given: str) -> UUID:
-    document_id = parse_id(given)
-    if document_id is None:
-        raise DocumentNotFound(
-            f"{given[:64]!r} is no document id", hint="`rostra document list` shows them."
-        )
-    return document_id
+        console().print(f"{len(ids)} deleted")

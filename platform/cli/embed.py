@@ -6,14 +6,16 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.progress import Progress
-from rich.table import Table
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from rostra.cli.output import (
     collection_option,
     console,
     json_option,
     print_json,
+    print_table,
     settings_of_process,
     with_runtime,
 )
@@ -21,7 +23,7 @@ from rostra.core import FloatMatrix, InvalidRequest, SpaceMismatch
 from rostra.ingest import reembed
 from rostra.retrieval import Rotation, fit_rotation, load_embedder, load_rotation, truncate
 from rostra.runtime import Runtime
-from rostra.store import collection_size, get_collection, index_rows
+from rostra.store import get_collection, index_rows
 
 _SAMPLE = 500
 _NEIGHBOURS = 10
@@ -83,11 +85,11 @@ def fit(out: Path | None, collection: str, as_json: bool) -> None:
             }
         )
         return
-    out_table = Table("dimensions", "neighbours kept, plain", "rotated", box=None)
-    for row in table:
-        out_table.add_row(str(row["dimensions"]), f"{row['plain']:.1%}", f"{row['rotated']:.1%}")
-    console().print(f"fitted on {len(vectors)} passages: {path}")
-    console().print(out_table)
+    console().print(f"fitted on {len(vectors)} passages: {escape(str(path))}")
+    print_table(
+        ("dimensions", "neighbours kept, plain", "rotated"),
+        ((row["dimensions"], f"{row['plain']:.1%}", f"{row['rotated']:.1%}") for row in table),
+    )
 
 
 @command.command("apply")
@@ -98,11 +100,11 @@ def apply(collection: str, as_json: bool) -> None:
 
     async def work(runtime: Runtime) -> int:
         async with runtime.database.read() as session:
-            found = await get_collection(session, collection)
-            size = await collection_size(session, found.id)
+            await get_collection(session, collection)  # before the model loads
         embedder = await asyncio.to_thread(runtime.embedder)
-        with Progress(disable=as_json, transient=True) as bar:
-            task = bar.add_task("Embedding", total=size.chunks)
+        with _counter() as bar:
+            # Equal passages are embedded once, so nobody knows yet how many there are.
+            task = bar.add_task("Embedding", total=None)
             return await reembed(
                 runtime.database,
                 runtime.indexes,
@@ -120,14 +122,31 @@ def apply(collection: str, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(folder: Path) -> None:
+@json_option
+def export(folder: Path, as_json: bool) -> None:
     """Save the encoder with its rotation as a sentence-transformers model."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     settings = settings_of_process()
     model = load_embedder(settings).model
     if settings.embedding_rotation:
         model.append(load_rotation(settings.embedding_rotation).as_module())
     model.float().save(str(folder))
-    console().print(f"saved {folder}")
+    if as_json:
+        print_json({"saved": str(folder)})
+    else:
+        console().print(f"saved {escape(str(folder))}")
+
+
+def _counter() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description} {task.completed} passages"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def _retention(rotation: Rotation, vectors: FloatMatrix) -> list[dict[str, Any]]:
@@ -143,7 +162,7 @@ def _retention(rotation: Rotation, vectors: FloatMatrix) -> list[dict[str, Any]]
         for name, matrix in (("plain", vectors), ("rotated", rotated)):
             kept = _neighbours(truncate(matrix, dimensions), chosen)
             shared = [len(a & b) / len(a) for a, b in zip(wanted, kept, strict=True) if a]
-            row[name] = float(np.mean(shared))
+            row[name] = round(float(np.mean(shared)), 4)
         table.append(row)
     return table
 

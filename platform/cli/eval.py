@@ -7,7 +7,6 @@ import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
-from rich.table import Table
 
 from evals import (
     QuoteReport,
@@ -18,7 +17,7 @@ from evals import (
     open_workspace,
     read_judged_set,
 )
-from rostra.cli.output import console, json_option, print_json, settings_of_process
+from rostra.cli.output import json_option, print_json, print_table, settings_of_process
 from rostra.ingest import Progress
 
 data_option = click.option(
@@ -77,12 +76,13 @@ def retrieval(data: Path, as_json: bool) -> None:
     if as_json:
         print_json({"results": [row.to_dict() for row in rows]})
         return
-    table = Table("set", "mode", "nDCG@10", "recall@100", "queries", box=None)
-    for row in rows:
-        table.add_row(
-            row.dataset, row.mode, f"{row.ndcg_10:.4f}", f"{row.recall_100:.4f}", str(row.queries)
-        )
-    console().print(table)
+    print_table(
+        ("set", "mode", "nDCG@10", "recall@100", "queries"),
+        (
+            (row.dataset, row.mode, f"{row.ndcg_10:.4f}", f"{row.recall_100:.4f}", row.queries)
+            for row in rows
+        ),
+    )
 
 
 @run.command("quote")
@@ -111,18 +111,21 @@ def quote(data: Path, as_json: bool) -> None:
     if as_json:
         print_json(report.to_dict())
         return
-    table = Table("measure", "value", box=None)
-    table.add_row("questions", f"{report.answerable} answerable, {report.unanswerable} not")
-    for name, value in (
+    measures = (
         ("sentence F1", report.sentence_f1),
         ("  of the baseline", report.baseline_f1),
         ("passage found first", report.passage_hit),
         ("not found: precision", report.not_found_precision),
         ("not found: recall", report.not_found_recall),
-    ):
-        table.add_row(name, "-" if value is None else f"{value:.4f}")
-    table.add_row("exact citations", f"{report.citations_exact} of {report.citations}")
-    console().print(table)
+    )
+    print_table(
+        ("measure", "value"),
+        (
+            ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
+            *((name, "-" if value is None else f"{value:.4f}") for name, value in measures),
+            ("exact citations", f"{report.citations_exact} of {report.citations}"),
+        ),
+    )
 
 
 def _bar() -> Bar:

@@ -34,7 +34,7 @@ def command(
     """Read PATHS (files, folders, zip archives) into a collection.
 
     Unchanged files are left alone, changed ones replaced. A file that cannot be read is reported
-    with its reason and does not stop the others; the exit status is then 1.
+    with its reason and does not stop the others; the exit status is 1 only if none could be read.
     """
     if not paths and beir is None:
         raise InvalidRequest("nothing to ingest", hint="Name a file, a folder or --beir FOLDER.")
@@ -62,10 +62,12 @@ def command(
 def _print(report: IngestReport, collection: str) -> None:
     out = console()
     for failure in report.failed[:_SHOWN_FAILURES]:
-        out.print(f"[red]not read[/] {escape(failure.uri)}: {escape(failure.error)}")
+        hint = f". [dim]{escape(failure.hint)}[/]" if failure.hint else ""
+        out.print(f"[red]not read[/] {escape(failure.uri)}: {escape(failure.error)}{hint}")
     if len(report.failed) > _SHOWN_FAILURES:
         out.print(f"[red]and {len(report.failed) - _SHOWN_FAILURES} more[/] (--json lists them)")
-    rate = report.chunks / report.seconds if report.seconds else 0
+    # Of a shorter run the rate says nothing.
+    rate = report.chunks / report.seconds if report.seconds >= 1 else 0
     parts = [
         f"[bold]{report.documents}[/] documents in {report.chunks} chunks",
         f"{report.unchanged} unchanged",
@@ -74,5 +76,5 @@ def _print(report: IngestReport, collection: str) -> None:
     ]
     out.print(
         f"{', '.join(parts)}; {report.seconds:.1f} s"
-        f"{f', {rate:.0f} chunks/s' if report.chunks else ''}; collection {escape(collection)}"
+        f"{f', {rate:.0f} chunks/s' if rate else ''}; collection {escape(collection)}"
     )

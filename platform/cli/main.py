@@ -18,7 +18,7 @@ from rostra.core import RostraError
 _VERBS = {
     "ask": "Ask a question; the answer cites your documents.",
     "chats": "List, show and delete conversations.",
-    "collection": "List, show and delete collections.",
+    "collection": "List and delete collections.",
     "db": "Look after the database's schema.",
     "doctor": "Say what is installed, which models load, and what is missing.",
     "document": "List, print and delete documents.",
@@ -76,6 +76,11 @@ def run(arguments: list[str]) -> int:
         click.echo("stopped", err=True)
         return 130
     except click.ClickException as error:
+        if "--json" in arguments:
+            from rostra.cli.output import print_json
+
+            usage = {"code": "usage", "message": error.format_message(), "status": 400}
+            print_json({"error": usage})
         error.show()
         return 2
     except BrokenPipeError:

@@ -1,28 +1,68 @@
-"""What every verb prints with: JSON for programs, rich text for people."""
+"""What every verb prints with: JSON for programs, rich text for people.
+
+What always holds: what goes into a pipe or a file is never cut or wrapped to some width, and the
+cells of a table are shown as they are, whatever brackets and colons they contain.
+"""
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from rostra.core import Settings, configure_logging, load_settings
 from rostra.runtime import Runtime, open_runtime
 
 T = TypeVar("T")
 
+# Columns of what is no terminal: more than any line has.
+_UNLIMITED = 1_000_000
+# Every database takes it.
+_MAX_OFFSET = 2**31 - 1
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 collection_option = click.option(
     "-c", "--collection", default="default", show_default=True, help="Collection to use."
+)
+offset_option = click.option(
+    "--offset",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, _MAX_OFFSET),
+    help="Skip this many.",
 )
 
 
 def console() -> Console:
     """For results, on stdout."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty()
+    return Console(
+        highlight=False, emoji=False, soft_wrap=piped, width=_UNLIMITED if piped else None
+    )
+
+
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[object]], *, header: bool = True
+) -> None:
+    """Prints a table on stdout; cells are plain text.
+
+    Args:
+        headings: of the columns. The first column, which names the row, keeps its width when the
+            terminal is narrow; the others fold.
+        rows: one cell a column.
+        header: whether the headings are printed.
+    """
+    table = Table(box=None, show_header=header)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Progress of an ingest: a bar with rate and time left, or or a line now and then."""
+"""Progress of an ingest: a bar with rate and time left, or a line now and then."""
 
 import sys
 import time
@@ -75,9 +75,11 @@ class _LineView:
             return
         self._last = now
         elapsed = now - self._began
-        left = elapsed / progress.done * (self._total - progress.done) if progress.done else 0
-        click.echo(
+        line = (
             f"{progress.done} of {self._total} files, {progress.chunks} chunks, "
-            f"{progress.chunks / elapsed:.0f}/s, about {left:.0f} s left",
-            err=True,
+            f"{progress.chunks / elapsed:.0f}/s"
         )
+        if progress.done:
+            left = elapsed / progress.done * (self._total - progress.done)
+            line += f", about {left:.0f} s left"
+        click.echo(line, err=True)

@@ -2,7 +2,7 @@
 
 What always holds: the address is printed once the server listens, on stdout and nothing else there;
 Ctrl-C and SIGTERM end it with status 0 within a few seconds, whatever streams are open; an address
-that cannot be had is one line, not a traceback.
+that cannot be had, or a device that is not there, is one line, not a traceback.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ import uvicorn
 from rostra.api import create_app
 from rostra.cli.output import settings_of_process
 from rostra.core import RostraError, Settings
+from rostra.retrieval import pick_device
 from rostra.runtime import open_runtime
 
 # Open streams are cut off after this.
@@ -52,6 +53,8 @@ def command(host: str | None, port: int | None) -> None:
     on this machine or on a network you trust.
     """
     settings = settings_of_process(host=host, port=port)
+    if settings.device != "auto":  # which always finds one, and need not wait for torch
+        pick_device(settings.device)
     listener = listen(settings.host, settings.port)
     with listener:
         asyncio.run(_serve(settings, listener))

@@ -1,7 +1,8 @@
 """What the platform asks of an embedding model, and what names the space its vectors live in.
 
 What always holds: vectors are comparable only within one `EmbeddingSpace`; two spaces with equal
-fingerprints give equal vectors for equal text.
+fingerprints give the same vector for equal text, up to the rounding of the number format computed
+in.
 """
 
 import hashlib
@@ -36,6 +37,11 @@ class EmbeddingSpace:
     rotation: str = ""
     query_prompt: str = ""
     document_prompt: str = ""
+
+    def __str__(self) -> str:
+        """For people: model, width, and the rotation where there is one."""
+        rotated = f", rotation {self.rotation[:12]}" if self.rotation else ""
+        return f"{self.model} ({self.dimensions} dimensions{rotated}, weights {self.revision[:12]})"
 
     @property
     def fingerprint(self) -> str:

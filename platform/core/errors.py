@@ -48,7 +48,7 @@ class InvalidRequest(RostraError):
 
 
 class EmptyQuery(InvalidRequest):
-    """A search or a question without a word in it."""
+    """A search or a question that is nothing but whitespace."""
 
     code = "empty_query"
 

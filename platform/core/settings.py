@@ -174,7 +174,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         return Settings(**_read_file(config) | EnvSettingsSource(Settings)() | given)
     except ValidationError as error:
         raise ConfigError(
-            _explain(error), hint="Fields are documented by `rostra doctor`."
+            _explain(error), hint="Every setting is documented in docs/settings.md."
         ) from None
 
 

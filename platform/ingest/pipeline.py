@@ -79,6 +79,7 @@ class Failure:
     uri: str
     error: str
     code: str
+    hint: str | None = None
 
 
 @dataclass(slots=True)
@@ -176,7 +177,7 @@ class Ingester:
                 following.cancel()
                 await asyncio.wait([following])
         if delete_missing:
-            await run.delete_missing(tuple(delete_missing), {source.uri for source in sources})
+            await run.delete_missing(tuple(delete_missing), sources)
         await self._indexes.save(collection)
         run.report.seconds = round(time.monotonic() - started, 3)
         return run.report
@@ -291,12 +292,23 @@ class _Run:
         known = await known_hashes(session, self._target.id, self._target.space_id, wanted)
         return [key for key in wanted if key not in known]
 
-    async def delete_missing(self, prefixes: tuple[str, ...], present: set[str]) -> None:
-        """Deletes stored documents under these uris whose source is gone."""
+    async def delete_missing(self, prefixes: tuple[str, ...], sources: Sequence[AnySource]) -> None:
+        """Deletes stored documents under these uris whose source is gone.
+
+        What is below something that could not be read, a damaged archive or a closed folder, is
+        not known to be gone, and stays.
+        """
+        present = {source.uri for source in sources}
+        unknown = tuple(
+            source.uri + below
+            for source in sources
+            if isinstance(source, FailedSource)
+            for below in ("/", "!/")
+        )
         gone = [
             version.id
             for uri, version in self.versions.items()
-            if uri.startswith(prefixes) and uri not in present
+            if uri.startswith(prefixes) and uri not in present and not uri.startswith(unknown)
         ]
         for document_id in gone:
             async with self._database.write() as session:
@@ -394,7 +406,7 @@ class _Run:
     def _fail(self, uri: str, error: RostraError) -> None:
         log.info("not ingested", uri=uri, reason=error.message)
         if len(self.report.failed) < _MAX_REPORTED:
-            self.report.failed.append(Failure(uri, error.message, error.code))
+            self.report.failed.append(Failure(uri, error.message, error.code, error.hint))
         self._advance()
 
 

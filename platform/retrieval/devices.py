@@ -27,10 +27,11 @@ def pick_device(wanted: str) -> str:
         device = torch.device(wanted)
     except RuntimeError:
         raise ConfigError(f"device: {wanted!r} is no torch device") from None
-    if device.type == "cuda" and (
-        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
-    ):
-        raise ConfigError(f"device: {wanted} is not on this machine")
+    try:
+        # Asking is surer than knowing every backend: some cannot be had, some hold no numbers.
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise ConfigError(f"device: {wanted} is not on this machine") from None
     return wanted
 
 

@@ -26,6 +26,7 @@ from rostra.core import (
     QueryTooLong,
     Settings,
     SpaceMismatch,
+    normalize_text,
 )
 from rostra.retrieval.fuse import fuse
 from rostra.retrieval.index import CollectionIndex, searchable_text
@@ -208,7 +209,7 @@ class Searcher:
             CollectionNotFound: no collection of a given name.
             SpaceMismatch: the collections, or the settings' model, differ in embedding space.
         """
-        request = self.check(request)
+        request = self.check(replace(request, query=normalize_text(request.query)))
         watch = _Stopwatch()
         with watch("total"):
             with watch("index"):
@@ -288,9 +289,8 @@ class Searcher:
         for collection, index, _ in opened:
             if index.space != embedder.space.fingerprint:
                 raise SpaceMismatch(
-                    f"collection {collection.name!r} has vectors of {collection.space.model} "
-                    f"({collection.space.dimensions} dimensions), the settings ask for "
-                    f"{embedder.space.model} ({embedder.space.dimensions} dimensions)",
+                    f"collection {collection.name!r} has vectors of {collection.space}, "
+                    f"the settings ask for {embedder.space}",
                     hint=f"Run `rostra embed apply --collection {collection.name}`, "
                     "or set the embedding model back.",
                 )

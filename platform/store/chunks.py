@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rostra.core import FloatVector
 from rostra.store.filters import Filters, filter_conditions
 from rostra.store.tables import ChunkRow, CollectionRow, DocumentRow, VectorRow
-from rostra.store.vectors import _BATCH
+from rostra.store.vectors import MOST_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ async def index_rows(
     if document_ids is None:
         return [_index_row(row) for row in await session.execute(query)]
     found: list[IndexRow] = []
-    for at in range(0, len(document_ids), _BATCH):
-        page = query.where(ChunkRow.document_id.in_(document_ids[at : at + _BATCH]))
+    for at in range(0, len(document_ids), MOST_PARAMETERS):
+        page = query.where(ChunkRow.document_id.in_(document_ids[at : at + MOST_PARAMETERS]))
         found += [_index_row(row) for row in await session.execute(page)]
     return found
 
@@ -116,7 +116,7 @@ async def chunk_records(
     """Reads chunks by id, as they are now; what is gone, elsewhere or filtered out is left out."""
     conditions = filter_conditions(filters or {}, session.get_bind().dialect.name)
     found: dict[UUID, ChunkRecord] = {}
-    for at in range(0, len(chunk_ids), _BATCH):
+    for at in range(0, len(chunk_ids), MOST_PARAMETERS):
         rows = await session.execute(
             select(
                 ChunkRow.id,
@@ -135,7 +135,7 @@ async def chunk_records(
             .join(DocumentRow, DocumentRow.id == ChunkRow.document_id)
             .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
             .where(
-                ChunkRow.id.in_(chunk_ids[at : at + _BATCH]),
+                ChunkRow.id.in_(chunk_ids[at : at + MOST_PARAMETERS]),
                 DocumentRow.collection_id == collection_id,
                 *conditions,
             )

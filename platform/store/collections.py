@@ -100,9 +100,7 @@ async def ensure_collection(session: AsyncSession, name: str, space: EmbeddingSp
             found = await get_collection(session, name)
     if found.space.fingerprint != space.fingerprint:
         raise SpaceMismatch(
-            f"collection {name!r} has vectors of {found.space.model} "
-            f"({found.space.dimensions} dimensions), the settings ask for {space.model} "
-            f"({space.dimensions} dimensions)",
+            f"collection {name!r} has vectors of {found.space}, the settings ask for {space}",
             hint=f"Run `rostra embed apply --collection {name}` to embed it anew, "
             "or set the embedding model back.",
         )

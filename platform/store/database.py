@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -27,6 +26,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from rostra.core import ConfigError, StoreUnavailable
+from rostra.store.faults import Translated
 from rostra.store.schema import current, head, upgrade
 
 _RETRY_SECONDS = 0.005
@@ -53,7 +53,7 @@ class Database:
         Raises:
             StoreUnavailable: when the database does not answer.
         """
-        with _translated():
+        with Translated():
             async with self._read_session() as session:
                 yield session
 
@@ -64,7 +64,7 @@ class Database:
         Raises:
             StoreUnavailable: when the database does not answer or stays locked.
         """
-        with _translated():
+        with Translated():
             async with self._write_session() as session, session.begin():
                 yield session
 
@@ -104,7 +104,7 @@ async def open_database(url: str, *, migrate: bool = True, busy_timeout: float =
         case other:
             raise ConfigError(f"database_url: {other} is not supported, use sqlite or postgresql")
     try:
-        with _translated():
+        with Translated():
             # Read first, without the write lock: the ordinary start has nothing to do.
             if migrate and await current(database.reader) != head():
                 await upgrade(database.writer)
@@ -121,7 +121,7 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
     if url.query or "\0" in file:
         raise ConfigError("database_url: a SQLite URL is a file's path and takes no parameters")
     url = url.set(drivername="sqlite+aiosqlite")
-    with _translated():
+    with Translated():
         await asyncio.to_thread(_prepare_file, Path(file), busy_timeout)
     writer = create_async_engine(
         url, pool_size=1, max_overflow=0, pool_timeout=busy_timeout, json_serializer=_to_json
@@ -233,28 +233,3 @@ def _begin_immediate(connection: Connection) -> None:
 
 def _begin_deferred(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
-
-
-class _translated:
-    """Turns a driver's connection trouble into `StoreUnavailable`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case PoolTimeout():
-                reason = "no connection became free in time"
-            case OperationalError() | InterfaceError():
-                reason = str(error.orig).strip() or repr(error.orig)
-            case DatabaseError() if type(error.orig) is sqlite3.DatabaseError:
-                # SQLite's plain one means a damaged file, or one that is no database.
-                reason = str(error.orig)
-            case sqlite3.DatabaseError():  # from outside SQLAlchemy
-                reason = str(error)
-            case _:
-                return
-        raise StoreUnavailable(
-            f"the database does not answer: {reason.splitlines()[0]}",
-            hint="Check database_url, the server, and free disk space; see `rostra doctor`.",
-        ) from error

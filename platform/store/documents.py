@@ -85,13 +85,14 @@ async def put_document(session: AsyncSession, collection_id: UUID, document: New
         CollectionNotFound: the collection is gone.
     """
     generation = await next_generation(session, collection_id)
+    now = utc_now()
     row = await session.scalar(
         select(DocumentRow).where(
             DocumentRow.collection_id == collection_id, DocumentRow.uri == document.uri
         )
     )
     if row is None:
-        row = DocumentRow(collection_id=collection_id, uri=document.uri)
+        row = DocumentRow(collection_id=collection_id, uri=document.uri, created_at=now)
         session.add(row)
         replaced: list[bytes] = []
     else:
@@ -106,7 +107,7 @@ async def put_document(session: AsyncSession, collection_id: UUID, document: New
     row.spans = document.spans
     row.meta = document.metadata
     row.generation = generation
-    row.updated_at = utc_now()
+    row.updated_at = now
     await session.flush()
     if document.chunks:
         await session.execute(

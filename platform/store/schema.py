@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rostra.core import StoreUnavailable
+from rostra.store.faults import Translated
 
 # Any constant will do, as long as every process takes the same lock.
 _POSTGRES_LOCK = 0x526F7374
@@ -27,14 +28,16 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
     Raises:
         StoreUnavailable: the database has a revision this program does not know.
     """
-    async with engine.begin() as connection:
-        await connection.run_sync(_run, "upgrade", revision)
+    with Translated():
+        async with engine.begin() as connection:
+            await connection.run_sync(_run, "upgrade", revision)
 
 
 async def downgrade(engine: AsyncEngine, revision: str) -> None:
     """Takes migrations back; `base` empties the database."""
-    async with engine.begin() as connection:
-        await connection.run_sync(_run, "downgrade", revision)
+    with Translated():
+        async with engine.begin() as connection:
+            await connection.run_sync(_run, "downgrade", revision)
 
 
 async def check(engine: AsyncEngine) -> None:
@@ -43,14 +46,16 @@ async def check(engine: AsyncEngine) -> None:
     Raises:
         StoreUnavailable: they differ; the message lists how.
     """
-    async with engine.begin() as connection:
-        await connection.run_sync(_run, "check", "")
+    with Translated():
+        async with engine.begin() as connection:
+            await connection.run_sync(_run, "check", "")
 
 
 async def current(engine: AsyncEngine) -> str | None:
     """The revision the database is at; None when it is empty."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(_revision)
+    with Translated():
+        async with engine.connect() as connection:
+            return await connection.run_sync(_revision)
 
 
 def head() -> str:
@@ -88,5 +93,5 @@ def _run(connection: Connection, verb: str, revision: str) -> None:
     except CommandError as error:
         raise StoreUnavailable(
             f"database schema: {error}",
-            hint="Use the version of rostra that wrote this database, or a newer one.",
+            hint="Check the revision's name; a database that a newer version wrote needs that one.",
         ) from error

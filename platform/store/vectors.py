@@ -16,7 +16,7 @@ from rostra.core import FloatVector
 from rostra.store.tables import ChunkRow, SpaceRow, VectorRow
 
 # Under SQLite's and PostgreSQL's limits on bound parameters.
-_BATCH = 500
+MOST_PARAMETERS = 500
 
 
 async def known_hashes(
@@ -25,12 +25,12 @@ async def known_hashes(
     """Which of these contents already have a vector."""
     wanted = list(dict.fromkeys(hashes))
     known: set[bytes] = set()
-    for at in range(0, len(wanted), _BATCH):
+    for at in range(0, len(wanted), MOST_PARAMETERS):
         rows = await session.scalars(
             select(VectorRow.content_hash).where(
                 VectorRow.collection_id == collection_id,
                 VectorRow.space_id == space_id,
-                VectorRow.content_hash.in_(wanted[at : at + _BATCH]),
+                VectorRow.content_hash.in_(wanted[at : at + MOST_PARAMETERS]),
             )
         )
         known.update(bytes(row) for row in rows)
@@ -80,12 +80,12 @@ async def get_vectors(
     """The stored vectors of these contents, float32 [dimensions] each; absent ones are left out."""
     found: dict[bytes, FloatVector] = {}
     wanted = list(dict.fromkeys(hashes))
-    for at in range(0, len(wanted), _BATCH):
+    for at in range(0, len(wanted), MOST_PARAMETERS):
         rows = await session.execute(
             select(VectorRow.content_hash, VectorRow.vector).where(
                 VectorRow.collection_id == collection_id,
                 VectorRow.space_id == space_id,
-                VectorRow.content_hash.in_(wanted[at : at + _BATCH]),
+                VectorRow.content_hash.in_(wanted[at : at + MOST_PARAMETERS]),
             )
         )
         found.update({bytes(key): np.frombuffer(value, "<f4") for key, value in rows})
@@ -101,12 +101,12 @@ async def release_vectors(
         ChunkRow.content_hash == VectorRow.content_hash,
     )
     released = sorted(set(hashes))
-    for at in range(0, len(released), _BATCH):
+    for at in range(0, len(released), MOST_PARAMETERS):
         await session.execute(
             delete(VectorRow)
             .where(
                 VectorRow.collection_id == collection_id,
-                VectorRow.content_hash.in_(released[at : at + _BATCH]),
+                VectorRow.content_hash.in_(released[at : at + MOST_PARAMETERS]),
                 ~used,
             )
             .execution_options(synchronize_session=False)

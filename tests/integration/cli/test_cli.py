@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from rostra.cli.main import run
+from rostra.cli.progress import ingest_progress
 from rostra.core import Settings
+from rostra.ingest import Failure, IngestReport, Progress
 from tests.fakes import packaged_embedder
 
 PAGE = """# Pumps
@@ -236,14 +238,137 @@ def test_collections(invoke: Invoke, folder: Path) -> None:
     assert listed["items"] == []
 
 
+def test_titles_with_markup_are_shown_as_they_are(invoke: Invoke, tmp_path: Path) -> None:
+    title = "Arrays [/b] in :car: [red]C"
+    (tmp_path / "a [bold].md").write_text(
+        f"# {title}\n\nThe first element of an array has the index zero.\n"
+    )
+    invoke("ingest", tmp_path / "a [bold].md", "--json")
+    _, listed, _ = invoke("document", "list", "--json")
+    document = listed["items"][0]["id"]
+    _, asked, _ = invoke("ask", "--new-chat", f"What is the index? {title}", "--json")
+    for arguments in (
+        ["document", "list"],
+        ["document", "show", document],
+        ["search", "array index"],
+        ["ask", "Which index has the first element of an array?"],
+        ["chats", "list"],
+        ["chats", "show", asked["chat_id"]],
+    ):
+        status, printed, err = invoke(*arguments)
+        assert (status, err) == (0, "")
+        assert title in printed
+
+
+def test_pipes_get_everything(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    long = tmp_path / f"{'long' * 40}.md"
+    long.write_text(f"# {'Pumps and valves ' * 20}\n\nA pump moves water.\n")
+    invoke("ingest", long, "--json")
+    _, listed, _ = invoke("document", "list", "--json")
+    document = listed["items"][0]
+    lines = invoke("document", "list")[1].splitlines()
+    assert len(lines) == 3
+    for part in (document["id"], document["title"], document["uri"]):
+        assert part in lines[1]
+
+
+def test_all_documents_are_deleted_or_none(invoke: Invoke, folder: Path) -> None:
+    invoke("ingest", folder, "--json")
+    _, listed, _ = invoke("document", "list", "--json")
+    first, second = (item["id"] for item in listed["items"])
+    unknown = "01a1fb46-90b2-70ce-84f1-d8fc645471ef"
+    for missing in (unknown, "no-id"):
+        status, body, _ = invoke("document", "delete", first, missing, "--json")
+        assert (status, body["error"]["code"]) == (2, "document_not_found")
+    assert invoke("document", "list", "--json")[1]["total"] == 2
+    _, body, _ = invoke("document", "delete", first, first.upper(), second, "--json")
+    assert body == {"deleted": 2}
+    assert invoke("document", "list", "--json")[1]["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search"],
+        ["search", "pump", "--no-such-option"],
+        ["no-such-verb"],
+        ["document", "list", "--offset", str(2**31)],
+        ["chats", "list", "--offset", "-1"],
+        ["collection", "list", "--offset", str(10**30)],
+    ],
+)
+def test_wrong_usage_is_told_in_json_too(invoke: Invoke, arguments: Sequence[str]) -> None:
+    status, body, err = invoke(*arguments, "--json")
+    assert status == 2
+    assert (body["error"]["code"], body["error"]["status"]) == ("usage", 400)
+    assert body["error"]["message"] in err
+
+
+def test_lists_by_page(invoke: Invoke, folder: Path) -> None:
+    for name in ("one", "two"):
+        invoke("ingest", folder, "-c", name, "--json")
+        invoke("ask", "--new-chat", "-c", name, "What does the pump do?", "--json")
+    for arguments in (["collection", "list"], ["chats", "list"], ["document", "list", "-c", "one"]):
+        _, whole, _ = invoke(*arguments, "--json")
+        _, rest, _ = invoke(*arguments, "--offset", "1", "--json")
+        assert rest == {"items": whole["items"][1:], "total": 2}
+        _, none, _ = invoke(*arguments, "--offset", str(2**31 - 1), "--json")
+        assert none == {"items": [], "total": 2}
+
+
+def test_time_left_is_told_once_something_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rostra.cli.progress._LINE_EVERY_SECONDS", 0.0)
+    with ingest_progress(4) as show:
+        show(Progress(total=4, done=0, chunks=7))
+        show(Progress(total=4, done=1, chunks=9))
+    before, after = capsys.readouterr().err.splitlines()
+    assert before.startswith("0 of 4 files, 7 chunks")
+    assert "left" not in before
+    assert after.endswith("s left")
+
+
+def test_why_a_file_was_not_read(
+    invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stub:
+        async def ingest(self, *_: object, **__: object) -> IngestReport:
+            failures = [
+                Failure(
+                    "file:///a [b].pdf", "it is [locked]", "encrypted", "Remove [its] password."
+                ),
+                Failure("file:///c.pdf", "it is empty", "empty"),
+            ]
+            return IngestReport(documents=1, chunks=900, failed=failures, seconds=0.9)
+
+    monkeypatch.setattr("rostra.runtime.runtime.Ingester", lambda *_: Stub())
+    status, printed, _ = invoke("ingest", folder)
+    assert status == 0
+    assert printed.splitlines()[:2] == [
+        "not read file:///a [b].pdf: it is [locked]. Remove [its] password.",
+        "not read file:///c.pdf: it is empty",
+    ]
+    assert "chunks/s" not in printed
+
+
 def test_database_verbs(invoke: Invoke) -> None:
     assert invoke("db", "status", "--json")[1]["revision"] is None
     assert invoke("db", "upgrade")[0] == 0
     _, state, _ = invoke("db", "status", "--json")
-    assert state["revision"] == state["head"]
-    assert invoke("db", "check")[0] == 0
-    assert invoke("db", "downgrade", "base", "--yes")[0] == 0
+    newest = state["head"]
+    assert state["revision"] == newest
+    assert invoke("db", "upgrade")[1] == f"nothing to do, at {newest}\n"
+    assert invoke("db", "check", "--json")[:2] == (0, {"ok": True})
+    assert invoke("db", "downgrade", "base", "--yes")[1] == f"from {newest} to nothing\n"
     assert invoke("db", "status", "--json")[1]["revision"] is None
+    _, moved, _ = invoke("db", "upgrade", "--json")
+    assert moved == {"before": None, "revision": newest, "head": newest}
+    _, moved, _ = invoke("db", "downgrade", "base", "--yes", "--json")
+    assert moved == {"before": newest, "revision": None, "head": newest}
 
 
 def test_help_names_every_verb(invoke: Invoke) -> None:

@@ -63,7 +63,10 @@ def test_fit_apply_and_export(
     assert json.loads(capsys.readouterr().out)["embedded"] == 0
 
     exported = tmp_path / "exported"
-    assert run(["embed", "export", str(exported)]) == 0
+    assert run(["embed", "export", str(exported), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"saved": str(exported)}
+    assert "Writing" not in printed.err
     theirs = SentenceTransformer(str(exported), truncate_dim=96, device="cpu")
     ours = load_embedder(Settings()).embed_query("the water pump is hot")
     other = theirs.encode("the water pump is hot", normalize_embeddings=True)

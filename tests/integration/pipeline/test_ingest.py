@@ -370,6 +370,16 @@ async def test_a_collection_of_another_model_is_refused(library: Library) -> Non
     assert len(await stored(library)) == 1
 
 
+async def test_what_is_below_something_unreadable_is_not_taken_for_gone(library: Library) -> None:
+    inside = Given("a.zip!/note.md", "# Note\n\nThe archive holds one note.")
+    beside = Given("b.md", "# Beside\n\nAnother file.")
+    await library.ingester().ingest([inside, beside], "default")
+    damaged = FailedSource("test:/a.zip", UnreadableFile("a.zip is damaged"))
+    report = await library.ingester().ingest([damaged], "default", delete_missing=["test:/"])
+    assert report.deleted == 1
+    assert list(await stored(library)) == [inside.uri]
+
+
 # --- Broken off -----------------------------------------------------------------------------------
 
 

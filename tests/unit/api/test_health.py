@@ -6,7 +6,9 @@ import pytest
 from litestar.testing import AsyncTestClient
 
 from rostra.api import create_app
-from rostra.core import Embedder, ModelUnavailable, Settings
+from rostra.api.models import Models
+from rostra.core import ConfigError, Embedder, ModelUnavailable, Settings
+from rostra.runtime import open_runtime
 from tests.fakes import FakeEmbedder
 
 LOADER = "rostra.runtime.runtime.load_embedder"
@@ -56,6 +58,19 @@ async def test_a_model_that_cannot_be_loaded_is_named(
         assert settings.embedding_model in problem["detail"]
         assert reason in problem["detail"] + problem.get("hint", "")
         assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_wrong_setting_is_not_tried_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Settings) -> Embedder:
+        raise ConfigError("device: abacus is not on this machine")
+
+    monkeypatch.setattr(LOADER, broken)
+    async with open_runtime(settings) as runtime:
+        models = Models(runtime)
+        await models.load()
+        assert isinstance(models.failure, ConfigError)
 
 
 async def test_an_unreachable_database_is_a_503(settings: Settings, embedder: FakeEmbedder) -> None:

@@ -1,5 +1,6 @@
 """Collections, documents, jobs, search, chats: what the contract promises, and refusals."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -95,6 +96,47 @@ async def test_an_upload_is_read_found_cited_and_deleted(client: Client, upload:
         assert (await client.get(gone)).json()["code"] == "document_not_found"
     again = await client.post("/api/search", json={"query": "harbour pilot", "collection": "docs"})
     assert again.json()["hits"] == []
+
+
+async def test_several_collections_are_searched_as_one(client: Client, upload: Upload) -> None:
+    await upload(("a.txt", b"harbour pilot alpha"), collection="one")
+    await upload(("b.txt", b"harbour pilot beta"), collection="two")
+
+    async def found(collection: str | list[str]) -> list[tuple[str, str]]:
+        response = await client.post(
+            "/api/search", json={"query": "harbour pilot", "collection": collection}
+        )
+        assert response.status_code == 200, response.text
+        return sorted((hit["collection"], hit["title"]) for hit in response.json()["hits"])
+
+    one, two = await found("one"), await found("two")
+    assert {name for name, _ in one} == {"one"}
+    assert await found(["one"]) == await found(["one", "one"]) == one
+    assert await found(["one", "two"]) == sorted(one + two)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+async def test_a_question_is_answered_from_the_documents_that_pass(
+    client: Client, upload: Upload, accept: str
+) -> None:
+    await upload(("a.md", MARKDOWN.encode()), ("b.md", MARKDOWN.encode() + b"\nMore.\n"))
+
+    async def cited(filters: dict[str, Any]) -> set[str]:
+        asked = {"question": "Who boards every arriving ship?", "collection": "docs"}
+        response = await client.post(
+            "/api/ask", json=asked | {"filters": filters}, headers={"Accept": accept}
+        )
+        assert response.status_code == 200, response.text
+        if accept == "application/json":
+            answer = response.json()
+        else:
+            assert response.headers["content-type"].startswith(accept)
+            answer = json.loads(response.text.split("event: done\ndata: ")[1])
+        return {citation["uri"] for citation in answer["citations"]}
+
+    assert await cited({"uri": "upload:///a.md"}) == {"upload:///a.md"}
+    assert await cited({"uri": "upload:///b.md"}) == {"upload:///b.md"}
+    assert await cited({"uri": "upload:///c.md"}) == set()
 
 
 async def test_a_slice_of_text_is_cut_like_a_string(client: Client, upload: Upload) -> None:
@@ -200,7 +242,15 @@ BAD: list[tuple[str, Any, int, str, str | None]] = [
     ("/api/search", {"query": "x", "collection": "nope"}, 404, "collection_not_found", None),
     ("/api/search", {"query": "x", "collection": "../x"}, 404, "collection_not_found", None),
     ("/api/search", {"query": "x", "collection": ""}, 400, "invalid_request", "collection"),
+    ("/api/search", {"query": "x", "collection": []}, 400, "invalid_request", "collection"),
+    ("/api/search", {"query": "x", "collection": ["a"] * 21}, 400, "invalid_request", "collection"),
+    ("/api/search", {"query": "x", "collection": [""]}, 400, "invalid_request", None),
+    ("/api/search", {"query": "x", "collection": 7}, 400, "invalid_request", "collection"),
+    ("/api/search", {"query": "x", "collection": ["default", "nope"]}, 404,
+     "collection_not_found", None),
     ("/api/ask", {"question": ""}, 400, "empty_query", None),
+    ("/api/ask", {"question": "x", "filters": [1]}, 400, "invalid_request", "filters"),
+    ("/api/ask", {"question": "x", "filters": {"a": {"near": 1}}}, 400, "invalid_filter", None),
     ("/api/ask", {"question": "x" * 100_000}, 413, "query_too_long", None),
     ("/api/ask", {"question": "x", "k": 0}, 400, "invalid_request", "k"),
     ("/api/ask", {"question": "x", "chat_id": "nonsense"}, 400, "invalid_request", "chat_id"),

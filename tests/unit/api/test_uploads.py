@@ -1,5 +1,6 @@
 """Uploads: hostile names, limits, archives, and forms that are not what they should be."""
 
+import errno
 import unicodedata
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -138,6 +139,55 @@ async def test_a_body_over_the_limit_is_refused_and_leaves_nothing(
         assert "1,000 bytes" in response.json()["detail"]
         assert (await client.get("/api/collections")).json()["total"] == 0
     assert not list((Path(settings.home) / "uploads").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "storage_full"),
+        (errno.EDQUOT, 507, "storage_full"),
+        (errno.EFBIG, 507, "storage_full"),
+        (errno.EIO, 500, "internal_error"),
+        (errno.EACCES, 500, "internal_error"),
+    ],
+)
+async def test_only_a_full_disk_is_called_so(
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    status: int,
+    code: str,
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(number, "the disk says no")
+
+    monkeypatch.setattr("rostra.api.uploads.os.fsync", broken)
+    response = await client.post(FORM, files=[("files", ("a.txt", b"alpha"))])
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert not list((Path(settings.home) / "uploads").glob("*"))
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionError(), OSError(errno.ENOSPC, "db")])
+async def test_a_failure_after_the_upload_is_no_full_disk(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("rostra.api.documents.enqueue", broken)
+    response = await client.post(FORM, files=[("files", ("a.txt", b"alpha"))])
+    assert (response.status_code, response.json()["code"]) == (500, "internal_error")
+    assert not list((Path(settings.home) / "uploads").glob("*"))
+
+
+async def test_a_failed_file_says_what_to_do(upload: Upload) -> None:
+    old_office = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
+    job = await upload(("old.doc", old_office), ("empty.txt", b""))
+    failed = {failure["uri"]: failure for failure in job["result"]["failed"]}
+    assert all(set(failure) == {"uri", "error", "code", "hint"} for failure in failed.values())
+    assert "DOCX" in failed["upload:///old.doc"]["hint"]
+    assert failed["upload:///empty.txt"]["hint"] is None
 
 
 async def test_too_many_files_are_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def test_sets_are_found_at_a_folder_or_below_it(judged: Path) -> None:
     [
         ("queries.jsonl", '{"_id": "q1"}\n', "line 1"),
         ("queries.jsonl", "{broken\n", "line 1"),
+        ("queries.jsonl", b'{"_id": "q1", "text": "caf\xe9"}\n', "line 1"),
         ("queries.jsonl", '\n["q1"]\n', "line 2"),
         ("queries.jsonl", '{"_id": "q9", "text": "x"}\n', "judged queries have no text"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\td1\n", "line 2"),
@@ -45,8 +46,8 @@ def test_sets_are_found_at_a_folder_or_below_it(judged: Path) -> None:
         ("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t0\n", "no query"),
     ],
 )
-def test_what_is_wrong_is_named(judged: Path, file: str, text: str, reason: str) -> None:
-    (judged / file).write_text(text)
+def test_what_is_wrong_is_named(judged: Path, file: str, text: str | bytes, reason: str) -> None:
+    (judged / file).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DatasetError, match=reason):
         read_judged_set(judged)
 
