@@ -16,7 +16,10 @@ from rostra.retrieval import SearchMode
 from rostra.store import DEFAULT_COLLECTION
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, examples=["default"])]
-Names = Annotated[list[Name], Meta(min_length=1, max_length=20)]
+Names = Annotated[
+    Name | Annotated[list[Name], Meta(min_length=1, max_length=20)],
+    Meta(description="A collection's name, or 1 to 20 names that are ranked as one."),
+]
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -31,14 +34,11 @@ class NewCollection(Request):
 
 
 class SearchBody(Request):
-    """What to look for; bounds on `query` and `k` that settings decide are checked later.
-
-    Several collections are ranked as one.
-    """
+    """What to look for; bounds on `query` and `k` that settings decide are checked later."""
 
     query: Annotated[str, Meta(examples=["create an index without blocking writes"])]
     k: Annotated[int, Meta(ge=1, le=10_000)] = 10
-    collection: Name | Names = DEFAULT_COLLECTION
+    collection: Names = DEFAULT_COLLECTION
     mode: SearchMode = SearchMode.HYBRID
     filters: dict[str, Any] = {}
     rerank: bool | None = None
