@@ -14,10 +14,10 @@ from rostra.core import Embedder, ModelUnavailable, Settings
 from rostra.retrieval import (
     PACKAGED_MODEL,
     SentenceEmbedder,
-    find_model,
     load_embedder,
     models,
 )
+from rostra.retrieval.models import find_model
 from tests.fakes import packaged_embedder
 
 LONG = "A heap page holds tuples and line pointers. " * 2_300
