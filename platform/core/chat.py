@@ -7,7 +7,9 @@ the first delta or not at all, so that the caller can still answer another way.
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
+
+from rostra.core.constraint import Constraint
 
 
 class Role(StrEnum):
@@ -33,14 +35,16 @@ class GenerationOptions:
         temperature: 0 is greedy.
         seed: makes sampling repeatable.
         stop: strings that end the answer and are not part of it.
-        json_schema: the answer must be JSON of this schema.
+        constraint: what the answer is held to; a generator that cannot hold to it refuses.
+        workspace: whose request it is; prompts are cached within one workspace only.
     """
 
     max_tokens: int = 512
     temperature: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    json_schema: dict[str, Any] | None = None
+    constraint: Constraint | None = None
+    workspace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
