@@ -9,8 +9,7 @@ from litestar.di import NamedDependency
 from rostra.api.about import own_version
 from rostra.api.schemas import StatusView
 from rostra.api.services import Services
-from rostra.core import RostraError
-from rostra.retrieval import pick_device
+from rostra.core import RostraError, pick_device
 from rostra.store import list_collections
 
 # Packaged models load well within it; one that is downloaded first may not.

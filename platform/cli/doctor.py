@@ -16,8 +16,8 @@ from rich.markup import escape
 from sqlalchemy import make_url
 
 from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
-from rostra.core import RostraError, Settings
-from rostra.retrieval import load_embedder, load_reranker, pick_device, pick_dtype
+from rostra.core import RostraError, Settings, pick_device, pick_dtype
+from rostra.retrieval import load_embedder, load_reranker
 from rostra.store import current, head, open_database
 
 _LITTLE_DISK = 2 * 1024**3

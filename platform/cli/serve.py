@@ -22,8 +22,7 @@ import uvicorn
 
 from rostra.api import create_app
 from rostra.cli.output import settings_of_process
-from rostra.core import RostraError, Settings
-from rostra.retrieval import pick_device
+from rostra.core import RostraError, Settings, pick_device
 from rostra.runtime import open_runtime
 
 # Open streams are cut off after this.

@@ -24,6 +24,7 @@ from rostra.core.constraint import (
     Regex,
     StructuralTag,
 )
+from rostra.core.devices import pick_device, pick_dtype, quiet_loading
 from rostra.core.embedding import Embedder, EmbeddingSpace, FloatMatrix, FloatVector, Tokenizer
 from rostra.core.errors import (
     ChatNotFound,
@@ -107,5 +108,8 @@ __all__ = [
     "new_id",
     "normalize_text",
     "parse_id",
+    "pick_device",
+    "pick_dtype",
+    "quiet_loading",
     "sentence_spans",
 ]

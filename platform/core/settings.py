@@ -122,6 +122,45 @@ class Settings(BaseSettings):
         None, description="Evidence under this score is `not found`; unset takes the tuned value."
     )
 
+    # Generator
+    model: str = Field(
+        "",
+        description="Decoder that writes answers: a folder or a hub id; empty means that answers "
+        "quote the documents.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="The decoder's; auto is bfloat16 where the device computes it natively."
+    )
+    weights: Literal["none", "int8", "int4"] = Field(
+        "none", description="Weight-only quantization of the decoder; faster, a little less exact."
+    )
+    max_context: int | None = Field(
+        None,
+        ge=16,
+        description="Most tokens of prompt and output together; unset takes the model's own.",
+    )
+    kv_memory_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="Memory for keys and values; unset takes a share of what is free. "
+        "`rostra plan` says what fits.",
+    )
+    max_running: int = Field(256, ge=1, le=4096, description="Most sequences in one step.")
+    max_step_tokens: int = Field(
+        2048, ge=16, le=2**20, description="Most tokens of one step, prompts and output together."
+    )
+    max_waiting: int = Field(
+        1024, ge=1, le=2**20, description="Most requests that wait; more are refused."
+    )
+    max_wait_seconds: FiniteFloat = Field(
+        120, gt=0, description="Longest wait of a request before its first step."
+    )
+    prefix_cache: bool = Field(True, description="Reuse keys and values of equal prompt prefixes.")
+    batch_invariant: bool = Field(
+        False,
+        description="Bit for bit the same output whatever else is computed beside it; slower.",
+    )
+
     # Server
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
-    from rostra.retrieval.devices import pick_device, pick_dtype
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "pick_device": "devices",
-    "pick_dtype": "devices",
     "SentenceEmbedder": "embed",
     "load_embedder": "embed",
     "searchable_text": "index",
@@ -62,8 +59,6 @@ __all__ = [
     "load_embedder",
     "load_reranker",
     "load_rotation",
-    "pick_device",
-    "pick_dtype",
     "searchable_text",
     "truncate",
 ]

@@ -19,8 +19,10 @@ from rostra.core import (
     ModelUnavailable,
     Settings,
     get_logger,
+    pick_device,
+    pick_dtype,
+    quiet_loading,
 )
-from rostra.retrieval.devices import pick_device, pick_dtype, quiet_loading
 from rostra.retrieval.models import find_model, first_line, weights_digest
 from rostra.retrieval.rotation import Rotation, load_rotation, truncate
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rostra.core import ModelUnavailable, Settings
-from rostra.retrieval.devices import pick_device, pick_dtype, quiet_loading
+from rostra.core import ModelUnavailable, Settings, pick_device, pick_dtype, quiet_loading
 from rostra.retrieval.lexical import Scores
 from rostra.retrieval.models import find_model, first_line
 

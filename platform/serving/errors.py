@@ -62,3 +62,9 @@ class WaitedTooLong(Overloaded):
     """The request was not begun within the longest wait."""
 
     code = "waited_too_long"
+
+
+class EngineOutOfMemory(ModelUnavailable):
+    """The device had no memory for a step; the requests of that step end, the engine goes on."""
+
+    code = "engine_out_of_memory"

@@ -223,3 +223,39 @@ class JobRow(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class FileRow(Base):
+    """A file that a client uploaded or a batch wrote; its bytes lie beside the database."""
+
+    __tablename__ = "files"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    filename: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(String(32))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class BatchRow(Base):
+    """Requests of a file, run in the background. A runner holds it by a lease and a token."""
+
+    __tablename__ = "batches"
+    __table_args__ = (Index(None, "status", "lease_expires_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    endpoint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16), default="validating")
+    input_file_id: Mapped[UUID] = mapped_column(doc="the file may be deleted before the batch")
+    output_file_id: Mapped[UUID] = mapped_column(default=new_id, doc="a file once it has ended")
+    error_file_id: Mapped[UUID] = mapped_column(default=new_id, doc="a file once it has ended")
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", JsonValue, default=dict)
+    counts: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
+    errors: Mapped[list[dict[str, Any]]] = mapped_column(JsonValue, default=list)
+    times: Mapped[dict[str, Any]] = mapped_column(
+        JsonValue, default=dict, doc="Unix seconds at which each status was reached"
+    )
+    fencing_token: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_expires_at: Mapped[datetime | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now)

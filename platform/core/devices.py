@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rostra.core import ConfigError
+from rostra.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,1 @@
+"""How fast the decoder is: against named peers, against the memory's speed, and part by part."""

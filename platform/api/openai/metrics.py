@@ -1,0 +1,20 @@
+"""What Prometheus scrapes.
+
+What always holds: without a decoder there is nothing to count and the page is empty, not missing.
+"""
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from rostra.api.openai.surface import Surface
+from rostra.serving import METRICS_CONTENT_TYPE
+
+
+@get("/metrics", include_in_schema=False)
+async def metrics(surface: NamedDependency[Surface]) -> Response[bytes]:
+    """All metrics in Prometheus' text format."""
+    text = surface.engine.metrics.text() if surface.engine is not None else ""
+    return Response(
+        text.encode(),
+        headers={"Content-Type": METRICS_CONTENT_TYPE},
+    )

@@ -1,0 +1,1 @@
+"""Engine: the step loop, the process it runs in, and the faces callers see."""

@@ -1,0 +1,453 @@
+"""A grammar as a recursive transition network over bytes, with what its shortest ends cost.
+
+One nondeterministic automaton for each rule, whose edges read a range of symbols, call another
+rule, or read nothing (Woods, "Transition network grammars", 1970). A symbol is a byte, or 256 plus
+the id of a special token.
+
+What always holds: every state can reach the end of its rule; `distance[state]` is the least number
+of symbols to it (Knuth, "A generalization of Dijkstra's algorithm", 1977). Reading symbol `b` makes
+the shortest end of the whole text longer by at most `growth[b]`, whatever the state, so far from
+the budget's end a sum of table entries says that there is room.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import msgspec
+
+from rostra.serving.errors import InvalidGrammar
+from rostra.serving.grammar.expr import (
+    Alt,
+    Chars,
+    Expr,
+    Grammar,
+    Range,
+    Repeat,
+    Rule,
+    Seq,
+    Special,
+    Text,
+)
+
+MAX_STATES = 400_000
+BYTES = 256
+_SKIP, _READ, _CALL = range(3)
+_UTF8_LIMITS = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
+# A shortest text should read like text: these stand for a class before other characters do.
+_PREFERRED = b"a0 AZ_-.:/@"
+
+
+class Edge(NamedTuple):
+    """Reads one symbol in [low, high]."""
+
+    low: int
+    high: int
+    target: int
+
+
+class Automaton(msgspec.Struct, frozen=True, array_like=True):
+    """The network; states are numbered across rules.
+
+    Attributes:
+        root: the rule that is the text.
+        starts: first state of each rule.
+        ends: last state of each rule; it has no edges.
+        reads: for each state its reading edges, (low, high, target).
+        skips: for each state the states it may go on as, reading nothing.
+        calls: for each state (rule, state after it).
+        distance: for each state the least number of symbols to its rule's end.
+        hops: for each state how a shortest way goes on: (skip, 0, state), (read, symbol, state) or
+            (call, rule, state after it).
+        growth: for each byte, by how much at most it lengthens the shortest end of the text.
+        special_growth: the same for any special token.
+    """
+
+    root: int
+    starts: list[int]
+    ends: list[int]
+    reads: list[list[Edge]]
+    skips: list[list[int]]
+    calls: list[list[tuple[int, int]]]
+    distance: list[int]
+    hops: list[tuple[int, int, int]]
+    growth: list[int]
+    special_growth: int
+
+    def shortest(self, state: int) -> list[int]:
+        """Symbols of a shortest way from a state to its rule's end."""
+        symbols: list[int] = []
+        stack = [state]
+        while stack:
+            at = stack.pop()
+            if self.distance[at] == 0:
+                continue
+            kind, first, then = self.hops[at]
+            stack.append(then)
+            if kind == _READ:
+                symbols.append(first)
+            elif kind == _CALL:
+                stack.append(self.starts[first])
+        return symbols
+
+
+def representative(low: int, high: int) -> int:
+    """The symbol that stands for a range."""
+    for symbol in _PREFERRED:
+        if low <= symbol <= high:
+            return symbol
+    return max(low, 0x21) if low <= 0x21 <= high else low
+
+
+def build(grammar: Grammar) -> Automaton:
+    """The network of a pruned grammar.
+
+    Raises:
+        InvalidGrammar: if the grammar admits no finite text or is too large.
+    """
+    builder = _Builder(grammar)
+    return builder.build()
+
+
+class _Builder:
+    def __init__(self, grammar: Grammar) -> None:
+        self.names = {name: i for i, name in enumerate(grammar.rules)}
+        self.grammar = grammar
+        self.reads: list[list[Edge]] = []
+        self.skips: list[list[int]] = []
+        self.calls: list[list[tuple[int, int]]] = []
+
+    def build(self) -> Automaton:
+        starts: list[int] = []
+        ends: list[int] = []
+        for expr in self.grammar.rules.values():
+            start, end = self._state(), self._state()
+            self._add(expr, start, end)
+            starts.append(start)
+            ends.append(end)
+        root = self.names[self.grammar.root]
+        distance, hops = self._distances(starts, ends)
+        if distance[starts[root]] is None:
+            raise InvalidGrammar(
+                "No text of bounded length satisfies this grammar.",
+                hint="Look for contradictions, and for rules or references that only lead back.",
+            )
+        self._drop_dead(distance, starts)
+        known = [0 if each is None else each for each in distance]
+        growth, special = self._growth(starts, known)
+        return Automaton(
+            root, starts, ends, self.reads, self.skips, self.calls, known, hops, growth, special
+        )
+
+    def _state(self) -> int:
+        if len(self.reads) >= MAX_STATES:
+            raise InvalidGrammar(
+                f"The grammar is too large: more than {MAX_STATES:,} states.",
+                hint="Lower the bounds of repetitions, lengths and item counts.",
+            )
+        self.reads.append([])
+        self.skips.append([])
+        self.calls.append([])
+        return len(self.reads) - 1
+
+    def _add(self, expr: Expr, start: int, end: int) -> None:
+        match expr:
+            case Text(text):
+                self._bytes(text.encode(), start, end)
+            case Chars(ranges):
+                self._chars(ranges, start, end)
+            case Special(token):
+                self.reads[start].append(Edge(BYTES + token, BYTES + token, end))
+            case Rule(name):
+                self.calls[start].append((self.names[name], end))
+            case Seq(parts):
+                at = start
+                for part in parts[:-1]:
+                    after = self._state()
+                    self._add(part, at, after)
+                    at = after
+                if parts:
+                    self._add(parts[-1], at, end)
+                else:
+                    self.skips[start].append(end)
+            case Alt(options):
+                for option in options:
+                    inner = self._state()
+                    self.skips[start].append(inner)
+                    self._add(option, inner, end)
+            case Repeat(item, least, most):
+                self._repeat(item, least, most, start, end)
+
+    def _bytes(self, data: bytes, start: int, end: int) -> None:
+        at = start
+        for index, byte in enumerate(data):
+            after = end if index == len(data) - 1 else self._state()
+            self.reads[at].append(Edge(byte, byte, after))
+            at = after
+        if not data:
+            self.skips[start].append(end)
+
+    def _chars(self, ranges: Sequence[Range], start: int, end: int) -> None:
+        # States from which the rest of a byte sequence leads to the end are shared.
+        shared: dict[tuple[Range, ...], int] = {(): end}
+        for low, high in ranges:
+            for sequence in utf8_sequences(low, high):
+                at = start
+                for index, (first, last) in enumerate(sequence):
+                    rest = sequence[index + 1 :]
+                    if rest not in shared:
+                        shared[rest] = self._state()
+                        known = False
+                    else:
+                        known = True
+                    self.reads[at].append(Edge(first, last, shared[rest]))
+                    if known:
+                        break
+                    at = shared[rest]
+
+    def _repeat(self, item: Expr, least: int, most: int | None, start: int, end: int) -> None:
+        at = start
+        for _ in range(least):
+            after = self._state()
+            self._add(item, at, after)
+            at = after
+        if most is None:
+            loop = self._state()
+            self.skips[at].append(loop)
+            back = self._state()
+            self._add(item, loop, back)
+            self.skips[back].append(loop)
+            self.skips[loop].append(end)
+            return
+        for _ in range(most - least):
+            self.skips[at].append(end)
+            after = self._state()
+            self._add(item, at, after)
+            at = after
+        self.skips[at].append(end)
+
+    def _distances(
+        self, starts: list[int], ends: list[int]
+    ) -> tuple[list[int | None], list[tuple[int, int, int]]]:
+        """Distances, None where there is no end, and hops, which only lead to settled states."""
+        states = len(self.reads)
+        before: list[list[tuple[int, int, int]]] = [[] for _ in range(states)]
+        returning: list[list[tuple[int, int]]] = [[] for _ in range(states)]
+        callers: list[list[tuple[int, int]]] = [[] for _ in starts]
+        for state in range(states):
+            for edge in self.reads[state]:
+                symbol = representative(edge.low, edge.high)
+                before[edge.target].append((state, _READ, symbol))
+            for other in self.skips[state]:
+                before[other].append((state, _SKIP, 0))
+            for rule, after in self.calls[state]:
+                returning[after].append((state, rule))
+                callers[rule].append((state, after))
+        rule_of_start = {state: rule for rule, state in enumerate(starts)}
+        distance: list[int | None] = [None] * states
+        hops = [(_SKIP, 0, 0)] * states
+        heap = [(0, end, (_SKIP, 0, end)) for end in ends]
+        while heap:
+            length, state, hop = heappop(heap)
+            if distance[state] is not None:
+                continue
+            distance[state] = length
+            hops[state] = hop
+            for other, kind, symbol in before[state]:
+                if distance[other] is None:
+                    heappush(heap, (length + (kind == _READ), other, (kind, symbol, state)))
+            for other, rule in returning[state]:
+                inner = distance[starts[rule]]
+                if inner is not None and distance[other] is None:
+                    heappush(heap, (length + inner, other, (_CALL, rule, state)))
+            if (rule := rule_of_start.get(state, -1)) >= 0:
+                for other, after in callers[rule]:
+                    outer = distance[after]
+                    if outer is not None and distance[other] is None:
+                        heappush(heap, (length + outer, other, (_CALL, rule, after)))
+        return distance, hops
+
+    def _drop_dead(self, distance: Sequence[int | None], starts: Sequence[int]) -> None:
+        for state in range(len(self.reads)):
+            alive = self.reads[state]
+            self.reads[state] = [edge for edge in alive if distance[edge.target] is not None]
+            self.skips[state] = [to for to in self.skips[state] if distance[to] is not None]
+            self.calls[state] = [
+                (rule, after)
+                for rule, after in self.calls[state]
+                if distance[after] is not None and distance[starts[rule]] is not None
+            ]
+
+    def _growth(self, starts: list[int], distance: list[int]) -> tuple[list[int], int]:
+        """Bounds how much one symbol lengthens the shortest end.
+
+        Between two symbols a parse goes through skips and calls from an *entry*: a state that a
+        symbol or a finished call led to, or a rule's first state. From entry `e` to a reading
+        state `q` of the same rule the shortest end grows by `distance[q] - distance[e]`; a call
+        adds what remains to be done after it. Calls from first states chain; a chain need not
+        enter a rule twice, so within a cycle each call counts at most once.
+        """
+        entry_floor, left_corner = self._entries(starts, distance)
+        enter = self._chains(starts, distance, entry_floor, left_corner)
+        growth = [0] * BYTES
+        special = 0
+        for state, edges in enumerate(self.reads):
+            if not edges:
+                continue
+            # `enter` and `entry_floor` are relative: the best of starting at an inner entry and of
+            # having come through the rule's first state.
+            base = distance[state] - entry_floor[state]
+            if (rule := left_corner[state]) >= 0:
+                base = max(base, enter[rule] + distance[state] - distance[starts[rule]])
+            for edge in edges:
+                more = base + distance[edge.target] - distance[state]
+                if edge.low >= BYTES:
+                    special = max(special, more)
+                    continue
+                for byte in range(edge.low, min(edge.high, BYTES - 1) + 1):
+                    if more > growth[byte]:
+                        growth[byte] = more
+        return growth, special
+
+    def _entries(self, starts: list[int], distance: list[int]) -> tuple[list[int], list[int]]:
+        """For each state the least distance of an inner entry that skips lead from, and the rule
+        whose first state skips lead from (-1: none). Calls that may read nothing act as skips."""
+        states = len(self.reads)
+        entries: set[int] = set()
+        for state in range(states):
+            entries.update(edge.target for edge in self.reads[state])
+            entries.update(after for _, after in self.calls[state])
+        floor = list(distance)  # a state is no worse than an entry of its own
+        # Ascending distance of the entry: the first to reach a state is the lowest.
+        settled = [False] * states
+        for entry in sorted(entries, key=distance.__getitem__):
+            for state in self._skipped(entry, settled, starts, distance):
+                floor[state] = min(floor[state], distance[entry])
+        corner = [-1] * states
+        settled = [False] * states
+        for rule, start in enumerate(starts):
+            for state in self._skipped(start, settled, starts, distance):
+                corner[state] = rule
+        return floor, corner
+
+    def _skipped(
+        self, entry: int, settled: list[bool], starts: list[int], distance: list[int]
+    ) -> Iterator[int]:
+        stack = [entry]
+        while stack:
+            state = stack.pop()
+            if settled[state]:
+                continue
+            settled[state] = True
+            yield state
+            stack.extend(self.skips[state])
+            stack.extend(
+                after for rule, after in self.calls[state] if distance[starts[rule]] == 0
+            )
+
+    def _chains(
+        self,
+        starts: list[int],
+        distance: list[int],
+        floor: list[int],
+        corner: list[int],
+    ) -> list[int]:
+        """For each rule the most by which entering it lengthens the shortest end."""
+        rules = len(starts)
+        enter = [0] * rules
+        left: list[dict[int, int]] = [{} for _ in range(rules)]
+        for state in range(len(self.calls)):
+            for rule, after in self.calls[state]:
+                more = distance[starts[rule]] + distance[after]
+                enter[rule] = max(enter[rule], more - floor[state])
+                if (caller := corner[state]) >= 0:
+                    weight = max(0, more - distance[starts[caller]])
+                    left[caller][rule] = max(left[caller].get(rule, 0), weight)
+        # Components come callees first; what entering costs flows from callers to callees.
+        for component in reversed(_components([list(each) for each in left])):
+            inside = set(component)
+            around = sum(
+                weight
+                for rule in component
+                for callee, weight in left[rule].items()
+                if callee in inside
+            )
+            if around:
+                highest = max(enter[rule] for rule in component) + around
+                for rule in component:
+                    enter[rule] = highest
+            for rule in component:
+                for callee, weight in left[rule].items():
+                    if callee not in inside:
+                        enter[callee] = max(enter[callee], enter[rule] + weight)
+        return enter
+
+
+def _components(graph: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Strongly connected components, callees before callers (Tarjan, 1972), without recursion."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    on_stack: set[int] = set()
+    stack: list[int] = []
+    found: list[list[int]] = []
+    for first in range(len(graph)):
+        if first in index:
+            continue
+        work = [(first, iter(graph[first]))]
+        index[first] = low[first] = len(index)
+        stack.append(first)
+        on_stack.add(first)
+        while work:
+            node, rest = work[-1]
+            for other in rest:
+                if other not in index:
+                    index[other] = low[other] = len(index)
+                    stack.append(other)
+                    on_stack.add(other)
+                    work.append((other, iter(graph[other])))
+                    break
+                if other in on_stack:
+                    low[node] = min(low[node], index[other])
+            else:
+                work.pop()
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+                if low[node] == index[node]:
+                    component: list[int] = []
+                    while True:
+                        other = stack.pop()
+                        on_stack.discard(other)
+                        component.append(other)
+                        if other == node:
+                            break
+                    found.append(component)
+    return found
+
+
+def utf8_sequences(low: int, high: int) -> Iterator[tuple[Range, ...]]:
+    """Byte ranges, one for each byte, that together spell the code points [low, high].
+
+    The range must not contain surrogates.
+    """
+    for limit in _UTF8_LIMITS:
+        if low <= limit < high:
+            yield from utf8_sequences(low, limit)
+            yield from utf8_sequences(limit + 1, high)
+            return
+    if high <= _UTF8_LIMITS[0]:
+        yield ((low, high),)
+        return
+    length = len(chr(high).encode())
+    for shift in range(6, 6 * length, 6):
+        mask = (1 << shift) - 1
+        if low & ~mask != high & ~mask:
+            if low & mask:
+                yield from utf8_sequences(low, low | mask)
+                yield from utf8_sequences((low | mask) + 1, high)
+                return
+            if high & mask != mask:
+                yield from utf8_sequences(low, (high & ~mask) - 1)
+                yield from utf8_sequences(high & ~mask, high)
+                return
+    yield tuple(zip(chr(low).encode(), chr(high).encode(), strict=True))

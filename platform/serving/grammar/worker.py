@@ -1,0 +1,158 @@
+"""The compiler's own process: reads constraints from standard input, writes compiled grammars.
+
+It may be killed at any moment, and is when a grammar takes too long. What always holds: it answers
+each question once, in order; it opens no file and no connection.
+"""
+
+import os
+import resource
+import struct
+import sys
+from typing import BinaryIO
+
+import msgspec
+import xgrammar
+
+from rostra.core import RostraError
+from rostra.core.constraint import Constraint, Quotes
+from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
+from rostra.serving.grammar.automaton import build
+from rostra.serving.grammar.compiled import Compiled
+from rostra.serving.grammar.ebnf import write
+from rostra.serving.grammar.expr import NEVER, pruned
+from rostra.serving.grammar.guard import ClosingGuard, Tables
+from rostra.serving.grammar.quotes import plan_quotes, shortest_quotes
+from rostra.serving.grammar.translate import translate
+from rostra.serving.grammar.vocabulary import Vocabulary
+
+HEADER = struct.Struct("<I")
+RECURSION = 20_000
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """The first message: what to compile for, and how much memory that may take."""
+
+    tokens: list[bytes]
+    eos_token_ids: tuple[int, ...]
+    named: dict[str, int]
+    memory_bytes: int
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A constraint to compile."""
+
+    constraint: Constraint
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came of a question: a compiled grammar, or why there is none.
+
+    Attributes:
+        compiled: an encoded `Compiled`.
+        shortest: tokens of the shortest text.
+        unsupported: the error is an `UnsupportedSchema`.
+    """
+
+    compiled: bytes = b""
+    shortest: int = 0
+    error: str | None = None
+    hint: str | None = None
+    details: dict[str, str] = {}
+    unsupported: bool = False
+
+
+def compile_constraint(constraint: Constraint, vocabulary: Vocabulary) -> Compiled:
+    """Compiles in this process, without a deadline.
+
+    Raises:
+        InvalidGrammar: if the constraint cannot be read or admits no bounded text.
+        UnsupportedSchema: if a strict schema cannot be enforced in full.
+    """
+    name = vocabulary.fingerprint
+    if isinstance(constraint, Quotes):
+        plan = plan_quotes(constraint)
+        return Compiled(name, shortest_quotes(vocabulary), quotes=plan)
+    grammar = pruned(translate(constraint, vocabulary.named))
+    if grammar.rules[grammar.root] == NEVER:
+        raise InvalidGrammar(
+            "No text of bounded length satisfies this grammar.",
+            hint="Look for contradictions, and for rules or references that only lead back.",
+        )
+    automaton = build(grammar)
+    shortest = len(ClosingGuard(Tables(automaton), vocabulary).closing())
+    written = write(grammar)
+    compiler = xgrammar.GrammarCompiler(vocabulary.info, max_threads=1, cache_enabled=False)
+    try:
+        compiled = compiler.compile_grammar(written.text)
+    except RuntimeError as error:
+        raise InvalidGrammar(f"The grammar cannot be compiled: {str(error)[:300]}") from error
+    return Compiled(
+        name,
+        shortest,
+        grammar=compiled.serialize_json(),
+        automaton=automaton,
+        exact=written.bounds_left,
+    )
+
+
+def answer(constraint: Constraint, vocabulary: Vocabulary) -> Answer:
+    """Compiles, and turns what goes wrong with the constraint into an answer."""
+    try:
+        compiled = compile_constraint(constraint, vocabulary)
+    except RostraError as error:
+        return Answer(
+            error=error.message,
+            hint=error.hint,
+            details={key: str(value) for key, value in error.details.items()},
+            unsupported=isinstance(error, UnsupportedSchema),
+        )
+    except RecursionError:
+        return Answer(error="The grammar is nested too deeply.")
+    except MemoryError:
+        return Answer(error="Compiling the grammar takes too much memory.")
+    return Answer(compiled=msgspec.msgpack.encode(compiled), shortest=compiled.shortest)
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """One message; None at the end of the stream."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    return stream.read(HEADER.unpack(header)[0])
+
+
+def frame(message: object) -> bytes:
+    """A message with its length before it."""
+    body = msgspec.msgpack.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def limit_memory(more: int) -> None:
+    """Lets the process map `more` bytes above what its libraries have mapped already."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123 -- Path.read_text is the same
+        mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + more, mapped + more))
+
+
+def main() -> None:
+    """Serves until the other end closes the pipe."""
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    first = read_frame(source)
+    if first is None:
+        return
+    setup = msgspec.msgpack.decode(first, type=Setup)
+    vocabulary = Vocabulary(setup.tokens, setup.eos_token_ids, named=setup.named)
+    vocabulary.info  # noqa: B018 -- made before the first deadline runs
+    sys.setrecursionlimit(RECURSION)
+    if sys.platform == "linux":
+        limit_memory(setup.memory_bytes)
+    sink.write(frame(None))
+    sink.flush()
+    while (body := read_frame(source)) is not None:
+        question = msgspec.msgpack.decode(body, type=Question)
+        sink.write(frame(answer(question.constraint, vocabulary)))
+        sink.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Compiled inner loops of the decoder for CPUs."""

@@ -1,0 +1,1 @@
+"""Models: from a checkpoint's folder to a decoder that turns token ids into logits."""
