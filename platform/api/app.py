@@ -1,7 +1,8 @@
 """The application: every resource, what protects it, and what it works with, put together.
 
-What always holds: whatever goes wrong is answered with a problem document; everything under /api,
-/health and /schema is the API's, every other path the page's.
+What always holds: whatever goes wrong is answered with a problem document, under /v1 in OpenAI's
+shape; everything under /api, /v1, /health, /schema and /metrics is the API's, every other path the
+page's.
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +17,8 @@ from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath
 
 from rostra.api import ask, chats, collections, documents, health, jobs, search, status, web
-from rostra.api.errors import handle_error
+from rostra.api.openai import router as openai
+from rostra.api.openai.batch_runner import BatchPace
 from rostra.api.openapi import openapi_config
 from rostra.api.security import Guard, add_headers
 from rostra.api.services import (
@@ -54,6 +56,7 @@ def create_app(
     runtime: RuntimeFactory | None = None,
     *,
     pace: Pace | None = None,
+    batch_pace: BatchPace | None = None,
     static: Path = web.STATIC,
 ) -> Litestar:
     """The ASGI application over one data directory.
@@ -63,14 +66,19 @@ def create_app(
         runtime: gives the platform for as long as the application runs; by default it is opened
             from the settings.
         pace: how often the job worker looks, reports and gives up.
+        batch_pace: the same of the runner of batches.
         static: the folder of the built web page.
     """
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         factory = runtime or (lambda: open_runtime(settings))
-        async with open_services(factory, pace or Pace()) as services:
+        async with (
+            open_services(factory, pace or Pace()) as services,
+            openai.open_surface(services, batch_pace) as surface,
+        ):
             app.state.services = services
+            app.state.openai = surface
             yield
 
     api = Router(
@@ -80,16 +88,20 @@ def create_app(
         ],
     )
     return Litestar(
-        route_handlers=[api, health.router, web.index, web.file, nothing_to_change],
+        route_handlers=[
+            *(api, openai.router, openai.metrics, health.router),
+            *(web.index, web.file, nothing_to_change),
+        ],
         lifespan=[lifespan],
         state=State({"static": static}),
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
             "runtime": Provide(provide_runtime, sync_to_thread=False),
+            "surface": openai.provide,
         },
         middleware=[Guard(settings.host)],
         before_send=[add_headers],
-        exception_handlers={Exception: handle_error},
+        exception_handlers={Exception: openai.handle_any_error},
         openapi_config=openapi_config(),
         request_class=JsonRequest,
         request_max_body_size=_MAX_BODY_BYTES,

@@ -1,8 +1,9 @@
 """Loads the models while the server already answers, and says what is still missing.
 
-What always holds: loading happens in a thread; a model that cannot be loaded is tried again now and
-then, since a search that needs it may find it loaded by then; not so after a wrong setting, which
-stays wrong as long as the process runs.
+What always holds: loading happens in a thread or a process of its own; a model that cannot be loaded
+is tried again now and then, since a search that needs it may find it loaded by then; not so after a
+wrong setting, which stays wrong as long as the process runs. Readiness waits for what searches need
+and not for the decoder, without which quote mode answers.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ _RETRY_SECONDS = 30.0
 
 
 class Models:
-    """The models that searches need, loaded in the background."""
+    """The models that searches and answers need, loaded in the background."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -33,13 +34,33 @@ class Models:
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 
+    async def load_decoder(self) -> None:
+        """Loads the decoder, if one is set.
+
+        Ends when it is there, or a setting or the checkpoint keeps it from ever being. One that
+        dies later is the engine's own to restart.
+        """
+        engine = self._runtime.engine
+        if engine is None:
+            return
+        while True:
+            try:
+                await engine.start()
+            except RostraError as error:
+                log.error("decoder not loaded", model=engine.name, reason=error.message)
+                if isinstance(error, ConfigError):
+                    return
+            else:
+                return
+            await asyncio.sleep(_RETRY_SECONDS)
+
     async def first_try(self) -> None:
-        """Waits until loading has succeeded or failed once."""
+        """Waits until loading what searches need has succeeded or failed once."""
         await self._tried.wait()
 
     @property
     def missing(self) -> list[str]:
-        """Names of the models that are not loaded."""
+        """Names of the models that searches need and that are not loaded."""
         settings = self._runtime.settings
         names = []
         if not self._runtime.embedder.is_made:

@@ -311,6 +311,22 @@ class Health(Struct):
     status: str
 
 
+class DecoderView(Struct):
+    """The decoder that writes answers; what it says of itself is null until it is loaded."""
+
+    name: str
+    state: Literal["idle", "loading", "ready", "failed", "closed"]
+    progress: float
+    failure: str | None
+    architecture: str | None
+    dtype: str | None
+    weights: str
+    device: str | None
+    context: int | None
+    weight_bytes: int | None
+    kv_bytes: int | None
+
+
 class StatusView(Struct):
     """What this server is; the model's facts are null when it cannot be loaded."""
 
@@ -320,6 +336,7 @@ class StatusView(Struct):
     dimensions: int | None
     device: str
     generator: str | None
+    decoder: DecoderView | None
     reranker: str | None
     collections: int
 

@@ -118,7 +118,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     path = scope["path"]
-    if path.startswith(("/api/", "/health/", "/schema")):
+    if path.startswith(("/api/", "/v1/", "/health/", "/schema", "/metrics")):
         headers.setdefault("Cache-Control", "no-store")
 
 

@@ -52,6 +52,7 @@ async def open_services(open_runtime: RuntimeFactory, pace: Pace) -> AsyncIterat
             background=Background(),
         )
         services.background.start("load models", services.models.load())
+        services.background.start("load decoder", services.models.load_decoder())
         worker = asyncio.create_task(services.worker.run(), name="job worker")
         try:
             yield services

@@ -2,15 +2,19 @@
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from litestar import Router, get
 from litestar.di import NamedDependency
 
 from rostra.api.about import own_version
-from rostra.api.schemas import StatusView
+from rostra.api.schemas import DecoderView, StatusView
 from rostra.api.services import Services
 from rostra.core import RostraError, pick_device
 from rostra.store import list_collections
+
+if TYPE_CHECKING:
+    from rostra.serving import AsyncEngine
 
 # Packaged models load well within it; one that is downloaded first may not.
 _PATIENCE_SECONDS = 20.0
@@ -33,6 +37,7 @@ async def status(services: NamedDependency[Services]) -> StatusView:
         dimensions=space.dimensions if space else None,
         device=_device(runtime.settings.device),
         generator=runtime.generator.name if runtime.generator else None,
+        decoder=_decoder(runtime.engine),
         reranker=runtime.settings.reranker_model or None,
         collections=collections,
     )
@@ -43,6 +48,25 @@ def _device(wanted: str) -> str:
         return pick_device(wanted)
     except RostraError:
         return wanted
+
+
+def _decoder(engine: "AsyncEngine | None") -> DecoderView | None:
+    if engine is None:
+        return None
+    info, failure = engine.info, engine.failure
+    return DecoderView(
+        name=engine.name,
+        state=engine.state.value,
+        progress=engine.progress,
+        failure=failure.message if failure else None,
+        architecture=info.architecture if info else None,
+        dtype=info.dtype if info else None,
+        weights=engine.config.weights,
+        device=info.device if info else None,
+        context=info.max_context if info else None,
+        weight_bytes=info.weight_bytes if info else None,
+        kv_bytes=info.kv_bytes if info else None,
+    )
 
 
 router = Router("/", route_handlers=[status], tags=["server"])

@@ -16,7 +16,7 @@ from litestar.params import FromPath
 STATIC = Path(__file__).with_name("static")
 
 _READING = [HttpMethod.GET, HttpMethod.HEAD]
-_API = {"api", "health", "schema"}
+_API = {"api", "v1", "health", "schema", "metrics"}
 _INDEX = "index.html"
 _HASHED = "assets/"
 _MEDIA_TYPES = {

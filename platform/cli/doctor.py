@@ -70,7 +70,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield asyncio.run(_database(settings))
     yield _embedder(settings)
     yield _reranker(settings)
-    yield Check("generator", "ok", "none; answers quote the documents")
+    yield asyncio.run(_generator(settings))
     yield _web()
 
 
@@ -149,6 +149,36 @@ def _reranker(settings: Settings) -> Check:
             "reranker", "ok", "none", "Set ROSTRA_RERANKER_MODEL to a cross-encoder to use one."
         )
     return Check("reranker", "ok", reranker.name)
+
+
+async def _generator(settings: Settings) -> Check:
+    if not settings.model:
+        return Check(
+            "generator",
+            "ok",
+            "none; answers quote the documents",
+            "Set ROSTRA_MODEL to a decoder's folder or hub id to have answers written.",
+        )
+    from rostra.serving import AsyncEngine, engine_config
+
+    engine = AsyncEngine(settings.model, engine_config(settings))
+    began = time.perf_counter()
+    try:
+        info = await engine.start()
+    except RostraError as error:
+        return Check("generator", "error", error.message, error.hint or "")
+    finally:
+        await engine.close()
+    weights = info.dtype if info.weights == "none" else f"{info.dtype} with {info.weights} weights"
+    return Check(
+        "generator",
+        "ok",
+        f"{engine.name} ({info.architecture}), {weights}, {info.device}, "
+        f"{info.weight_bytes / 1024**3:.2f} GiB of weights, context of {info.max_context} tokens, "
+        f"{info.kv_bytes / 1024**3:.2f} GiB for keys and values "
+        f"({info.blocks * info.block_size} tokens), "
+        f"loaded in {time.perf_counter() - began:.1f} s",
+    )
 
 
 def _web() -> Check:

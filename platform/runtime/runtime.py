@@ -4,16 +4,20 @@ What always holds: parts are made once and shared; models load on first need, in
 needs them, and once, however many threads ask at the same time.
 """
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rostra.answer import Answerer, Conversations
 from rostra.core import ChatModel, Embedder, Settings
 from rostra.ingest import Ingester
 from rostra.retrieval import Indexes, Reranker, Searcher, load_embedder, load_reranker
 from rostra.store import Database, open_database
+
+if TYPE_CHECKING:
+    from rostra.serving import AsyncEngine
 
 T = TypeVar("T")
 
@@ -39,13 +43,22 @@ class Once(Generic[T]):
 
 
 class Runtime:
-    """All parts of one running platform. Make with `open_runtime`."""
+    """All parts of one running platform. Make with `open_runtime`.
+
+    Attributes:
+        generator: what writes answers; None leaves them to quote the documents.
+        engine: the decoder behind it, when `model` is set and no other generator is given. It
+            loads when it is begun or first asked.
+    """
 
     def __init__(
         self, settings: Settings, database: Database, generator: ChatModel | None = None
     ) -> None:
         self.settings = settings
         self.database = database
+        self.engine: AsyncEngine | None = None
+        if generator is None and settings.model:
+            self.engine, generator = _make_engine(settings)
         self.generator = generator
         self.embedder: Once[Embedder] = Once(lambda: load_embedder(settings))
         self.reranker: Once[Reranker | None] = Once(lambda: load_reranker(settings))
@@ -54,6 +67,11 @@ class Runtime:
         self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
         self.conversations = Conversations(database, self.answerer)
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
+
+    async def close(self) -> None:
+        """Ends what runs beside this process; the database is closed by who opened it."""
+        if self.engine is not None:
+            await self.engine.close()
 
 
 @asynccontextmanager
@@ -67,4 +85,16 @@ async def open_runtime(
         StoreUnavailable: the database does not answer.
     """
     async with await open_database(settings.resolved_database_url) as database:
-        yield Runtime(settings, database, generator)
+        runtime = Runtime(settings, database, generator)
+        try:
+            yield runtime
+        finally:
+            await asyncio.shield(runtime.close())
+
+
+def _make_engine(settings: Settings) -> tuple["AsyncEngine", ChatModel]:
+    # Here, because it imports the decoder's front end, which those without a model do not need.
+    from rostra.serving import AsyncEngine, EngineChatModel, engine_config
+
+    engine = AsyncEngine(settings.model, engine_config(settings))
+    return engine, EngineChatModel(engine)

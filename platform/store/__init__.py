@@ -72,6 +72,7 @@ from rostra.store.files_batches import (
     list_batches,
     list_files,
     report_batch,
+    writes_to,
 )
 from rostra.store.filters import Filters
 from rostra.store.jobs import (
@@ -172,4 +173,5 @@ __all__ = [
     "report_batch",
     "succeed",
     "upgrade",
+    "writes_to",
 ]

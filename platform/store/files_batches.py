@@ -254,7 +254,7 @@ async def report_batch(
         raise LostLease(f"batch_{held.batch.id.hex} is held by another runner")
     if status is not None and (row.status != "cancelling" or status not in UNFINISHED):
         row.status = status
-        row.times = row.times | {status: _seconds()}
+        row.times = {status: _seconds()} | row.times  # the first time counts
     now = utc_now()
     row.updated_at = now
     row.lease_expires_at = None if lease is None else now + lease
@@ -268,6 +268,15 @@ async def count_unfinished_batches(session: AsyncSession) -> int:
     """How many batches have not ended."""
     query = select(func.count()).select_from(BatchRow).where(BatchRow.status.in_(UNFINISHED))
     return await session.scalar(query) or 0
+
+
+async def writes_to(session: AsyncSession, file_id: UUID) -> bool:
+    """Whether a batch that has not ended writes its results to this file."""
+    own = or_(BatchRow.output_file_id == file_id, BatchRow.error_file_id == file_id)
+    found = await session.scalar(
+        select(BatchRow.id).where(own, BatchRow.status.in_(UNFINISHED)).limit(1)
+    )
+    return found is not None
 
 
 def _missing(batch_id: UUID) -> BatchNotFound:

@@ -19,11 +19,24 @@ T = TypeVar("T", bound=msgspec.Struct)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 # Parameters of OpenAI's own that are refused with a reason instead of as unknown.
-_NOT_OFFERED = frozenset(
-    "audio background conversation context_management function_call functions max_tool_calls "
-    "modalities moderation prediction prompt suffix truncation verbosity web_search_options "
-    "best_of".split()
-)
+_NOT_OFFERED = {
+    "audio",
+    "background",
+    "best_of",
+    "context_management",
+    "conversation",
+    "function_call",
+    "functions",
+    "max_tool_calls",
+    "modalities",
+    "moderation",
+    "prediction",
+    "prompt",
+    "suffix",
+    "truncation",
+    "verbosity",
+    "web_search_options",
+}
 _AT = re.compile(r"(.*?) - at `\$\.?(.*)`", re.DOTALL)
 _NAMED = re.compile(r"(?:unknown|missing required) field `([^`]*)`")
 

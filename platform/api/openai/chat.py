@@ -1,8 +1,8 @@
 """Chat completions: a conversation is continued, at once or as a stream of chunks.
 
 What always holds: each choice's first chunk names the role and its last one the reason it ended;
-the usage comes last, when it was asked for; `finish_reason` is `tool_calls` exactly when the message
-calls a tool and was not cut off.
+the usage comes last, when it was asked for; `finish_reason` is `tool_calls` exactly when the
+message calls a tool and was not cut off.
 """
 
 import time
@@ -56,7 +56,7 @@ from rostra.serving import ContentDelta, InvalidParameter, ReasoningDelta, ToolC
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
-class ChatBody(SamplingFields):
+class ChatBody(SamplingFields, kw_only=True):
     """A conversation to be continued."""
 
     messages: Messages
@@ -181,7 +181,7 @@ class ChatChunk(Struct, kw_only=True):
     model: str
     choices: list[ChunkChoice]
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    usage: UsageView | None | UnsetType = UNSET
+    usage: UsageView | UnsetType | None = UNSET
     prompt_token_ids: list[int] | UnsetType = UNSET
 
 

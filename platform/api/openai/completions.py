@@ -60,7 +60,7 @@ Prompt = str | list[str | int | list[int]]
 FinishReason = Literal["stop", "length"]
 
 
-class CompletionBody(SamplingFields):
+class CompletionBody(SamplingFields, kw_only=True):
     """Text to be continued."""
 
     prompt: Prompt
@@ -101,7 +101,7 @@ class Completion(Struct, kw_only=True):
     model: str
     choices: list[Choice]
     object: Literal["text_completion"] = "text_completion"
-    usage: UsageView | None | UnsetType = UNSET
+    usage: UsageView | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)

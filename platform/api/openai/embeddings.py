@@ -7,7 +7,7 @@ passages, the way stored documents are.
 
 import asyncio
 from base64 import b64encode
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from litestar import Request, Response, Router, post
@@ -62,7 +62,7 @@ class EmbeddingList(Struct):
 
 @post("/", status_code=200, request_max_body_size=MAX_BODY_BYTES)
 async def create(
-    request: Request[object, object, object], surface: NamedDependency[Surface]
+    request: Request[Any, Any, Any], surface: NamedDependency[Surface]
 ) -> Response[bytes]:
     """Embeds texts."""
     body = await read_body(request, EmbeddingBody)
@@ -101,9 +101,7 @@ async def embed(surface: Surface, body: EmbeddingBody) -> EmbeddingList:
     )
 
 
-def _embed(
-    embedder: Embedder, texts: list[str], dimensions: int
-) -> tuple[FloatMatrix, int]:
+def _embed(embedder: Embedder, texts: list[str], dimensions: int) -> tuple[FloatMatrix, int]:
     """Unit vectors, float32 [texts, dimensions], and the number of tokens read."""
     vectors = embedder.embed_documents(texts)
     if dimensions < vectors.shape[1]:

@@ -6,7 +6,6 @@ before the first token, with the parameter's name.
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from rostra.api.openai.errors import UnsupportedParameter

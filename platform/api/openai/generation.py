@@ -18,8 +18,8 @@ from rostra.api.openai.model import ServedModel
 from rostra.api.openai.tools import Toolset
 from rostra.core import Constraint, JsonSchema
 from rostra.serving import (
-    OutputParser,
     Output,
+    OutputParser,
     ParsedDelta,
     PromptTooLong,
     SamplingParams,
@@ -185,9 +185,7 @@ async def prepare_chat(
     thinks = held is None and model.reasons
     constraint = held
     if tools.required or not _steers(fields):
-        constraint = constraint or tools.constraint(
-            model.tool_format, reasoning=thinks or inside
-        )
+        constraint = constraint or tools.constraint(model.tool_format, reasoning=thinks or inside)
     sampling = sampling_params(
         fields,
         max_tokens=left if max_tokens is None else max_tokens,
@@ -238,9 +236,7 @@ async def chat_steps(run: ChatRun, caller: Caller) -> AsyncGenerator[ChatStep, N
             deltas = parser.feed(output.text)
             if output.finish_reason is not None:
                 deltas += parser.finish()
-            yield ChatStep(
-                index, output, deltas, thinking or parser.is_thinking, parser.calls
-            )
+            yield ChatStep(index, output, deltas, thinking or parser.is_thinking, parser.calls)
 
 
 @dataclass(slots=True)

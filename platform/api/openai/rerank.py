@@ -6,7 +6,7 @@ are comparable within one request only.
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import numpy as np
@@ -72,7 +72,7 @@ class Ranking(Struct):
 
 @post("/", status_code=200, request_max_body_size=MAX_BODY_BYTES)
 async def create(
-    request: Request[object, object, object], surface: NamedDependency[Surface]
+    request: Request[Any, Any, Any], surface: NamedDependency[Surface]
 ) -> Response[bytes]:
     """Ranks documents."""
     body = await read_body(request, RerankBody)

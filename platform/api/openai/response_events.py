@@ -254,9 +254,7 @@ class ResponseWriter:
         match item:
             case MessageItem():
                 part = item.content[0]
-                yield self._part_event(
-                    "output_text.done", text=part.text, logprobs=part.logprobs
-                )
+                yield self._part_event("output_text.done", text=part.text, logprobs=part.logprobs)
                 yield self._part_event("content_part.done", part=part)
             case ReasoningItem():
                 thought = item.content[0]
@@ -270,14 +268,12 @@ class ResponseWriter:
         self._open = None
         yield self._event("response.output_item.done", output_index=self._index, item=item)
 
-    def _item_event(self, name: str, **fields: Any) -> Event:
+    def _item_event(self, kind: str, **fields: Any) -> Event:
         item = self.response.output[-1]
-        return self._event(
-            f"response.{name}", item_id=item.id, output_index=self._index, **fields
-        )
+        return self._event(f"response.{kind}", item_id=item.id, output_index=self._index, **fields)
 
-    def _part_event(self, name: str, **fields: Any) -> Event:
-        return self._item_event(name, content_index=0, **fields)
+    def _part_event(self, kind: str, **fields: Any) -> Event:
+        return self._item_event(kind, content_index=0, **fields)
 
     def _message(self) -> MessageItem:
         if not isinstance(self._open, MessageItem):

@@ -87,7 +87,7 @@ class ReasoningText(Body):
 class InputReasoning(Body):
     """What was thought before the answer."""
 
-    summary: list[ReasoningText] = []
+    summary: list[ReasoningText] | None = None
     content: list[ReasoningText] | None = None
     type: Literal["reasoning"] = "reasoning"
     id: str | None = None
@@ -166,6 +166,4 @@ def _item(at: int, raw: dict[str, Any]) -> Item:
 def _text(content: str | Parts) -> str:
     if isinstance(content, str):
         return content
-    return "".join(
-        part.refusal if isinstance(part, RefusalText) else part.text for part in content
-    )
+    return "".join(part.refusal if isinstance(part, RefusalText) else part.text for part in content)

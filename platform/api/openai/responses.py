@@ -29,6 +29,7 @@ from rostra.api.openai.fields import (
     SamplingFields,
     StreamOptions,
     TextFormat,
+    ToolChoiceMode,
     refuse,
 )
 from rostra.api.openai.generation import (
@@ -59,7 +60,6 @@ from rostra.api.openai.tools import (
     FunctionDefinition,
     NamedChoice,
     NamedFunction,
-    ToolChoiceMode,
     ToolName,
     toolset,
 )
@@ -102,7 +102,7 @@ class ReasoningConfig(Body):
     summary: str | None = None
 
 
-class ResponseBody(SamplingFields):
+class ResponseBody(SamplingFields, kw_only=True):
     """What to respond to."""
 
     input: str | list[dict[str, Any]]
@@ -175,9 +175,7 @@ async def remove(response_id: FromPath[str], surface: NamedDependency[Surface]) 
     return json_response({"id": response_id, "object": "response", "deleted": True})
 
 
-async def complete_response(
-    surface: Surface, body: ResponseBody, caller: Caller
-) -> ResponseView:
+async def complete_response(surface: Surface, body: ResponseBody, caller: Caller) -> ResponseView:
     """A response as a whole; `stream` is not looked at."""
     run = await _prepare(surface, body)
     async with aclosing(_events(surface, run, caller)) as events:
@@ -322,9 +320,7 @@ async def _events(
                 yield event
             last = _later(last, step)
     cut_off = last is not None and last.output.finish_reason == "length"
-    for event in writer.end(
-        cut_off=cut_off, schema_errors=run.chat.schema_errors(writer.text)
-    ):
+    for event in writer.end(cut_off=cut_off, schema_errors=run.chat.schema_errors(writer.text)):
         yield event
     if run.body.store is not False:
         _keep(surface, run)

@@ -30,9 +30,7 @@ def data_frame(value: Any) -> bytes:
 
 def json_response(value: Any, status: int = 200) -> Response[bytes]:
     """A value as the body of a response."""
-    return Response(
-        msgspec.json.encode(value), status_code=status, media_type="application/json"
-    )
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
 async def stream_response(

@@ -21,7 +21,7 @@ from rostra.runtime import Runtime
 from rostra.serving import ToolFormat
 
 if TYPE_CHECKING:
-    from rostra.api.openai.batch_runner import BatchRunner
+    from rostra.api.openai.batch_runner import BatchPace, BatchRunner
 
 
 @dataclass(slots=True)
@@ -68,12 +68,16 @@ class Surface:
 
 
 @asynccontextmanager
-async def open_surface(services: Services) -> AsyncIterator[Surface]:
+async def open_surface(
+    services: Services,
+    pace: "BatchPace | None" = None,
+) -> AsyncIterator[Surface]:
     """Opens the stores and starts the runner of batches."""
+    # Here, because what it runs works with a surface itself.
     from rostra.api.openai.batch_runner import BatchRunner
 
     surface = Surface(services, FileStore(services.runtime), ResponseStore())
-    surface.runner = BatchRunner(surface)
+    surface.runner = BatchRunner(surface, pace)
     running = asyncio.create_task(surface.runner.run(), name="batch runner")
     try:
         yield surface

@@ -13,11 +13,26 @@ TemplateKwargs = dict[str, str | int | float | bool | None]
 _FIELD = "chat_template_kwargs"
 _MOST = 32
 # Parameters of the renderer and of what calls it.
-_TAKEN = frozenset(
-    "messages conversation tools documents chat_template add_generation_prompt "
-    "continue_final_message tokenize padding truncation max_length return_tensors return_dict "
-    "return_assistant_tokens_mask tokenizer_kwargs bos_token eos_token self".split()
-)
+_TAKEN = {
+    "add_generation_prompt",
+    "bos_token",
+    "chat_template",
+    "continue_final_message",
+    "conversation",
+    "documents",
+    "eos_token",
+    "max_length",
+    "messages",
+    "padding",
+    "return_assistant_tokens_mask",
+    "return_dict",
+    "return_tensors",
+    "self",
+    "tokenize",
+    "tokenizer_kwargs",
+    "tools",
+    "truncation",
+}
 
 
 def template_kwargs(given: TemplateKwargs | None, effort: str | None) -> dict[str, Any]:

@@ -94,13 +94,14 @@ class Toolset:
         """
         if not self.functions:
             return None
-        return tool_call_tag(
+        tag: StructuralTag = tool_call_tag(
             tool_format,
             self.for_template() or [],
             required=self.required,
             parallel=self.parallel,
             reasoning=reasoning,
         )
+        return tag
 
 
 def toolset(
@@ -126,8 +127,7 @@ def toolset(
     many = parallel is not False
     match choice:
         case NamedChoice():
-            chosen = (_find(choice.function.name, offered),)
-            return Toolset(chosen, required=True, parallel=False)
+            return Toolset((_find(choice.function.name, offered),), required=True, parallel=False)
         case AllowedChoice():
             allowed = dict.fromkeys(one.function.name for one in choice.allowed_tools.tools)
             chosen = tuple(_find(name, offered) for name in allowed)
@@ -138,9 +138,7 @@ def toolset(
 
 def _find(name: str, offered: dict[str, FunctionDefinition]) -> FunctionDefinition:
     if name not in offered:
-        raise InvalidParameter(
-            f"tool_choice: there is no tool {name[:100]!r}", field="tool_choice"
-        )
+        raise InvalidParameter(f"tool_choice: there is no tool {name[:100]!r}", field="tool_choice")
     return offered[name]
 
 

@@ -8,9 +8,10 @@ token attends to its sequence's tokens up to itself, no further back than the la
 is in a block before its first store is never read.
 """
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -152,6 +153,17 @@ def make_backend(
                 device=device,
                 batch_invariant=batch_invariant,
             )
+    elif device.type == "cpu":
+        module = _cpu_module()
+        if module is not None and module.supports(config, dtype, block_size):
+            backend: AttentionBackend = module.CpuBackend(
+                config,
+                blocks=blocks,
+                block_size=block_size,
+                dtype=dtype,
+                batch_invariant=batch_invariant,
+            )
+            return backend
     from rostra.serving.attention.sdpa import SdpaBackend
 
     return SdpaBackend(
@@ -162,3 +174,13 @@ def make_backend(
         device=device,
         batch_invariant=batch_invariant,
     )
+
+
+def _cpu_module() -> Any | None:
+    """Our kernel for CPUs: `supports(config, dtype, block_size)` and `CpuBackend`; None where its
+    compiler is not installed.
+    """
+    try:
+        return importlib.import_module("rostra.serving.attention.cpu")
+    except ModuleNotFoundError:
+        return None

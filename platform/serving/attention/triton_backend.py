@@ -87,10 +87,10 @@ def choose_tiles(head_dim: int, group: int, dtype: torch.dtype, rows: int, devic
     Rows come in powers of two from 16, the least that matrix units take, up to what a program's
     registers hold; keys, values and queries of the stages under way must fit the shared memory.
     """
-    width = triton.next_power_of_2(head_dim)
-    least = max(16, triton.next_power_of_2(group))
+    width: int = triton.next_power_of_2(head_dim)
+    least: int = max(16, triton.next_power_of_2(group))
     most = 16384 // width if dtype.itemsize == 2 else 4096 // width
-    tall = max(least, min(triton.next_power_of_2(rows), most, 128))
+    tall: int = max(least, min(triton.next_power_of_2(rows), most, 128))
     keys = 64 if width <= 128 and dtype.itemsize == 2 else 32
     stages = 3 if tall == 16 else 2
 

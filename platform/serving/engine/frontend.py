@@ -295,7 +295,9 @@ class OutputStream:
             return None
         sequence = self._sequences[event.index]
         if sequence.ended:
-            sequence.dropped += len(event.token_ids)
+            # An end token was drawn, and is not told among the tokens.
+            end_token = event.finish_reason is FinishReason.STOP and not event.token_ids
+            sequence.dropped += len(event.token_ids) + end_token
             return None
         return self._advance(sequence, event)
 

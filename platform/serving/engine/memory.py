@@ -1,26 +1,32 @@
-"""How much memory there is, and how many key/value blocks of it the engine takes.
+"""How much memory there is, and how many key/value blocks the engine makes of it.
 
 What always holds: the number of blocks is a function of numbers alone, so that a plan made without
-loading anything and the engine itself come to the same; there are never more blocks than
-`max_running` sequences at full context could fill.
+loading anything and the engine itself come to the same; there are never more than `max_running`
+sequences at full context could fill, and as many again that are kept for reuse.
 """
 
-import contextlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
-from rostra.serving.attention.backend import AttentionShape, bytes_per_block
+from rostra.core import ConfigError
+from rostra.serving.attention.backend import bytes_per_block
 from rostra.serving.config import EngineConfig
+from rostra.serving.models.config import ModelConfig
 
-# Of what is free once weights are loaded and activations are provided for. A GPU is ours; a
-# machine's memory is shared with the documents' indexes, the page cache and other programs.
+GIB = 1024**3
+
+# Of what is free once weights are loaded and activations provided for. A GPU is ours; a machine's
+# memory is shared with indexes, the page cache and other programs.
 _SHARE = {"cuda": 0.92, "cpu": 0.5}
-_CGROUP = Path("/sys/fs/cgroup")
-# What control groups without a limit report is larger than any machine.
+# More than a processor can make use of.
+_MOST_ON_CPU = 16 * GIB
+# Widths of a row of logits that sampling holds at once: the logits, sorted, and their order.
+_LOGITS_COPIES = 4
+# Control groups without a limit report something larger than any machine.
 _NO_LIMIT = 2**60
 
 
@@ -44,88 +50,112 @@ def device_memory(device: torch.device) -> Memory:
         # What torch holds and nobody uses can be allocated too.
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return Memory(total, free + unused)
-    return _main_memory(Path("/proc/meminfo"), _CGROUP)
+    return main_memory(Path("/"))
 
 
-def _main_memory(meminfo: Path, cgroup: Path) -> Memory:
-    """The machine's, as far as control groups let us have it."""
+def main_memory(root: Path) -> Memory:
+    """The machine's, as far as this process's control groups let it have it.
+
+    Args:
+        root: of the file system that holds `proc` and `sys`.
+    """
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = total
-    with contextlib.suppress(OSError):
-        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        total = int(lines["MemTotal"].split()[0]) * 1024
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    for limit_file, used_file in (
-        ("memory.max", "memory.current"),  # version 2
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),  # version 1
-    ):
-        limit, used = _number(cgroup / limit_file), _number(cgroup / used_file)
-        if limit is not None and used is not None and limit < _NO_LIMIT:
-            total = min(total, limit)
-            free = min(free, max(0, limit - used))
+    with suppress(OSError):  # no Linux
+        table = _table(root / "proc/meminfo")
+        total, free = table["MemTotal:"] * 1024, table["MemAvailable:"] * 1024
+    for folder in _control_groups(root):
+        limit = _number(folder, "memory.max", "memory.limit_in_bytes")
+        used = _number(folder, "memory.current", "memory.usage_in_bytes")
+        if limit is None or used is None or limit >= _NO_LIMIT:
+            continue
+        with suppress(OSError):
+            # The page cache counts as used and is given back on demand.
+            table = _table(folder / "memory.stat")
+            used -= table.get("active_file", 0) + table.get("inactive_file", 0)
+        total, free = min(total, limit), min(free, max(0, limit - used))
     return Memory(total, free)
 
 
-def _number(file: Path) -> int | None:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):  # no such file, or the word `max`
-        return None
-
-
-class ModelShape(AttentionShape):
-    """What is needed of a `ModelConfig`."""
+def activation_bytes(model: ModelConfig, engine: EngineConfig, dtype: torch.dtype) -> int:
+    """What the largest step needs beside weights, keys and values."""
+    projected = (2 * model.heads + 2 * model.kv_heads) * model.head_dim
+    inner = model.intermediate_size
+    if model.experts is not None:
+        inner = max(inner, model.experts.intermediate_size)
+    token = (3 * model.hidden_size + projected + 3 * inner) * dtype.itemsize
+    rows = min(engine.max_running, engine.max_step_tokens)
+    logits = rows * model.vocab_size * torch.float32.itemsize * _LOGITS_COPIES
+    return engine.max_step_tokens * token + logits
 
 
 def kv_blocks(
-    config: AttentionShape,
+    model: ModelConfig,
     engine: EngineConfig,
     dtype: torch.dtype,
     free_bytes: int,
     *,
     max_context: int,
-    device: str = "cpu",
+    device: str,
 ) -> int:
-    """How many blocks to allocate.
+    """How many blocks to allocate, at least one.
 
     Args:
-        config: the model's shape.
+        model: its shape.
         engine: its `kv_memory_bytes`, if set, is what the blocks may take.
         dtype: of keys and values.
-        free_bytes: what is left for blocks and nothing else, once weights are loaded and
-            activations provided for.
+        free_bytes: what is left once weights are loaded and activations provided for.
         max_context: most tokens of a sequence.
         device: torch device type.
+
+    Raises:
+        ConfigError: not one block fits, or less is free than `kv_memory_bytes`.
     """
-    size = bytes_per_block(config, dtype, engine.block_size)
-    useful = engine.max_running * -(-max_context // engine.block_size)
-    if engine.kv_memory_bytes is not None:
-        room = engine.kv_memory_bytes
+    size = bytes_per_block(model, dtype, engine.block_size)
+    if engine.kv_memory_bytes is None:
+        room = int(free_bytes * _SHARE.get(device, _SHARE["cpu"]))
+        if device != "cuda":
+            room = min(room, _MOST_ON_CPU)
+    elif engine.kv_memory_bytes > free_bytes:
+        raise ConfigError(
+            f"kv_memory_bytes: {engine.kv_memory_bytes:,} bytes are asked for keys and values, and "
+            f"beside the model only {free_bytes:,} are free",
+            hint="Lower ROSTRA_KV_MEMORY_BYTES, or unset it; `rostra plan` says what fits.",
+        )
     else:
-        room = int(free_bytes * _SHARE.get(device, 0.5))
-    return max(0, min(useful, room // size))
+        room = engine.kv_memory_bytes
+    if room < size:
+        raise ConfigError(
+            f"kv_memory_bytes: {room:,} bytes are left for keys and values, and {size:,} are "
+            f"needed for {engine.block_size} tokens",
+            hint="Free some memory, take a smaller model, or set ROSTRA_WEIGHTS=int8 or int4; "
+            "`rostra plan` says what fits.",
+        )
+    useful = 2 * engine.max_running * -(-max_context // engine.block_size)
+    return min(useful, room // size)
 
 
-class StepShape(AttentionShape, Protocol):
-    """What the size of a step's tensors depends on; `ModelConfig` is one."""
+def _control_groups(root: Path) -> list[Path]:
+    """Folders of this process's control groups and of those around them."""
+    folders: list[Path] = []
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers in ("", "memory"):
+                base = root / "sys/fs/cgroup" / controllers
+                group = base / path.strip("/")
+                # What lies outside of a container is not there to be seen.
+                folders += [one for one in (group, *group.parents) if one.is_relative_to(base)]
+    return folders
 
-    @property
-    def hidden_size(self) -> int: ...
-    @property
-    def intermediate_size(self) -> int: ...
-    @property
-    def vocab_size(self) -> int: ...
+
+def _number(folder: Path, *names: str) -> int | None:
+    for name in names:
+        with suppress(OSError, ValueError):  # of the other version, or the word `max`
+            return int((folder / name).read_text())
+    return None
 
 
-def activation_bytes(config: StepShape, engine: EngineConfig, dtype: torch.dtype) -> int:
-    """Upper bound of what the largest step needs besides weights and blocks.
-
-    Of a token: the residual stream, its norm and sum, packed queries, keys and values, and the
-    feed-forward block's two halves with their product. Of a sequence: a few float32 rows of the
-    vocabulary, for logits, weights and what sampling sorts.
-    """
-    heads = (config.heads + 2 * config.kv_heads) * config.head_dim
-    token = 4 * config.hidden_size + 3 * heads + 3 * config.intermediate_size
-    row = 6 * config.vocab_size * 4
-    tokens = max(engine.max_step_tokens, engine.max_running)
-    return tokens * token * max(dtype.itemsize, 4) + engine.max_running * row
+def _table(file: Path) -> dict[str, int]:
+    rows = (line.split() for line in file.read_text().splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1}

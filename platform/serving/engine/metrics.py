@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 
 from rostra.serving.request import Usage
 
-# Content type of the text below.
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Of what `Metrics.text` gives.
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LABEL = "model_name"
 _SECONDS = (
@@ -147,7 +147,7 @@ class Metrics(Collector):
             self._tpot.observe(per_token)
 
     def text(self) -> str:
-        """All of it in Prometheus' text format; its type is `CONTENT_TYPE`."""
+        """All of it in Prometheus' text format; its type is `METRICS_CONTENT_TYPE`."""
         return generate_latest(self.registry).decode()
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:

@@ -53,6 +53,11 @@ def has_bf16_dot() -> bool:
     return bool(binding.get_host_cpu_features().get("avx512bf16"))
 
 
+def has_avx512() -> bool:
+    """Whether a vector here is one register."""
+    return bool(binding.get_host_cpu_features().get("avx512f"))
+
+
 # --- Emitting LLVM ------------------------------------------------------------------------------
 def splat(builder: ir.IRBuilder, value: ir.Value, vector: ir.VectorType) -> ir.Value:
     """The vector that holds `value` in every lane."""

@@ -15,6 +15,8 @@ from rostra.serving.models.keys import Keys, read_json
 from rostra.serving.models.rope import RopeConfig, read_rope
 
 Activation = Literal["silu", "gelu_pytorch_tanh", "gelu"]
+# Far beyond what there is; what a broken file says must not become that much memory.
+_MAX_CONTEXT = 2**24
 _MAX_LAYERS = 4096
 _MAX_EXPERTS = 4096
 
@@ -141,13 +143,17 @@ def read_config(folder: Path) -> ModelConfig:
         raise keys.broken("num_key_value_heads", f"a divisor of {heads}")
     hidden_size = keys.integer("hidden_size")
     head_dim = keys.integer("head_dim") if "head_dim" in keys else hidden_size // heads
-    max_position = keys.integer("max_position_embeddings")
+    if not head_dim:
+        raise keys.broken("num_attention_heads", f"at most hidden_size, {hidden_size}")
+    max_position = keys.integer("max_position_embeddings", at_most=_MAX_CONTEXT)
     layer_types = _layer_types(keys, family, layers)
     ropes = _ropes(keys, head_dim, max_position)
+    reached = max(rope.stretched_context for rope in ropes.values())
     biased = family.biases == "config" and keys.flag("attention_bias")
     scored = keys.number("query_pre_attn_scalar") if "query_pre_attn_scalar" in keys else head_dim
     end = Keys(_generation_values(folder), folder / "generation_config.json")
-    dtype = keys.value("dtype") or keys.value("torch_dtype") or whole.value("torch_dtype")
+    stated = (part.value(name) for part in (keys, whole) for name in ("dtype", "torch_dtype"))
+    dtype = next(filter(None, stated), None)
     # Gemma 3 dropped the cap on scores and its reference ignores the key.
     capped = "attn_logit_softcapping" in keys and not family.qk_norm
     return ModelConfig(
@@ -163,9 +169,7 @@ def read_config(folder: Path) -> ModelConfig:
         norm_eps=keys.number("rms_norm_eps"),
         norm_offset=family.norm_offset,
         max_context=(
-            max_position
-            if family.stretched
-            else max(max_position, *(rope.stretched_context for rope in ropes.values()))
+            max_position if family.stretched else min(max(max_position, reached), _MAX_CONTEXT)
         ),
         tied_embeddings=keys.flag("tie_word_embeddings"),
         embedding_scale=hidden_size**0.5 if family.scaled_embedding else 1.0,

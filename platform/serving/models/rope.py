@@ -22,6 +22,7 @@ from rostra.serving.models.keys import Keys
 RopeKind = Literal["default", "linear", "dynamic", "yarn", "llama3", "longrope"]
 KINDS: tuple[str, ...] = get_args(RopeKind)
 _BY_LENGTH = ("dynamic", "longrope")
+_MAX_FACTOR = 4096
 # How older files call them.
 _ALIASES = {"su": "longrope", "mrope": "default"}
 
@@ -108,6 +109,8 @@ def read_rope(keys: Keys, theta: float, head_dim: int, max_position: int) -> Rop
         factor = max_position / original
     elif kind != "default":
         factor = keys.number("factor")
+        if factor > _MAX_FACTOR:
+            raise keys.broken("factor", f"at most {_MAX_FACTOR}")
     base = RopeConfig(kind, theta, rotary_dim, original, factor)  # type: ignore[arg-type]  # checked
     match kind:
         case "yarn":

@@ -212,7 +212,7 @@ def prepare_message(message: Mapping[str, Any], name: str, developer: bool) -> d
     if not isinstance(message, Mapping):
         raise InvalidRequest(f"{name} is not an object", field=name)
     role = message.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise InvalidRequest(
             f"{name} has an unknown role; known are {', '.join(sorted(ROLES))}",
             field=f"{name}.role",

@@ -54,7 +54,7 @@ class Detokenizer:
             text = piece.decode()
             if self._first:
                 self._first = False
-                text = text.lstrip(" ")
+                text = text.replace(" ", "")
             parts.append(text)
         return self._stripped("".join(parts))
 

@@ -30,7 +30,7 @@ class Pieces:
         single_bytes: ids that stand for one byte each, where only these can hold part of a
             character; empty when `byte_level`.
         leading: how many leading spaces of a whole text are not shown.
-        leading_token: likewise all leading spaces of a whole text's first token.
+        leading_token: likewise all spaces of a whole text's first token.
     """
 
     byte_level: bool

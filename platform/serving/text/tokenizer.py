@@ -8,6 +8,7 @@ the checkpoint has wrong a `BrokenCheckpoint`.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +158,15 @@ class TextTokenizer:
             for token, around in zip(encoding.ids, encoding.special_tokens_mask, strict=True)
             if not around
         }
-        if made.isdisjoint(self._controls.tokens.values()):
+        found = self._controls.pattern.finditer(text)
+        cuts = [control.start() + 1 for control in found if len(control[0]) > 1]
+        if not cuts or made.isdisjoint(self._controls.tokens.values()):
             return ids_of(encoding)
         # The model part of some vocabularies knows control tokens as words, so they are cut in two.
-        ids = self._plain.encode("", add_special_tokens=add_special_tokens).ids
-        start = 0
-        for found in self._controls.pattern.finditer(text):
-            ids += self._continue(text[start : found.start() + 1], plain=True, first=not start)
-            start = found.start() + 1
-        return ids + self._continue(text[start:], plain=True, first=False)
+        ids = ids_of(self._plain.encode("", add_special_tokens=add_special_tokens))
+        for start, end in pairwise([0, *cuts, len(text)]):
+            ids += self._continue(text[start:end], plain=True, first=not start)
+        return ids
 
     def _continue(self, text: str, *, plain: bool, first: bool) -> list[int]:
         """Token ids of a part of a text; SentencePiece gives only the first a leading space."""

@@ -326,8 +326,8 @@ async def test_unknown_paths_and_methods(client: Client) -> None:
 async def test_status_and_health(client: Client, settings: Settings) -> None:
     status = (await client.get("/api/status")).json()
     assert set(status) == {
-        "version", "mode", "embedding_model", "dimensions", "device", "generator", "reranker",
-        "collections",
+        "version", "mode", "embedding_model", "dimensions", "device", "generator", "decoder",
+        "reranker", "collections",
     }  # fmt: skip
     assert (status["mode"], status["dimensions"], status["collections"]) == ("quote", 32, 0)
     live = await client.get("/health/live")

@@ -16,8 +16,10 @@ CHECKS = Path(__file__).parent / "interpreted"
 
 def run_checks(*, interpret: bool) -> None:
     files = [str(path) for path in sorted(CHECKS.glob("check_*.py"))]
+    # no conftest above: a database is not needed, and takes seconds to load
+    options = ["-q", "-p", "no:cacheprovider", f"--confcutdir={CHECKS}"]
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        [sys.executable, "-m", "pytest", *options, *files],
         env=os.environ | {"TRITON_INTERPRET": "1" if interpret else "0"},
         cwd=Path(__file__).parents[4],
         capture_output=True,

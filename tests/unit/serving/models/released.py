@@ -1,4 +1,4 @@
-"""config.json of released models, as far as a decoder reads it, in the older keys they came with."""
+"""config.json of released models, as far as a decoder reads it, in the keys they came with."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

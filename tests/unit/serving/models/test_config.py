@@ -168,7 +168,7 @@ class TestEndTokens:
 
     @pytest.mark.parametrize("ends", ["</s>", [1, "x"], -1, True, [[1]]])
     def test_no_ids(self, tmp_path: Path, ends: Any) -> None:
-        with pytest.raises(BrokenCheckpoint, match="generation_config.json: eos_token_id"):
+        with pytest.raises(BrokenCheckpoint, match=r"generation_config\.json: eos_token_id"):
             read_config(write(tmp_path, RELEASED["Llama-2-7b"], {"eos_token_id": ends}))
 
 
@@ -233,6 +233,8 @@ class TestBroken:
             ("num_hidden_layers", True),
             ("num_hidden_layers", 10**9),
             ("num_attention_heads", -1),
+            ("num_attention_heads", 8192),
+            ("max_position_embeddings", 2**30),
             ("num_key_value_heads", 3),
             ("intermediate_size", []),
             ("vocab_size", {}),

@@ -9,11 +9,13 @@ from rostra.serving.models.moe import GatedMLP, MixtureOfExperts
 HIDDEN, SIZE, EXPERTS = 16, 24, 6
 
 
-def mixture(per_token: int = 2, normalised: bool = True) -> MixtureOfExperts:
+def mixture(
+    per_token: int = 2, normalised: bool = True, dtype: torch.dtype = torch.float32
+) -> MixtureOfExperts:
     generator = torch.Generator().manual_seed(0)
 
     def weight(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+        return torch.randn(shape, generator=generator).to(dtype)
 
     return MixtureOfExperts(
         router=make_linear(weight(EXPERTS, HIDDEN), None),
@@ -77,8 +79,8 @@ def test_experts_without_tokens_are_not_run() -> None:
 
 
 def test_token_weight_bytes_count_the_experts_taken() -> None:
-    block = mixture()
-    expert = 4 * 3 * HIDDEN * SIZE
-    router = 4 * EXPERTS * HIDDEN
+    block = mixture(dtype=torch.float64)  # the format without padding
+    expert = 8 * 3 * HIDDEN * SIZE
+    router = 8 * EXPERTS * HIDDEN
     assert block.weight_bytes == router + EXPERTS * expert
     assert block.token_weight_bytes == router + 2 * expert

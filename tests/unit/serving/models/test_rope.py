@@ -175,6 +175,7 @@ def test_older_names_of_longrope(name: str) -> None:
         ({"rope_type": "linear", "factor": float("nan")}, "factor"),
         ({"rope_type": "linear", "factor": 10**400}, "factor"),
         ({"rope_type": "linear", "factor": True}, "factor"),
+        ({"rope_type": "dynamic", "factor": 1e300}, "factor"),
         ({"rope_theta": 1.0}, "rope_theta"),
         ({"rope_type": 7}, "rope_type"),
         ({"partial_rotary_factor": 1.5}, "partial_rotary_factor"),

@@ -1,6 +1,7 @@
 """Incremental decoding against decoding all ids at once."""
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -45,28 +46,28 @@ def id_lists(draw: st.DrawFn, kind: str) -> list[int]:
     return [token for part in parts for token in part]
 
 
-def cut(ids: list[int], draw: Callable[[st.SearchStrategy[int]], int]) -> list[list[int]]:
+def cut(ids: list[int], random: Random) -> list[list[int]]:
     pieces = []
     while ids:
-        count = draw(st.integers(0, 3))
+        count = random.randint(0, 3)
         pieces.append(ids[:count])
         ids = ids[count:]
     return pieces
 
 
 @kinds
-@given(data=st.data())
-@settings(max_examples=300, deadline=None)
-def test_pieces_join_to_the_whole(kind: str, data: st.DataObject) -> None:
+@given(data=st.data(), random=st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_pieces_join_to_the_whole(kind: str, data: st.DataObject, random: Random) -> None:
     ids = data.draw(id_lists(kind))
     detokenizer = Detokenizer(PIECES[kind])
-    shown = "".join(detokenizer.push(part) for part in cut(ids, data.draw)) + detokenizer.flush()
+    shown = "".join(detokenizer.push(part) for part in cut(ids, random)) + detokenizer.flush()
     assert shown == TOKENIZERS[kind].decode(ids, skip_special_tokens=True)
 
 
 @kinds
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_text_continues_its_prompt(kind: str, data: st.DataObject) -> None:
     """With a prompt of whole characters, output is what the prompt's text lacks of the whole."""
     tokenizer = TOKENIZERS[kind]
@@ -101,7 +102,8 @@ def test_what_is_certain_is_shown_at_once() -> None:
     for kind, tokenizer in TOKENIZERS.items():
         detokenizer = Detokenizer(PIECES[kind])
         ids = tokenizer.encode("the lazy dog", add_special_tokens=False).ids
-        assert "".join(detokenizer.push([token]) for token in ids) == "the lazy dog"
+        shown = "".join(detokenizer.push([token]) for token in ids)
+        assert shown == tokenizer.decode(ids)
 
 
 def test_an_invalid_run_of_byte_tokens() -> None:

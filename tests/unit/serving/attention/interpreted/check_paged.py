@@ -9,6 +9,7 @@ import os
 import pytest
 import torch
 
+from rostra.serving.attention.graphs import DecodeGraphs, StaticInputs
 from rostra.serving.attention.triton_backend import (
     Device,
     Run,
@@ -90,7 +91,8 @@ def test_head_dims(head_dim: int) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype: torch.dtype) -> None:
-    shape = Shape(head_dim=32, windows=(None,))
+    # compiled, cold runs take torch's kernel
+    shape = Shape(head_dim=32, windows=(None, 7))
     batch = Batch(shape, [50, 20], BLOCK_SIZE, dtype=dtype, device=DEVICE)
     check(batch, make(batch), [[(0, 0, 49), (1, 0, 12)], [(0, 49, 1), (1, 12, 8)]])
 
@@ -135,6 +137,42 @@ def test_rows_that_only_fill_up_get_zeros_and_store_nothing(
     for old, now in zip(before, (*backend.cache.keys, *backend.cache.values), strict=True):
         same = torch.arange(len(old)) != stored
         assert torch.equal(old[same].nan_to_num(7.0), now[same].nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("hardware", [SMALL, LARGE], ids=["whole", "split"])
+def test_recorded_decode_steps(hardware: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Launches planned for the longest context and a full batch; compiled, real graphs."""
+    monkeypatch.setattr("rostra.serving.attention.triton_backend.SPLIT", 64)
+    batch = Batch(Shape(windows=(None,)), [100, 30, 70], BLOCK_SIZE, device=DEVICE)
+    backend = make(batch, hardware=hardware)
+    batch.step(backend, [(0, 0, 98), (1, 0, 28), (2, 0, 68)])
+    width = batch.shape.heads + 2 * batch.shape.kv_heads
+    filling = torch.zeros(width, batch.shape.head_dim)
+
+    def run(inputs: StaticInputs) -> torch.Tensor:
+        q, k, v = torch.split(inputs.extras["qkv"], [4, 2, 2], dim=1)
+        return backend.bind(inputs.layout).attend(0, q, k, v)
+
+    graphs = DecodeGraphs(
+        run,
+        [4, 1],
+        max_context=128,
+        block_size=BLOCK_SIZE,
+        device=DEVICE,
+        extras={"qkv": filling},
+    )
+    for parts in ([(1, 28, 1), (0, 98, 1), (2, 68, 1)], [(0, 99, 1)], [(2, 69, 1), (1, 29, 1)]):
+        layout = batch.layout(parts)
+        new = torch.stack(
+            [
+                torch.cat([whole[sequence][0, position] for whole in (batch.q, batch.k, batch.v)])
+                for sequence, position, _ in parts
+            ]
+        )
+        out = graphs.replay(layout, layout.positions, extras={"qkv": new})
+        torch.testing.assert_close(
+            out.double().cpu(), batch.expected(parts, 0).cpu(), atol=1e-5, rtol=0
+        )
 
 
 def test_batch_invariance(monkeypatch: pytest.MonkeyPatch) -> None:

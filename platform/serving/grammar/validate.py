@@ -1,0 +1,91 @@
+"""Reading schemas, and checking a text against one after it was written.
+
+What always holds: no reference is ever fetched; numbers of schemas are finite.
+"""
+
+import json
+from typing import Any
+
+from jsonschema import Draft4Validator, Draft7Validator, Draft202012Validator, SchemaError
+from jsonschema.exceptions import UnknownType, _WrappedReferencingError
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing import Registry
+
+from rostra.serving.errors import InvalidGrammar
+
+MAX_PROBLEMS = 10
+
+
+def parse_schema(text: str) -> Any:
+    """The schema that a JSON text is.
+
+    Raises:
+        InvalidGrammar: if it is no JSON, or neither object nor boolean.
+    """
+    try:
+        schema = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise InvalidGrammar(f"The schema is no JSON: {error}") from error
+    if not isinstance(schema, dict | bool):
+        raise InvalidGrammar("A schema is a JSON object, or true or false.")
+    return schema
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def make_validator(schema: Any) -> Validator:
+    """A validator of the schema's own draft; 2020-12, else 7 or 4, where it names none.
+
+    Raises:
+        InvalidGrammar: if the schema is not valid itself; the message has the pointer.
+    """
+    named = isinstance(schema, dict) and "$schema" in schema
+    candidates: list[Any] = (
+        [validator_for(schema, default=Draft202012Validator)]
+        if named
+        else [Draft202012Validator, Draft7Validator, Draft4Validator]
+    )
+    first: SchemaError | None = None
+    for candidate in candidates:
+        try:
+            candidate.check_schema(schema)
+        except SchemaError as error:
+            first = first or error
+            continue
+        validator: Validator = candidate(schema, registry=Registry())
+        return validator
+    if first is None:
+        raise InvalidGrammar("The schema's draft is not known.")
+    pointer = "".join(f"/{step}" for step in first.absolute_path)
+    raise InvalidGrammar(
+        f"The schema is not valid at {pointer or '/'}: {first.message[:200]}",
+        pointer=pointer or "/",
+    )
+
+
+def validate_afterwards(schema: str, text: str) -> list[str]:
+    """What is wrong with a text, as an instance of a schema; empty where nothing is.
+
+    Takes time that only the schema bounds (its patterns may be exponential): call it where it can
+    be killed, as `GrammarCompiler.validate` does.
+
+    Raises:
+        InvalidGrammar: if the schema cannot be read.
+    """
+    validator = make_validator(parse_schema(schema))
+    try:
+        instance = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        return [f"The text is no JSON: {error}"]
+    problems: list[str] = []
+    try:
+        for error in validator.iter_errors(instance):
+            problems.append(f"{error.json_path}: {error.message[:300]}")
+            if len(problems) == MAX_PROBLEMS:
+                break
+    except (_WrappedReferencingError, UnknownType, RecursionError) as error:
+        problems.append(f"The schema cannot be evaluated: {str(error)[:200]}")
+    return problems
