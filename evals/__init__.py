@@ -7,16 +7,27 @@ from evals.beir import JudgedSet, find_sets, read_judged_set
 from evals.errors import DatasetError
 from evals.quotes import QuoteReport, evaluate_quotes
 from evals.retrieval import RetrievalScores, evaluate_retrieval
+from evals.speed.ablations import SIZES, Ablation, run_ablations
+from evals.speed.checkpoints import write_random_checkpoint
+from evals.speed.decode import DecodeReport, measure_decode
+from evals.speed.peers import peer_names
 from evals.workspace import open_workspace
 
 __all__ = [
+    "SIZES",
+    "Ablation",
     "DatasetError",
+    "DecodeReport",
     "JudgedSet",
     "QuoteReport",
     "RetrievalScores",
     "evaluate_quotes",
     "evaluate_retrieval",
     "find_sets",
+    "measure_decode",
     "open_workspace",
+    "peer_names",
     "read_judged_set",
+    "run_ablations",
+    "write_random_checkpoint",
 ]

@@ -2,7 +2,7 @@
 
 What always holds: equal arguments give equal files. Weights are scaled so that attention matters,
 norm weights are not all alike, and the likeliest token stands out: greedy decoding then depends on
-every part of a model and on no rounding error. `benchmarks.checkpoints` has the tokenizer and
+every part of a model and on no rounding error. `evals.speed.checkpoints` has the tokenizer and
 makes larger ones.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
-from benchmarks.checkpoints import BOS_ID, EOS_ID, TURN_END_ID, end_tokens, make_tokenizer
+from evals.speed.checkpoints import BOS_ID, EOS_ID, TURN_END_ID, end_tokens, make_tokenizer
 
 __all__ = [
     "BOS_ID",
@@ -180,7 +180,7 @@ def make_checkpoint(
         max_shard_size: of one safetensors file, as `save_pretrained` takes it.
         overrides: keys of the family's config.json.
     """
-    model = make_model(family, seed=seed, **overrides).to(dtype)
+    model = make_model(family, seed=seed, **overrides).to(dtype=dtype)
     model.config.dtype = dtype
     model.save_pretrained(folder, max_shard_size=max_shard_size)
     if tokenizer:
@@ -193,10 +193,11 @@ def make_model(family: str, *, seed: int = 0, **overrides: Any) -> PreTrainedMod
     keys = dict(_COMMON) | end_tokens() | dict(_FAMILIES[family]) | overrides
     config = AutoConfig.for_model(**keys)
     config._attn_implementation = "eager"  # the only one that knows softcaps
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     _draw_weights(model, seed)
     model.generation_config = GenerationConfig(**end_tokens())
-    return model.eval()
+    model.eval()
+    return model
 
 
 @torch.no_grad()

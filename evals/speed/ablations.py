@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from evals.speed.drive import Arrival, Trace, drive
 from evals.speed.decode import run_batch
+from evals.speed.drive import Arrival, Trace, drive
 from evals.speed.prompts import endless, random_prompts
 from rostra.core import JsonSchema
 from rostra.serving import (
@@ -28,7 +28,6 @@ from rostra.serving import (
     WeightFormat,
 )
 
-_ROUNDS = 3
 # Tokens of a step with chunked prefill: a step that long is little longer than one that decodes.
 _CHUNK = 128
 _SCHEMA = """{"type": "object", "properties": {"name": {"type": "string"}, "tags": {"type": "array",
@@ -70,27 +69,59 @@ class Size:
     long_prompt: int = 1536
     decoding: int = 4
     steady: int = 160
+    shared: int = 1024
+    rounds: int = 3
 
+
+SIZES = {
+    "full": Size(),
+    "small": Size(
+        requests=8,
+        batch=4,
+        prompt=24,
+        shortest=2,
+        longest=16,
+        long_prompt=192,
+        decoding=2,
+        steady=24,
+        shared=64,
+        rounds=1,
+    ),
+}
 
 Progress = Callable[[str], None]
 
 
 def run_ablations(
-    model: Path, config: EngineConfig, size: Size, progress: Progress = lambda _: None
+    model: Path,
+    config: EngineConfig,
+    size: Size,
+    progress: Progress = lambda _: None,
+    *,
+    only: str | None = None,
 ) -> list[Ablation]:
-    """All of them, in the table's order."""
+    """The table's rows in order.
+
+    Args:
+        model: checkpoint folder.
+        size: how much work.
+        progress: told what runs now.
+        only: part of a mechanism's name; None runs all.
+    """
+    runs = {
+        "continuous batching": _continuous_batching,
+        "paged memory": _paged_memory,
+        "chunked prefill": _chunked_prefill,
+        "prefix cache": _prefix_cache,
+        "grammar": _grammar,
+        "batch invariance": _batch_invariant,
+        "int8 and int4 weights": _weights,
+    }
     rows: list[Ablation] = []
-    for run in (
-        _continuous_batching,
-        _paged_memory,
-        _chunked_prefill,
-        _prefix_cache,
-        _grammar,
-        _batch_invariant,
-        _weights,
-    ):
-        progress(run.__name__.strip("_").replace("_", " "))
-        rows += run(model, config, size)
+    for name, run in runs.items():
+        if only is None or only in name:
+            progress(name)
+            rows += run(model, config, size)
     return rows
 
 
@@ -122,7 +153,7 @@ def _continuous_batching(model: Path, config: EngineConfig, size: Size) -> list[
     core = EngineCore(model, _with(config, max_running=size.batch, prefix_cache=False))
     static: list[float] = []
     continuous: list[float] = []
-    for turn in range(_ROUNDS + 1):
+    for turn in range(size.rounds + 1):
         requests = _mixed(core, size, turn)
         batches = [requests[i : i + size.batch] for i in range(0, len(requests), size.batch)]
         spent, made = 0.0, 0
@@ -165,14 +196,12 @@ def _paged_memory(model: Path, config: EngineConfig, size: Size) -> list[Ablatio
 def _chunked_prefill(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
     """Texts that are being generated while long prompts arrive, one after another."""
     gaps: dict[bool, list[float]] = {False: [], True: []}
-    for turn in range(_ROUNDS):
+    for turn in range(size.rounds):
         for chunked in (False, True):
             budget = _CHUNK if chunked else size.long_prompt + size.decoding
             core = EngineCore(
                 model,
-                _with(
-                    config, chunked_prefill=chunked, max_step_tokens=budget, prefix_cache=False
-                ),
+                _with(config, chunked_prefill=chunked, max_step_tokens=budget, prefix_cache=False),
             )
             vocab = core.describe().vocab_size
             short = random_prompts(size.decoding, 16, vocab, seed=turn)
@@ -193,19 +222,21 @@ def _chunked_prefill(model: Path, config: EngineConfig, size: Size) -> list[Abla
 
 
 def _prefix_cache(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
-    """Two prompts that share their first 1,024 tokens and differ in the last 32."""
+    """Two prompts that share their first tokens and differ in the last 32."""
     core = EngineCore(model, config)
     vocab = core.describe().vocab_size
     first: list[float] = []
     second: list[float] = []
-    for turn in range(_ROUNDS + 1):
-        shared = random_prompts(1, 1024, vocab, seed=turn)[0]
+    for turn in range(size.rounds + 1):
+        shared = random_prompts(1, size.shared, vocab, seed=turn)[0]
         tails = random_prompts(2, 32, vocab, seed=500 + turn)
         for spent, tail, name in zip((first, second), tails, ("first", "second"), strict=True):
             request = endless(f"{name}-{turn}", shared + tail, 2)
             spent.append(drive(core, [Arrival(0, request)])[0].ttft * 1000)
     core.close()
-    return [_row("prefix cache", "to the first token, 1,024 + 32, ms", first[1:], second[1:])]
+    return [
+        _row("prefix cache", f"to the first token, {size.shared:,} + 32, ms", first[1:], second[1:])
+    ]
 
 
 def _grammar(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
@@ -215,7 +246,7 @@ def _grammar(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
     free = SamplingParams(max_tokens=64, temperature=1.0, ignore_eos=True, seed=1)
     held = SamplingParams(max_tokens=64, temperature=1.0, seed=1, constraint=JsonSchema(_SCHEMA))
     speeds: dict[bool, list[float]] = {False: [], True: []}
-    for turn in range(2 * _ROUNDS + 1):
+    for turn in range(2 * size.rounds + 1):
         prompts = random_prompts(16, size.prompt, vocab, seed=turn)
         for constrained, sampling in ((False, free), (True, held)):
             began = time.perf_counter()
@@ -240,15 +271,13 @@ def _batch_invariant(model: Path, config: EngineConfig, size: Size) -> list[Abla
     rows: list[Ablation] = []
     for batch in (1, 16):
         speeds: tuple[list[float], list[float]] = ([], [])
-        for turn in range(_ROUNDS + 1):
+        for turn in range(size.rounds + 1):
             prompts = random_prompts(batch, size.prompt, vocab, seed=turn)
             for core, found in zip(cores, speeds, strict=True):
                 speed = run_batch(core, prompts, 32).decode_tok_s
                 if turn:
                     found.append(speed)
-        rows.append(
-            _row("batch invariance", f"new tokens/s, batch {batch}", *speeds, more=True)
-        )
+        rows.append(_row("batch invariance", f"new tokens/s, batch {batch}", *speeds, more=True))
     for core in cores:
         core.close()
     return rows
@@ -260,7 +289,7 @@ def _weights(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
     cores = {name: EngineCore(model, _with(config, weights=name)) for name in formats}
     vocab = cores["none"].describe().vocab_size
     speeds: dict[str, list[float]] = {name: [] for name in formats}
-    for turn in range(_ROUNDS + 1):
+    for turn in range(size.rounds + 1):
         prompts = random_prompts(1, size.prompt, vocab, seed=turn)
         for name, core in cores.items():
             speed = run_batch(core, prompts, 64).decode_tok_s

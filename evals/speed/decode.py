@@ -97,7 +97,9 @@ def measure_decode(
         theirs: dict[str, list[Speed]] = {name: [] for name in compare}
         for turn in range(rounds + 1):
             progress(f"batch {batch}, round {turn} of {rounds}")
-            prompts = random_prompts(batch, prompt_tokens, info.vocab_size, seed=1000 * batch + turn)
+            prompts = random_prompts(
+                batch, prompt_tokens, info.vocab_size, seed=1000 * batch + turn
+            )
             speeds = {"": run_batch(core, prompts, new_tokens)}
             for name, peer in peers.items():
                 speeds[name] = peer.run(prompts, new_tokens)

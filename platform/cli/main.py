@@ -17,6 +17,7 @@ from rostra.core import RostraError
 
 _VERBS = {
     "ask": "Ask a question; the answer cites your documents.",
+    "bench": "Measure the decoder on this machine.",
     "chats": "List, show and delete conversations.",
     "collection": "List and delete collections.",
     "db": "Look after the database's schema.",
@@ -25,6 +26,7 @@ _VERBS = {
     "embed": "Fit rotations and embed collections anew.",
     "eval": "Measure retrieval and answers on judged sets.",
     "ingest": "Read files, folders and archives into a collection.",
+    "plan": "Say what of a decoder fits this machine.",
     "search": "Find passages.",
     "serve": "Serve the web page and the API.",
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rostra.serving.engine.core import EngineCore
     from rostra.serving.engine.engine import Completion, Engine
     from rostra.serving.engine.info import EngineInfo
-    from rostra.serving.engine.metrics import EngineStats
+    from rostra.serving.engine.metrics import METRICS_CONTENT_TYPE, EngineStats
     from rostra.serving.engine.settings import engine_config
     from rostra.serving.errors import (
         BrokenCheckpoint,
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         WaitedTooLong,
     )
     from rostra.serving.grammar.compile import GrammarCompiler
-    from rostra.serving.grammar.schema import validate_afterwards
+    from rostra.serving.grammar.matcher import start_matcher
     from rostra.serving.grammar.tool_tags import tool_call_tag
+    from rostra.serving.grammar.validate import validate_afterwards
+    from rostra.serving.grammar.vocabulary import Vocabulary
     from rostra.serving.models.config import read_config
     from rostra.serving.models.load import resolve_checkpoint
     from rostra.serving.parsers import (
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
         reasons,
         tool_format_of,
     )
-    from rostra.serving.plan import Plan, plan
+    from rostra.serving.plan import Plan, locate_config, make_plan
     from rostra.serving.request import (
         MAX_LOGPROBS,
         MAX_SEQUENCES,
@@ -75,6 +77,7 @@ _HOMES = {
     "Engine": "engine.engine",
     "EngineInfo": "engine.info",
     "EngineStats": "engine.metrics",
+    "METRICS_CONTENT_TYPE": "engine.metrics",
     "engine_config": "engine.settings",
     "BrokenCheckpoint": "errors",
     "EngineDied": "errors",
@@ -87,8 +90,10 @@ _HOMES = {
     "UnsupportedSchema": "errors",
     "WaitedTooLong": "errors",
     "GrammarCompiler": "grammar.compile",
-    "validate_afterwards": "grammar.schema",
+    "validate_afterwards": "grammar.validate",
+    "start_matcher": "grammar.matcher",
     "tool_call_tag": "grammar.tool_tags",
+    "Vocabulary": "grammar.vocabulary",
     "read_config": "models.config",
     "resolve_checkpoint": "models.load",
     "ContentDelta": "parsers",
@@ -101,7 +106,8 @@ _HOMES = {
     "reasons": "parsers",
     "tool_format_of": "parsers",
     "Plan": "plan",
-    "plan": "plan",
+    "locate_config": "plan",
+    "make_plan": "plan",
     "EngineEvent": "request",
     "EngineRequest": "request",
     "FinishReason": "request",
@@ -121,6 +127,7 @@ __all__ = [
     "MAX_LOGPROBS",
     "MAX_SEQUENCES",
     "MAX_STOP_STRINGS",
+    "METRICS_CONTENT_TYPE",
     "AsyncEngine",
     "BrokenCheckpoint",
     "Completion",
@@ -159,14 +166,17 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedSchema",
     "Usage",
+    "Vocabulary",
     "WaitedTooLong",
     "WeightFormat",
     "engine_config",
+    "locate_config",
+    "make_plan",
     "opens_reasoning",
-    "plan",
     "read_config",
     "reasons",
     "resolve_checkpoint",
+    "start_matcher",
     "tool_call_tag",
     "tool_format_of",
     "validate_afterwards",

@@ -5,17 +5,21 @@ the same functions decide on both.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HfHubHTTPError
 
 from rostra.core import ConfigError, pick_device, pick_dtype
 from rostra.serving.attention.backend import bytes_per_block
 from rostra.serving.config import EngineConfig, WeightFormat
 from rostra.serving.engine.memory import Memory, activation_bytes, device_memory, kv_blocks
 from rostra.serving.models.config import ModelConfig, read_config
+from rostra.serving.models.load import resolve_checkpoint
 from rostra.serving.models.linear import PlainLinear, make_linear
 
 # Every layout of a linear layer comes in panels of rows, of which this is a multiple.
@@ -57,7 +61,7 @@ class Plan:
         block_size: tokens of a block.
         blocks: that the engine will allocate; 0 when the model does not fit.
         kv_bytes: of all blocks.
-        sequences: that fill the context and fit at the same time.
+        sequences: that run at the same time when each fills the context.
         problem: why the model does not fit; None when it does.
     """
 
@@ -101,7 +105,24 @@ def this_machine(device: str = "auto") -> Machine:
     return Machine(chosen, name, device_memory(chosen))
 
 
-def plan(folder: Path, config: EngineConfig, machine: Machine | None = None) -> Plan:
+def locate_config(model: str) -> Path:
+    """The folder of a checkpoint's config.json; of a model on the hub, nothing more is fetched.
+
+    Args:
+        model: a folder or a hub id.
+
+    Raises:
+        ModelUnavailable: there is none.
+    """
+    if not Path(model).expanduser().exists():
+        name, _, revision = model.partition("@")
+        # What keeps the hub from answering, `resolve_checkpoint` puts into words.
+        with suppress(OSError, ValueError, HfHubHTTPError):
+            return Path(hf_hub_download(name, "config.json", revision=revision or None)).parent
+    return resolve_checkpoint(model)
+
+
+def make_plan(folder: Path, config: EngineConfig, machine: Machine | None = None) -> Plan:
     """What a checkpoint takes, and how much of it fits.
 
     Args:
@@ -160,7 +181,7 @@ def plan(folder: Path, config: EngineConfig, machine: Machine | None = None) -> 
         block_size=config.block_size,
         blocks=blocks,
         kv_bytes=blocks * block,
-        sequences=blocks // per_sequence,
+        sequences=min(config.max_running, blocks // per_sequence),
         problem=problem,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
 from rostra.api.openai.body import read_body
@@ -136,7 +136,7 @@ async def create(
 @get("/")
 async def list_all(
     surface: NamedDependency[Surface],
-    after: str | None = None,
+    after: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 20,
 ) -> Response[bytes]:
     """Batches by page; `after` is the last id of the page before."""

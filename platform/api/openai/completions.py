@@ -36,6 +36,7 @@ from rostra.api.openai.generation import (
     UsageView,
     outputs,
     room,
+    schema_errors,
     usage_view,
 )
 from rostra.api.openai.logprobs import CompletionLogprobs, OffsetLogprobs, joined
@@ -50,7 +51,7 @@ from rostra.api.openai.streaming import (
 from rostra.api.openai.surface import Surface
 from rostra.api.openai.tools import Toolset
 from rostra.core import JsonSchema
-from rostra.serving import InvalidParameter, Output, SamplingParams, validate_afterwards
+from rostra.serving import InvalidParameter, Output, SamplingParams
 
 MAX_PROMPTS = 256
 _DEFAULT_TOKENS = 16
@@ -309,7 +310,7 @@ class _Writer:
 
     def check(self, choice: Choice, text: str) -> None:
         """Reports how a whole text differs from a schema that is not strict."""
-        if self._schema is not None and (errors := validate_afterwards(self._schema, text)):
+        if self._schema is not None and (errors := schema_errors(self._schema, text)):
             choice.schema_errors = errors
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
 from msgspec import Struct
 
@@ -87,10 +87,10 @@ async def upload(
 @get("/")
 async def list_all(
     surface: NamedDependency[Surface],
-    purpose: str | None = None,
-    after: str | None = None,
+    purpose: FromQuery[str | None] = None,
+    after: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = MAX_PAGE,
-    order: Order = "desc",
+    order: FromQuery[Order] = "desc",
 ) -> Response[bytes]:
     """Files by page; `after` is the last id of the page before."""
     limit = min(limit, MAX_PAGE)

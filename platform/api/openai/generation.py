@@ -25,7 +25,6 @@ from rostra.serving import (
     SamplingParams,
     Usage,
     opens_reasoning,
-    validate_afterwards,
 )
 
 # Tokens at the end of a prompt in which `<think>` would stand.
@@ -148,7 +147,16 @@ class ChatRun:
 
     def schema_errors(self, text: str) -> list[str]:
         """How an answer differs from the schema that was asked for without `strict`."""
-        return validate_afterwards(self.afterwards, text) if self.afterwards else []
+        return schema_errors(self.afterwards, text) if self.afterwards else []
+
+
+def schema_errors(schema: str, text: str) -> list[str]:
+    """How a text differs from a schema."""
+    # Here, because it loads what compiles grammars.
+    from rostra.serving import validate_afterwards
+
+    errors: list[str] = validate_afterwards(schema, text)
+    return errors
 
 
 async def prepare_chat(

@@ -1,14 +1,12 @@
 """Messages of a conversation, as OpenAI's clients send them and as chat templates read them.
 
-What always holds: a template sees text only; an assistant's calls reach it with their arguments as
-values, which is what templates expect, wherever they are a JSON object.
+What always holds: a template sees text only, and ids of calls in a form that it takes.
 """
 
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
 from rostra.api.openai.fields import Body
@@ -107,14 +105,16 @@ def text_of(content: str | Sequence[TextPart | RefusalPart] | None) -> str:
     """Content as one text."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "".join(part.text if isinstance(part, TextPart) else part.refusal for part in content)
+    return "\n".join(part.text if isinstance(part, TextPart) else part.refusal for part in content)
 
 
 def _one(message: Message, tool_format: ToolFormat) -> TemplateMessage:
     content = text_of(message.content)
     match message:
-        case SystemMessage() | DeveloperMessage():
+        case SystemMessage():
             return {"role": "system", "content": content}
+        case DeveloperMessage():
+            return {"role": "developer", "content": content}
         case UserMessage():
             return {"role": "user", "content": content}
         case ToolMessage():
@@ -139,17 +139,9 @@ def _call(call: ToolCall, tool_format: ToolFormat) -> dict[str, Any]:
         "type": "function",
         "function": {
             "name": call.function.name,
-            "arguments": _arguments(call.function.arguments),
+            "arguments": call.function.arguments,
         },
     }
-
-
-def _arguments(text: str) -> dict[str, Any] | str:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return text
-    return value if isinstance(value, dict) else text
 
 
 def _call_id(given: str, tool_format: ToolFormat) -> str:

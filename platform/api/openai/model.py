@@ -6,11 +6,14 @@ how to set one; nothing is asked of an engine that is still loading but to wait 
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rostra.api.openai.errors import ModelNotFound, NoModel
 from rostra.api.openai.fields import DEFAULT_MODEL
 from rostra.serving import Output, SamplingParams, ToolFormat, reasons, tool_format_of
+
+if TYPE_CHECKING:
+    from rostra.serving import AsyncEngine
 
 
 class ChatTokenizer(Protocol):
@@ -72,7 +75,9 @@ class ServedModel:
     reasons: bool
 
 
-async def served_model(engine: Any, wanted: str, tool_format: ToolFormat | None) -> ServedModel:
+async def served_model(
+    engine: "AsyncEngine | None", wanted: str, tool_format: ToolFormat | None
+) -> ServedModel:
     """The decoder by its name, waited for while it loads.
 
     Args:
@@ -85,9 +90,11 @@ async def served_model(engine: Any, wanted: str, tool_format: ToolFormat | None)
         ModelNotFound: it has another name.
         ModelUnavailable: it cannot be loaded.
     """
-    check_model(engine, wanted)
+    engine = check_model(engine, wanted)
     await engine.ready()
-    tokenizer: ChatTokenizer = engine.front.tokenizer
+    if engine.info is None:
+        raise NoModel(f"{engine.name} is not loaded")
+    tokenizer = engine.front.tokenizer
     template = tokenizer.chat_template
 
     def knows(token: str) -> bool:
@@ -103,8 +110,8 @@ async def served_model(engine: Any, wanted: str, tool_format: ToolFormat | None)
     )
 
 
-def check_model(engine: Any, wanted: str) -> None:
-    """Looks at a model's name only.
+def check_model(engine: "AsyncEngine | None", wanted: str) -> "AsyncEngine":
+    """The engine, by the model's name only.
 
     Raises:
         NoModel: none is set.
@@ -121,3 +128,4 @@ def check_model(engine: Any, wanted: str) -> None:
             hint=f"This server has {engine.name!r}, also called {DEFAULT_MODEL!r}.",
             field="model",
         )
+    return engine

@@ -349,17 +349,10 @@ def _said(response: ResponseView) -> TemplateMessage:
             case ReasoningItem():
                 said["reasoning_content"] = "".join(part.text for part in item.content)
             case CallItem():
-                function = {"name": item.name, "arguments": _arguments(item.arguments)}
+                function = {"name": item.name, "arguments": item.arguments}
                 call = {"id": item.call_id, "type": "function", "function": function}
                 said.setdefault("tool_calls", []).append(call)
     return said
-
-
-def _arguments(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.MsgspecError:  # cut off
-        return text
 
 
 router = Router("/responses", route_handlers=[create, show, remove])

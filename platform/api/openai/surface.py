@@ -7,8 +7,7 @@ memory and end with the process.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from litestar.datastructures import State
 
@@ -21,22 +20,33 @@ from rostra.runtime import Runtime
 from rostra.serving import ToolFormat
 
 if TYPE_CHECKING:
-    from rostra.api.openai.batch_runner import BatchPace, BatchRunner
+    from rostra.api.openai.batch_runner import BatchPace
+    from rostra.serving import AsyncEngine
 
 
-@dataclass(slots=True)
 class Surface:
     """The platform and what this surface adds to it.
 
-    Attributes:
-        tool_format: overrides what the chat template suggests.
+    Args:
+        services: the running server's.
+        tool_format: how the model writes calls of tools, if not as its chat template suggests.
+        pace: how batches are run.
     """
 
-    services: Services
-    files: FileStore
-    responses: ResponseStore
-    tool_format: ToolFormat | None = None
-    runner: "BatchRunner | None" = None
+    def __init__(
+        self,
+        services: Services,
+        tool_format: ToolFormat | None = None,
+        pace: "BatchPace | None" = None,
+    ) -> None:
+        # Here, because what it runs works with a surface itself.
+        from rostra.api.openai.batch_runner import BatchRunner
+
+        self.services = services
+        self.tool_format = tool_format
+        self.files = FileStore(services.runtime)
+        self.responses = ResponseStore()
+        self.runner = BatchRunner(self, pace)
 
     @property
     def runtime(self) -> Runtime:
@@ -49,9 +59,9 @@ class Surface:
         return self.services.background
 
     @property
-    def engine(self) -> Any:
-        """The platform's AsyncEngine; None when no model is set."""
-        return getattr(self.runtime, "engine", None)
+    def engine(self) -> "AsyncEngine | None":
+        """The platform's decoder; None when no model is set."""
+        return self.runtime.engine
 
     async def model(self, wanted: str) -> ServedModel:
         """The decoder by its name; raises as `served_model` does."""
@@ -63,8 +73,7 @@ class Surface:
 
     def wake(self) -> None:
         """Says that a batch waits or is to be cancelled."""
-        if self.runner is not None:
-            self.runner.wake()
+        self.runner.wake()
 
 
 @asynccontextmanager
@@ -73,11 +82,7 @@ async def open_surface(
     pace: "BatchPace | None" = None,
 ) -> AsyncIterator[Surface]:
     """Opens the stores and starts the runner of batches."""
-    # Here, because what it runs works with a surface itself.
-    from rostra.api.openai.batch_runner import BatchRunner
-
-    surface = Surface(services, FileStore(services.runtime), ResponseStore())
-    surface.runner = BatchRunner(surface, pace)
+    surface = Surface(services, pace=pace)
     running = asyncio.create_task(surface.runner.run(), name="batch runner")
     try:
         yield surface

@@ -12,27 +12,8 @@ TemplateKwargs = dict[str, str | int | float | bool | None]
 
 _FIELD = "chat_template_kwargs"
 _MOST = 32
-# Parameters of the renderer and of what calls it.
-_TAKEN = {
-    "add_generation_prompt",
-    "bos_token",
-    "chat_template",
-    "continue_final_message",
-    "conversation",
-    "documents",
-    "eos_token",
-    "max_length",
-    "messages",
-    "padding",
-    "return_assistant_tokens_mask",
-    "return_dict",
-    "return_tensors",
-    "self",
-    "tokenize",
-    "tokenizer_kwargs",
-    "tools",
-    "truncation",
-}
+# Parameters of what calls the renderer; the renderer refuses its own.
+_TAKEN = {"self", "messages", "tools", "add_generation_prompt"}
 
 
 def template_kwargs(given: TemplateKwargs | None, effort: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from rostra.api.openai.fields import Body, ToolChoiceMode
 from rostra.core import StructuralTag
-from rostra.serving import InvalidParameter, ToolFormat, tool_call_tag
+from rostra.serving import InvalidParameter, ToolFormat
 
 MAX_TOOLS = 128
 
@@ -94,6 +94,9 @@ class Toolset:
         """
         if not self.functions:
             return None
+        # Here, because it loads what compiles grammars.
+        from rostra.serving import tool_call_tag
+
         tag: StructuralTag = tool_call_tag(
             tool_format,
             self.for_template() or [],

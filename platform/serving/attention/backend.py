@@ -8,10 +8,9 @@ token attends to its sequence's tokens up to itself, no further back than the la
 is in a block before its first store is never read.
 """
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -142,10 +141,10 @@ def make_backend(
     # The backends load on demand: each pulls in a compiler that the others do not need.
     device = torch.device(device)
     if device.type == "cuda":
-        from rostra.serving.attention.triton_backend import TritonBackend, supports
+        from rostra.serving.attention import triton_backend
 
-        if supports(config, dtype, block_size):
-            return TritonBackend(
+        if triton_backend.supports(config, dtype, block_size):
+            return triton_backend.TritonBackend(
                 config,
                 blocks=blocks,
                 block_size=block_size,
@@ -154,16 +153,16 @@ def make_backend(
                 batch_invariant=batch_invariant,
             )
     elif device.type == "cpu":
-        module = _cpu_module()
-        if module is not None and module.supports(config, dtype, block_size):
-            backend: AttentionBackend = module.CpuBackend(
+        from rostra.serving.attention import cpu
+
+        if cpu.supports(config, dtype, block_size):
+            return cpu.CpuBackend(
                 config,
                 blocks=blocks,
                 block_size=block_size,
                 dtype=dtype,
                 batch_invariant=batch_invariant,
             )
-            return backend
     from rostra.serving.attention.sdpa import SdpaBackend
 
     return SdpaBackend(
@@ -174,13 +173,3 @@ def make_backend(
         device=device,
         batch_invariant=batch_invariant,
     )
-
-
-def _cpu_module() -> Any | None:
-    """Our kernel for CPUs: `supports(config, dtype, block_size)` and `CpuBackend`; None where its
-    compiler is not installed.
-    """
-    try:
-        return importlib.import_module("rostra.serving.attention.cpu")
-    except ModuleNotFoundError:
-        return None

@@ -36,8 +36,9 @@ from rostra.serving.request import (
     Tokens,
     Usage,
 )
-from rostra.serving.scheduler.scheduler import Scheduler, Step
+from rostra.serving.scheduler.scheduler import Scheduler
 from rostra.serving.scheduler.sequence import Sequence, Status
+from rostra.serving.scheduler.step import Step
 from rostra.serving.text.tokenizer import TextTokenizer
 
 log = get_logger(__name__)

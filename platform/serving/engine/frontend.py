@@ -436,14 +436,16 @@ def load_front(folder: Path) -> Front:
     """
     from rostra.serving.grammar.compile import GrammarCompiler
     from rostra.serving.models.config import read_config
+    from rostra.serving.parsers.shown import with_markers
     from rostra.serving.text.detokenize import Detokenizer
     from rostra.serving.text.tokenizer import TextTokenizer
 
     config = read_config(folder)
     tokenizer = TextTokenizer(folder)
+    shown = with_markers(tokenizer.pieces, tokenizer.token_id)
     return Front(
         tokenizer,
-        lambda prompt: Detokenizer(tokenizer.pieces, prompt),
+        lambda prompt: Detokenizer(shown, prompt),
         GrammarCompiler(vocabulary_of(tokenizer, config.vocab_size)),
     )
 

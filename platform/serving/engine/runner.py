@@ -21,8 +21,8 @@ from rostra.serving.request import TokenLogprobs
 from rostra.serving.sampling.logprobs import prompt_logprobs
 from rostra.serving.sampling.penalties import needs_counts
 from rostra.serving.sampling.sampler import Sampled, Sampler, SamplingFailed, SamplingRow
-from rostra.serving.scheduler.scheduler import Chunk, Step
 from rostra.serving.scheduler.sequence import Sequence
+from rostra.serving.scheduler.step import Chunk, Step
 
 
 @dataclass(slots=True)

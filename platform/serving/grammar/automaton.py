@@ -6,8 +6,8 @@ the id of a special token.
 
 What always holds: every state can reach the end of its rule; `distance[state]` is the least number
 of symbols to it (Knuth, "A generalization of Dijkstra's algorithm", 1977). Reading symbol `b` makes
-the shortest end of the whole text longer by at most `growth[b]`, whatever the state, so far from
-the budget's end a sum of table entries says that there is room.
+what any one reading of the text still needs longer by at most `growth[b]`, whatever the state, so
+far from the budget's end a sum of table entries says that there is room.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,8 @@ class Automaton(msgspec.Struct, frozen=True, array_like=True):
         distance: for each state the least number of symbols to its rule's end.
         hops: for each state how a shortest way goes on: (skip, 0, state), (read, symbol, state) or
             (call, rule, state after it).
-        growth: for each byte, by how much at most it lengthens the shortest end of the text.
+        growth: for each byte, by how much at most it lengthens what a reading of the text still
+            needs; empty if a rule can begin with itself, since nothing bounds it then.
         special_growth: the same for any special token.
     """
 
@@ -279,16 +280,17 @@ class _Builder:
             ]
 
     def _growth(self, starts: list[int], distance: list[int]) -> tuple[list[int], int]:
-        """Bounds how much one symbol lengthens the shortest end.
+        """Bounds how much one symbol lengthens an end; empty where nothing does.
 
         Between two symbols a parse goes through skips and calls from an *entry*: a state that a
         symbol or a finished call led to, or a rule's first state. From entry `e` to a reading
         state `q` of the same rule the shortest end grows by `distance[q] - distance[e]`; a call
-        adds what remains to be done after it. Calls from first states chain; a chain need not
-        enter a rule twice, so within a cycle each call counts at most once.
+        adds what remains to be done after it. Calls from first states chain.
         """
         entry_floor, left_corner = self._entries(starts, distance)
         enter = self._chains(starts, distance, entry_floor, left_corner)
+        if enter is None:
+            return [], 0
         growth = [0] * BYTES
         special = 0
         for state, edges in enumerate(self.reads):
@@ -341,9 +343,7 @@ class _Builder:
             settled[state] = True
             yield state
             stack.extend(self.skips[state])
-            stack.extend(
-                after for rule, after in self.calls[state] if distance[starts[rule]] == 0
-            )
+            stack.extend(after for rule, after in self.calls[state] if distance[starts[rule]] == 0)
 
     def _chains(
         self,
@@ -351,8 +351,9 @@ class _Builder:
         distance: list[int],
         floor: list[int],
         corner: list[int],
-    ) -> list[int]:
-        """For each rule the most by which entering it lengthens the shortest end."""
+    ) -> list[int] | None:
+        """For each rule the most by which entering it lengthens an end; None if that is unbounded
+        because a rule can begin with itself."""
         rules = len(starts)
         enter = [0] * rules
         left: list[dict[int, int]] = [{} for _ in range(rules)]
@@ -365,21 +366,11 @@ class _Builder:
                     left[caller][rule] = max(left[caller].get(rule, 0), weight)
         # Components come callees first; what entering costs flows from callers to callees.
         for component in reversed(_components([list(each) for each in left])):
-            inside = set(component)
-            around = sum(
-                weight
-                for rule in component
-                for callee, weight in left[rule].items()
-                if callee in inside
-            )
-            if around:
-                highest = max(enter[rule] for rule in component) + around
-                for rule in component:
-                    enter[rule] = highest
-            for rule in component:
-                for callee, weight in left[rule].items():
-                    if callee not in inside:
-                        enter[callee] = max(enter[callee], enter[rule] + weight)
+            rule = component[0]
+            if len(component) > 1 or rule in left[rule]:
+                return None
+            for callee, weight in left[rule].items():
+                enter[callee] = max(enter[callee], enter[rule] + weight)
         return enter
 
 

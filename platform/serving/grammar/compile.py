@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from rostra.core.constraint import Constraint, Quotes
+from rostra.core.constraint import Constraint, JsonSchema, Quotes
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.vocabulary import Vocabulary
 from rostra.serving.grammar.worker import HEADER, Answer, Question, Setup, frame
@@ -86,6 +86,24 @@ class GrammarCompiler:
         """The same, in the calling thread; raises the same."""
         return _result(self._submit(constraint).result(), max_tokens)
 
+    async def validate(self, constraint: JsonSchema, text: str) -> list[str]:
+        """What is wrong with a text as an instance of a schema; empty where nothing is.
+
+        For schemas that are not strict, once the text is written. A check that takes too long is
+        itself reported as a problem.
+        """
+        return await asyncio.to_thread(self.validate_now, constraint, text)
+
+    def validate_now(self, constraint: JsonSchema, text: str) -> list[str]:
+        """The same, in the calling thread."""
+        key = msgspec.msgpack.encode((constraint, text))
+        with self._lock:
+            if self._closed:
+                raise InvalidGrammar("The compiler is closed.")
+            future = self._threads.submit(self._ask, key, Question(constraint, text))
+        answer = future.result()
+        return answer.problems if answer.error is None else [answer.error]
+
     async def close(self) -> None:
         """Ends the processes; what still runs ends with an error."""
         await asyncio.to_thread(self.close_now)
@@ -115,15 +133,17 @@ class GrammarCompiler:
                 return done
             running = self._running.get(key)
             if running is None:
-                running = self._running[key] = self._threads.submit(self._ask, key, constraint)
+                running = self._running[key] = self._threads.submit(
+                    self._ask, key, Question(constraint)
+                )
             return running
 
-    def _ask(self, key: bytes, constraint: Constraint) -> Answer:
+    def _ask(self, key: bytes, question: Question) -> Answer:
         child = self._idle.get()
         try:
             if child is None:
                 child = _Child(self._vocabulary, self._memory_bytes)
-            answer = child.ask(constraint, self._deadline)
+            answer = child.ask(question, self._deadline)
         except _Killed as killed:
             child = None
             answer = Answer(error=str(killed), hint="Make the grammar smaller or simpler.")
@@ -136,7 +156,8 @@ class GrammarCompiler:
             self._idle.put(child)
             with self._lock:
                 self._running.pop(key, None)
-        self._keep(key, answer)
+        if question.text is None:
+            self._keep(key, answer)
         return answer
 
     def _keep(self, key: bytes, answer: Answer) -> None:
@@ -169,9 +190,9 @@ class _Child:
         )
         self._exchange(setup, START_SECONDS)
 
-    def ask(self, constraint: Constraint, deadline: float) -> Answer:
+    def ask(self, question: Question, deadline: float) -> Answer:
         """Raises _Killed if there is no answer in time; the process is gone then."""
-        return msgspec.msgpack.decode(self._exchange(Question(constraint), deadline), type=Answer)
+        return msgspec.msgpack.decode(self._exchange(question, deadline), type=Answer)
 
     def kill(self) -> None:
         """Ends the process now."""

@@ -3,18 +3,7 @@
 import msgspec
 
 from rostra.serving.grammar.automaton import Automaton
-
-
-class QuotePlan(msgspec.Struct, frozen=True):
-    """What the quote grammar needs.
-
-    Attributes:
-        passages: the texts to copy from.
-        most: most strings in the array.
-    """
-
-    passages: tuple[str, ...]
-    most: int
+from rostra.serving.grammar.quotes import QuotePlan
 
 
 class Compiled(msgspec.Struct, frozen=True):

@@ -81,7 +81,11 @@ class Follower:
 
     def _close(self, work: list[Configuration]) -> None:
         """Adds what is reached without reading."""
-        closures, calls, accepts = self._tables.closures, self._automaton.calls, self._tables.accepts
+        closures, calls, accepts = (
+            self._tables.closures,
+            self._automaton.calls,
+            self._tables.accepts,
+        )
         starts = self._automaton.starts
         called: dict[int, Frame] = {}
         seen: set[Configuration] = set(work)
@@ -122,6 +126,39 @@ class Follower:
                     self.configurations.append((each, frame))
             if len(seen) > MAX_CONFIGURATIONS:
                 raise InvalidGrammar("The grammar is too ambiguous to follow.")
+
+    def ceiling(self) -> int | None:
+        """Most symbols that any single reading needs at least; None if nothing bounds it.
+
+        A later symbol may rule out the reading with the shortest end, so this, not the length of
+        the shortest end, is what grows by at most `growth`.
+        """
+        distance = self._automaton.distance
+        outside: dict[int, int] = {}
+        pending: list[tuple[Frame, bool]] = [(frame, False) for _, frame in self.configurations]
+        open_frames: set[int] = set()
+        while pending:
+            frame, entered = pending.pop()
+            key = id(frame)
+            if entered:
+                open_frames.discard(key)
+                outside[key] = max(
+                    (distance[after] + outside[id(outer)] for after, outer in frame.returns),
+                    default=0,
+                )
+            elif key not in outside:
+                if key in open_frames:
+                    return None
+                open_frames.add(key)
+                pending.append((frame, True))
+                for _, outer in frame.returns:
+                    if id(outer) in open_frames:
+                        return None
+                    pending.append((outer, False))
+        return max(
+            (distance[state] + outside[id(frame)] for state, frame in self.configurations),
+            default=0,
+        )
 
     def shortest_end(self) -> list[int]:
         """Symbols of a shortest way to a complete text.
@@ -198,9 +235,7 @@ class Tables:
         found = self._targets.get(key)
         if found is None:
             found = self._targets[key] = tuple(
-                target
-                for low, high, target in self.automaton.reads[state]
-                if low <= symbol <= high
+                target for low, high, target in self.automaton.reads[state] if low <= symbol <= high
             )
         return found
 
@@ -222,13 +257,11 @@ class ClosingGuard:
         self._follower = Follower.start(tables)
         # Taken, but not yet followed.
         self._behind: list[int] = []
-        self._bound = 0
+        self._bound: int | None = None
         self._closing: list[int] | None = None
         # The state after the token last asked for, when it had to be looked at.
-        self._ahead: tuple[int, Follower, list[int], int] | None = None
-        end = self._follower.shortest_end()
-        self._bound = len(end)
-        self._closing = self._spell(end)
+        self._ahead: tuple[int, Follower, list[int], int | None] | None = None
+        self.closing()
 
     def require(self, max_tokens: int) -> None:
         """Checks that the shortest text fits.
@@ -257,15 +290,18 @@ class ClosingGuard:
         """
         self._ahead = None
         symbols = self._symbols(token)
-        if not self.exact and self._bound + self._grows(symbols) < remaining:
+        if (
+            not self.exact
+            and self._bound is not None
+            and self._bound + self._grows(symbols) < remaining
+        ):
             return True
         self._catch_up()
         ahead = self._follower.after(symbols)
-        end = ahead.shortest_end()
-        closing = self._spell(end)
+        closing = self._spell(ahead.shortest_end())
         if len(closing) >= remaining:
             return False
-        self._ahead = (token, ahead, closing, len(end))
+        self._ahead = (token, ahead, closing, self._ceiling(ahead))
         return True
 
     def accept(self, token: int) -> None:
@@ -275,7 +311,8 @@ class ClosingGuard:
             self._ahead = None
             return
         symbols = self._symbols(token)
-        self._bound = max(0, self._bound + self._grows(symbols))
+        if self._bound is not None:
+            self._bound = max(0, self._bound + self._grows(symbols))
         self._behind.extend(symbols)
         self._closing = None
 
@@ -288,9 +325,8 @@ class ClosingGuard:
         """The fewest tokens that spell a shortest end of the text."""
         self._catch_up()
         if self._closing is None:
-            end = self._follower.shortest_end()
-            self._bound = len(end)
-            self._closing = self._spell(end)
+            self._closing = self._spell(self._follower.shortest_end())
+            self._bound = self._ceiling(self._follower)
         return self._closing
 
     def _catch_up(self) -> None:
@@ -298,6 +334,9 @@ class ClosingGuard:
             self._follower = self._follower.after(self._behind)
             self._behind.clear()
             self._closing = None
+
+    def _ceiling(self, follower: Follower) -> int | None:
+        return follower.ceiling() if self._growth else None
 
     def _grows(self, symbols: Sequence[int]) -> int:
         growth = self._growth

@@ -95,13 +95,11 @@ def in_string(expr: Expr) -> Expr:
 
 def number() -> Expr:
     """Any number of at most 15 digits before and 15 after the point, and a small exponent."""
-    return seq(
-        alt(seq(Text("-"), integers(0, None, digits=INTEGER_DIGITS - 1)),
-            integers(0, None, digits=INTEGER_DIGITS - 1)),
-        optional(seq(Text("."), repeat(DIGIT, 1, INTEGER_DIGITS))),
-        optional(seq(chars([(0x45, 0x45), (0x65, 0x65)]), optional(chars([(0x2B, 0x2B), (0x2D, 0x2D)])),
-                     repeat(DIGIT, 1, 2))),
-    )  # fmt: skip
+    whole = integers(0, None, digits=INTEGER_DIGITS - 1)
+    sign = chars([(0x2B, 0x2B), (0x2D, 0x2D)])
+    exponent = seq(chars([(0x45, 0x45), (0x65, 0x65)]), optional(sign), repeat(DIGIT, 1, 2))
+    fraction = seq(Text("."), repeat(DIGIT, 1, INTEGER_DIGITS))
+    return seq(optional(Text("-")), whole, optional(fraction), optional(exponent))
 
 
 def any_rules(prefix: str) -> dict[str, Expr]:

@@ -118,7 +118,6 @@ class XGrammarMatcher:
             raise ValueError("the text is complete: nothing may follow")
         if token in self._eos:
             return self._end(token)
-        # The guard may look at the state before the token, so it is asked before xgrammar moves.
         if not self._matcher.accept_token(token):
             raise ValueError(f"token {token} is not allowed here")
         try:
@@ -132,8 +131,7 @@ class XGrammarMatcher:
         self._guard.accept(token)
         self._remaining -= 1
         taken = [token]
-        self._settle()
-        if not self.finished and self._jump_forward:
+        if not self._settle() and self._jump_forward:
             taken += self._forced()
         return taken
 
@@ -211,17 +209,16 @@ class XGrammarMatcher:
         self._settle()
         return taken
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
         """Finishes a text that is complete and cannot, or must not, go on."""
-        if not self._matcher.is_completed() or (
-            self._guard.exact and not self._guard.complete()
-        ):
-            return
+        if not self._matcher.is_completed() or (self._guard.exact and not self._guard.complete()):
+            return False
         if self._remaining == 0 or self._ends_alone:
             self.finished = True
-            return
-        self._matcher.fill_next_token_bitmask(self._scratch, 0)
-        self.finished = not bool((self._scratch[0] & ~self._stop_words).any())
+        else:
+            self._matcher.fill_next_token_bitmask(self._scratch, 0)
+            self.finished = not bool((self._scratch[0] & ~self._stop_words).any())
+        return self.finished
 
 
 def start_matcher(

@@ -121,9 +121,8 @@ def decimals(low: Bound | None, high: Bound | None, places: int | None) -> Expr:
         high: greatest, None is none.
         places: most digits after the point; None is as many as doubles tell apart.
     """
-    if low is not None and high is not None:
-        if low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1])):
-            return NEVER
+    if low and high and (low[0] > high[0] or (low[0] == high[0] and (low[1] or high[1]))):
+        return NEVER
     options: list[Expr] = []
     zero = Decimal(0)
     if low is None or low[0] < 0:

@@ -101,12 +101,33 @@ REFUSED: Mapping[str, str] = {
 """Keywords that only `strict=False` takes, and why."""
 
 ANNOTATIONS = frozenset(
-    "$schema $id id $anchor $comment $vocabulary $dynamicAnchor $recursiveAnchor title description "
-    "default examples example deprecated readOnly writeOnly contentEncoding contentMediaType "
-    "contentSchema then else nullable xml externalDocs discriminator".split()
-) - {"nullable", "discriminator"}
-"""Keywords that say nothing about instances; unknown ones say nothing either, as the standard has
-it. `then` and `else` do nothing without `if`."""
+    {
+        "$schema",
+        "$id",
+        "id",
+        "$anchor",
+        "$comment",
+        "$vocabulary",
+        "$dynamicAnchor",
+        "$recursiveAnchor",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+        "then",
+        "else",
+        "$defs",
+        "definitions",
+    }
+)
+"""Keywords that say nothing about instances by themselves. Unknown ones say nothing either, as the
+standard has it."""
 
 _APPLIES_TO = {
     "object": (
@@ -252,9 +273,12 @@ class _Compiler:
                 continue
             if any(key not in ANNOTATIONS for key in atom.value):
                 found[name] = atom
-        if not found and len(passed) > 1 and all(
-            isinstance(atom.value, dict) and "$ref" in atom.value for atom in atoms
-        ) and self._only_circles(atoms):
+        if (
+            not found
+            and len(passed) > 1
+            and all(isinstance(atom.value, dict) and "$ref" in atom.value for atom in atoms)
+            and self._only_circles(atoms)
+        ):
             raise InvalidGrammar("A reference in the schema only leads back to itself.")
         return list(found.values())
 
@@ -291,9 +315,7 @@ class _Compiler:
         left = [each for each in flat if each is not None]
         if len(left) > 200:
             return False
-        return all(
-            self._disjoint(a, b) for i, a in enumerate(left) for b in left[i + 1 :]
-        )
+        return all(self._disjoint(a, b) for i, a in enumerate(left) for b in left[i + 1 :])
 
     def _disjoint(self, a: list[_Atom], b: list[_Atom], depth: int = 0) -> bool:
         if any(_COMBINING & atom.value.keys() for atom in (*a, *b)):
@@ -642,8 +664,13 @@ class _Compiler:
         least, most = 0, None
         for atom in atoms:
             names.update(dict.fromkeys(atom.value.get("properties", {})))
-            required.update(dict.fromkeys(atom.value.get("required", ())
-                                          if isinstance(atom.value.get("required"), list) else ()))
+            required.update(
+                dict.fromkeys(
+                    atom.value.get("required", ())
+                    if isinstance(atom.value.get("required"), list)
+                    else ()
+                )
+            )
             least = max(least, _count(atom, "minProperties", 0))
             if "maxProperties" in atom.value:
                 limit = _count(atom, "maxProperties", 0)
@@ -796,9 +823,7 @@ class _Compiler:
         for member, needed in reversed(members):
             following = after[-1]
             onward = seq(comma, member)
-            after.append(
-                self._shared(seq(onward if needed else optional(onward), following))
-            )
+            after.append(self._shared(seq(onward if needed else optional(onward), following)))
         after.reverse()
         options: list[Expr] = []
         for index, (member, needed) in enumerate(members):
@@ -1023,4 +1048,3 @@ def _places(step: Fraction) -> int | None:
         return None
     power = len(str(step.denominator)) - 1
     return power if step.denominator == 10**power and power <= 10 else None
-

@@ -4,17 +4,40 @@ What always holds: no reference is ever fetched; numbers of schemas are finite.
 """
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol, Self
 
-from jsonschema import Draft4Validator, Draft7Validator, Draft202012Validator, SchemaError
-from jsonschema.exceptions import UnknownType, _WrappedReferencingError
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
+from jsonschema import (  # type: ignore[import-untyped] # it ships no types
+    Draft4Validator,
+    Draft7Validator,
+    Draft202012Validator,
+    SchemaError,
+)
+from jsonschema.exceptions import UnknownType  # type: ignore[import-untyped]
+from jsonschema.validators import validator_for  # type: ignore[import-untyped]
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from rostra.serving.errors import InvalidGrammar
 
 MAX_PROBLEMS = 10
+
+
+class Problem(Protocol):
+    """The part of jsonschema's errors that is used here."""
+
+    json_path: str
+    message: str
+
+
+class Validator(Protocol):
+    """The part of jsonschema's validators that is used here."""
+
+    def evolve(self, *, schema: Any) -> Self: ...
+
+    def is_valid(self, instance: Any) -> bool: ...
+
+    def iter_errors(self, instance: Any) -> Iterable[Problem]: ...
 
 
 def parse_schema(text: str) -> Any:
@@ -78,14 +101,14 @@ def validate_afterwards(schema: str, text: str) -> list[str]:
     validator = make_validator(parse_schema(schema))
     try:
         instance = json.loads(text, parse_constant=_refuse_constant)
-    except ValueError as error:
-        return [f"The text is no JSON: {error}"]
+    except ValueError as broken:
+        return [f"The text is no JSON: {broken}"]
     problems: list[str] = []
     try:
-        for error in validator.iter_errors(instance):
-            problems.append(f"{error.json_path}: {error.message[:300]}")
+        for problem in validator.iter_errors(instance):
+            problems.append(f"{problem.json_path}: {problem.message[:300]}")
             if len(problems) == MAX_PROBLEMS:
                 break
-    except (_WrappedReferencingError, UnknownType, RecursionError) as error:
+    except (Unresolvable, UnknownType, RecursionError) as error:
         problems.append(f"The schema cannot be evaluated: {str(error)[:200]}")
     return problems

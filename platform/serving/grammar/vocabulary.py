@@ -77,7 +77,7 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """Names the content; equal vocabularies have equal fingerprints."""
         digest = blake2b(digest_size=16)
-        digest.update(repr((self.eos_token_ids, sorted(self.named.items()))).encode())
+        digest.update(repr(self.eos_token_ids).encode())
         for token in self.tokens:
             digest.update(len(token).to_bytes(4, "little") + token)
         return digest.hexdigest()
@@ -100,6 +100,12 @@ class Vocabulary:
             if spelled:
                 found.setdefault(spelled, token)
         return found
+
+    @cached_property
+    def in_order(self) -> tuple[list[bytes], list[int]]:
+        """All tokens that spell text, sorted by their bytes, and their ids."""
+        pairs = sorted((spelled, token) for token, spelled in enumerate(self.tokens) if spelled)
+        return [spelled for spelled, _ in pairs], [token for _, token in pairs]
 
     @cached_property
     def longest(self) -> int:

@@ -14,7 +14,7 @@ import msgspec
 import xgrammar
 
 from rostra.core import RostraError
-from rostra.core.constraint import Constraint, Quotes
+from rostra.core.constraint import Constraint, JsonSchema, Quotes
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.automaton import build
 from rostra.serving.grammar.compiled import Compiled
@@ -23,6 +23,7 @@ from rostra.serving.grammar.expr import NEVER, pruned
 from rostra.serving.grammar.guard import ClosingGuard, Tables
 from rostra.serving.grammar.quotes import plan_quotes, shortest_quotes
 from rostra.serving.grammar.translate import translate
+from rostra.serving.grammar.validate import validate_afterwards
 from rostra.serving.grammar.vocabulary import Vocabulary
 
 HEADER = struct.Struct("<I")
@@ -39,9 +40,10 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A constraint to compile."""
+    """A constraint to compile, or a text to check against a JSON schema."""
 
     constraint: Constraint
+    text: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -51,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
         compiled: an encoded `Compiled`.
         shortest: tokens of the shortest text.
         unsupported: the error is an `UnsupportedSchema`.
+        problems: what is wrong with the text that was to be checked.
     """
 
     compiled: bytes = b""
@@ -59,6 +62,7 @@ class Answer(msgspec.Struct, frozen=True):
     hint: str | None = None
     details: dict[str, str] = {}
     unsupported: bool = False
+    problems: list[str] = []
 
 
 def compile_constraint(constraint: Constraint, vocabulary: Vocabulary) -> Compiled:
@@ -95,9 +99,12 @@ def compile_constraint(constraint: Constraint, vocabulary: Vocabulary) -> Compil
     )
 
 
-def answer(constraint: Constraint, vocabulary: Vocabulary) -> Answer:
-    """Compiles, and turns what goes wrong with the constraint into an answer."""
+def answer(question: Question, vocabulary: Vocabulary) -> Answer:
+    """Answers, and turns what goes wrong with the constraint into an answer."""
+    constraint = question.constraint
     try:
+        if question.text is not None and isinstance(constraint, JsonSchema):
+            return Answer(problems=validate_afterwards(constraint.schema, question.text))
         compiled = compile_constraint(constraint, vocabulary)
     except RostraError as error:
         return Answer(
@@ -150,7 +157,7 @@ def main() -> None:
     sink.flush()
     while (body := read_frame(source)) is not None:
         question = msgspec.msgpack.decode(body, type=Question)
-        sink.write(frame(answer(question.constraint, vocabulary)))
+        sink.write(frame(answer(question, vocabulary)))
         sink.flush()
 
 

@@ -61,10 +61,12 @@ from rostra.serving.kernels.cpu_vector import (
     splat,
     stack,
     store,
+    store_one,
     subtract,
     tanh,
     write,
     write_float,
+    write_int,
 )
 
 ROWS = 8
@@ -76,6 +78,8 @@ _SPLIT_CHUNKS = SPLIT // LANES
 _STORED = 8
 # Bytes of a partial result: for each row its maximum and sum, then its weighted values.
 PARTIAL_BYTES = ROWS * 4 * (2 + MAX_HEAD_DIM)
+_QUERY_BYTES = ROWS * 4 * MAX_HEAD_DIM
+_BOUNDS_BYTES = ROWS * 2 * 8
 
 # What a kernel finds at its address.
 _TAKEN, _KEPT, _ATTENDED = 0, 8, 16
@@ -245,6 +249,265 @@ def _pack_queries(args, kind, dot, token, row, rows, height, head, target):  # t
                 value = load_one(kind, source + k * size)
             spot = target + (k // 2 * height * 2 + place * 2 + k % 2) * (2 if dot else 4)
             if dot:
-                store_half(spot, value)
+                store_one(BFLOAT16, spot, value)
             else:
                 write_float(spot, value)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _score_any(kind, dot, height, q, k, pairs, out):  # type: ignore[no-untyped-def]
+    if height == 1:
+        _scores(kind, dot, 1, q, k, pairs, out)
+    elif height == 2:
+        _scores(kind, dot, 2, q, k, pairs, out)
+    elif height == 4:
+        _scores(kind, dot, 4, q, k, pairs, out)
+    else:
+        _scores(kind, dot, 8, q, k, pairs, out)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped-def]
+    """Adds 16 tokens' values, as many dimensions at once as there are registers."""
+    size = 2 if kind == BFLOAT16 else 4
+    width = 2 if height == 8 else 4
+    at = 0
+    while at < dim:
+        whole = at + 16 * width <= dim
+        here, there = v + at * size, out + 4 * at
+        if height == 1 and whole:
+            _weigh(kind, 1, 4, p, here, dim * size, tokens, there, 4 * dim)
+        elif height == 2 and whole:
+            _weigh(kind, 2, 4, p, here, dim * size, tokens, there, 4 * dim)
+        elif height == 4 and whole:
+            _weigh(kind, 4, 4, p, here, dim * size, tokens, there, 4 * dim)
+        elif whole:
+            _weigh(kind, 8, 2, p, here, dim * size, tokens, there, 4 * dim)
+        else:
+            for row in range(height):
+                _weigh(kind, 1, 1, p + 64 * row, here, dim * size, tokens, there + 4 * dim * row, 0)
+        at += 16 * width if whole else 16
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _scaled(values, factor, dim):  # type: ignore[no-untyped-def]
+    for at in range(0, dim, 16):
+        place = values + 4 * at
+        store(FLOAT32, place, multiply(load(FLOAT32, place), factor))
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _exp_one(x):  # type: ignore[no-untyped-def]
+    return lane(exponential(fill(x)), 0)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _attend_split(args, kind, dot, sequence, head, rows, height, q, bounds, first, end, work):  # type: ignore[no-untyped-def]
+    """Attends to the 16-token chunks from `first` to before `end`.
+
+    `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
+    it leaves the rows' maxima and sums (8 float32 each), then their values [8, dim].
+    """
+    size = 2 if kind == BFLOAT16 else 4
+    dim, block_size = read_int(args + _DIM), read_int(args + _BLOCK)
+    numbers = read_int(args + _NUMBERS)
+    scale, cap = read_float(numbers), read_float(numbers + 4)
+    table = read_int(args + _TABLES) + sequence * read_int(args + _TABLE_WIDTH) * 4
+    half = block_size * dim * size
+    chunks = block_size // 16
+    chunk_bytes = 16 * dim * size
+    heads = read_int(args + _KV_HEADS)
+    maxima, values = work, work + 64
+    scores, weights, sums = stack(512), stack(512), stack(512)
+    last = 0
+    for row in range(height):
+        write_float(maxima + 4 * row, numba.float32(-math.inf))
+        store(FLOAT32, weights + 64 * row, fill(numba.float32(0)))
+        store(FLOAT32, sums + 64 * row, fill(numba.float32(0)))
+        for at in range(0, dim, 16):
+            store(FLOAT32, values + 4 * (row * dim + at), fill(numba.float32(0)))
+        if row < rows:
+            last = max(last, read_int(bounds + 16 * row + 8))
+    for chunk in range(first, end):
+        page = read_int32(table + 4 * (chunk // chunks))
+        page = read_int(args + _CACHE) + (page * heads + head) * 2 * half
+        keys = page + chunk % chunks * chunk_bytes
+        if chunk + 1 < end:
+            ahead = read_int32(table + 4 * ((chunk + 1) // chunks))
+            ahead = read_int(args + _CACHE) + (ahead * heads + head) * 2 * half
+            ahead += (chunk + 1) % chunks * chunk_bytes
+            for line in range(0, chunk_bytes, 64):
+                fetch(ahead + line)
+                fetch(ahead + half + line)
+        _score_any(kind, dot, height, q, keys, dim // 2, scores)
+        for row in range(rows):
+            begin, stop = read_int(bounds + 16 * row), read_int(bounds + 16 * row + 8)
+            score = multiply(load(FLOAT32, scores + 64 * row), fill(scale))
+            if cap > 0:
+                score = multiply(tanh(divide(score, fill(cap))), fill(cap))
+            if begin > 16 * chunk or stop < 16 * chunk + 16:
+                score = keep_lanes(
+                    score, begin - 16 * chunk, stop - 16 * chunk, numba.float32(-math.inf)
+                )
+            highest = read_float(maxima + 4 * row)
+            found = lane_max(score)
+            if found > highest:
+                factor = fill(_exp_one(highest - found))
+                highest = found
+                write_float(maxima + 4 * row, highest)
+                _scaled(sums + 64 * row, factor, 16)
+                _scaled(values + 4 * row * dim, factor, dim)
+            # Nothing seen yet: -inf less 0 weighs nothing, and what is not a number shows.
+            base = numba.float32(0) if highest == -math.inf else highest
+            weight = exponential(subtract(score, fill(base)))
+            store(FLOAT32, weights + 64 * row, weight)
+            store(FLOAT32, sums + 64 * row, add(load(FLOAT32, sums + 64 * row), weight))
+        # Keys that no row sees may never have been stored.
+        tokens = min(16, last - 16 * chunk)
+        _weigh_any(kind, height, weights, keys + half, dim, tokens, values)
+    for row in range(height):
+        write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, sums + 64 * row)))
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _merge(total, part, rows, dim):  # type: ignore[no-untyped-def]
+    """Joins a later split's result to that of the earlier ones; both as `_attend_split` leaves."""
+    for row in range(rows):
+        ours, theirs = read_float(total + 4 * row), read_float(part + 4 * row)
+        if read_float(part + 32 + 4 * row) == 0:
+            continue
+        highest = max(ours, theirs)
+        keep, take = _exp_one(ours - highest), _exp_one(theirs - highest)
+        write_float(total + 4 * row, highest)
+        place = 32 + 4 * row
+        mass = read_float(total + place) * keep + read_float(part + place) * take
+        write_float(total + place, mass)
+        for at in range(0, dim, 16):
+            place = 64 + 4 * (row * dim + at)
+            taken = multiply(load(FLOAT32, part + place), fill(take))
+            joined = multiply_add(load(FLOAT32, total + place), fill(keep), taken)
+            store(FLOAT32, total + place, joined)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _clear(total, rows, dim):  # type: ignore[no-untyped-def]
+    for row in range(rows):
+        write_float(total + 4 * row, numba.float32(-math.inf))
+        write_float(total + 32 + 4 * row, numba.float32(0))
+        for at in range(0, dim, 16):
+            store(FLOAT32, total + 64 + 4 * (row * dim + at), fill(numba.float32(0)))
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _write_rows(args, kind, token, row, rows, head, total):  # type: ignore[no-untyped-def]
+    """Divides by the sums of weights; a row that sees nothing gets zeros."""
+    size = 2 if kind == BFLOAT16 else 4
+    dim, group, heads = read_int(args + _DIM), read_int(args + _GROUP), read_int(args + _KV_HEADS)
+    for place in range(rows):
+        at = row + place
+        out = (token + at // group) * heads * group + head * group + at % group
+        out = read_int(args + _OUT) + out * dim * size
+        mass = read_float(total + 32 + 4 * place)
+        share = numba.float32(0)
+        if mass != 0:
+            share = numba.float32(1) / mass
+        for k in range(0, dim, 16):
+            value = load(FLOAT32, total + 64 + 4 * (place * dim + k))
+            store(kind, out + k * size, multiply(value, fill(share)))
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def _attend(args, kind, dot):  # type: ignore[no-untyped-def]
+    """Takes work until none is left: tokens to store, tiles to attend, splits to merge."""
+    tokens, heads = read_int(args + _TOKENS), read_int(args + _KV_HEADS)
+    group, dim, window = read_int(args + _GROUP), read_int(args + _DIM), read_int(args + _WINDOW)
+    splits, partials = read_int(args + _SPLITS), read_int(args + _PARTIALS)
+    stores = (tokens + _STORED - 1) // _STORED
+    units = read_int(args + _TILE_COUNT) * heads
+    q, bounds = stack(_QUERY_BYTES), stack(_BOUNDS_BYTES)
+    part, whole = stack(PARTIAL_BYTES), stack(PARTIAL_BYTES)
+    while True:
+        work = fetch_add(args + _TAKEN, 1)
+        if work < stores:
+            _keep(args, work * _STORED, kind)
+            fetch_add(args + _KEPT, 1)
+            continue
+        work -= stores
+        merging = work >= units * splits
+        if merging:
+            work -= units * splits
+            if splits == 1 or work >= units:
+                break
+            while read_shared(args + _ATTENDED) < units * splits:
+                pass
+            split, unit = 0, work
+        else:
+            while read_shared(args + _KEPT) < stores:
+                pass
+            split, unit = work % splits, work // splits
+        head, tile = unit % heads, read_int(args + _TILES) + unit // heads * 12
+        sequence, row, rows = read_int32(tile), read_int32(tile + 4), read_int32(tile + 8)
+        token = read_int32(read_int(args + _STARTS) + 4 * sequence)
+        if merging:
+            _clear(whole, rows, dim)
+            for part_number in range(splits):
+                place = partials + (unit * splits + part_number) * PARTIAL_BYTES
+                _merge(whole, place, rows, dim)
+            _write_rows(args, kind, token, row, rows, head, whole)
+            continue
+        context = read_int32(read_int(args + _CONTEXTS) + 4 * sequence)
+        count = read_int32(read_int(args + _STARTS) + 4 * sequence + 4) - token
+        lowest, highest = context, 0
+        for place in range(rows):
+            # A context of 0 marks a row that only fills up the batch.
+            position = context - count + (row + place) // group if context else -1
+            begin = max(0, position - window + 1) if window else 0
+            write_int(bounds + 16 * place, begin)
+            write_int(bounds + 16 * place + 8, position + 1)
+            lowest, highest = min(lowest, begin), max(highest, position + 1)
+        height = 1 if rows == 1 else 2 if rows == 2 else 4 if rows <= 4 else 8
+        _pack_queries(args, kind, dot, token, row, rows, height, head, q)
+        first_chunk, end_chunk = lowest // 16, (highest + 15) // 16
+        first_split, end_split = first_chunk // _SPLIT_CHUNKS, -(-end_chunk // _SPLIT_CHUNKS)
+        if splits > 1:
+            first_split, end_split = split, split + 1
+            _clear(partials + work * PARTIAL_BYTES, rows, dim)
+        else:
+            _clear(whole, rows, dim)
+        for number in range(first_split, end_split):
+            first = max(first_chunk, number * _SPLIT_CHUNKS)
+            end = min(end_chunk, (number + 1) * _SPLIT_CHUNKS)
+            if first >= end:
+                continue
+            target = partials + work * PARTIAL_BYTES if splits > 1 else part
+            _attend_split(
+                args, kind, dot, sequence, head, rows, height, q, bounds, first, end, target
+            )
+            if splits == 1:
+                _merge(whole, part, rows, dim)
+        if splits > 1:
+            fetch_add(args + _ATTENDED, 1)
+        else:
+            _write_rows(args, kind, token, row, rows, head, whole)
+
+
+@kernel
+def _bf16_dot(args: int) -> None:
+    _attend(args, BFLOAT16, 1)
+
+
+@kernel
+def _bf16_float(args: int) -> None:
+    _attend(args, BFLOAT16, 0)
+
+
+@kernel
+def _floats(args: int) -> None:
+    _attend(args, FLOAT32, 0)
+
+
+def attention_kernel(kind: int, dot: bool) -> Kernel:
+    """The kernel for a cache of a kind; `dot` multiplies queries and keys in bfloat16 pairs."""
+    if kind == FLOAT32:
+        return _floats
+    return _bf16_dot if dot else _bf16_float

@@ -164,6 +164,12 @@ def read_int(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     return read(builder, I64, address, 8)
 
 
+@_intrinsic(_NONE, _INT, _INT)
+def write_int(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> None:
+    """Stores an int64."""
+    write(builder, value, address, 8)
+
+
 @_intrinsic(_INT, _INT)
 def read_int32(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     """The int32 at an address."""
@@ -186,6 +192,12 @@ def write_float(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> No
 def copy_word(builder: ir.IRBuilder, target: ir.Value, source: ir.Value) -> None:
     """Copies 4 bytes."""
     write(builder, read(builder, I32, source, 2), target, 2)
+
+
+@_intrinsic(_NONE, _INT)
+def fetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """Asks for a cache line that will be read."""
+    prefetch(builder, address)
 
 
 @_intrinsic(_INT, _INT, _INT)

@@ -52,7 +52,8 @@ def to_weights(logits: Tensor, best: Tensor, temperature: Tensor) -> Tensor:
         temperature: [N] float32, at least `GREEDY_BELOW`.
 
     Returns:
-        [N, vocab] int64, the largest of each row 2**40; undefined in rows that are not finite.
+        [N, vocab] int64, the largest of each row 2**40, all of them exact in float32 too; undefined
+        in rows that are not finite.
     """
     # In place, because fresh pages cost a CPU more than the arithmetic.
     scaled = logits.sub_(best.unsqueeze(1)).div_(temperature.unsqueeze(1))

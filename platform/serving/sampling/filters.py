@@ -5,7 +5,8 @@ Tokens as likely as the k-th are kept with it. top_p keeps the smallest set of l
 reaches the probability (Holtzman et al., arXiv:1904.09751), at least one, and of equally likely
 ones those of lowest id. min_p (arXiv:2407.01082) is relative to the likeliest, which all keep.
 
-On a CPU each row is handled by itself and only what may be in its nucleus is sorted. On CUDA whole
+Weights come from float32 and go back to it without loss: a radix sort needs half the passes then. On
+a CPU each row is handled by itself and only what may be in its nucleus is sorted. On CUDA whole
 batches are, because reading back how much to sort would stop the pipeline.
 """
 
@@ -85,15 +86,16 @@ def keep_top_k_batch(weights: Tensor, rows: Sequence[int], k: Sequence[int]) -> 
     """`keep_top_k` without host synchronisation."""
     index, part = select(weights, rows)
     limits = upload([min(most, weights.shape[1]) - 1 for most in k], torch.int64, weights.device)
-    largest = part.topk(min(max(k), weights.shape[1]), dim=-1).values
-    threshold = largest.gather(1, limits.unsqueeze(1))
+    largest = part.float().topk(min(max(k), weights.shape[1]), dim=-1).values
+    threshold = largest.gather(1, limits.unsqueeze(1)).to(torch.int64)
     put_back(weights, index, part.masked_fill(part < threshold, 0))
 
 
 def keep_top_p_batch(weights: Tensor, rows: Sequence[int], p: Sequence[float]) -> None:
     """`keep_top_p` without host synchronisation."""
     index, part = select(weights, rows)
-    ordered, order = part.sort(dim=-1, descending=True, stable=True)
+    values, order = part.float().sort(dim=-1, descending=True, stable=True)
+    ordered = values.to(torch.int64)
     cumulative = ordered.cumsum(dim=-1)
     target = upload(p, torch.float64, weights.device) * cumulative[:, -1]
     # What is before a token decides: the first is always kept, the one that reaches the mass too.

@@ -91,7 +91,7 @@ class Controls:
 
     tokens: Mapping[str, int]
     pattern: re.Pattern[str]
-    beginnings: frozenset[str]
+    beginnings: tuple[str, ...]
 
 
 def find_controls(tokenizer: Tokenizer, templates: Collection[str]) -> Controls:
@@ -109,7 +109,7 @@ def find_controls(tokenizer: Tokenizer, templates: Collection[str]) -> Controls:
     return Controls(
         tokens=tokens,
         pattern=re.compile("|".join(map(re.escape, longest_first)) or "(?!)"),
-        beginnings=frozenset(token[:n] for token in tokens for n in range(1, len(token))),
+        beginnings=tuple({token[:n] for token in tokens for n in range(1, len(token))}),
     )
 
 
@@ -165,8 +165,7 @@ class Guard:
             lambda found: self._opening + found[0] + self._closing, text
         )
         end = len(marked.rstrip())
-        longest = max(map(len, self.controls.beginnings), default=0)
-        if any(marked[end - n : end] in self.controls.beginnings for n in range(1, longest + 1)):
+        if marked.endswith(self.controls.beginnings, 0, end):
             # The template may put something behind it that makes it whole.
             marked = marked[:end] + self._closing + marked[end:]
         self._used = self._used or marked != text

@@ -137,6 +137,11 @@ class TextTokenizer:
             return self._parsing.id_to_token(token) or ""
         return self.token_bytes(token).decode(errors="replace")
 
+    @property
+    def chat_template(self) -> str:
+        """Source of the template that chats with tools are rendered with."""
+        return self._template([{}])
+
     def token_id(self, token: str) -> int | None:
         """The id of a token by its name in the vocabulary; None if there is none."""
         return self._parsing.token_to_id(token)

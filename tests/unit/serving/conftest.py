@@ -13,7 +13,7 @@ Checkpoint = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """`checkpoint(family, **arguments of make_checkpoint)` -> a folder to read, never to write to."""
+    """`checkpoint(family, **arguments of make_checkpoint)` -> a folder to read, not to change."""
     made: dict[str, Path] = {}
 
     def get(family: str = "llama3", **arguments: object) -> Path:

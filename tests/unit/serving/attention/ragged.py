@@ -1,4 +1,4 @@
-"""Ragged batches over scattered pages, and attention computed the long way to hold them against."""
+"""Ragged batches over scattered pages, and plain attention in float64 to hold them against."""
 
 from dataclasses import dataclass, field
 
@@ -28,18 +28,16 @@ class Shape:
 def reference(
     shape: Shape, layer: int, q: Tensor, k: Tensor, v: Tensor, positions: Tensor
 ) -> Tensor:
-    """One sequence, in float64, a query at a time: q [Q, heads, D], k and v [N, kv_heads, D]."""
-    q, k, v = q.double(), k.double(), v.double()
+    """One sequence, in float64, all scores at once: q [Q, heads, D], k and v [N, kv_heads, D]."""
     group, window = shape.heads // shape.kv_heads, shape.windows[layer]
-    out = torch.zeros_like(q)
-    for row, position in enumerate(positions.tolist()):
-        first = 0 if window is None else max(0, position - window + 1)
-        for head in range(shape.heads):
-            scores = k[first : position + 1, head // group] @ q[row, head] * shape.attention_scale
-            if shape.softcap_attention is not None:
-                scores = torch.tanh(scores / shape.softcap_attention) * shape.softcap_attention
-            out[row, head] = scores.softmax(0) @ v[first : position + 1, head // group]
-    return out.flatten(1)
+    k, v = (part.double().repeat_interleave(group, dim=1) for part in (k, v))
+    scores = torch.einsum("qhd,nhd->hqn", q.double(), k) * shape.attention_scale
+    if shape.softcap_attention is not None:
+        scores = torch.tanh(scores / shape.softcap_attention) * shape.softcap_attention
+    back = positions.to(q.device)[:, None] - torch.arange(len(k), device=q.device)
+    hidden = back < 0 if window is None else (back < 0) | (back >= window)
+    weights = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+    return torch.einsum("hqn,nhd->qhd", weights, v).flatten(1)
 
 
 @dataclass

@@ -20,7 +20,7 @@ def run_checks(*, interpret: bool) -> None:
     options = ["-q", "-p", "no:cacheprovider", f"--confcutdir={CHECKS}"]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files],
-        env=os.environ | {"TRITON_INTERPRET": "1" if interpret else "0"},
+        env=os.environ | {"TRITON_INTERPRET": "1" if interpret else "0", "OMP_NUM_THREADS": "1"},
         cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from rostra.serving.engine.memory import GIB, Memory, activation_bytes, kv_block
 from rostra.serving.errors import BrokenCheckpoint
 from rostra.serving.models.config import read_config
 from rostra.serving.models.load import load_decoder
-from rostra.serving.plan import Machine, plan, this_machine, weight_bytes
+from rostra.serving.plan import Machine, make_plan, this_machine, weight_bytes
 from tests.checkpoints import FAMILIES
 
 CPU = torch.device("cpu")
@@ -46,7 +47,7 @@ def test_the_engine_allocates_what_was_planned(checkpoint: Checkpoint) -> None:
 
     folder = checkpoint("llama3")
     config = EngineConfig(kv_memory_bytes=3_000_000, max_context=200, dtype="bfloat16")
-    planned = plan(folder, config)
+    planned = make_plan(folder, config)
     info = EngineCore(folder, config).describe()
     assert planned.fits
     assert (planned.blocks, planned.kv_bytes) == (info.blocks, info.kv_bytes)
@@ -62,9 +63,13 @@ def test_blocks_take_the_bytes_that_are_counted(checkpoint: Checkpoint) -> None:
 
 def test_sequences_are_those_that_fit(checkpoint: Checkpoint) -> None:
     config = EngineConfig(kv_memory_bytes=2_000_000, max_context=100, dtype="float32")
-    planned = plan(checkpoint("llama3"), config, HOST)
+    planned = make_plan(checkpoint("llama3"), config, HOST)
     # 100 tokens take 7 blocks of 16.
     assert planned.kv_bytes_per_sequence == 7 * 16 * planned.kv_bytes_per_token
+    few = dataclasses.replace(planned, sequences=3)
+    assert make_plan(
+        checkpoint("llama3"), msgspec.structs.replace(config, max_running=3), HOST
+    ) == few
     assert planned.sequences == planned.blocks // 7 == 2_000_000 // planned.kv_bytes_per_sequence
     assert planned.kv_bytes <= 2_000_000 < planned.kv_bytes + 16 * planned.kv_bytes_per_token
 
@@ -72,22 +77,22 @@ def test_sequences_are_those_that_fit(checkpoint: Checkpoint) -> None:
 def test_a_model_that_does_not_fit_says_why(checkpoint: Checkpoint) -> None:
     folder = checkpoint("llama3")
     small = dataclasses.replace(HOST, memory=Memory(100_000, 50_000))
-    planned = plan(folder, EngineConfig(), small)
+    planned = make_plan(folder, EngineConfig(), small)
     assert not planned.fits
     assert planned.problem is not None
     assert "weights" in planned.problem
     tight = dataclasses.replace(HOST, memory=Memory(GIB, planned.weight_bytes + 10))
-    problem = plan(folder, EngineConfig(), tight).problem
+    problem = make_plan(folder, EngineConfig(), tight).problem
     assert problem is not None
     assert "keys and values" in problem
-    asked = plan(folder, EngineConfig(kv_memory_bytes=10**12), HOST).problem
+    asked = make_plan(folder, EngineConfig(kv_memory_bytes=10**12), HOST).problem
     assert asked is not None
     assert "free" in asked
 
 
 def test_a_folder_without_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(BrokenCheckpoint, match=r"config\.json"):
-        plan(tmp_path, EngineConfig(), HOST)
+        make_plan(tmp_path, EngineConfig(), HOST)
 
 
 def test_an_unknown_device_is_refused() -> None:

@@ -29,7 +29,8 @@ def peer(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, attn_implementation="plain", experts_implementation="eager"
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _plain_attention(
@@ -53,7 +54,8 @@ def _plain_attention(
 @torch.no_grad()
 def peer_logits(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
     """[len(tokens), vocab]"""
-    return model(torch.tensor([tokens]), use_cache=False).logits[0]
+    logits: Tensor = model(torch.tensor([tokens]), use_cache=False).logits
+    return logits[0]
 
 
 def attend(

@@ -104,11 +104,14 @@ class Driver:
         for group in gone:
             assert not group.begun and group.ended
             for sequence in group.sequences:
-                self._end(sequence)
+                if not self.ends[sequence]:  # some may have been aborted before
+                    self._end(sequence)
         return [group.request.id for group in gone]
 
     def step(self, force: int = 1) -> Step:
         """One turn of the loop; `force` is how many tokens a sequence gets at most."""
+        while len(self.launched) > self.overlap:
+            self.commit(force)
         step = self.launch()
         while len(self.launched) > (1 if self.overlap and step.chunks else 0):
             self.commit(force)
@@ -157,8 +160,6 @@ class Driver:
             if chunk.samples:
                 draws[sequence] = self._random.randrange(self._vocabulary)
                 self._on_device[sequence] = draws[sequence]
-        for sequence in step.preempted:
-            assert sequence not in tables or self.config is None
         self.launched.append((step, draws, tables))
         self.check()
         return step
@@ -168,7 +169,7 @@ class Driver:
         sampled: dict[Sequence, list[int]] = {}
         for sequence, token in draws.items():
             new = [token]
-            if sequence.needs_token or not self.overlap:
+            if sequence.needs_token or len(self.launched) == 1:
                 room = sequence.limit - len(sequence.tokens)
                 wanted = self._random.randint(1, force)
                 new += [self._random.randrange(self._vocabulary) for _ in range(wanted - 1)]

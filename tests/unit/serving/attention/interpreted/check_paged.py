@@ -1,4 +1,4 @@
-"""The paged kernels against attention computed the long way, on ragged batches over pages.
+"""The paged kernels against plain attention in float64, on ragged batches over pages.
 
 Not collected by name: `test_triton.py` runs it in a process of its own, in Triton's interpreter,
 which must be asked for before Triton is imported; where there is CUDA, compiled too.

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+_EVALS = Path(__file__).resolve().parent.parent
 BOS, EOS, PAD, TURN_END = "<|begin_of_text|>", "<|end_of_text|>", "<|pad|>", "<|im_end|>"
 # Hidden when text is shown; their ids are their places in this list.
 SPECIAL_TOKENS = (PAD, BOS, EOS, "<|im_start|>", TURN_END, "<|python_tag|>", "[TOOL_CALLS]")
@@ -58,7 +58,7 @@ CHAT_TEMPLATE = """\
 
 
 def make_tokenizer(folder: Path, vocab_size: int, *, add_bos: bool = False) -> Path:
-    """Trains a byte-level BPE tokenizer on this repository's own pages and writes it.
+    """Trains a byte-level BPE tokenizer on the project's own pages and writes it.
 
     Args:
         folder: takes tokenizer.json, tokenizer_config.json and the ChatML-style chat template.
@@ -85,9 +85,10 @@ def _trained(vocab_size: int) -> str:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    # Prose where there is a checkout; an installed package has at least its sources.
+    pages = sorted((_EVALS.parent / "docs").glob("*.md")) or sorted(_EVALS.rglob("*.py"))
     tokenizer.train_from_iterator(
-        [page.read_text() for page in pages],
+        [page.read_text(encoding="utf-8") for page in pages],
         trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=[*SPECIAL_TOKENS, *MARKER_TOKENS],
@@ -115,7 +116,7 @@ def _made_up_words() -> Iterator[str]:
             yield "Ġ" + word  # how byte-level vocabularies write a leading space
 
 
-def make_random_checkpoint(
+def write_random_checkpoint(
     folder: Path,
     *,
     family: Literal["llama", "qwen3"] = "llama",

@@ -1,0 +1,154 @@
+"""Attention on a CPU with AVX: our own kernel over pages in a layout of its own.
+
+What always holds: see `kernels.cpu_attention`; results are batch-invariant in every mode, and a
+step's work is laid out once, not once a layer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rostra.serving.attention.backend import AttentionShape
+from rostra.serving.attention.layout import BatchLayout
+from rostra.serving.kernels.cpu_attention import (
+    MAX_HEAD_DIM,
+    PARTIAL_BYTES,
+    ROWS,
+    SPLIT,
+    attention_kernel,
+)
+from rostra.serving.kernels.cpu_pool import launch
+from rostra.serving.kernels.cpu_vector import BFLOAT16, FLOAT32, LANES, has_bf16_dot
+
+_KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
+# Pieces of work for each thread that make up for their unequal sizes.
+_PIECES = 4
+
+
+def supports(config: AttentionShape, dtype: torch.dtype, block_size: int) -> bool:
+    """Whether the kernel takes this model and block size."""
+    return (
+        dtype in _KINDS
+        and block_size % LANES == 0
+        and config.head_dim % LANES == 0
+        and config.head_dim <= MAX_HEAD_DIM
+    )
+
+
+class CpuBackend:
+    """Keys and values of all layers, and the kernel over them; arguments as in `make_backend`.
+
+    Attributes:
+        cache: for each layer bytes of [blocks, kv_heads, 2, block_size * head_dim]: a block's
+            keys, 16 tokens beside each other, then its values, token after token.
+    """
+
+    def __init__(
+        self,
+        config: AttentionShape,
+        *,
+        blocks: int,
+        block_size: int,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+        batch_invariant: bool = False,
+    ) -> None:
+        if not supports(config, dtype, block_size):
+            raise ValueError(f"no CPU kernel for {dtype} and blocks of {block_size} tokens")
+        self.config = config
+        self.dtype = dtype
+        self.block_size = block_size
+        self.kernel = attention_kernel(_KINDS[dtype], has_bf16_dot())
+        page = 2 * block_size * config.head_dim
+        size = config.layers * blocks * config.kv_heads * page
+        # Aligned to a cache line. Zeros, so that memory is taken when a block is first used.
+        room = torch.zeros(size + 64 // dtype.itemsize, dtype=dtype)
+        start = -room.data_ptr() % 64 // dtype.itemsize
+        whole = room[start : start + size]
+        self.cache = whole.view(config.layers, blocks, config.kv_heads, page).unbind()
+        cap = config.softcap_attention or 0.0
+        self.numbers = torch.tensor([config.attention_scale, cap], dtype=torch.float32)
+
+    def bind(self, layout: BatchLayout) -> "CpuAttention":
+        """Cuts the step's query rows into tiles, and long contexts into splits if cores idle."""
+        group = self.config.heads // self.config.kv_heads
+        tiles = _tiles(layout.query_lengths, group)
+        units = len(tiles) * self.config.kv_heads
+        splits = 1
+        if units < _PIECES * torch.get_num_threads():
+            splits = -(-layout.max_context // SPLIT)
+        partials = torch.empty(
+            units * splits * PARTIAL_BYTES if splits > 1 else 0, dtype=torch.int8
+        )
+        return CpuAttention(self, layout, tiles, splits, partials)
+
+
+def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
+    """[tiles, 3] int32: sequence, first query row, rows; a sequence has `group` rows a token."""
+    if max(query_lengths) == 1 and group <= ROWS:
+        tiles = np.zeros((len(query_lengths), 3), np.int32)
+        tiles[:, 0] = np.arange(len(query_lengths))
+        tiles[:, 2] = group
+        return torch.from_numpy(tiles)
+    cut = [
+        (sequence, first, min(ROWS, count * group - first))
+        for sequence, count in enumerate(query_lengths)
+        for first in range(0, count * group, ROWS)
+    ]
+    return torch.tensor(cut, dtype=torch.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuAttention:
+    """One step of a `CpuBackend`."""
+
+    backend: CpuBackend
+    layout: BatchLayout
+    tiles: Tensor
+    splits: int
+    partials: Tensor
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `Attention.attend`."""
+        backend, layout, config = self.backend, self.layout, self.backend.config
+        q, k, v = (_with_whole_rows(part) for part in (q, k, v))
+        tokens, heads, dim = q.shape
+        out = q.new_empty(tokens, heads * dim)
+        size = q.element_size()
+        launch(
+            backend.kernel,
+            0,
+            q.data_ptr(),
+            q.stride(0) * size,
+            k.data_ptr(),
+            k.stride(0) * size,
+            v.data_ptr(),
+            v.stride(0) * size,
+            tokens,
+            layout.slots.data_ptr(),
+            backend.cache[layer].data_ptr(),
+            config.kv_heads,
+            heads // config.kv_heads,
+            dim,
+            backend.block_size,
+            self.tiles.data_ptr(),
+            len(self.tiles),
+            layout.query_starts.data_ptr(),
+            layout.context_lengths.data_ptr(),
+            layout.block_tables.data_ptr(),
+            layout.block_tables.shape[1],
+            config.windows[layer] or 0,
+            backend.numbers.data_ptr(),
+            out.data_ptr(),
+            self.partials.data_ptr(),
+            self.splits,
+        )
+        return out
+
+
+def _with_whole_rows(x: Tensor) -> Tensor:
+    """[T, heads, head_dim] whose rows may be strided but are contiguous in themselves."""
+    return x if x.stride(2) == 1 and x.stride(1) == x.shape[2] else x.contiguous()
