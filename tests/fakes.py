@@ -108,6 +108,7 @@ class ScriptedChatModel:
 
     Attributes:
         prompts: the messages of every call.
+        options: of every call.
         closed: how many streams have ended, by themselves or broken off.
     """
 
@@ -116,12 +117,14 @@ class ScriptedChatModel:
     def __init__(self, script: Iterable[str | Exception]) -> None:
         self._script = list(script)
         self.prompts: list[list[ChatMessage]] = []
+        self.options: list[GenerationOptions] = []
         self.closed = 0
 
     async def stream(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> AsyncIterator[ChatEvent]:
         self.prompts.append(list(messages))
+        self.options.append(options)
         try:
             for part in self._script:
                 await asyncio.sleep(0)

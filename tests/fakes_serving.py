@@ -16,6 +16,7 @@ from typing import Any
 
 from rostra.core import Constraint
 from rostra.serving.config import EngineConfig
+from rostra.serving.engine.client import AsyncEngine, RestartPolicy
 from rostra.serving.engine.frontend import Front
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.metrics import EngineStats
@@ -24,13 +25,16 @@ from rostra.serving.request import (
     EngineEvent,
     EngineRequest,
     FinishReason,
+    Output,
     RequestEnd,
+    SamplingParams,
     TokenLogprobs,
     Tokens,
     Usage,
 )
 
 END, KILL, RAISE, HANG = "\0", "\1", "\2", "\3"
+AT_ONCE = RestartPolicy(most=3, first_delay=0)
 VOCAB_SIZE = 0x110000
 MAX_CONTEXT = 4096
 
@@ -249,6 +253,29 @@ def fake_front(folder: Path) -> Front:
     """The front end that goes with `FakeCore`; reads nothing."""
     tokenizer: Any = FakeTokenizer()
     return Front(tokenizer, FakeDecoder, FakeCompiler())
+
+
+def fake_engine(core: str = "FakeCore", folder: str = "fake", **more: Any) -> AsyncEngine:
+    """An engine over one of the cores here, which restarts at once."""
+    options = {"front": fake_front, "locate": Path, "restarts": AT_ONCE} | more
+    return AsyncEngine(folder, core=f"tests.fakes_serving:{core}", **options)
+
+
+async def outputs_of(engine: AsyncEngine, prompt: str, most: int = 9, **more: Any) -> list[Output]:
+    """All outputs of one request."""
+    sampling = SamplingParams(max_tokens=most)
+    return [output async for output in engine.generate(prompt, sampling, **more)]
+
+
+async def text_of(engine: AsyncEngine, prompt: str, most: int = 9) -> str:
+    """The text of one request."""
+    return "".join(output.text for output in await outputs_of(engine, prompt, most))
+
+
+async def idle(engine: AsyncEngine) -> None:
+    """Waits until the loop has nothing left, which each request in turn makes it tell."""
+    while await text_of(engine, "x", 1) and engine.stats().running + engine.stats().waiting:
+        pass
 
 
 def _text(token_ids: Sequence[int]) -> str:

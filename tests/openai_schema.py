@@ -31,7 +31,9 @@ def validator(schema: str) -> Draft202012Validator:
     """A validator of one of the document's schemas."""
     if not DOCUMENT.is_file():
         pytest.skip(f"OpenAI's document is not at {DOCUMENT}")
-    resource = Resource(contents=_nullable(json.loads(DOCUMENT.read_text())), specification=DRAFT202012)
+    resource = Resource(
+        contents=_nullable(json.loads(DOCUMENT.read_text())), specification=DRAFT202012
+    )
     return Draft202012Validator(
         {"$ref": f"{_URI}#/components/schemas/{schema}"},
         registry=Registry().with_resource(_URI, resource),

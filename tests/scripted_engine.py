@@ -163,9 +163,7 @@ class ScriptedEngine:
                 self.aborted += 1
                 self.left.set()
 
-    async def _sequence(
-        self, request: EngineRequest, index: int
-    ) -> AsyncGenerator[Output, None]:
+    async def _sequence(self, request: EngineRequest, index: int) -> AsyncGenerator[Output, None]:
         pieces = self.reply(request) if self.reply is not None else self.pieces
         room = request.sampling.max_tokens
         scored = self._scored(request) if index == 0 else None
@@ -199,7 +197,9 @@ class ScriptedEngine:
         if top is None:
             return None
         return [
-            TokenLogprobs(token, -0.5, [(token, -0.5), *((n, -2.0) for n in range(65, 64 + top))][:top])
+            TokenLogprobs(
+                token, -0.5, [(token, -0.5), *((n, -2.0) for n in range(65, 64 + top))][:top]
+            )
             for token in tokens
         ]
 

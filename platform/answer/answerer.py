@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from rostra.answer.events import (
     Answer,
     AnswerEvent,
+    AnswerMode,
     Done,
     Passages,
     Stage,
@@ -21,6 +22,7 @@ from rostra.answer.events import (
 )
 from rostra.answer.evidence import Evidence, pick_evidence
 from rostra.answer.generate import generate_events
+from rostra.answer.point import point_at_evidence
 from rostra.answer.quote import quote_events
 from rostra.core import (
     ChatMessage,
@@ -33,6 +35,7 @@ from rostra.core import (
     get_logger,
 )
 from rostra.retrieval import PACKAGED_MODEL, Searcher, SearchRequest, SearchResult
+from rostra.serving import PromptTooLong
 from rostra.store import DEFAULT_COLLECTION, Filters
 
 log = get_logger(__name__)
@@ -110,24 +113,26 @@ class Answerer:
             yield Passages(found.hits)
             yield Status(Stage.WRITING)
             begun = False
-            try:
-                async with aclosing(
-                    generate_events(
-                        self._generator,
-                        question.text,
-                        found.hits,
-                        question.history,
-                        found.timings_ms,
-                    )
-                ) as events:
-                    async for event in events:
-                        begun = True
-                        yield _timed(event, started)
-                return
-            except (Overloaded, ModelUnavailable) as error:
-                if begun:
-                    raise
-                log.warning("quote mode answers instead", reason=error.message)
+            passages = len(found.hits)
+            while passages:
+                short = replace(found, hits=found.hits[:passages])
+                try:
+                    async with aclosing(
+                        self._generated(self._generator, question, short)
+                    ) as events:
+                        async for event in events:
+                            begun = True
+                            yield _timed(event, started)
+                    return
+                except PromptTooLong:
+                    # The best passages may still fit the model's context.
+                    log.info("too many passages for the generator's context", passages=passages)
+                    passages //= 2
+                except (Overloaded, ModelUnavailable) as error:
+                    if begun:
+                        raise
+                    log.warning("quote mode answers instead", reason=error.message)
+                    break
         best: tuple[SearchResult, Evidence] | None = None
         for reading in readings(question, self._settings.max_query_chars):
             found = await self._search(question, reading)
@@ -147,6 +152,27 @@ class Answerer:
             yield _timed(event, started)
             # Lets the event reach its reader before the next one is made.
             await asyncio.sleep(0)
+
+    async def _generated(
+        self, model: ChatModel, question: Question, found: SearchResult
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """The generator's answer: its own words with marks, or the sentences it points at."""
+        if self._settings.answer_style == "write":
+            async with aclosing(
+                generate_events(
+                    model, question.text, found.hits, question.history, found.timings_ms
+                )
+            ) as events:
+                async for event in events:
+                    yield event
+            return
+        most = self._settings.answer_sentences
+        evidence = await point_at_evidence(
+            model, question.text, found.hits, question.history, most=most
+        )
+        pages = await self._pages(evidence)
+        for event in quote_events(evidence, pages, 0.0, found.timings_ms, AnswerMode.GENERATE):
+            yield event
 
     async def _read(self, question: str, found: SearchResult) -> Evidence:
         """Picks what to quote from the passages found; adds its time to theirs."""

@@ -75,7 +75,7 @@ def pick_evidence(
         terms: analyses a sentence as the lexical index does.
         most: most sentences.
     """
-    candidates = _candidates(found.hits)
+    candidates = candidate_sentences(found.hits)
     if not candidates:
         return Evidence([], 0.0)
     asked = embedder.embed_query(question)
@@ -97,10 +97,11 @@ def pick_evidence(
             chosen.append(Sentence(sentence.hit, sentence.start, sentence.end, float(scores[row])))
     closest = max(float(cosines.max()), *(hit.scores.dense or 0.0 for hit in found.hits))
     evidence = closest + _EVIDENCE_TERM_WEIGHT * float(shares.max())
-    return Evidence(_reading_order(chosen), round(evidence, 6))
+    return Evidence(reading_order(chosen), round(evidence, 6))
 
 
-def _candidates(hits: Sequence[Hit]) -> list[Sentence]:
+def candidate_sentences(hits: Sequence[Hit]) -> list[Sentence]:
+    """The sentences of some passages that can stand as an answer, each once, the first ones."""
     candidates: list[Sentence] = []
     seen: set[tuple[str, int]] = set()
     for hit in hits:
@@ -172,7 +173,7 @@ def _rank_scores(hits: Sequence[Hit]) -> dict[object, float]:
     return {hit.chunk_id: (hit.score - low) / (high - low) if high > low else 1.0 for hit in hits}
 
 
-def _reading_order(chosen: Sequence[Sentence]) -> list[Sentence]:
+def reading_order(chosen: Sequence[Sentence]) -> list[Sentence]:
     """Documents by their best sentence; within one, as they stand there."""
     documents: list[object] = []
     for sentence in chosen:

@@ -23,6 +23,7 @@ def quote_events(
     pages: Sequence[int | None],
     threshold: float,
     timings_ms: dict[str, float],
+    mode: AnswerMode = AnswerMode.QUOTE,
 ) -> Iterator[AnswerEvent]:
     """Lays out the evidence as an answer: deltas, a citation after each sentence, then `Done`.
 
@@ -31,10 +32,11 @@ def quote_events(
         pages: of each sentence, the page on which it begins; None without pages.
         threshold: evidence that scores less is not good enough to show.
         timings_ms: of the stages so far.
+        mode: who chose the evidence.
     """
     if not evidence.sentences or evidence.score < threshold:
         yield TextDelta(NOT_FOUND)
-        yield Done(Answer(NOT_FOUND, AnswerMode.QUOTE, False, [], timings_ms))
+        yield Done(Answer(NOT_FOUND, mode, False, [], timings_ms))
         return
     text = ""
     citations: list[Citation] = []
@@ -57,7 +59,7 @@ def quote_events(
         yield Cited(citation)
         citations.append(citation)
         previous = sentence
-    yield Done(Answer(text, AnswerMode.QUOTE, True, citations, timings_ms))
+    yield Done(Answer(text, mode, True, citations, timings_ms))
 
 
 def _separator(previous: Sentence | None, sentence: Sentence) -> str:

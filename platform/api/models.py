@@ -1,9 +1,9 @@
 """Loads the models while the server already answers, and says what is still missing.
 
-What always holds: loading happens in a thread or a process of its own; a model that cannot be loaded
-is tried again now and then, since a search that needs it may find it loaded by then; not so after a
-wrong setting, which stays wrong as long as the process runs. Readiness waits for what searches need
-and not for the decoder, without which quote mode answers.
+What always holds: loading happens in a thread or a process of its own; a model that cannot be
+loaded is tried again now and then, since a search that needs it may find it loaded by then; not so
+after a wrong setting, which stays wrong as long as the process runs. Readiness waits for what
+searches need and not for the decoder, without which quote mode answers.
 """
 
 import asyncio

@@ -5,8 +5,8 @@ What always holds: an error a user can cause is one line on stderr and, with `--
 a request that cannot work as given, 130 after Ctrl-C. stdout carries results only.
 """
 
-import gc
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -61,9 +61,15 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line of this process and exits."""
     status = run(sys.argv[1:])
-    # With torch loaded the last garbage collection takes seconds, and frees what is gone anyway.
-    gc.freeze()
-    sys.exit(status)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # its reader has gone, the disk is full, or it was closed
+            status = status or 1
+    # Everything that matters is closed. The interpreter would still wait for threads that compute
+    # what nobody wants any more, and then spend seconds on taking torch apart.
+    os._exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -54,9 +54,7 @@ def command(
         raise InvalidRequest("no model to plan for", hint="Name one, or set ROSTRA_MODEL.")
     found = make_plan(locate_config(settings.model), engine_config(settings))
     if as_json:
-        print_json(
-            {"model": settings.model, "fits": found.fits} | dataclasses.asdict(found)
-        )
+        print_json({"model": settings.model, "fits": found.fits} | dataclasses.asdict(found))
     else:
         print_table(("what", "size"), _rows(settings.model, found), header=False)
     return 0 if found.fits else 1

@@ -7,15 +7,12 @@ that cannot be had, or a device that is not there, is one line, not a traceback.
 
 import asyncio
 import errno
-import logging
-import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from typing import NoReturn
 
 import click
 import uvicorn
@@ -57,7 +54,6 @@ def command(host: str | None, port: int | None) -> None:
     listener = listen(settings.host, settings.port)
     with listener:
         asyncio.run(_serve(settings, listener))
-    _leave()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -154,15 +150,3 @@ def _address(host: str, listener: socket.socket) -> str:
     name = host.strip("[]")
     shown = f"[{name}]" if ":" in name else name
     return f"http://{shown}:{listener.getsockname()[1]}"
-
-
-def _leave() -> NoReturn:
-    """Ends the process here and now, with status 0.
-
-    Everything that matters is closed. The interpreter would still wait for threads that compute
-    what nobody wants any more, and then spend seconds on taking torch apart.
-    """
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         None, description="Evidence under this score is `not found`; unset takes the tuned value."
     )
 
+    answer_style: Literal["write", "point"] = Field(
+        "write",
+        description="What a generator does: write the answer with marks, or point at sentences, "
+        "which are then quoted.",
+    )
+
     # Generator
     model: str = Field(
         "",

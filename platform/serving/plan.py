@@ -19,8 +19,8 @@ from rostra.serving.attention.backend import bytes_per_block
 from rostra.serving.config import EngineConfig, WeightFormat
 from rostra.serving.engine.memory import Memory, activation_bytes, device_memory, kv_blocks
 from rostra.serving.models.config import ModelConfig, read_config
-from rostra.serving.models.load import resolve_checkpoint
 from rostra.serving.models.linear import PlainLinear, make_linear
+from rostra.serving.models.load import resolve_checkpoint
 
 # Every layout of a linear layer comes in panels of rows, of which this is a multiple.
 _PANEL_ROWS = 64

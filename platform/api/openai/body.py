@@ -37,7 +37,7 @@ _NOT_OFFERED = {
     "verbosity",
     "web_search_options",
 }
-_AT = re.compile(r"(.*?) - at `\$\.?(.*)`", re.DOTALL)
+_AT = re.compile(r"(.*?) - at (?:`\w+` in )?`\$\.?(.*)`", re.DOTALL)
 _NAMED = re.compile(r"(?:unknown|missing required) field `([^`]*)`")
 
 

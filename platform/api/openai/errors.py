@@ -58,7 +58,7 @@ class InvalidBody(InvalidRequest):
 class ClientGone(RostraError):
     """The client closed the connection before its answer; nobody reads this."""
 
-    status = 499
+    status = 408
     code = "client_closed_request"
 
 

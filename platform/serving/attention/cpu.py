@@ -21,9 +21,9 @@ from rostra.serving.kernels.cpu_attention import (
     attention_kernel,
 )
 from rostra.serving.kernels.cpu_pool import launch
-from rostra.serving.kernels.cpu_vector import BFLOAT16, FLOAT32, LANES, has_bf16_dot
+from rostra.serving.kernels.cpu_vector import LANES, has_bf16_dot
 
-_KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
+_DTYPES = (torch.float32, torch.bfloat16)
 # Pieces of work for each thread that make up for their unequal sizes.
 _PIECES = 4
 
@@ -31,7 +31,7 @@ _PIECES = 4
 def supports(config: AttentionShape, dtype: torch.dtype, block_size: int) -> bool:
     """Whether the kernel takes this model and block size."""
     return (
-        dtype in _KINDS
+        dtype in _DTYPES
         and block_size % LANES == 0
         and config.head_dim % LANES == 0
         and config.head_dim <= MAX_HEAD_DIM
@@ -61,7 +61,7 @@ class CpuBackend:
         self.config = config
         self.dtype = dtype
         self.block_size = block_size
-        self.kernel = attention_kernel(_KINDS[dtype], has_bf16_dot())
+        self.kernel = attention_kernel(dtype == torch.bfloat16, has_bf16_dot())
         page = 2 * block_size * config.head_dim
         size = config.layers * blocks * config.kv_heads * page
         # Aligned to a cache line. Zeros, so that memory is taken when a block is first used.

@@ -118,7 +118,9 @@ class LocalChatModel:
         yield ending.event()
 
 
-def _close_after(step: asyncio.Future[Output | None], outputs: Generator[Output, None, None]) -> None:
+def _close_after(
+    step: asyncio.Future[Output | None], outputs: Generator[Output, None, None]
+) -> None:
     if not step.cancelled():
         # Looked at, or asyncio would report what nobody waits for any more.
         step.exception()

@@ -115,7 +115,8 @@ class EngineProcess:
     async def stop(self) -> None:
         """Asks the process to end, and ends it if it does not."""
         self.send(Shutdown())
-        with suppress(TimeoutError):
+        # One that ended before it read what we sent resets the connection.
+        with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 # Its last reports nobody reads any more, but they must not keep it.
                 await self._reader.read()

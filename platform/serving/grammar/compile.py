@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from rostra.core.constraint import Constraint, JsonSchema, Quotes
+from rostra.core import Constraint, JsonSchema, Quotes
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.vocabulary import Vocabulary
 from rostra.serving.grammar.worker import HEADER, Answer, Question, Setup, frame

@@ -5,7 +5,7 @@ a citation can be neither misquoted nor invented. What always holds: every numbe
 1 to `sentences`, and there are at most `most`; a number may occur twice.
 """
 
-from rostra.core.constraint import Evidence
+from rostra.core import Evidence
 from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar.expr import Grammar, Rule, Text, alt, repeat, seq
 from rostra.serving.grammar.numbers import integers

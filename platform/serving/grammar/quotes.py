@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import torch
 
-from rostra.core.constraint import Quotes
+from rostra.core import Quotes
 from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar.vocabulary import Vocabulary
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from rostra.core.constraint import StructuralTag
+from rostra.core import StructuralTag
 from rostra.serving.errors import InvalidGrammar
 
 ToolFormat = Literal["llama3", "hermes", "mistral"]

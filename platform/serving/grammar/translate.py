@@ -4,7 +4,7 @@ What always holds: a constraint becomes a grammar that admits exactly what it de
 refused; a schema that is not strict may become a wider one, and is checked afterwards.
 """
 
-from rostra.core.constraint import (
+from rostra.core import (
     AnyJson,
     Choice,
     Constraint,

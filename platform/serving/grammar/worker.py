@@ -13,8 +13,7 @@ from typing import BinaryIO
 import msgspec
 import xgrammar
 
-from rostra.core import RostraError
-from rostra.core.constraint import Constraint, JsonSchema, Quotes
+from rostra.core import Constraint, JsonSchema, Quotes, RostraError
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.automaton import build
 from rostra.serving.grammar.compiled import Compiled

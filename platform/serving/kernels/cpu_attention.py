@@ -29,7 +29,6 @@ from rostra.serving.kernels.cpu_vector import (
     F32,
     F32X16,
     FLOAT32,
-    I16,
     I32,
     I32X16,
     I64,
@@ -45,6 +44,7 @@ from rostra.serving.kernels.cpu_vector import (
     fetch_add,
     fill,
     fused,
+    is_bfloat16,
     keep_lanes,
     lane,
     lane_max,
@@ -54,10 +54,12 @@ from rostra.serving.kernels.cpu_vector import (
     multiply,
     multiply_add,
     read,
+    read_bf16,
     read_float,
     read_int,
     read_int32,
     read_shared,
+    size_of,
     splat,
     stack,
     store,
@@ -91,18 +93,17 @@ _WINDOW, _NUMBERS, _OUT, _PARTIALS, _SPLITS = (8 * i for i in range(22, 27))
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def _scores(
-    _context: Any, kind: Any, dot: Any, rows: Any, _q: Any, _k: Any, _pairs: Any, _out: Any
+    _context: Any, kind: Any, sums: Any, rows: Any, _q: Any, _k: Any, _pairs: Any, _out: Any
 ) -> Any:
     """Products of packed query rows with 16 keys: out [rows, 16] float32.
 
-    Constants: `kind` of the cache, `dot` 1 for bfloat16 arithmetic, `rows`. Addresses: `_q` of
-    [pairs, rows, 2], `_k` of [pairs, 16, 2] bfloat16 or [2 * pairs, 16] float32.
+    `kind` is that of the cache, `sums` that of the packed rows; `rows` is a constant. Addresses:
+    `_q` of [pairs, rows, 2], `_k` of [pairs, 16, 2] bfloat16 or [2 * pairs, 16] float32.
     """
-    constants = (kind, dot, rows)
-    if not all(isinstance(constant, types.IntegerLiteral) for constant in constants):
+    if not isinstance(rows, types.IntegerLiteral):
         return None
-    paired, as_dot = kind.literal_value == BFLOAT16, bool(dot.literal_value)
-    height, element = rows.literal_value, 2 if dot.literal_value else 4
+    paired, as_dot, height = is_bfloat16(kind), is_bfloat16(sums), rows.literal_value
+    element = 2 if as_dot else 4
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         q, k, pairs, out = values[3:]
@@ -138,7 +139,7 @@ def _scores(
             write(builder, builder.load(slot, typ=F32X16), place, 64)
         return context.get_dummy_value()
 
-    return types.void(*constants, *[types.int64] * 4), generate
+    return types.void(kind, sums, rows, *[types.int64] * 4), generate
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -156,16 +157,11 @@ def _weigh(
 ) -> Any:
     """Adds values by their weights: out [rows, 16 * chunks] += p [rows, 16] v [tokens, ...].
 
-    Constants: `kind` of the cache, `rows`, `chunks`. Strides are of a token and a row, in bytes.
+    `kind` is that of the cache; `rows` and `chunks` are constants. Strides are of a token and a row, in bytes.
     """
-    constants = (kind, rows, chunks)
-    if not all(isinstance(constant, types.IntegerLiteral) for constant in constants):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(chunks, types.IntegerLiteral):
         return None
-    paired, height, width = (
-        kind.literal_value == BFLOAT16,
-        rows.literal_value,
-        chunks.literal_value,
-    )
+    paired, height, width = is_bfloat16(kind), rows.literal_value, chunks.literal_value
     size = 2 if paired else 4
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
@@ -186,9 +182,7 @@ def _weigh(
             for chunk in range(width):
                 source = builder.add(here, I64(size * LANES * chunk))
                 if paired:
-                    halves = read(builder, ir.VectorType(I16, LANES), source, 2)
-                    wide = builder.shl(builder.zext(halves, I32X16), every(I32X16, 16))
-                    parts.append(builder.bitcast(wide, F32X16))
+                    parts.append(read_bf16(builder, source))
                 else:
                     parts.append(read(builder, F32X16, source, 4))
             for row in range(height):
@@ -204,13 +198,13 @@ def _weigh(
                 write(builder, total, place(row, chunk), 64)
         return context.get_dummy_value()
 
-    return types.void(*constants, *[types.int64] * 6), generate
+    return types.void(kind, rows, chunks, *[types.int64] * 6), generate
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _keep(args, first, kind):  # type: ignore[no-untyped-def]
     """Stores keys and values of a few new tokens in their slots."""
-    size = 2 if kind == BFLOAT16 else 4
+    size = size_of(kind)
     heads, dim, block_size = read_int(args + _KV_HEADS), read_int(args + _DIM), read_int(args + _BLOCK)
     half = block_size * dim * size
     slots = read_int(args + _SLOTS)
@@ -234,10 +228,10 @@ def _keep(args, first, kind):  # type: ignore[no-untyped-def]
                 copy_word(target + 4 * word, source + 4 * word)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _pack_queries(args, kind, dot, token, row, rows, height, head, target):  # type: ignore[no-untyped-def]
+@numba.njit  # type: ignore[untyped-decorator]
+def _pack_queries(args, kind, sums, token, row, rows, height, head, target):  # type: ignore[no-untyped-def]
     """Copies query rows to [pairs, height, 2]; rows that fill up are zeros."""
-    size = 2 if kind == BFLOAT16 else 4
+    size = size_of(kind)
     dim, group = read_int(args + _DIM), read_int(args + _GROUP)
     for place in range(height):
         at = row + place
@@ -247,29 +241,26 @@ def _pack_queries(args, kind, dot, token, row, rows, height, head, target):  # t
             value = numba.float32(0)
             if place < rows:
                 value = load_one(kind, source + k * size)
-            spot = target + (k // 2 * height * 2 + place * 2 + k % 2) * (2 if dot else 4)
-            if dot:
-                store_one(BFLOAT16, spot, value)
-            else:
-                write_float(spot, value)
+            spot = target + (k // 2 * height * 2 + place * 2 + k % 2) * size_of(sums)
+            store_one(sums, spot, value)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _score_any(kind, dot, height, q, k, pairs, out):  # type: ignore[no-untyped-def]
+@numba.njit  # type: ignore[untyped-decorator]
+def _score_any(kind, sums, height, q, k, pairs, out):  # type: ignore[no-untyped-def]
     if height == 1:
-        _scores(kind, dot, 1, q, k, pairs, out)
+        _scores(kind, sums, 1, q, k, pairs, out)
     elif height == 2:
-        _scores(kind, dot, 2, q, k, pairs, out)
+        _scores(kind, sums, 2, q, k, pairs, out)
     elif height == 4:
-        _scores(kind, dot, 4, q, k, pairs, out)
+        _scores(kind, sums, 4, q, k, pairs, out)
     else:
-        _scores(kind, dot, 8, q, k, pairs, out)
+        _scores(kind, sums, 8, q, k, pairs, out)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped-def]
     """Adds 16 tokens' values, as many dimensions at once as there are registers."""
-    size = 2 if kind == BFLOAT16 else 4
+    size = size_of(kind)
     width = 2 if height == 8 else 4
     at = 0
     while at < dim:
@@ -289,26 +280,26 @@ def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped
         at += 16 * width if whole else 16
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _scaled(values, factor, dim):  # type: ignore[no-untyped-def]
     for at in range(0, dim, 16):
         place = values + 4 * at
         store(FLOAT32, place, multiply(load(FLOAT32, place), factor))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _exp_one(x):  # type: ignore[no-untyped-def]
     return lane(exponential(fill(x)), 0)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _attend_split(args, kind, dot, sequence, head, rows, height, q, bounds, first, end, work):  # type: ignore[no-untyped-def]
+@numba.njit  # type: ignore[untyped-decorator]
+def _attend_split(args, kind, sums, sequence, head, rows, height, q, bounds, first, end, work):  # type: ignore[no-untyped-def]
     """Attends to the 16-token chunks from `first` to before `end`.
 
     `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
     it leaves the rows' maxima and sums (8 float32 each), then their values [8, dim].
     """
-    size = 2 if kind == BFLOAT16 else 4
+    size = size_of(kind)
     dim, block_size = read_int(args + _DIM), read_int(args + _BLOCK)
     numbers = read_int(args + _NUMBERS)
     scale, cap = read_float(numbers), read_float(numbers + 4)
@@ -318,12 +309,12 @@ def _attend_split(args, kind, dot, sequence, head, rows, height, q, bounds, firs
     chunk_bytes = 16 * dim * size
     heads = read_int(args + _KV_HEADS)
     maxima, values = work, work + 64
-    scores, weights, sums = stack(512), stack(512), stack(512)
+    scores, weights, masses = stack(512), stack(512), stack(512)
     last = 0
     for row in range(height):
         write_float(maxima + 4 * row, numba.float32(-math.inf))
         store(FLOAT32, weights + 64 * row, fill(numba.float32(0)))
-        store(FLOAT32, sums + 64 * row, fill(numba.float32(0)))
+        store(FLOAT32, masses + 64 * row, fill(numba.float32(0)))
         for at in range(0, dim, 16):
             store(FLOAT32, values + 4 * (row * dim + at), fill(numba.float32(0)))
         if row < rows:
@@ -339,7 +330,7 @@ def _attend_split(args, kind, dot, sequence, head, rows, height, q, bounds, firs
             for line in range(0, chunk_bytes, 64):
                 fetch(ahead + line)
                 fetch(ahead + half + line)
-        _score_any(kind, dot, height, q, keys, dim // 2, scores)
+        _score_any(kind, sums, height, q, keys, dim // 2, scores)
         for row in range(rows):
             begin, stop = read_int(bounds + 16 * row), read_int(bounds + 16 * row + 8)
             score = multiply(load(FLOAT32, scores + 64 * row), fill(scale))
@@ -355,21 +346,21 @@ def _attend_split(args, kind, dot, sequence, head, rows, height, q, bounds, firs
                 factor = fill(_exp_one(highest - found))
                 highest = found
                 write_float(maxima + 4 * row, highest)
-                _scaled(sums + 64 * row, factor, 16)
+                _scaled(masses + 64 * row, factor, 16)
                 _scaled(values + 4 * row * dim, factor, dim)
             # Nothing seen yet: -inf less 0 weighs nothing, and what is not a number shows.
             base = numba.float32(0) if highest == -math.inf else highest
             weight = exponential(subtract(score, fill(base)))
             store(FLOAT32, weights + 64 * row, weight)
-            store(FLOAT32, sums + 64 * row, add(load(FLOAT32, sums + 64 * row), weight))
+            store(FLOAT32, masses + 64 * row, add(load(FLOAT32, masses + 64 * row), weight))
         # Keys that no row sees may never have been stored.
         tokens = min(16, last - 16 * chunk)
         _weigh_any(kind, height, weights, keys + half, dim, tokens, values)
     for row in range(height):
-        write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, sums + 64 * row)))
+        write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, masses + 64 * row)))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _merge(total, part, rows, dim):  # type: ignore[no-untyped-def]
     """Joins a later split's result to that of the earlier ones; both as `_attend_split` leaves."""
     for row in range(rows):
@@ -389,7 +380,7 @@ def _merge(total, part, rows, dim):  # type: ignore[no-untyped-def]
             store(FLOAT32, total + place, joined)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _clear(total, rows, dim):  # type: ignore[no-untyped-def]
     for row in range(rows):
         write_float(total + 4 * row, numba.float32(-math.inf))
@@ -398,10 +389,10 @@ def _clear(total, rows, dim):  # type: ignore[no-untyped-def]
             store(FLOAT32, total + 64 + 4 * (row * dim + at), fill(numba.float32(0)))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit  # type: ignore[untyped-decorator]
 def _write_rows(args, kind, token, row, rows, head, total):  # type: ignore[no-untyped-def]
     """Divides by the sums of weights; a row that sees nothing gets zeros."""
-    size = 2 if kind == BFLOAT16 else 4
+    size = size_of(kind)
     dim, group, heads = read_int(args + _DIM), read_int(args + _GROUP), read_int(args + _KV_HEADS)
     for place in range(rows):
         at = row + place
@@ -416,8 +407,8 @@ def _write_rows(args, kind, token, row, rows, head, total):  # type: ignore[no-u
             store(kind, out + k * size, multiply(value, fill(share)))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _attend(args, kind, dot):  # type: ignore[no-untyped-def]
+@numba.njit  # type: ignore[untyped-decorator]
+def _attend(args, kind, sums):  # type: ignore[no-untyped-def]
     """Takes work until none is left: tokens to store, tiles to attend, splits to merge."""
     tokens, heads = read_int(args + _TOKENS), read_int(args + _KV_HEADS)
     group, dim, window = read_int(args + _GROUP), read_int(args + _DIM), read_int(args + _WINDOW)
@@ -466,7 +457,7 @@ def _attend(args, kind, dot):  # type: ignore[no-untyped-def]
             write_int(bounds + 16 * place + 8, position + 1)
             lowest, highest = min(lowest, begin), max(highest, position + 1)
         height = 1 if rows == 1 else 2 if rows == 2 else 4 if rows <= 4 else 8
-        _pack_queries(args, kind, dot, token, row, rows, height, head, q)
+        _pack_queries(args, kind, sums, token, row, rows, height, head, q)
         first_chunk, end_chunk = lowest // 16, (highest + 15) // 16
         first_split, end_split = first_chunk // _SPLIT_CHUNKS, -(-end_chunk // _SPLIT_CHUNKS)
         if splits > 1:
@@ -481,7 +472,7 @@ def _attend(args, kind, dot):  # type: ignore[no-untyped-def]
                 continue
             target = partials + work * PARTIAL_BYTES if splits > 1 else part
             _attend_split(
-                args, kind, dot, sequence, head, rows, height, q, bounds, first, end, target
+                args, kind, sums, sequence, head, rows, height, q, bounds, first, end, target
             )
             if splits == 1:
                 _merge(whole, part, rows, dim)
@@ -493,21 +484,21 @@ def _attend(args, kind, dot):  # type: ignore[no-untyped-def]
 
 @kernel
 def _bf16_dot(args: int) -> None:
-    _attend(args, BFLOAT16, 1)
+    _attend(args, BFLOAT16, BFLOAT16)
 
 
 @kernel
 def _bf16_float(args: int) -> None:
-    _attend(args, BFLOAT16, 0)
+    _attend(args, BFLOAT16, FLOAT32)
 
 
 @kernel
 def _floats(args: int) -> None:
-    _attend(args, FLOAT32, 0)
+    _attend(args, FLOAT32, FLOAT32)
 
 
-def attention_kernel(kind: int, dot: bool) -> Kernel:
-    """The kernel for a cache of a kind; `dot` multiplies queries and keys in bfloat16 pairs."""
-    if kind == FLOAT32:
+def attention_kernel(bf16: bool, dot: bool) -> Kernel:
+    """The kernel for a bfloat16 or float32 cache; `dot` multiplies keys in bfloat16 pairs."""
+    if not bf16:
         return _floats
     return _bf16_dot if dot else _bf16_float

@@ -55,6 +55,7 @@ from rostra.serving.kernels.cpu_vector import (
     multiply,
     prefetch,
     read,
+    read_bf16,
     read_int,
     read_shared,
     splat,
@@ -214,10 +215,7 @@ def _bf16_bytes(value: float) -> bytes:
 
 
 def _scale_int4(builder: ir.IRBuilder, address: ir.Value, block: int) -> ir.Value:
-    place = _at(builder, address, GROUP * PANEL // 2 + 2 * LANES * block)
-    halves = read(builder, ir.VectorType(I16, LANES), place, 32)
-    words = builder.shl(builder.zext(halves, I32X16), every(I32X16, 16))
-    return builder.bitcast(words, F32X16)
+    return read_bf16(builder, _at(builder, address, GROUP * PANEL // 2 + 2 * LANES * block))
 
 
 BF16, FLOATS, INT8, INT4 = 0, 1, 2, 3
@@ -321,6 +319,8 @@ def _joined(
 
 
 # --- All tiles ----------------------------------------------------------------------------------
+# Kinds of x and of the result.
+SINGLE, HALF = 0, 1
 # What a kernel finds at its address, as places in an array of int64.
 _TAKEN, _PACKED = 0, 8  # counters: units of work taken, tiles of x packed
 _X, _X_STRIDE, _X_KIND, _ROWS, _INPUTS, _PAIRS, _SPACE = (8 * i for i in range(2, 9))
@@ -348,7 +348,7 @@ def _pack_tile(args, tile, height, dot):  # type: ignore[no-untyped-def]
         for k in range(start, 2 * pairs):
             value = numba.float32(0)
             if k < valid:
-                if kind == BFLOAT16:
+                if kind == HALF:
                     value = load_one(BFLOAT16, source + 2 * k)
                 else:
                     value = load_one(FLOAT32, source + 4 * k)
@@ -374,13 +374,13 @@ def _finish_tile(args, tile, height, panel, totals):  # type: ignore[no-untyped-
                 value = add(value, load(FLOAT32, bias + 4 * column))
             place = (tile * height + row) * outputs + column
             if column + 16 <= outputs:
-                if kind == BFLOAT16:
+                if kind == HALF:
                     store(BFLOAT16, out + 2 * place, value)
                 else:
                     store(FLOAT32, out + 4 * place, value)
             else:
                 for rest in range(outputs - column):
-                    if kind == BFLOAT16:
+                    if kind == HALF:
                         store_one(BFLOAT16, out + 2 * (place + rest), lane(value, rest))
                     else:
                         store_one(FLOAT32, out + 4 * (place + rest), lane(value, rest))
@@ -479,7 +479,7 @@ _KERNELS: dict[tuple[int, bool], Kernel] = {
     (INT4, True): _int4_dot,
     (INT4, False): _int4_float,
 }
-_KINDS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16}
+_KINDS = {torch.float32: SINGLE, torch.bfloat16: HALF}
 
 
 class PackedProduct:
@@ -538,7 +538,7 @@ class PackedProduct:
         if rows == 0:
             return out
         kind = _KINDS[x.dtype]
-        dot = self._dot and kind == BFLOAT16
+        dot = self._dot and kind == HALF
         height = 1 if rows == 1 else 4 if rows <= 4 else _MAX_TILE
         tiles = -(-rows // height)
         space = torch.empty(tiles * height * self._pairs * (1 if dot else 2), dtype=torch.float32)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from inspect import Signature, signature
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -106,6 +107,13 @@ def even_odd(builder: ir.IRBuilder, pairs: ir.Value) -> tuple[ir.Value, ir.Value
     even = builder.shl(words, every(I32X16, 16))
     odd = builder.and_(words, every(I32X16, -65536))
     return builder.bitcast(even, F32X16), builder.bitcast(odd, F32X16)
+
+
+def read_bf16(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """16 bfloat16 in memory as float32."""
+    halves = read(builder, ir.VectorType(I16, LANES), address, 2)
+    words = builder.shl(builder.zext(halves, I32X16), every(I32X16, 16))
+    return builder.bitcast(words, F32X16)
 
 
 def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
@@ -292,52 +300,56 @@ def lane(builder: ir.IRBuilder, x: ir.Value, index: ir.Value) -> ir.Value:
     return builder.extract_element(x, index)
 
 
-# Element kinds in memory; constants, so that each gets code of its own.
-FLOAT32, BFLOAT16 = 0, 1
+# Element kinds in memory. Their numba types tell them apart, so that a function compiles once for
+# each and nothing is decided at run time.
+FLOAT32, BFLOAT16 = np.float32(0), np.uint16(0)
 
 
-def _kind(given: types.Type) -> int | None:
-    return given.literal_value if isinstance(given, types.IntegerLiteral) else None
+def is_bfloat16(kind: types.Type) -> bool:
+    """Which of the two kinds a type stands for."""
+    return bool(kind == types.uint16)
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]
+def size_of(_context: Any, kind: Any) -> Any:
+    """Bytes of an element."""
+
+    def generate(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
+        return I64(2 if is_bfloat16(kind) else 4)
+
+    return _INT(kind), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def load(_context: Any, kind: Any, _address: Any) -> Any:
     """Reads 16 elements of a kind as float32."""
-    if (element := _kind(kind)) is None:
-        return None
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        if element == FLOAT32:
-            return read(builder, F32X16, values[1], 4)
-        halves = read(builder, ir.VectorType(I16, LANES), values[1], 2)
-        words = builder.shl(builder.zext(halves, I32X16), every(I32X16, 16))
-        return builder.bitcast(words, F32X16)
+        if is_bfloat16(kind):
+            return read_bf16(builder, values[1])
+        return read(builder, F32X16, values[1], 4)
 
     return VECTOR(kind, _INT), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]
 def store(_context: Any, kind: Any, _address: Any, _value: Any) -> Any:
     """Writes 16 lanes as elements of a kind, rounded to nearest even."""
-    if (element := _kind(kind)) is None:
-        return None
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        value = values[2] if element == FLOAT32 else builder.fptrunc(values[2], BF16X16)
+        value = builder.fptrunc(values[2], BF16X16) if is_bfloat16(kind) else values[2]
         write(builder, value, values[1], 2)
         return context.get_dummy_value()
 
     return _NONE(kind, _INT, VECTOR), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]
 def load_one(_context: Any, kind: Any, _address: Any) -> Any:
     """Reads one element of a kind as float32."""
-    if (element := _kind(kind)) is None:
-        return None
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        if element == FLOAT32:
+        if not is_bfloat16(kind):
             return read(builder, F32, values[1], 4)
         word = builder.zext(read(builder, I16, values[1], 2), I32)
         return builder.bitcast(builder.shl(word, I32(16)), F32)
@@ -345,14 +357,12 @@ def load_one(_context: Any, kind: Any, _address: Any) -> Any:
     return _FLOAT(kind, _INT), generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]
 def store_one(_context: Any, kind: Any, _address: Any, _value: Any) -> Any:
     """Writes a float32 as one element of a kind, rounded to nearest even."""
-    if (element := _kind(kind)) is None:
-        return None
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        value = values[2] if element == FLOAT32 else builder.fptrunc(values[2], BFloat())
+        value = builder.fptrunc(values[2], BFloat()) if is_bfloat16(kind) else values[2]
         write(builder, value, values[1], 2)
         return context.get_dummy_value()
 
@@ -362,11 +372,14 @@ def store_one(_context: Any, kind: Any, _address: Any, _value: Any) -> Any:
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def stack(_context: Any, size: Any) -> Any:
     """The address of `size` bytes (a constant) that live until the function returns."""
-    if (length := _kind(size)) is None:
+    if not isinstance(size, types.IntegerLiteral):
         return None
+    length = size.literal_value
 
     def generate(_context: Any, builder: Any, _signature: Any, _values: Any) -> Any:
-        room = cgutils.alloca_once(builder, ir.ArrayType(I8, length))
+        # numba's own helper would clear the room, byte by byte in code.
+        with builder.goto_entry_block():
+            room = builder.alloca(ir.ArrayType(I8, length))
         room.align = 64
         return builder.ptrtoint(room, I64)
 

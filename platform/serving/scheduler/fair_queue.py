@@ -76,9 +76,10 @@ class FairQueue:
         self.waiting = 0
         self.admitted = 0
 
-    def __contains__(self, sequence: Sequence) -> bool:
-        lane = self._lanes.get((sequence.priority, sequence.tenant.name))
-        return lane is not None and any(one is sequence for _, one in lane.by_age + lane.admitted)
+    def __iter__(self) -> Iterator[Sequence]:
+        for lane in self._lanes.values():
+            for _, sequence in lane.by_age + lane.admitted:
+                yield sequence
 
     def __len__(self) -> int:
         return self.waiting + self.admitted

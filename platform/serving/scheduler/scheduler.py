@@ -319,7 +319,8 @@ class Scheduler:
                     continue
                 sequence, passed = self._first(sequence), sequence
                 if not self._admit(sequence, plan):
-                    plan.admitting = plan.admitting and sequence is passed
+                    if sequence is not passed:
+                        plan.admitting = False
                     continue
             else:
                 begun -= 1
@@ -589,6 +590,7 @@ class Scheduler:
             raise RuntimeError("a sequence keeps blocks that nothing uses")
         if any(one.status is not Status.WAITING for one in self._reserved):
             raise RuntimeError("admission waits for a sequence that does not wait")
+        queued = set(self._queue)
         for group in self._groups.values():
             unended = [one for one in group.sequences if one.status is not Status.ENDED]
             if len(unended) != group.open or not unended:
@@ -597,7 +599,7 @@ class Scheduler:
                 folded = not group.unfolded and one is not unended[0]
                 prompt = one.status is Status.RUNNING and one.scheduled < one.goal
                 waits = one.status is Status.WAITING and not one.flights and not folded
-                if (one in self._queue) != (prompt or waits):
+                if (one in queued) != (prompt or waits):
                     raise RuntimeError(f"{one!r} is in the queue wrongly, or wrongly not")
         if sum(group.open for group in self._groups.values()) != self._open:
             raise RuntimeError("open sequences are miscounted")

@@ -1,6 +1,7 @@
 """The application over a scripted engine, and OpenAI's own client of it over a real socket."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -48,22 +49,15 @@ def make_app(
 @asynccontextmanager
 async def serving(app: Litestar) -> AsyncIterator[str]:
     """Runs an application on a socket; gives its address."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", http="h11")
-    )
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # uvicorn's own way
-    running = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            await asyncio.sleep(0.005)
-            if running.done():
-                await running
-                raise RuntimeError("the server did not start")
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await running
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http="h11"))
+    # Who connects before the server has started waits in the socket's queue.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        running = asyncio.create_task(server.serve([listening]))
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
 
 
 Serve = Callable[[ScriptedEngine | None], AbstractAsyncContextManager[str]]

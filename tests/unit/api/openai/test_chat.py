@@ -79,9 +79,7 @@ async def test_a_stream_adds_up_to_the_whole(http: httpx.AsyncClient) -> None:
     assert last["usage"] == whole["usage"]
     assert all(chunk["usage"] is None for chunk in rest)
     for choice in whole["choices"]:
-        own = [
-            one for chunk in rest for one in chunk["choices"] if one["index"] == choice["index"]
-        ]
+        own = [one for chunk in rest for one in chunk["choices"] if one["index"] == choice["index"]]
         assert own[0]["delta"]["role"] == "assistant"
         text = "".join(one["delta"].get("content", "") for one in own)
         assert text == choice["message"]["content"]

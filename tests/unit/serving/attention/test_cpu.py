@@ -5,7 +5,6 @@ import torch
 
 from rostra.serving.attention.cpu import CpuBackend, supports
 from rostra.serving.kernels.cpu_attention import SPLIT, attention_kernel
-from rostra.serving.kernels.cpu_vector import BFLOAT16
 from tests.unit.serving.attention.ragged import Batch, Shape
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 4e-2}
@@ -61,7 +60,7 @@ def test_bfloat16_without_its_instructions() -> None:
     """What CPUs without AVX512-BF16 run."""
     batch = Batch(SHAPES["pairs"], LENGTHS, 16, dtype=torch.bfloat16)
     backend = make(batch)
-    backend.kernel = attention_kernel(BFLOAT16, dot=False)
+    backend.kernel = attention_kernel(bf16=True, dot=False)
     check(batch, backend, STEPS)
 
 

@@ -37,9 +37,7 @@ def request(name: str, prompt: Sequence[int], **sampling: Any) -> EngineRequest:
         if name in sampling
     }
     params = {"temperature": 0.0, "max_tokens": 8, "ignore_eos": True} | sampling
-    return EngineRequest(
-        id=name, prompt=list(prompt), sampling=SamplingParams(**params), **fields
-    )
+    return EngineRequest(id=name, prompt=list(prompt), sampling=SamplingParams(**params), **fields)
 
 
 @dataclass

@@ -21,9 +21,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Logits:
     found: Logits = {}
     original = Sampler.sample
 
-    def sample(
-        self: Sampler, logits: torch.Tensor, rows: list[SamplingRow], *rest: Any
-    ) -> Sampled:
+    def sample(self: Sampler, logits: torch.Tensor, rows: list[SamplingRow], *rest: Any) -> Sampled:
         for row, values in zip(rows, logits, strict=True):
             found[tuple(row.prompt), row.position] = values.numpy().tobytes()
         return original(self, logits, rows, *rest)

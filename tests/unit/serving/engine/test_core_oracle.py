@@ -124,9 +124,7 @@ def test_a_sequence_ends_at_the_models_end_token(checkpoint: Callable[..., Path]
 
 
 @pytest.mark.parametrize("budget", [7, 64])
-def test_log_probabilities_are_transformers(
-    checkpoint: Callable[..., Path], budget: int
-) -> None:
+def test_log_probabilities_are_transformers(checkpoint: Callable[..., Path], budget: int) -> None:
     folder = checkpoint("qwen2")
     prompt = random_prompt(Random(4), 30)
     core = make_core(folder, max_step_tokens=budget)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rostra.core import RostraError
 from rostra.core import Regex as RegexConstraint
+from rostra.core import RostraError
 from rostra.serving.engine.frontend import OutputStream, RequestBuilder
 from rostra.serving.engine.wire import pack_error
 from rostra.serving.errors import InvalidGrammar, InvalidParameter, NeverFits, PromptTooLong
@@ -38,9 +38,13 @@ def builder() -> RequestBuilder:
 
 async def test_a_request_is_the_same_however_it_is_built(builder: RequestBuilder) -> None:
     sampling = SamplingParams(max_tokens=5, seed=7, top_k=10**30, stop=("x",))
-    options: dict[str, Any] = dict(
-        n=3, namespace="space", tenant="who", priority=-4, request_id="one"
-    )
+    options: dict[str, Any] = {
+        "n": 3,
+        "namespace": "space",
+        "tenant": "who",
+        "priority": -4,
+        "request_id": "one",
+    }
     now = builder.build_now("hello", sampling, **options)
     assert now == await builder.build("hello", sampling, **options)
     assert now.prompt == [ord(c) for c in "hello"]
@@ -98,7 +102,12 @@ async def test_what_is_wrong_is_named(
 
 @pytest.mark.parametrize(
     ("length", "most", "field"),
-    [(CONTEXT, 1, "prompt"), (10**6, 1, "prompt"), (60, 5, "max_tokens"), (3, 10**30, "max_tokens")],
+    [
+        (CONTEXT, 1, "prompt"),
+        (10**6, 1, "prompt"),
+        (60, 5, "max_tokens"),
+        (3, 10**30, "max_tokens"),
+    ],
 )
 async def test_prompt_and_output_must_fit_the_context(
     builder: RequestBuilder, length: int, most: int, field: str

@@ -67,7 +67,8 @@ def cut(text: str, places: Sequence[int]) -> list[str]:
 CASES: list[tuple[ToolFormat, str, str, list[tuple[str, str]]]] = [
     (
         "hermes",
-        'I look.\n<tool_call>\n{"name": "look", "arguments": {"at": [1, {"b": "}<"}]}}\n</tool_call>',
+        'I look.\n<tool_call>\n{"name": "look", "arguments": {"at": [1, {"b": "}<"}]}}'
+        "\n</tool_call>",
         "I look.",
         [("look", '{"at": [1, {"b": "}<"}]}')],
     ),
@@ -89,7 +90,8 @@ CASES: list[tuple[ToolFormat, str, str, list[tuple[str, str]]]] = [
     ("llama3", '{"name": "look", "parameters": {"at": 1}}', "", [("look", '{"at": 1}')]),
     (
         "llama3",
-        ' {"type": "function", "name": "look", "parameters": {}}; {"name": "add", "parameters": {}}',
+        ' {"type": "function", "name": "look", "parameters": {}}; '
+        '{"name": "add", "parameters": {}}',
         "",
         [("look", "{}"), ("add", "{}")],
     ),
@@ -190,9 +192,11 @@ def test_no_part_of_a_marker_is_shown_while_more_may_come(format: ToolFormat) ->
             if isinstance(delta, ContentDelta)
         )
         assert text.startswith(shown)
-        own = (marker.startswith("<|") and format == "llama3") or (
-            marker == "<tool_call>" and format == "hermes"
-        ) or (marker == "[TOOL_CALLS]" and format == "mistral")
+        own = (
+            (marker.startswith("<|") and format == "llama3")
+            or (marker == "<tool_call>" and format == "hermes")
+            or (marker == "[TOOL_CALLS]" and format == "mistral")
+        )
         assert shown == ("a" if own else text)
 
 

@@ -6,6 +6,7 @@ token by token. So a block table with a wrong block in it, from whatever cause, 
 
 import random
 from collections import Counter, deque
+from zlib import crc32
 
 from rostra.serving.config import EngineConfig
 from rostra.serving.request import EngineRequest, SamplingParams
@@ -25,7 +26,7 @@ def request(
 ) -> EngineRequest:
     """A request; a number as prompt makes so many tokens that no other request shares."""
     if isinstance(prompt, int):
-        prompt = [hash((id, position)) % 1_000_003 for position in range(prompt)]
+        prompt = [crc32(f"{id} {position}".encode()) for position in range(prompt)]
     sampling = SamplingParams(
         max_tokens=new, presence_penalty=penalty, prompt_logprobs=prompt_logprobs
     )
@@ -78,6 +79,7 @@ class Driver:
         self.ends: Counter[Sequence] = Counter()
         self.computed: Counter[str] = Counter()  # tokens, by tenant
         self.steps = 0
+        self.check_every = 1
         self._slots: dict[int, list[int]] = {
             block: [-1] * config.block_size for block in range(blocks)
         }
@@ -200,6 +202,8 @@ class Driver:
     # --- What must hold ---
 
     def check(self) -> None:
+        if self.steps % self.check_every:
+            return
         self.scheduler.check_integrity()
         stats = self.scheduler.stats()
         assert stats.used_blocks + stats.cached_blocks + stats.free_blocks == self.blocks

