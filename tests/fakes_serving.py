@@ -132,6 +132,9 @@ class FakeCore:
             kv_bytes=0,
         )
 
+    def close(self) -> None:
+        self._requests.clear()
+
     def _say(self, running: _Running, index: int) -> None:
         request = running.request
         most = request.sampling.max_tokens

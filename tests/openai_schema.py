@@ -19,7 +19,7 @@ _URI = "urn:openai"
 
 
 def check_body(schema: str, body: Any) -> None:
-    """Asserts that a body is what the document calls `schema`; skips where the document is missing."""
+    """Asserts that a body is what the document calls `schema`; skips where that is missing."""
     found = sorted(validator(schema).iter_errors(body), key=lambda error: len(error.path))
     assert not found, "\n".join(
         f"{'.'.join(map(str, error.absolute_path))}: {error.message[:500]}" for error in found[:5]

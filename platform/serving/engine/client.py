@@ -182,7 +182,8 @@ class AsyncEngine:
             ModelUnavailable: why it cannot be loaded.
         """
         self.begin()
-        await self._settled.wait()
+        while self._state is EngineState.LOADING:
+            await self._settled.wait()
         if self._state is not EngineState.READY or self._info is None:
             raise self._failure or ModelUnavailable(f"{self.name} is {self._state}")
         return self._info
@@ -196,13 +197,15 @@ class AsyncEngine:
         """
         if self._state is EngineState.IDLE:
             self.begin()
-        if not self._settled.is_set():
+        if self._state is EngineState.LOADING:
             if self._arriving >= self.config.max_waiting:
                 raise QueueFull(f"{self._arriving} requests wait for {self.name} to load")
             self._arriving += 1
             try:
                 async with asyncio.timeout(self.config.max_wait_seconds):
-                    await self._settled.wait()
+                    # Once loaded it may have died again before its waiters' turn.
+                    while self._state is EngineState.LOADING:
+                        await self._settled.wait()
             except TimeoutError:
                 raise ModelUnavailable(
                     f"{self.name} is still loading", hint="Try again later."

@@ -18,6 +18,7 @@ import torch
 from rostra.core import RostraError, get_logger, pick_device, pick_dtype
 from rostra.serving.attention.backend import bytes_per_block, make_backend
 from rostra.serving.config import EngineConfig
+from rostra.serving.engine.frontend import vocabulary_of
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.memory import activation_bytes, device_memory, kv_blocks
 from rostra.serving.engine.metrics import EngineStats
@@ -25,7 +26,7 @@ from rostra.serving.engine.runner import Draw, Launched, Runner
 from rostra.serving.engine.wire import pack_error
 from rostra.serving.errors import EngineOutOfMemory, WaitedTooLong
 from rostra.serving.grammar.matcher import Matcher, start_matcher
-from rostra.serving.grammar.vocabulary import Vocabulary, make_vocabulary
+from rostra.serving.grammar.vocabulary import Vocabulary
 from rostra.serving.models.load import load_decoder
 from rostra.serving.request import (
     EngineEvent,
@@ -227,14 +228,7 @@ class EngineCore:
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         """Read at the first grammar: most engines never see one."""
-        tokenizer = TextTokenizer(self._folder)
-        return make_vocabulary(
-            tokenizer,
-            self._decoder.config.vocab_size,
-            tokenizer.eos_token_ids,
-            special=tokenizer.special_ids,
-            encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
-        )
+        return vocabulary_of(TextTokenizer(self._folder), self._decoder.config.vocab_size)
 
     def abort(self, request_id: str, index: int | None = None) -> None:
         """Ends a request, or one of its sequences; legal at any time, unknown ones are ignored."""

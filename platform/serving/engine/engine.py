@@ -327,7 +327,10 @@ class Engine:
 
     def _fail(self, error: RostraError) -> None:
         """Ends all requests and gives the core up; the first error stays."""
-        self._failure, self._core = self._failure or error, None
+        self._failure = self._failure or error
+        if self._core is not None:
+            self._core.close()
+            self._core = None
         for running in self._open.values():
             running.stream.fail(error)
         self._open.clear()

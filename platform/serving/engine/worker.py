@@ -73,6 +73,8 @@ class Core(Protocol):
 
     def describe(self) -> EngineInfo: ...
 
+    def close(self) -> None: ...
+
 
 def make_core(
     spec: str,

@@ -117,6 +117,10 @@ class _Builder:
         self.reads: list[list[Edge]] = []
         self.skips: list[list[int]] = []
         self.calls: list[list[tuple[int, int]]] = []
+        # States that several ways share: before a call that ends a sequence, by rule and what
+        # follows; and before the last bytes of a character, likewise.
+        self.before_call: dict[tuple[str, int], int] = {}
+        self.before_bytes: dict[tuple[tuple[Range, ...], int], int] = {}
 
     def build(self) -> Automaton:
         starts: list[int] = []
@@ -163,7 +167,11 @@ class _Builder:
                 self.calls[start].append((self.names[name], end))
             case Seq(parts):
                 at = start
-                for part in parts[:-1]:
+                for index, part in enumerate(parts[:-1]):
+                    last = parts[-1]
+                    if index == len(parts) - 2 and isinstance(last, Rule):
+                        self._add(part, at, self._calling(last.name, end))
+                        return
                     after = self._state()
                     self._add(part, at, after)
                     at = after
@@ -189,22 +197,28 @@ class _Builder:
             self.skips[start].append(end)
 
     def _chars(self, ranges: Sequence[Range], start: int, end: int) -> None:
-        # States from which the rest of a byte sequence leads to the end are shared.
-        shared: dict[tuple[Range, ...], int] = {(): end}
+        shared = self.before_bytes
         for low, high in ranges:
             for sequence in utf8_sequences(low, high):
                 at = start
                 for index, (first, last) in enumerate(sequence):
                     rest = sequence[index + 1 :]
-                    if rest not in shared:
-                        shared[rest] = self._state()
-                        known = False
-                    else:
-                        known = True
-                    self.reads[at].append(Edge(first, last, shared[rest]))
+                    known = not rest or (rest, end) in shared
+                    if not known:
+                        shared[rest, end] = self._state()
+                    after = shared[rest, end] if rest else end
+                    self.reads[at].append(Edge(first, last, after))
                     if known:
                         break
-                    at = shared[rest]
+                    at = after
+
+    def _calling(self, name: str, end: int) -> int:
+        """A state from which a call leads to `end`, and nothing else."""
+        key = (name, end)
+        if key not in self.before_call:
+            state = self.before_call[key] = self._state()
+            self.calls[state].append((self.names[name], end))
+        return self.before_call[key]
 
     def _repeat(self, item: Expr, least: int, most: int | None, start: int, end: int) -> None:
         at = start

@@ -76,6 +76,22 @@ def spelled(ranges: tuple[Range, ...]) -> Expr:
     return alt(*options)
 
 
+WIDE: tuple[Range, ...] = subtract(ANY, ((0x00, 0x7F),))
+ESCAPED: tuple[Range, ...] = (*_CONTROLS, *_QUOTE_AND_BACKSLASH)
+SPELLING_RULES: dict[str, Expr] = {"wide": Chars(WIDE), "escaped": spelled(ESCAPED)}
+
+
+def spelled_by_rules(ranges: tuple[Range, ...]) -> Expr:
+    """As `spelled`, with the large parts that most classes share as `SPELLING_RULES`."""
+    options: list[Expr] = []
+    rest = ranges
+    for name, part in (("wide", WIDE), ("escaped", ESCAPED)):
+        if intersect(ranges, part) == part:
+            options.append(Rule(name))
+            rest = subtract(rest, part)
+    return alt(*([spelled(rest)] if rest else []), *options)
+
+
 def in_string(expr: Expr) -> Expr:
     """An expression over characters as it stands inside a string."""
     match expr:

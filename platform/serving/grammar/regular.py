@@ -29,6 +29,7 @@ from rostra.serving.grammar.expr import (
 
 MAX_STATES = 3_000
 MAX_NFA_STATES = 60_000
+MAX_NESTING = 40
 
 Move = tuple[int, int, int]
 # First and last code point, target state.
@@ -162,7 +163,7 @@ def words(texts: Iterable[str]) -> Dfa:
 def rules_of(
     dfa: Dfa, prefix: str, spell: Callable[[tuple[Range, ...]], Expr], end: Expr
 ) -> dict[str, Expr]:
-    """Right-linear rules, one a state; the first is the start.
+    """Right-linear rules; the first is the start.
 
     Args:
         dfa: the language.
@@ -170,17 +171,33 @@ def rules_of(
         spell: one character of these ranges, as the text has it.
         end: what follows the language's texts.
     """
-    found: dict[str, Expr] = {}
+    sources: list[set[int]] = [set() for _ in dfa.moves]
     for state, moves in enumerate(dfa.moves):
+        for _, _, target in moves:
+            sources[target].add(state)
+    found: dict[str, Expr] = {f"{prefix}0": NEVER}
+    pending = [0]
+
+    def body(state: int, depth: int) -> Expr:
         by_target: dict[int, list[Range]] = {}
-        for low, high, target in moves:
+        for low, high, target in dfa.moves[state]:
             by_target.setdefault(target, []).append((low, high))
         options = [end] if dfa.accepting[state] else []
         for target, ranges in by_target.items():
-            one = spell(normalise(ranges))
-            spelled = one.options if isinstance(one, Alt) else (one,)
-            options += [seq(each, Rule(f"{prefix}{target}")) for each in spelled]
-        found[f"{prefix}{state}"] = alt(*options) if options else NEVER
+            # A state that one other leads to needs no rule; xgrammar is slow with many rules.
+            if target and sources[target] == {state} and target != state and depth < MAX_NESTING:
+                onward = body(target, depth + 1)
+            else:
+                onward = Rule(f"{prefix}{target}")
+                if onward.name not in found:
+                    found[onward.name] = NEVER
+                    pending.append(target)
+            options.append(seq(spell(normalise(ranges)), onward))
+        return alt(*options) if options else NEVER
+
+    while pending:
+        state = pending.pop()
+        found[f"{prefix}{state}"] = body(state, 0)
     return found
 
 

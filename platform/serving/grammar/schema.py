@@ -506,7 +506,8 @@ class _Compiler:
     def _language(self, dfa: regular.Dfa, end: Expr) -> Expr:
         """A language inside a string, then `end`, as rules of their own."""
         self.automata += 1
-        rules = regular.rules_of(dfa, f"d{self.automata}_", json_ebnf.spelled, end)
+        rules = regular.rules_of(dfa, f"d{self.automata}_", json_ebnf.spelled_by_rules, end)
+        self.rules.update(json_ebnf.SPELLING_RULES)
         self.rules.update(rules)
         return Rule(next(iter(rules)))
 

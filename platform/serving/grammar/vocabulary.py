@@ -5,6 +5,7 @@ What always holds: the tuple is as long as the model's output layer; a token tha
 grammar names the token itself.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -50,6 +51,7 @@ class Vocabulary:
         self.named = dict(named or {})
         self._encode = encode
         self._memory: OrderedDict[bytes, Any] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -114,13 +116,16 @@ class Vocabulary:
 
     def remember(self, key: bytes, make: Callable[[], T]) -> T:
         """What `make` made for this key lately; the last few keys are kept."""
-        if key in self._memory:
-            self._memory.move_to_end(key)
-        else:
-            self._memory[key] = make()
+        with self._lock:
+            if key in self._memory:
+                self._memory.move_to_end(key)
+                return cast(T, self._memory[key])
+        made = make()
+        with self._lock:
+            self._memory[key] = made
             if len(self._memory) > MAX_REMEMBERED:
                 self._memory.popitem(last=False)
-        return cast(T, self._memory[key])
+        return made
 
     def bits(self, tokens: Iterable[int]) -> torch.Tensor:
         """A mask row [words] int32 with these tokens allowed."""

@@ -8,15 +8,15 @@ import os
 import resource
 import struct
 import sys
+from time import perf_counter
 from typing import BinaryIO
 
 import msgspec
-import xgrammar
 
 from rostra.core import Constraint, JsonSchema, Quotes, RostraError
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.automaton import build
-from rostra.serving.grammar.compiled import Compiled
+from rostra.serving.grammar.compiled import Compiled, compile_text
 from rostra.serving.grammar.ebnf import write
 from rostra.serving.grammar.expr import NEVER, pruned
 from rostra.serving.grammar.guard import ClosingGuard, Tables
@@ -27,6 +27,8 @@ from rostra.serving.grammar.vocabulary import Vocabulary
 
 HEADER = struct.Struct("<I")
 RECURSION = 20_000
+RECOMPILE_SECONDS = 0.02
+MAX_SERIALISED_BYTES = 16 << 20
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -84,15 +86,20 @@ def compile_constraint(constraint: Constraint, vocabulary: Vocabulary) -> Compil
     automaton = build(grammar)
     shortest = len(ClosingGuard(Tables(automaton), vocabulary).closing())
     written = write(grammar)
-    compiler = xgrammar.GrammarCompiler(vocabulary.info, max_threads=1, cache_enabled=False)
+    begun = perf_counter()
     try:
-        compiled = compiler.compile_grammar(written.text)
+        compiled = compile_text(written.text, vocabulary)
     except RuntimeError as error:
         raise InvalidGrammar(f"The grammar cannot be compiled: {str(error)[:300]}") from error
+    cheap = perf_counter() - begun < RECOMPILE_SECONDS
+    # xgrammar 0.2.8 writes the whole network once for every rule.
+    rules = written.text.count("\n") + written.text.count("(")
+    large = rules * len(written.text) * 13 > MAX_SERIALISED_BYTES
     return Compiled(
         name,
         shortest,
-        grammar=compiled.serialize_json(),
+        source=written.text if cheap or large else None,
+        grammar=None if cheap or large else compiled.serialize_json(),
         automaton=automaton,
         exact=written.bounds_left,
     )

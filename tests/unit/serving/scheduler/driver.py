@@ -132,8 +132,12 @@ class Driver:
     # --- The loop's halves ---
 
     def launch(self) -> Step:
+        waiting = [one for one in self.expected if one.status is Status.WAITING]
         step = self.scheduler.schedule()
         self.steps += 1
+        stuck = [one for one in waiting if one.status is Status.WAITING and one.preemptions]
+        begun = [one for one in waiting if one.status is Status.RUNNING and not one.preemptions]
+        assert all(new.priority < old.priority for new in begun for old in stuck), "overtaken"
         config = self.config
         assert len({chunk.sequence for chunk in step.chunks}) == len(step.chunks)
         assert len(step.chunks) <= config.max_running
