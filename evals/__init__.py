@@ -7,6 +7,7 @@ from evals.beir import JudgedSet, find_sets, read_judged_set
 from evals.errors import DatasetError
 from evals.quotes import QuoteReport, evaluate_quotes
 from evals.retrieval import RetrievalScores, evaluate_retrieval
+from evals.schemas import SchemaReport, evaluate_schemas
 from evals.speed.ablations import SIZES, Ablation, run_ablations
 from evals.speed.checkpoints import write_random_checkpoint
 from evals.speed.decode import DecodeReport, measure_decode
@@ -21,8 +22,10 @@ __all__ = [
     "JudgedSet",
     "QuoteReport",
     "RetrievalScores",
+    "SchemaReport",
     "evaluate_quotes",
     "evaluate_retrieval",
+    "evaluate_schemas",
     "find_sets",
     "measure_decode",
     "open_workspace",

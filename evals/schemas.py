@@ -159,8 +159,10 @@ def _outcome(
     orders = list(_key_orders(case.schema))
     letters: list[str] = []
     for instance, valid in case.instances:
-        text = json.dumps(_arranged(instance, orders), ensure_ascii=False)
-        accepted = _accepts(compiled, vocabulary, text)
+        accepted = any(
+            _accepts(compiled, vocabulary, json.dumps(each, ensure_ascii=False))
+            for each in (instance, _arranged(instance, orders, integral=valid))
+        )
         letters.append(("V" if accepted else "v") if valid else ("i" if accepted else "I"))
     return "".join(letters)
 
@@ -200,11 +202,14 @@ def _key_orders(schema: Any) -> Iterator[list[str]]:
             yield from _key_orders(each)
 
 
-def _arranged(value: Any, orders: list[list[str]]) -> Any:
-    """The value with its keys in the order of the part of the schema that shares most of them."""
+def _arranged(value: Any, orders: list[list[str]], *, integral: bool) -> Any:
+    """The value with its keys in the order of the part of the schema that shares most of them.
+
+    With `integral`, 3.0 becomes 3, which grammars write it as; older drafts tell them apart.
+    """
     if isinstance(value, list):
-        return [_arranged(each, orders) for each in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return [_arranged(each, orders, integral=integral) for each in value]
+    if integral and isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return int(value)
     if not isinstance(value, dict):
         return value
@@ -215,4 +220,4 @@ def _arranged(value: Any, orders: list[list[str]]) -> Any:
         for key in order:
             ranks.setdefault(key, len(ranks))
     keys = sorted(value, key=lambda key: ranks.get(key, len(ranks)))
-    return {key: _arranged(value[key], orders) for key in keys}
+    return {key: _arranged(value[key], orders, integral=integral) for key in keys}

@@ -13,6 +13,7 @@ from evals import (
     RetrievalScores,
     evaluate_quotes,
     evaluate_retrieval,
+    evaluate_schemas,
     find_sets,
     open_workspace,
     read_judged_set,
@@ -124,6 +125,35 @@ def quote(data: Path, as_json: bool) -> None:
             ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
             *((name, "-" if value is None else f"{value:.4f}") for name, value in measures),
             ("exact citations", f"{report.citations_exact} of {report.citations}"),
+        ),
+    )
+
+
+@run.command("schemas")
+@data_option
+@json_option
+def schemas(data: Path, as_json: bool) -> None:
+    """How many JSON schemas grammars hold, and whether they tell valid from invalid instances.
+
+    A folder of MaskBench or JSON-Schema-Test-Suite files, or of folders of them.
+    """
+    with _bar() as bar:
+        compile_ = bar.add_task("schemas", total=None)
+        report = evaluate_schemas(
+            data, on_case=lambda done, total: _show(bar, compile_, done, total)
+        )
+    scores = report.to_dict()
+    if as_json:
+        print_json(scores)
+        return
+    print_table(
+        ("measure", "value"),
+        (
+            ("schemas accepted", f"{scores['accepted']} of {scores['schemas']}"),
+            ("schemas refused", scores["refused"]),
+            ("valid accepted", f"{scores['valid_accepted']} of {scores['valid']}"),
+            ("invalid rejected", f"{scores['invalid_rejected']} of {scores['invalid']}"),
+            *((f"  refused for {why}", count) for why, count in report.reasons.most_common(12)),
         ),
     )
 

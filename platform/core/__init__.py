@@ -49,6 +49,7 @@ from rostra.core.errors import (
     UnreadableFile,
 )
 from rostra.core.ids import new_id, parse_id
+from rostra.core.imports import import_transformers
 from rostra.core.lazy import lazy_names
 from rostra.core.log import Logger, configure_logging, get_logger
 from rostra.core.sentences import sentence_spans
@@ -103,6 +104,7 @@ __all__ = [
     "collapse_whitespace",
     "configure_logging",
     "get_logger",
+    "import_transformers",
     "lazy_names",
     "load_settings",
     "new_id",

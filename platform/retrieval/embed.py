@@ -19,6 +19,7 @@ from rostra.core import (
     ModelUnavailable,
     Settings,
     get_logger,
+    import_transformers,
     pick_device,
     pick_dtype,
     quiet_loading,
@@ -167,6 +168,7 @@ def load_embedder(settings: Settings) -> SentenceEmbedder:
     source = find_model(settings.embedding_model)
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.embedding_dtype, device)
+    import_transformers()
     from sentence_transformers import SentenceTransformer
 
     with quiet_loading():

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rostra.core import ModelUnavailable, Settings, pick_device, pick_dtype, quiet_loading
+from rostra.core import (
+    ModelUnavailable,
+    Settings,
+    import_transformers,
+    pick_device,
+    pick_dtype,
+    quiet_loading,
+)
 from rostra.retrieval.lexical import Scores
 from rostra.retrieval.models import find_model, first_line
 
@@ -63,6 +70,7 @@ def load_reranker(settings: Settings) -> Reranker | None:
         return None
     source = find_model(settings.reranker_model)
     device = pick_device(settings.device)
+    import_transformers()
     from sentence_transformers import CrossEncoder
 
     with quiet_loading():

@@ -272,7 +272,7 @@ async def complete_chat(surface: Surface, body: ChatBody, caller: Caller) -> Cha
 
 def finish_reason(end: ChatStep | None) -> FinishReason:
     """Why a choice ended, in OpenAI's words."""
-    if end is not None and end.output.finish_reason == "length":
+    if end is not None and end.cut_off:
         return "length"
     return "tool_calls" if end is not None and end.calls else "stop"
 

@@ -84,7 +84,7 @@ def error_of(error: BaseException) -> tuple[int, ErrorBody]:
     fields = [item["field"] for item in problem.get("errors", ())]
     message = str(problem["detail"])
     if hint := problem.get("hint"):
-        message = f"{message}. {hint}"
+        message = f"{message.removesuffix('.')}. {hint}"
     detail = ErrorDetail(
         message=message,
         type=_type(status),

@@ -16,8 +16,9 @@ from rostra.api.openai.fields import SamplingFields, sampling_params
 from rostra.api.openai.messages import TemplateMessage
 from rostra.api.openai.model import ServedModel
 from rostra.api.openai.tools import Toolset
-from rostra.core import Constraint, JsonSchema
+from rostra.core import Constraint, JsonSchema, StructuralTag
 from rostra.serving import (
+    FinishReason,
     Output,
     OutputParser,
     ParsedDelta,
@@ -193,7 +194,9 @@ async def prepare_chat(
     thinks = held is None and model.reasons
     constraint = held
     if tools.required or not _steers(fields):
-        constraint = constraint or tools.constraint(model.tool_format, reasoning=thinks or inside)
+        constraint = constraint or tools.constraint(
+            model.tool_format, reasoning=thinks or inside, opened=inside
+        )
     sampling = sampling_params(
         fields,
         max_tokens=left if max_tokens is None else max_tokens,
@@ -224,6 +227,7 @@ class ChatStep:
         deltas: reasoning, content and calls; may be none.
         thinking: whether its tokens were spent on reasoning.
         calls: tool calls shown of this choice so far.
+        cut_off: whether the token limit ended the choice.
     """
 
     index: int
@@ -231,11 +235,13 @@ class ChatStep:
     deltas: list[ParsedDelta]
     thinking: bool
     calls: int
+    cut_off: bool
 
 
 async def chat_steps(run: ChatRun, caller: Caller) -> AsyncGenerator[ChatStep, None]:
     """The conversation's next message, once for each sequence, as it comes."""
     parsers = [run.parser() for _ in range(run.n)]
+    tokens = [0] * run.n
     source = outputs(run.model, [run.prompt], run.sampling, run.n, caller)
     async with aclosing(source) as found:
         async for index, output in found:
@@ -244,7 +250,27 @@ async def chat_steps(run: ChatRun, caller: Caller) -> AsyncGenerator[ChatStep, N
             deltas = parser.feed(output.text)
             if output.finish_reason is not None:
                 deltas += parser.finish()
-            yield ChatStep(index, output, deltas, thinking or parser.is_thinking, parser.calls)
+            tokens[index] += len(output.token_ids)
+            yield ChatStep(
+                index,
+                output,
+                deltas,
+                thinking or parser.is_thinking,
+                parser.calls,
+                _is_cut_off(run, output, tokens[index], parser.calls),
+            )
+
+
+def _is_cut_off(run: ChatRun, output: Output, tokens: int, calls: int) -> bool:
+    """Whether the token limit ended a text.
+
+    A grammar ends every text within the limit, so of free text between calls it says `stop` where
+    it had to cut.
+    """
+    if output.finish_reason == FinishReason.LENGTH:
+        return True
+    is_free = isinstance(run.sampling.constraint, StructuralTag) and not calls
+    return is_free and output.finish_reason is not None and tokens >= run.sampling.max_tokens
 
 
 @dataclass(slots=True)

@@ -319,7 +319,7 @@ async def _events(
             for event in writer.step(step, found):
                 yield event
             last = _later(last, step)
-    cut_off = last is not None and last.output.finish_reason == "length"
+    cut_off = last is not None and last.cut_off
     for event in writer.end(cut_off=cut_off, schema_errors=run.chat.schema_errors(writer.text)):
         yield event
     if run.body.store is not False:

@@ -85,12 +85,15 @@ class Toolset:
         """As chat templates read them; None when there are none."""
         return [_described(function) for function in self.functions] or None
 
-    def constraint(self, tool_format: ToolFormat, *, reasoning: bool) -> StructuralTag | None:
+    def constraint(
+        self, tool_format: ToolFormat, *, reasoning: bool, opened: bool
+    ) -> StructuralTag | None:
         """Holds calls to their schemas, and the model to calling where it must.
 
         Args:
             tool_format: how the model writes calls.
-            reasoning: whether it thinks before.
+            reasoning: whether it may think before.
+            opened: whether the prompt has begun its thinking.
         """
         if not self.functions:
             return None
@@ -103,6 +106,7 @@ class Toolset:
             required=self.required,
             parallel=self.parallel,
             reasoning=reasoning,
+            opened=opened,
         )
         return tag
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rostra.serving.attention.backend import AttentionShape
 from rostra.serving.attention.layout import BatchLayout
+from rostra.serving.kernels.cpu import rows_are_whole
 from rostra.serving.kernels.cpu_attention import (
     MAX_HEAD_DIM,
     PARTIAL_BYTES,
@@ -114,7 +115,7 @@ class CpuAttention:
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `Attention.attend`."""
         backend, layout, config = self.backend, self.layout, self.backend.config
-        q, k, v = (_with_whole_rows(part) for part in (q, k, v))
+        q, k, v = (part if rows_are_whole(part) else part.contiguous() for part in (q, k, v))
         tokens, heads, dim = q.shape
         out = q.new_empty(tokens, heads * dim)
         size = q.element_size()
@@ -147,8 +148,3 @@ class CpuAttention:
             self.splits,
         )
         return out
-
-
-def _with_whole_rows(x: Tensor) -> Tensor:
-    """[T, heads, head_dim] whose rows may be strided but are contiguous in themselves."""
-    return x if x.stride(2) == 1 and x.stride(1) == x.shape[2] else x.contiguous()

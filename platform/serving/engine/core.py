@@ -19,6 +19,7 @@ from rostra.core import RostraError, get_logger, pick_device, pick_dtype
 from rostra.serving.attention.backend import bytes_per_block, make_backend
 from rostra.serving.config import EngineConfig
 from rostra.serving.engine.frontend import vocabulary_of
+from rostra.serving.engine.graphed import GraphedDecode
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.memory import activation_bytes, device_memory, kv_blocks
 from rostra.serving.engine.metrics import EngineStats
@@ -165,20 +166,31 @@ class EngineCore:
         )
         self._kv_bytes = self._blocks * bytes_per_block(model, dtype, config.block_size)
         self._scheduler = Scheduler(config, self._blocks, self._max_context, clock)
-        self._runner = Runner(
-            self._decoder,
-            make_backend(
-                model,
-                blocks=self._blocks,
-                block_size=config.block_size,
-                dtype=dtype,
-                device=self._device,
-                batch_invariant=config.batch_invariant,
-            ),
+        backend = make_backend(
+            model,
+            blocks=self._blocks,
             block_size=config.block_size,
-            mask_words=-(-model.vocab_size // 32),
+            dtype=dtype,
+            device=self._device,
+            batch_invariant=config.batch_invariant,
         )
         cuda = self._device.type == "cuda"
+        graphs = None
+        if cuda and config.cuda_graphs and self._decoder.capturable:
+            graphs = GraphedDecode(
+                self._decoder,
+                backend,
+                max_batch=min(config.max_running, config.max_step_tokens),
+                max_context=self._max_context,
+                block_size=config.block_size,
+            )
+        self._runner = Runner(
+            self._decoder,
+            backend,
+            block_size=config.block_size,
+            mask_words=-(-model.vocab_size // 32),
+            graphs=graphs,
+        )
         self._overlap = cuda if config.overlap is None else config.overlap
         self._requests: dict[str, _Request] = {}
         self._launched: deque[Launched] = deque()

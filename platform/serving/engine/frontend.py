@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from rostra.core import Constraint, RostraError
+from rostra.core import Constraint, RostraError, import_transformers
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.wire import unpack_error
 from rostra.serving.errors import InvalidParameter, PromptTooLong
+from rostra.serving.grammar.check import check_against_grammar
 from rostra.serving.request import (
     MAX_SEQUENCES,
     EngineEvent,
@@ -154,6 +155,7 @@ class RequestBuilder:
     def _check(self, sampling: SamplingParams | None, n: int, priority: int) -> None:
         if sampling is not None:
             check_params(sampling, vocab_size=self._vocab_size)
+            check_against_grammar(sampling)
             for text in sampling.stop:
                 _check_unicode("stop", text)
         if not _is_int(n) or not 1 <= n <= MAX_SEQUENCES:
@@ -434,6 +436,7 @@ def load_front(folder: Path) -> Front:
         UnsupportedModel: an architecture that the decoder does not know.
         BrokenCheckpoint: a file is missing or cannot be read.
     """
+    import_transformers()
     from rostra.serving.grammar.compile import GrammarCompiler
     from rostra.serving.models.config import read_config
     from rostra.serving.parsers.shown import with_markers

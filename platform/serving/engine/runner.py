@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rostra.serving.attention.backend import AttentionBackend
 from rostra.serving.attention.layout import BatchLayout, LayoutRow, make_layout
+from rostra.serving.engine.graphed import GraphedDecode
 from rostra.serving.grammar.matcher import Matcher
 from rostra.serving.models.decoder import Decoder
 from rostra.serving.request import TokenLogprobs
@@ -75,15 +76,23 @@ class Runner:
         backend: of attention; holds the cache.
         block_size: tokens of a block.
         mask_words: int32 words of a grammar mask row.
+        graphs: recorded decode steps, where the device has them.
     """
 
     def __init__(
-        self, decoder: Decoder, backend: AttentionBackend, *, block_size: int, mask_words: int
+        self,
+        decoder: Decoder,
+        backend: AttentionBackend,
+        *,
+        block_size: int,
+        mask_words: int,
+        graphs: GraphedDecode | None = None,
     ) -> None:
         self._decoder = decoder
         self._backend = backend
         self._block_size = block_size
         self._mask_words = mask_words
+        self._graphs = graphs
         self._sampler = Sampler()
         # Masks are filled by it while the model runs.
         self._filler = ThreadPoolExecutor(1, thread_name_prefix="grammar masks")
@@ -117,27 +126,38 @@ class Runner:
             if sequence in matchers
         ]
         filling = self._filler.submit(self._fill, len(sequences), masked) if masked else None
-        hidden = self._decoder.forward(
-            self._token_ids(chunks),
-            self._positions(chunks, layout, first_positions),
-            self._backend.bind(layout),
-        )
-        launched = Launched(step, sequences, None, self._prompt_logprobs(chunks, hidden))
-        if drawing:
-            if len(drawing) < hidden.shape[0]:
-                ends = np.cumsum(layout.query_lengths) - 1
-                last = torch.from_numpy(ends[[row for row, _ in drawing]])
-                hidden = hidden[last.to(hidden.device, non_blocking=True)]
-            logits = self._decoder.logits(hidden)
-            rows = [_sampling_row(s, masked=s in matchers) for s in sequences]
-            bitmask = filling.result() if filling else None
-            launched.sampled = self._sampler.sample(logits, rows, bitmask)
+        rows = [_sampling_row(s, masked=s in matchers) for s in sequences]
+        token_ids = self._token_ids(chunks)
+        positions = self._positions(chunks, layout, first_positions)
+        launched = Launched(step, sequences, None)
+        sampled, logits = None, None
+        if self._graphs is not None and len(drawing) == len(chunks) and self._graphs.covers(layout):
+            sampled, logits = self._graphs.replay(layout, token_ids, positions, rows)
+        else:
+            hidden = self._decoder.forward(token_ids, positions, self._backend.bind(layout))
+            launched.prompt_logprobs = self._prompt_logprobs(chunks, hidden)
+            if drawing:
+                logits = self._decoder.logits(self._last_rows(hidden, layout, drawing))
+        bitmask = filling.result() if filling else None
+        if logits is not None and sampled is None:
+            sampled = self._sampler.sample(logits, rows, bitmask)
+        launched.sampled = sampled
         self._last = launched
         return launched
 
     def close(self) -> None:
         """Ends the thread that fills masks."""
         self._filler.shutdown()
+
+    def _last_rows(
+        self, hidden: Tensor, layout: BatchLayout, drawing: list[tuple[int, Chunk]]
+    ) -> Tensor:
+        """[N, hidden]: the last new token of each chunk that draws."""
+        if len(drawing) == hidden.shape[0]:
+            return hidden
+        ends = np.cumsum(layout.query_lengths) - 1
+        last = torch.from_numpy(ends[[row for row, _ in drawing]])
+        return hidden[last.to(hidden.device, non_blocking=True)]
 
     def _token_ids(self, chunks: tuple[Chunk, ...]) -> Tensor:
         """[T] int64 on the device, tokens not read yet taken from the step before."""

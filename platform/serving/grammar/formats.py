@@ -33,6 +33,9 @@ _IPV6 = "|".join(
 )
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _URI_CHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
+_URI_END = rf"(?:\?(?:{_URI_CHAR}|\?)*)?(?:#(?:{_URI_CHAR}|\?)*)?"
+_URI = rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHAR}+{_URI_END}"
+_RELATIVE = rf"(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{{2}})*(?:/{_URI_CHAR}*)?{_URI_END}"
 _DURATION_TIME = r"T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)"
 _DURATION = (
     rf"P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:{_DURATION_TIME})?|{_DURATION_TIME}"
@@ -48,8 +51,8 @@ _PATTERNS = {
     "ipv4": _IPV4,
     "ipv6": _IPV6,
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-    "uri": rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHAR}+(?:\?(?:{_URI_CHAR}|\?)*)?"
-    rf"(?:#(?:{_URI_CHAR}|\?)*)?",
+    "uri": _URI,
+    "uri-reference": rf"(?:{_URI}|{_RELATIVE})",
     "json-pointer": r"(?:/(?:[^/~]|~[01])*)*",
 }
 FORMATS = tuple(_PATTERNS)

@@ -281,10 +281,12 @@ def _load(compiled: bytes, vocabulary: Vocabulary) -> _Loaded | QuoteTables:
         raise InvalidGrammar("The grammar was compiled for another vocabulary.")
     if value.quotes is not None:
         return QuoteTables(value.quotes)
-    if value.automaton is None or (value.source is None and value.grammar is None):
-        raise InvalidGrammar("The compiled grammar is incomplete.")
     if value.source is not None:
         grammar = compile_text(value.source, vocabulary)
-    else:
+    elif value.grammar is not None:
         grammar = xgrammar.CompiledGrammar.deserialize_json(value.grammar, vocabulary.info)
+    else:
+        raise InvalidGrammar("The compiled grammar is incomplete.")
+    if value.automaton is None:
+        raise InvalidGrammar("The compiled grammar is incomplete.")
     return _Loaded(grammar, Tables(value.automaton), value.exact)

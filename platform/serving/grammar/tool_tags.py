@@ -15,7 +15,7 @@ from rostra.serving.errors import InvalidGrammar
 ToolFormat = Literal["llama3", "hermes", "mistral"]
 Format = dict[str, Any]
 
-_THINK_END = "</think>"
+_THINK_BEGIN, _THINK_END = "<think>", "</think>"
 _LLAMA_MARK = "<|python_tag|>"
 _MISTRAL_MARK = "[TOOL_CALLS]"
 _HERMES_BEGIN, _HERMES_END = "<tool_call>", "</tool_call>"
@@ -28,6 +28,7 @@ def tool_call_tag(
     required: bool,
     parallel: bool,
     reasoning: bool,
+    opened: bool = False,
 ) -> StructuralTag:
     """The constraint of a text that may, or must, call tools.
 
@@ -36,7 +37,8 @@ def tool_call_tag(
         tools: OpenAI's, `{"type": "function", "function": {"name", "parameters", "strict"}}`.
         required: the text must be calls; otherwise it may be free text, with or without calls.
         parallel: more than one call is allowed.
-        reasoning: the text may begin with thinking, up to `</think>`.
+        reasoning: the text may begin with thinking, from `<think>` to `</think>`.
+        opened: the prompt has begun the thinking, so the text goes on with it.
 
     Raises:
         InvalidGrammar: if there is no tool, or one has no name.
@@ -52,9 +54,16 @@ def tool_call_tag(
         case "mistral":
             body = _mistral(functions, required, parallel)
     if reasoning:
-        thinking = {"type": "tag", "begin": "", "content": {"type": "any_text"}, "end": _THINK_END}
-        blank = {"type": "regex", "pattern": "\\n{0,2}"}
-        body = _sequence({"type": "optional", "content": _sequence(thinking, blank)}, body)
+        thinking = _sequence(
+            {
+                "type": "tag",
+                "begin": "" if opened else _THINK_BEGIN,
+                "content": {"type": "any_text"},
+                "end": _THINK_END,
+            },
+            {"type": "regex", "pattern": "\\n{0,2}"},
+        )
+        body = _sequence(thinking if opened else {"type": "optional", "content": thinking}, body)
     return StructuralTag(json.dumps({"type": "structural_tag", "format": body}))
 
 

@@ -17,6 +17,8 @@ import xgrammar
 
 WORD_BITS = 32
 MAX_REMEMBERED = 64
+NOT_TEXT = b"\xff"
+# No byte of UTF-8.
 
 T = TypeVar("T")
 
@@ -86,11 +88,20 @@ class Vocabulary:
 
     @cached_property
     def info(self) -> xgrammar.TokenizerInfo:
-        """What xgrammar compiles for and matches with."""
+        """What xgrammar compiles for and matches with.
+
+        Padded to whole words: it would allow the bits after the last token. It never allows tokens
+        without bytes, so those that a grammar may name get bytes that are in no text.
+        """
+        size = self.words * WORD_BITS
+        spelled = [*self.tokens, *[b""] * (size - len(self.tokens))]
+        for token in self.named.values():
+            if token < len(self.tokens) and token not in self.eos_token_ids:
+                spelled[token] = self.tokens[token] or NOT_TEXT + str(token).encode()
         return xgrammar.TokenizerInfo(
-            list(self.tokens),
+            spelled,
             xgrammar.VocabType.RAW,
-            vocab_size=len(self.tokens),
+            vocab_size=size,
             stop_token_ids=list(self.eos_token_ids) or [self.stop_token],
         )
 

@@ -26,6 +26,7 @@ import torch
 from numba import types
 
 _SIGNATURE = types.void(types.int64)
+_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 
 
 class Kernel:
@@ -43,6 +44,11 @@ class Kernel:
     def address(self) -> int:
         """Of the machine code, a C function `void (*)(int64_t)`."""
         return int(self._compiled.address)
+
+    @cached_property
+    def run(self) -> Callable[[int], None]:
+        """Calls the code with an address, on this thread."""
+        return _FUNCTION(self.address)
 
     @cached_property
     def _compiled(self) -> Any:
@@ -73,10 +79,9 @@ def launch(kernel: Kernel, *arguments: int, parallel: bool = True) -> None:
     if threads > 1:
         _runner()(kernel.address, ctypes.addressof(block), threads)
     else:
-        _FUNCTION(kernel.address)(ctypes.addressof(block))
+        kernel.run(ctypes.addressof(block))
 
 
-_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 _Runner = Callable[[int, int, int], None]
 
 

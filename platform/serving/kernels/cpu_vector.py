@@ -345,6 +345,18 @@ def store(_context: Any, kind: Any, _address: Any, _value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def rounded(_context: Any, kind: Any, _value: Any) -> Any:
+    """The lanes as they would be after a store and a load."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        if not is_bfloat16(kind):
+            return values[1]
+        return builder.fpext(builder.fptrunc(values[1], BF16X16), F32X16)
+
+    return VECTOR(kind, VECTOR), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def load_one(_context: Any, kind: Any, _address: Any) -> Any:
     """Reads one element of a kind as float32."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rostra.serving.kernels import cpu
 from rostra.serving.models.config import Activation
 
 
@@ -27,6 +28,8 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float, offset: float = 0.0) -> Tens
     Returns:
         Like `x`.
     """
+    if cpu.takes(x, x.shape[-1]):
+        return cpu.add_rms_norm(x, None, weight, eps, offset)[0]
     wide = x.float()
     normed = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
     if offset:
@@ -42,6 +45,8 @@ def add_rms_norm(
     Returns:
         The normalised sum, and the sum.
     """
+    if cpu.takes(x, x.shape[-1]) and residual.is_contiguous():
+        return cpu.add_rms_norm(x, residual, weight, eps, offset)
     residual = residual + x
     return rms_norm(residual, weight, eps, offset), residual
 
@@ -58,6 +63,8 @@ def rotary(q: Tensor, k: Tensor, cos_sin: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Like `q` and `k`.
     """
+    if cpu.takes(q, q.shape[-1], cos_sin.shape[-1] // 2) and cpu.rows_are_whole(q, k):
+        return cpu.rotary(q, k, cos_sin)
     wide = torch.promote_types(q.dtype, torch.float32)
     cos, sin = cos_sin.to(wide).unsqueeze(1).chunk(2, dim=-1)
     return _rotate(q, cos, sin), _rotate(k, cos, sin)
@@ -80,6 +87,8 @@ def gated(gate_up: Tensor, activation: Activation) -> Tensor:
     Returns:
         [..., width].
     """
+    if cpu.takes(gate_up, gate_up.shape[-1] // 2) and activation != "gelu":
+        return cpu.gated(gate_up.contiguous(), gelu=activation != "silu")
     gate, up = gate_up.chunk(2, dim=-1)
     if not gate.is_cpu:
         if activation == "silu":

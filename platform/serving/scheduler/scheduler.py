@@ -18,8 +18,8 @@ What always holds:
 - The most important running sequence is never preempted by running ones and waits for memory at
   most until the launched steps are committed, so something always ends.
 - A sequence that was preempted k times returns only when 2^k times the headroom is left over, or as
-  much as the running ones can ever need, and until then nothing of its priority or a worse one is
-  admitted. So those it runs with preempt it at most log2(blocks) times.
+  much as the running ones can ever need, and until then nothing less important is admitted. So
+  those it runs with preempt it at most log2(blocks) times.
 - A prompt that does not fit is overtaken only until as many tokens as it has were computed.
 - Blocks of a sequence that a launched step computes for are released after that step's commit.
 - Every accepted sequence ends exactly once: by `finish`, `abort`, `expired` or `discard`.

@@ -137,7 +137,7 @@ class Driver:
         self.steps += 1
         stuck = [one for one in waiting if one.status is Status.WAITING and one.preemptions]
         begun = [one for one in waiting if one.status is Status.RUNNING and not one.preemptions]
-        assert all(new.priority < old.priority for new in begun for old in stuck), "overtaken"
+        assert all(new.rank < old.rank for new in begun for old in stuck), "overtaken"
         config = self.config
         assert len({chunk.sequence for chunk in step.chunks}) == len(step.chunks)
         assert len(step.chunks) <= config.max_running

@@ -178,9 +178,9 @@ def test_a_preempted_sequence_recomputes_and_goes_on() -> None:
     assert len(second.tokens) == 24
 
 
-@pytest.mark.parametrize(("preemptions", "left"), [(0, 1), (1, 2), (2, 4), (3, 8), (9, 13)])
+@pytest.mark.parametrize(("preemptions", "left"), [(0, 1), (1, 2), (2, 4), (3, 8), (9, 12)])
 def test_who_was_preempted_often_returns_only_with_more_room(preemptions: int, left: int) -> None:
-    # At 9 it is bounded by what both can still need: 6 blocks of its own and 7 of the other's.
+    # At 9 it is bounded by what both can still need: 6 blocks of its own and 6 of the other's.
     for blocks, fits in ((8 + left, True), (7 + left, False)):
         driver = Driver(config(), blocks + 8)
         driver.add(request("running", 28, 28))

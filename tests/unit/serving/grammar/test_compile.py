@@ -1,0 +1,88 @@
+"""The compiler's processes: killed when late, asked once, never a way to hurt the engine."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from rostra.core import Choice, Evidence, JsonSchema, Quotes, Regex
+from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
+from rostra.serving.grammar.compile import GrammarCompiler
+from rostra.serving.grammar.matcher import prepare, start_matcher
+from tests.unit.serving.grammar.conftest import EOS, make_vocabulary
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[GrammarCompiler]:
+    made = GrammarCompiler(make_vocabulary(), deadline=20.0, workers=1)
+    yield made
+    made.close_now()
+
+
+def test_compile_in_another_process_and_match_here(compiler: GrammarCompiler) -> None:
+    vocabulary = make_vocabulary()
+    for constraint in (Choice(("yes", "no")), Evidence(sentences=5), Quotes(("a b",))):
+        compiled = compiler.compile_now(constraint, max_tokens=10)
+        prepare(compiled, vocabulary)
+        matcher = start_matcher(compiled, vocabulary, max_tokens=10, eos_token_ids=[EOS])
+        assert not matcher.finished
+
+
+async def test_the_same_constraint_is_compiled_once(compiler: GrammarCompiler) -> None:
+    constraint = JsonSchema('{"type": "array", "items": {"type": "integer"}}')
+    found = await asyncio.gather(*(compiler.compile(constraint, max_tokens=10) for _ in range(8)))
+    assert all(each is found[0] for each in found)
+    assert compiler.compile_now(constraint, max_tokens=10) is found[0]
+
+
+def test_errors_keep_their_kind(compiler: GrammarCompiler) -> None:
+    with pytest.raises(UnsupportedSchema) as refused:
+        compiler.compile_now(JsonSchema('{"type":"array","uniqueItems":true}'), max_tokens=9)
+    assert refused.value.details["keyword"] == "uniqueItems"
+    with pytest.raises(InvalidGrammar, match="not closed"):
+        compiler.compile_now(Regex("(a"), max_tokens=9)
+    with pytest.raises(InvalidGrammar, match="takes 5 tokens"):
+        compiler.compile_now(Regex("[xyz]{5}"), max_tokens=4)
+
+
+def test_nested_and_huge_schemas_get_one_clear_error(compiler: GrammarCompiler) -> None:
+    deep = '{"items":' * 3000 + "{}" + "}" * 3000
+    with pytest.raises(InvalidGrammar, match="deeply"):
+        compiler.compile_now(JsonSchema(deep), max_tokens=9)
+    huge = json.dumps({"enum": ["x" * 100] * 10_000})
+    with pytest.raises(InvalidGrammar, match="bytes"):
+        compiler.compile_now(JsonSchema(huge), max_tokens=9)
+    with pytest.raises(InvalidGrammar, match=r"states|large|repeats"):
+        compiler.compile_now(Regex("((a{1000}){1000}){1000}"), max_tokens=9)
+    assert compiler.compile_now(Choice(("alive",)), max_tokens=9)
+
+
+async def test_texts_are_validated_within_the_deadline(compiler: GrammarCompiler) -> None:
+    loose = JsonSchema('{"type": "array", "uniqueItems": true}', strict=False)
+    assert await compiler.validate(loose, "[1, 2]") == []
+    assert await compiler.validate(loose, "[1, 1]")
+
+
+def test_a_late_process_is_killed_and_replaced() -> None:
+    compiler = GrammarCompiler(make_vocabulary(), deadline=2.0, workers=1)
+    try:
+        exponential = JsonSchema('{"pattern": "^(a+)+$"}', strict=False)
+        problems = compiler.validate_now(exponential, json.dumps("a" * 40 + "!"))
+        assert "seconds" in problems[0]
+        assert compiler.compile_now(Choice(("alive",)), max_tokens=9)
+    finally:
+        compiler.close_now()
+    with pytest.raises(InvalidGrammar, match="closed"):
+        compiler.compile_now(Choice(("gone",)), max_tokens=9)
+
+
+def test_the_cache_is_bounded() -> None:
+    compiler = GrammarCompiler(make_vocabulary(), deadline=20.0, workers=1, cache_bytes=20_000)
+    try:
+        first = compiler.compile_now(Choice(("a",)), max_tokens=9)
+        for index in range(30):
+            compiler.compile_now(Choice((f"option {index}",)), max_tokens=9)
+        assert compiler.compile_now(Choice(("a",)), max_tokens=9) is not first
+    finally:
+        compiler.close_now()
