@@ -30,6 +30,8 @@ from rostra.serving import (
 _END = 256
 # Tokens 0 to 255 are the bytes.
 _MAX_TOKENS = 1 << 30
+_DEADLINE_SECONDS = 60.0
+# So long that outcomes do not depend on the machine.
 REFUSED = "-"
 
 
@@ -117,7 +119,7 @@ def evaluate_schemas(
     """
     cases = read_cases(folder)
     vocabulary = Vocabulary([bytes([each]) for each in range(256)] + [b""], [_END])
-    compiler = GrammarCompiler(vocabulary)
+    compiler = GrammarCompiler(vocabulary, deadline=_DEADLINE_SECONDS)
     report = SchemaReport()
     try:
         for done, case in enumerate(cases, start=1):

@@ -1,8 +1,8 @@
 """Formats of strings that a grammar can hold.
 
-What always holds: every text admitted has the format; of the address formats only the common part
-is admitted (no quoted local parts, no address literals, ASCII). Other formats are annotations, as
-JSON Schema 2020-12 has it by default.
+What always holds: every text admitted has the format; of addresses only the common ones are
+admitted (ASCII, no quoted local parts, no address literals, no `--`, at most 248 characters of
+host). Other formats are annotations, as JSON Schema 2020-12 has it by default.
 """
 
 from rostra.serving.grammar.expr import Expr
@@ -15,8 +15,8 @@ _DATE = (
     rf"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP}-02-29)"
 )
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9]|[A-Za-z0-9]-){0,30}"
-_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,7}}"
+_LABEL = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}"
+_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,3}}"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _GROUP = r"[0-9A-Fa-f]{1,4}"
@@ -33,9 +33,14 @@ _IPV6 = "|".join(
 )
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _URI_CHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
+_PLAIN = r"A-Za-z0-9._~!$&'()*+,;=@-"
+_SEGMENT = rf"(?:[{_PLAIN}:]|%[0-9A-Fa-f]{{2}})"
+_SEGMENT_WITHOUT_COLON = rf"(?:[{_PLAIN}]|%[0-9A-Fa-f]{{2}})"
+_AUTHORITY = rf"//[A-Za-z0-9._~-]+(?::\d{{1,5}})?(?:/{_URI_CHAR}*)?"
+_ABSOLUTE = rf"/(?:{_SEGMENT}{_URI_CHAR}*)?"
 _URI_END = rf"(?:\?(?:{_URI_CHAR}|\?)*)?(?:#(?:{_URI_CHAR}|\?)*)?"
-_URI = rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHAR}+{_URI_END}"
-_RELATIVE = rf"(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{{2}})*(?:/{_URI_CHAR}*)?{_URI_END}"
+_URI = rf"[A-Za-z][A-Za-z0-9+.-]*:(?:{_AUTHORITY}|{_ABSOLUTE}|{_SEGMENT}{_URI_CHAR}*){_URI_END}"
+_RELATIVE = rf"(?:{_AUTHORITY}|{_ABSOLUTE}|{_SEGMENT_WITHOUT_COLON}+(?:/{_URI_CHAR}*)?)?{_URI_END}"
 _DURATION_TIME = r"T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S)"
 _DURATION = (
     rf"P(?:(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)(?:{_DURATION_TIME})?|{_DURATION_TIME}"

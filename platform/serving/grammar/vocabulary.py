@@ -28,6 +28,8 @@ class TokenBytes(Protocol):
 
     def token_bytes(self, token: int) -> bytes: ...
 
+    def token_text(self, token: int) -> str: ...
+
 
 class Vocabulary:
     """Tokens, how text is cut into them, and masks over them.
@@ -201,9 +203,11 @@ def make_vocabulary(
         size: rows of the output layer.
         eos_token_ids: the model's end tokens.
         special: tokens that spell no text.
-        named: special tokens that a grammar may name.
+        named: special tokens that a grammar may name; None is all of `special`.
         encode: how the tokenizer cuts plain text, without special tokens.
     """
     skipped = set(special)
     tokens = [b"" if token in skipped else tokenizer.token_bytes(token) for token in range(size)]
+    if named is None:
+        named = {tokenizer.token_text(token): token for token in skipped}
     return Vocabulary(tokens, eos_token_ids, named=named, encode=encode)
