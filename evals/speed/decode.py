@@ -88,7 +88,8 @@ def measure_decode(
     peers: dict[str, Peer] = {}
     for name in compare:
         progress(f"loading {name}")
-        peers[name] = PEERS[name](model, max(batches), prompt_tokens + new_tokens, info.dtype)
+        length = prompt_tokens + new_tokens
+        peers[name] = PEERS[name](model, max(batches), length, info.dtype, info.device)
     bandwidth = read_bandwidth(info.device)
     results: list[DecodeRow] = []
     others: dict[str, list[dict[str, Any]]] = {name: [] for name in compare}
@@ -135,6 +136,9 @@ def measure_decode(
                     "prefill_ratio": round(ours.prefill_tok_s / middle_speed.prefill_tok_s, 2),
                 }
             )
+    core.close()
+    for peer in peers.values():
+        peer.close()
     return DecodeReport(
         results=results,
         peers=others,

@@ -70,6 +70,7 @@ class CpuBackend:
         start = -room.data_ptr() % 64 // dtype.itemsize
         whole = room[start : start + size]
         self.cache = whole.view(config.layers, blocks, config.kv_heads, page).unbind()
+        self.pages = tuple(layer.data_ptr() for layer in self.cache)
         cap = config.softcap_attention or 0.0
         self.numbers = torch.tensor([config.attention_scale, cap], dtype=torch.float32)
 
@@ -84,7 +85,24 @@ class CpuBackend:
         partials = torch.empty(
             units * splits * PARTIAL_BYTES if splits > 1 else 0, dtype=torch.int8
         )
-        return CpuAttention(self, layout, tiles, splits, partials)
+        work = (
+            layout.tokens,
+            layout.slots.data_ptr(),
+            self.config.kv_heads,
+            group,
+            self.config.head_dim,
+            self.block_size,
+            tiles.data_ptr(),
+            len(tiles),
+            layout.query_starts.data_ptr(),
+            layout.context_lengths.data_ptr(),
+            layout.block_tables.data_ptr(),
+            layout.block_tables.shape[1],
+            self.numbers.data_ptr(),
+            partials.data_ptr(),
+            splits,
+        )
+        return CpuAttention(self, layout, tiles, splits, partials, work)
 
 
 def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
@@ -104,20 +122,26 @@ def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class CpuAttention:
-    """One step of a `CpuBackend`."""
+    """One step of a `CpuBackend`.
+
+    Attributes:
+        partials: room for what splits leave; holds the memory.
+        work: what every layer's launch says of the step.
+    """
 
     backend: CpuBackend
     layout: BatchLayout
     tiles: Tensor
     splits: int
     partials: Tensor
+    work: tuple[int, ...]
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `Attention.attend`."""
-        backend, layout, config = self.backend, self.layout, self.backend.config
+        backend = self.backend
         q, k, v = (part if rows_are_whole(part) else part.contiguous() for part in (q, k, v))
         tokens, heads, dim = q.shape
-        out = q.new_empty(tokens, heads * dim)
+        out = q.new_empty((tokens, heads * dim))
         size = q.element_size()
         launch(
             backend.kernel,
@@ -128,23 +152,9 @@ class CpuAttention:
             k.stride(0) * size,
             v.data_ptr(),
             v.stride(0) * size,
-            tokens,
-            layout.slots.data_ptr(),
-            backend.cache[layer].data_ptr(),
-            config.kv_heads,
-            heads // config.kv_heads,
-            dim,
-            backend.block_size,
-            self.tiles.data_ptr(),
-            len(self.tiles),
-            layout.query_starts.data_ptr(),
-            layout.context_lengths.data_ptr(),
-            layout.block_tables.data_ptr(),
-            layout.block_tables.shape[1],
-            config.windows[layer] or 0,
-            backend.numbers.data_ptr(),
             out.data_ptr(),
-            self.partials.data_ptr(),
-            self.splits,
+            backend.pages[layer],
+            backend.config.windows[layer] or 0,
+            *self.work,
         )
         return out

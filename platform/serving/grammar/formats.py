@@ -33,7 +33,7 @@ _IPV6 = "|".join(
 )
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _URI_CHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
-_PLAIN = r"A-Za-z0-9._~!$&'()*+,;=@-"
+_PLAIN = r"-A-Za-z0-9._~!$&'()*+,;=@"
 _SEGMENT = rf"(?:[{_PLAIN}:]|%[0-9A-Fa-f]{{2}})"
 _SEGMENT_WITHOUT_COLON = rf"(?:[{_PLAIN}]|%[0-9A-Fa-f]{{2}})"
 _AUTHORITY = rf"//[A-Za-z0-9._~-]+(?::\d{{1,5}})?(?:/{_URI_CHAR}*)?"

@@ -260,7 +260,7 @@ class ClosingGuard:
         self._bound: int | None = None
         self._closing: list[int] | None = None
         # The state after the token last asked for, when it had to be looked at.
-        self._ahead: tuple[int, Follower, list[int], int | None] | None = None
+        self._ahead: tuple[int, Follower, list[int] | None, int | None] | None = None
         self.closing()
 
     def require(self, max_tokens: int) -> None:
@@ -298,9 +298,13 @@ class ClosingGuard:
             return True
         self._catch_up()
         ahead = self._follower.after(symbols)
-        closing = self._spell(ahead.shortest_end())
-        if len(closing) >= remaining:
-            return False
+        end = ahead.shortest_end()
+        closing: list[int] | None = None
+        # A symbol takes at most one token, so the tokens matter only where the symbols do not fit.
+        if len(end) >= remaining:
+            closing = self._spell(end)
+            if len(closing) >= remaining:
+                return False
         self._ahead = (token, ahead, closing, self._ceiling(ahead))
         return True
 

@@ -295,8 +295,7 @@ class QuoteMatcher:
         onward = self._tables.after(self._place, spelled) if spelled else None
         if onward is None:
             raise ValueError(f"token {token} is not allowed here")
-        ending = _segment(self._vocabulary, self._tables.ending(onward))
-        if len(ending) >= self._remaining and onward.kind != _DONE:
+        if not self._fits(self._tables.ending(onward)):
             closing = _segment(self._vocabulary, self._tables.ending(self._place))
             self._remaining -= len(closing)
             self.finished = True
@@ -305,3 +304,9 @@ class QuoteMatcher:
         self._place = onward
         self.finished = onward.kind == _DONE
         return [token]
+
+    def _fits(self, ending: bytes) -> bool:
+        """Whether the text can end so after one more token."""
+        if len(ending) < self._remaining:
+            return True
+        return len(_segment(self._vocabulary, ending)) < self._remaining

@@ -1013,7 +1013,7 @@ def _prefix(atom: _Atom) -> tuple[str, list[Any]]:
 
 def _count(atom: _Atom, keyword: str, default: int) -> int:
     value = atom.value.get(keyword, default)
-    if isinstance(value, Decimal) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InvalidGrammar(f"{atom.pointer}/{keyword} must be a natural number.")

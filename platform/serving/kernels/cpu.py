@@ -8,6 +8,7 @@ What always holds: a row's result depends, bit for bit, on that row alone.
 
 import math
 import struct
+from functools import cache
 
 import numba
 import torch
@@ -45,7 +46,9 @@ _SHARE = 16_384
 
 def takes(x: Tensor, *widths: int) -> bool:
     """Whether the kernels here work on such tensors: on a CPU, in whole vectors."""
-    return x.is_cpu and x.dtype in _DTYPES and all(width % LANES == 0 for width in widths)
+    if not x.is_cpu or x.dtype not in _DTYPES:
+        return False
+    return not any(width % LANES for width in widths)
 
 
 def rows_are_whole(*parts: Tensor) -> bool:
@@ -112,6 +115,7 @@ def _normalise_f32(args: int) -> None:
     _normalise(args, FLOAT32)
 
 
+@cache
 def _float_bits(value: float) -> int:
     """A float32 as the lower half of an int64."""
     return int(struct.unpack("<i", struct.pack("<f", value))[0])

@@ -85,10 +85,10 @@ _BOUNDS_BYTES = ROWS * 2 * 8
 
 # What a kernel finds at its address.
 _TAKEN, _KEPT, _ATTENDED = 0, 8, 16
-_Q, _Q_STRIDE, _K, _K_STRIDE, _V, _V_STRIDE, _TOKENS, _SLOTS = (8 * i for i in range(3, 11))
-_CACHE, _KV_HEADS, _GROUP, _DIM, _BLOCK = (8 * i for i in range(11, 16))
-_TILES, _TILE_COUNT, _STARTS, _CONTEXTS, _TABLES, _TABLE_WIDTH = (8 * i for i in range(16, 22))
-_WINDOW, _NUMBERS, _OUT, _PARTIALS, _SPLITS = (8 * i for i in range(22, 27))
+_Q, _Q_STRIDE, _K, _K_STRIDE, _V, _V_STRIDE, _OUT, _CACHE, _WINDOW = (8 * i for i in range(3, 12))
+_TOKENS, _SLOTS, _KV_HEADS, _GROUP, _DIM, _BLOCK = (8 * i for i in range(12, 18))
+_TILES, _TILE_COUNT, _STARTS, _CONTEXTS, _TABLES, _TABLE_WIDTH = (8 * i for i in range(18, 24))
+_NUMBERS, _PARTIALS, _SPLITS = (8 * i for i in range(24, 27))
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]

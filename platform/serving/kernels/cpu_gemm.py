@@ -38,15 +38,14 @@ from rostra.serving.kernels.cpu_vector import (
     I32X16,
     I64,
     LANES,
-    BFloat,
     add,
     bf16_dot,
+    bfloat16_bits,
     call,
     copy_word,
     even_odd,
     every,
     fetch_add,
-    fill,
     fused,
     has_bf16_dot,
     lane,
@@ -194,7 +193,7 @@ def _read_int4(builder: ir.IRBuilder, address: ir.Value, block: int, dot: bool) 
     pairs = []
     # A table look-up takes the place of a conversion; it reads the lower 5 bits of an index.
     values = [float((i & 15) - 8) for i in range(PANEL)]
-    table = ir.Constant(kind, [int.from_bytes(_bf16_bytes(value), "little") for value in values])
+    table = ir.Constant(kind, [bfloat16_bits(value) for value in values])
     for quarter in range(4):
         words = read(builder, kind, _at(builder, address, 256 * block + 64 * quarter), 32)
         for turn in range(4):
@@ -206,12 +205,6 @@ def _read_int4(builder: ir.IRBuilder, address: ir.Value, block: int, dot: bool) 
                 digit = builder.and_(index, every(kind, 15))
                 pairs.append(_numbers(builder, builder.sub(digit, every(kind, 8)), dot))
     return pairs
-
-
-def _bf16_bytes(value: float) -> bytes:
-    import struct
-
-    return struct.pack("<f", value)[2:]
 
 
 def _scale_int4(builder: ir.IRBuilder, address: ir.Value, block: int) -> ir.Value:
@@ -323,15 +316,16 @@ def _joined(
 SINGLE, HALF = 0, 1
 # What a kernel finds at its address, as places in an array of int64.
 _TAKEN, _PACKED = 0, 8  # counters: units of work taken, tiles of x packed
-_X, _X_STRIDE, _X_KIND, _ROWS, _INPUTS, _PAIRS, _SPACE = (8 * i for i in range(2, 9))
-_W, _PANEL_BYTES, _STEPS, _PANELS, _RUN = (8 * i for i in range(9, 14))
-_OUT, _OUT_KIND, _OUTPUTS, _SCALE, _BIAS = (8 * i for i in range(14, 19))
+_X, _X_STRIDE, _ROWS, _SPACE, _OUT, _KIND, _RUN = (8 * i for i in range(2, 9))
+_INPUTS, _PAIRS, _W, _PANEL_BYTES, _STEPS, _PANELS, _OUTPUTS, _SCALE, _BIAS = (
+    8 * i for i in range(9, 18)
+)
 
 
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
 def _pack_tile(args, tile, height, dot):  # type: ignore[no-untyped-def]
     """Copies the rows of a tile to [pairs, height, 2], with zeros around them."""
-    x, stride, kind = read_int(args + _X), read_int(args + _X_STRIDE), read_int(args + _X_KIND)
+    x, stride, kind = read_int(args + _X), read_int(args + _X_STRIDE), read_int(args + _KIND)
     inputs, pairs = read_int(args + _INPUTS), read_int(args + _PAIRS)
     size = 2 if dot else 4
     space = read_int(args + _SPACE) + tile * height * pairs * 2 * size
@@ -362,7 +356,7 @@ def _pack_tile(args, tile, height, dot):  # type: ignore[no-untyped-def]
 @numba.njit(inline="always")  # type: ignore[untyped-decorator]
 def _finish_tile(args, tile, height, panel, totals):  # type: ignore[no-untyped-def]
     """Scales, adds the bias and writes what is not filling."""
-    out, kind, outputs = read_int(args + _OUT), read_int(args + _OUT_KIND), read_int(args + _OUTPUTS)
+    out, kind, outputs = read_int(args + _OUT), read_int(args + _KIND), read_int(args + _OUTPUTS)
     scale, bias = read_int(args + _SCALE), read_int(args + _BIAS)
     for block in range(2):
         column = panel * 32 + block * 16
@@ -393,6 +387,7 @@ def _multiply(args, weights, dot):  # type: ignore[no-untyped-def]
     height = 1 if rows == 1 else 4 if rows <= 4 else _MAX_TILE
     tiles = (rows + height - 1) // height
     space, w = read_int(args + _SPACE), read_int(args + _W)
+    packs = 0 if space == read_int(args + _X) else tiles
     tile_bytes = height * pairs * (4 if dot else 8)
     panel_bytes, steps = read_int(args + _PANEL_BYTES), read_int(args + _STEPS)
     panels, run = read_int(args + _PANELS), read_int(args + _RUN)
@@ -401,14 +396,14 @@ def _multiply(args, weights, dot):  # type: ignore[no-untyped-def]
     totals = stack(1024)
     while True:
         work = fetch_add(args + _TAKEN, 1)
-        if work < tiles:
+        if work < packs:
             _pack_tile(args, work, height, dot)
             fetch_add(args + _PACKED, 1)
             continue
-        work -= tiles
+        work -= packs
         if work >= runs * blocks:
             break
-        while read_shared(args + _PACKED) < tiles:
+        while read_shared(args + _PACKED) < packs:
             pass
         first_panel, first_tile = work // blocks * run, work % blocks * _BLOCK_TILES
         width = min(run, panels - first_panel)
@@ -479,7 +474,6 @@ _KERNELS: dict[tuple[int, bool], Kernel] = {
     (INT4, True): _int4_dot,
     (INT4, False): _int4_float,
 }
-_KINDS = {torch.float32: SINGLE, torch.bfloat16: HALF}
 
 
 class PackedProduct:
@@ -507,21 +501,33 @@ class PackedProduct:
         dot: bool | None = None,
     ) -> None:
         layout = _FORMATS[form]
-        self._form = form
-        self._dot = (has_bf16_dot() if dot is None else dot) and form != FLOATS
         self.inputs, self.outputs = inputs, outputs
+        self._dot = (has_bf16_dot() if dot is None else dot) and form != FLOATS
+        self._kernels = {use: _KERNELS[form, use] for use in (False, True) if (form, use) in _KERNELS}
         self._panels = -(-outputs // PANEL)
         self._panel_bytes = packed.nbytes // self._panels
-        self._steps = self._panel_bytes // layout.step_bytes
-        self._pairs = self._steps * layout.pairs
+        steps = self._panel_bytes // layout.step_bytes
+        self._pairs = steps * layout.pairs
+        self._whole = inputs == 2 * self._pairs
         # Aligned to a cache line, for the loads' sake.
         self._store = torch.empty(packed.nbytes + 64, dtype=torch.uint8)
-        self._w = -(-self._store.data_ptr() // 64) * 64
-        start = self._w - self._store.data_ptr()
+        start = -self._store.data_ptr() % 64
         self._store[start : start + packed.nbytes] = packed.flatten().view(torch.uint8)
         self._scale, self._bias = self._per_output(scale), self._per_output(bias)
         self.bytes = packed.nbytes + sum(
             4 * outputs for part in (scale, bias) if part is not None
+        )
+        # What a launch says of the weights.
+        self._fixed = (
+            inputs,
+            self._pairs,
+            self._store.data_ptr() + start,
+            self._panel_bytes,
+            steps,
+            self._panels,
+            outputs,
+            0 if self._scale is None else self._scale.data_ptr(),
+            0 if self._bias is None else self._bias.data_ptr(),
         )
 
     def _per_output(self, values: Tensor | None) -> Tensor | None:
@@ -534,38 +540,30 @@ class PackedProduct:
     def __call__(self, x: Tensor) -> Tensor:
         """[M, K] float32 or bfloat16, rows contiguous in themselves -> [M, N] of x's dtype."""
         rows = x.shape[0]
-        out = x.new_empty(rows, self.outputs)
+        out = x.new_empty((rows, self.outputs))
         if rows == 0:
             return out
-        kind = _KINDS[x.dtype]
-        dot = self._dot and kind == HALF
+        half = x.dtype == torch.bfloat16
+        dot = self._dot and half
         height = 1 if rows == 1 else 4 if rows <= 4 else _MAX_TILE
         tiles = -(-rows // height)
-        space = torch.empty(tiles * height * self._pairs * (1 if dot else 2), dtype=torch.float32)
-        threads = torch.get_num_threads()
-        if tiles <= _FEW_TILES:
-            run = min(max(self._panels // (2 * threads), 1), 16)
+        if rows == 1 and dot and self._whole:
+            space = x  # A single row is packed as it is.
         else:
-            run = max(min(_CACHED_BYTES // self._panel_bytes, self._panels // (2 * threads)), 1)
+            count = tiles * height * self._pairs * (1 if dot else 2)
+            space = torch.empty(count, dtype=torch.float32)
+        # Two runs for each thread at least, so that one that is held up costs less.
+        run = self._panels // (2 * torch.get_num_threads())
+        run = min(run, 16 if tiles <= _FEW_TILES else _CACHED_BYTES // self._panel_bytes)
         launch(
-            _KERNELS[self._form, dot],
+            self._kernels[dot],
             x.data_ptr(),
             x.stride(0) * x.element_size(),
-            kind,
             rows,
-            self.inputs,
-            self._pairs,
             space.data_ptr(),
-            self._w,
-            self._panel_bytes,
-            self._steps,
-            self._panels,
-            run,
             out.data_ptr(),
-            kind,
-            self.outputs,
-            0 if self._scale is None else self._scale.data_ptr(),
-            0 if self._bias is None else self._bias.data_ptr(),
-            parallel=threads > 1,
+            HALF if half else SINGLE,
+            max(run, 1),
+            *self._fixed,
         )
         return out

@@ -15,6 +15,7 @@ Python objects.
 import ctypes
 import importlib.util
 import os
+from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -74,12 +75,12 @@ def launch(kernel: Kernel, *arguments: int, parallel: bool = True) -> None:
             counters that start at 0.
         parallel: on all of torch's threads; False for work that is not worth waking them.
     """
-    block = (ctypes.c_int64 * (len(arguments) + 2))(0, 0, *arguments)
-    threads = torch.get_num_threads() if parallel else 1
-    if threads > 1:
-        _runner()(kernel.address, ctypes.addressof(block), threads)
+    block = array("q", (0, 0, *arguments))  # cheaper to make than a ctypes array
+    address, _ = block.buffer_info()
+    if parallel and (threads := torch.get_num_threads()) > 1:
+        _runner()(kernel.address, address, threads)
     else:
-        kernel.run(ctypes.addressof(block))
+        kernel.run(address)
 
 
 _Runner = Callable[[int, int, int], None]

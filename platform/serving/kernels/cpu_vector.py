@@ -109,6 +109,11 @@ def even_odd(builder: ir.IRBuilder, pairs: ir.Value) -> tuple[ir.Value, ir.Value
     return builder.bitcast(even, F32X16), builder.bitcast(odd, F32X16)
 
 
+def bfloat16_bits(value: float) -> int:
+    """The upper half of a float32, for values that have no lower half."""
+    return int(np.float32(value).view(np.uint32)) >> 16
+
+
 def read_bf16(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     """16 bfloat16 in memory as float32."""
     halves = read(builder, ir.VectorType(I16, LANES), address, 2)

@@ -13,6 +13,7 @@ from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar import regular
 from rostra.serving.grammar.automaton import build
 from rostra.serving.grammar.expr import Grammar, Rule, Text, alt, pruned, seq
+from rostra.serving.grammar.formats import FORMATS, format_expr
 from rostra.serving.grammar.gbnf import parse_gbnf
 from rostra.serving.grammar.guard import Follower, NoWay, Tables
 from rostra.serving.grammar.json_ebnf import in_string
@@ -224,3 +225,29 @@ def _try(follower: Follower, byte: int) -> Follower | None:
         return follower.after([byte])
     except NoWay:
         return None
+
+
+EXAMPLES = {
+    "date": ("2024-02-29", "2023-02-29"),
+    "time": ("23:59:59Z", "24:00:00Z"),
+    "date-time": ("2024-01-01T00:00:00.5+01:00", "2024-01-01"),
+    "duration": ("P1Y2M3DT4H", "P1D2H"),
+    "email": ("a.b@example.org", "a@b@c"),
+    "hostname": ("a-b.example", "-a"),
+    "ipv4": ("192.168.0.255", "256.1.1.1"),
+    "ipv6": ("fe80::1", "1::2::3"),
+    "uuid": ("2eb8aa08-aa98-11ea-b4aa-73b441d16380", "2eb8aa08-aa98-11ea"),
+    "uri": ("https://example.org:80/a?b=c#d", "http://example.org:abc/"),
+    "uri-reference": ("../a/b?c", "1:b"),
+    "json-pointer": ("/a~1b/0", "a/~2"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats(name: str) -> None:
+    expr = format_expr(name)
+    assert expr is not None
+    dfa = regular.from_expr(expr)
+    right, wrong = EXAMPLES[name]
+    assert dfa.accepts(right)
+    assert not dfa.accepts(wrong)
