@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rostra.core import Constraint
+from rostra.core import Constraint, JsonSchema
 from rostra.serving.config import EngineConfig
 from rostra.serving.engine.client import AsyncEngine, RestartPolicy
 from rostra.serving.engine.frontend import Front
@@ -244,6 +244,9 @@ class FakeCompiler:
         if "wrong" in repr(constraint):
             raise InvalidGrammar("the grammar is wrong")
         return b"grammar"
+
+    async def validate(self, constraint: JsonSchema, text: str) -> list[str]:
+        return [] if text in constraint.schema else [f"not {text}"]
 
     async def close(self) -> None:
         self.close_now()

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rostra.core import Constraint
+from rostra.core import Constraint, JsonSchema
 from rostra.serving import (
     EngineInfo,
     EngineRequest,
@@ -19,8 +19,9 @@ from rostra.serving import (
     TokenLogprobs,
     Usage,
 )
-from rostra.serving.engine.frontend import RequestBuilder
+from rostra.serving.engine.frontend import Compiler, RequestBuilder
 from rostra.serving.engine.metrics import Metrics
+from rostra.serving.grammar.validate import validate_afterwards
 
 VOCAB_SIZE = 256
 TEMPLATE = "{# <tool_call> <think> #}"
@@ -69,10 +70,20 @@ class _Compiler:
     def compile_now(self, constraint: Constraint, *, max_tokens: int) -> bytes:
         return b"compiled"
 
+    async def validate(self, constraint: JsonSchema, text: str) -> list[str]:
+        return validate_afterwards(constraint.schema, text)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def close_now(self) -> None:
+        """Nothing to close."""
+
 
 @dataclass
 class _Front:
     tokenizer: ByteTokenizer
+    compiler: Compiler
 
 
 @dataclass
@@ -82,6 +93,7 @@ class ScriptedEngine:
     Attributes:
         pieces: texts that come one after the other; an exception is raised in its place.
         reply: makes the pieces of a request, if they are not always the same.
+        compiler: of constraints, and what checks texts against schemas.
         gate_before: the piece before which `gate` is waited for.
         requests: what was accepted.
         open: requests under way.
@@ -93,10 +105,11 @@ class ScriptedEngine:
     max_context: int = 4096
     gate_before: int | None = None
     tokenizer: ByteTokenizer = field(default_factory=ByteTokenizer)
+    compiler: Compiler = field(default_factory=_Compiler)
     name: str = "test/scripted"
 
     def __post_init__(self) -> None:
-        self.front = _Front(self.tokenizer)
+        self.front = _Front(self.tokenizer, self.compiler)
         self.metrics = Metrics(self.name)
         self.info = EngineInfo(
             folder="/none",
@@ -111,7 +124,7 @@ class ScriptedEngine:
             kv_bytes=0,
         )
         self.builder = RequestBuilder(
-            self.tokenizer, _Compiler(), vocab_size=VOCAB_SIZE, max_context=self.max_context
+            self.tokenizer, self.compiler, vocab_size=VOCAB_SIZE, max_context=self.max_context
         )
         self.gate = asyncio.Event()
         self.waiting = asyncio.Event()
@@ -129,6 +142,9 @@ class ScriptedEngine:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+    async def violations(self, schema: JsonSchema, text: str) -> list[str]:
+        return await self.compiler.validate(schema, text)
 
     async def generate(
         self, prompt: str | list[int], sampling: SamplingParams, *, n: int = 1, **more: Any

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rostra.serving.grammar.compile import GrammarCompiler
     from rostra.serving.grammar.matcher import start_matcher
     from rostra.serving.grammar.tool_tags import tool_call_tag
-    from rostra.serving.grammar.validate import validate_afterwards
     from rostra.serving.grammar.vocabulary import Vocabulary
     from rostra.serving.models.config import read_config
     from rostra.serving.models.load import resolve_checkpoint
@@ -90,7 +89,6 @@ _HOMES = {
     "UnsupportedSchema": "errors",
     "WaitedTooLong": "errors",
     "GrammarCompiler": "grammar.compile",
-    "validate_afterwards": "grammar.validate",
     "start_matcher": "grammar.matcher",
     "tool_call_tag": "grammar.tool_tags",
     "Vocabulary": "grammar.vocabulary",
@@ -179,7 +177,6 @@ __all__ = [
     "start_matcher",
     "tool_call_tag",
     "tool_format_of",
-    "validate_afterwards",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -255,7 +255,7 @@ async def complete_chat(surface: Surface, body: ChatBody, caller: Caller) -> Cha
             choice.stop_reason = end.output.stop
         if body.return_token_ids:
             choice.token_ids = gathered.token_ids
-        if errors := run.schema_errors(message.content or ""):
+        if errors := await run.schema_errors(message.content or ""):
             choice.schema_errors = errors
         choices.append(choice)
     whole = ChatCompletion(
@@ -318,7 +318,7 @@ async def _frames(run: ChatRun, body: ChatBody) -> AsyncGenerator[bytes, None]:
     writer = _ChunkWriter(run, body)
     async with aclosing(chat_steps(run, INTERACTIVE)) as steps:
         async for step in steps:
-            for chunk in writer.chunks(step):
+            for chunk in await writer.chunks(step):
                 yield data_frame(chunk)
     if body.stream_options is not None and body.stream_options.include_usage:
         yield data_frame(writer.last())
@@ -338,7 +338,7 @@ class _ChunkWriter:
         self._waiting = [Told() for _ in range(run.n)]
         self._content: list[list[str]] = [[] for _ in range(run.n)]
 
-    def chunks(self, step: ChatStep) -> list[ChatChunk]:
+    async def chunks(self, step: ChatStep) -> list[ChatChunk]:
         """What to send for one step."""
         _count(self._count, step)
         index, output = step.index, step.output
@@ -353,14 +353,14 @@ class _ChunkWriter:
             self._begun.add(index)
             chunks.append(chunk)
         for delta in step.deltas:
-            if self._run.afterwards and isinstance(delta, ContentDelta):
+            if self._run.afterwards is not None and isinstance(delta, ContentDelta):
                 self._content[index].append(delta.text)
             chunks.append(self._chunk(self._with_tokens(ChunkChoice(index, _shown(delta)))))
         if output.finish_reason is not None:
             last = self._with_tokens(ChunkChoice(index, DeltaView(), finish_reason(step)))
             if output.stop is not None:
                 last.stop_reason = output.stop
-            if errors := self._run.schema_errors("".join(self._content[index])):
+            if errors := await self._run.schema_errors("".join(self._content[index])):
                 last.schema_errors = errors
             chunks.append(self._chunk(last))
         return chunks

@@ -34,9 +34,9 @@ from rostra.api.openai.generation import (
     Caller,
     UsageCount,
     UsageView,
+    loose_schema,
     outputs,
     room,
-    schema_errors,
     usage_view,
 )
 from rostra.api.openai.logprobs import CompletionLogprobs, OffsetLogprobs, joined
@@ -50,7 +50,6 @@ from rostra.api.openai.streaming import (
 )
 from rostra.api.openai.surface import Surface
 from rostra.api.openai.tools import Toolset
-from rostra.core import JsonSchema
 from rostra.serving import InvalidParameter, Output, SamplingParams
 
 MAX_PROMPTS = 256
@@ -147,7 +146,7 @@ async def complete_text(surface: Surface, body: CompletionBody, caller: Caller) 
             parts[index].append(writer.choice(index, output))
     whole = writer.completion([_joined(index, part) for index, part in enumerate(parts)])
     for choice in whole.choices:
-        writer.check(choice, choice.text)
+        await writer.check(choice, choice.text)
     whole.usage = usage_view(writer.count)
     return whole
 
@@ -223,7 +222,7 @@ async def _frames(run: CompletionRun) -> AsyncGenerator[bytes, None]:
             if writer.checks:
                 texts[index] += choice.text
                 if choice.finish_reason is not None:
-                    writer.check(choice, texts[index])
+                    await writer.check(choice, texts[index])
             if output.text or output.finish_reason is not None or choice.text:
                 chunk = writer.completion([writer.with_waiting(choice)])
                 if include_usage:
@@ -253,8 +252,7 @@ class _Writer:
         ]
         # Told with the first sequence of a prompt, and the same for its others.
         self._scored: dict[int, list[Any]] = {}
-        held = run.sampling.constraint
-        self._schema = held.schema if isinstance(held, JsonSchema) and not held.strict else None
+        self._schema = loose_schema(run.sampling.constraint)
 
     @property
     def checks(self) -> bool:
@@ -308,9 +306,11 @@ class _Writer:
         waiting = self._waiting.pop(choice.index, None)
         return _joined(choice.index, [*waiting, choice]) if waiting else choice
 
-    def check(self, choice: Choice, text: str) -> None:
+    async def check(self, choice: Choice, text: str) -> None:
         """Reports how a whole text differs from a schema that is not strict."""
-        if self._schema is not None and (errors := schema_errors(self._schema, text)):
+        if self._schema is None:
+            return
+        if errors := await self._run.model.engine.violations(self._schema, text):
             choice.schema_errors = errors
 
 

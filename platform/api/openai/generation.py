@@ -144,20 +144,18 @@ class ChatRun:
     sampling: SamplingParams
     n: int
     parser: Callable[[], OutputParser]
-    afterwards: str | None = None
+    afterwards: JsonSchema | None = None
 
-    def schema_errors(self, text: str) -> list[str]:
+    async def schema_errors(self, text: str) -> list[str]:
         """How an answer differs from the schema that was asked for without `strict`."""
-        return schema_errors(self.afterwards, text) if self.afterwards else []
+        if self.afterwards is None:
+            return []
+        return await self.model.engine.violations(self.afterwards, text)
 
 
-def schema_errors(schema: str, text: str) -> list[str]:
-    """How a text differs from a schema."""
-    # Here, because it loads what compiles grammars.
-    from rostra.serving import validate_afterwards
-
-    errors: list[str] = validate_afterwards(schema, text)
-    return errors
+def loose_schema(held: Constraint | None) -> JsonSchema | None:
+    """The schema that a text is checked against at its end; None where a grammar keeps it all."""
+    return held if isinstance(held, JsonSchema) and not held.strict else None
 
 
 async def prepare_chat(
@@ -214,9 +212,7 @@ async def prepare_chat(
             hold=is_free,
         )
 
-    loose = isinstance(held, JsonSchema) and not held.strict
-    afterwards = held.schema if isinstance(held, JsonSchema) and loose else None
-    return ChatRun(model, prompt, sampling, n, parser, afterwards)
+    return ChatRun(model, prompt, sampling, n, parser, loose_schema(held))
 
 
 @dataclass(frozen=True, slots=True)

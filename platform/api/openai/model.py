@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rostra.api.openai.errors import ModelNotFound, NoModel
 from rostra.api.openai.fields import DEFAULT_MODEL
+from rostra.core import JsonSchema
 from rostra.serving import Output, SamplingParams, ToolFormat, reasons, tool_format_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Generator(Protocol):
         priority: int = 0,
         request_id: str | None = None,
     ) -> AsyncGenerator[Output, None]: ...
+
+    async def violations(self, schema: JsonSchema, text: str) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,7 +320,8 @@ async def _events(
                 yield event
             last = _later(last, step)
     cut_off = last is not None and last.cut_off
-    for event in writer.end(cut_off=cut_off, schema_errors=run.chat.schema_errors(writer.text)):
+    errors = await run.chat.schema_errors(writer.text)
+    for event in writer.end(cut_off=cut_off, schema_errors=errors):
         yield event
     if run.body.store is not False:
         _keep(surface, run)

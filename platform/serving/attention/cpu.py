@@ -6,6 +6,7 @@ step's work is laid out once, not once a layer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ from rostra.serving.kernels.cpu_vector import LANES, has_bf16_dot
 _DTYPES = (torch.float32, torch.bfloat16)
 # Pieces of work for each thread that make up for their unequal sizes.
 _PIECES = 4
+# Products of queries and keys; fewer are not worth waking the other threads.
+_WORTH_SHARING = 2**17
 
 
 def supports(config: AttentionShape, dtype: torch.dtype, block_size: int) -> bool:
@@ -102,7 +105,9 @@ class CpuBackend:
             partials.data_ptr(),
             splits,
         )
-        return CpuAttention(self, layout, tiles, splits, partials, work)
+        seen = sum(map(mul, layout.query_lengths, layout.contexts))
+        parallel = seen * self.config.heads * self.config.head_dim >= _WORTH_SHARING
+        return CpuAttention(self, layout, tiles, splits, partials, parallel, work)
 
 
 def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
@@ -126,6 +131,7 @@ class CpuAttention:
 
     Attributes:
         partials: room for what splits leave; holds the memory.
+        parallel: whether the step is worth more than one thread.
         work: what every layer's launch says of the step.
     """
 
@@ -134,6 +140,7 @@ class CpuAttention:
     tiles: Tensor
     splits: int
     partials: Tensor
+    parallel: bool
     work: tuple[int, ...]
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -156,5 +163,6 @@ class CpuAttention:
             backend.pages[layer],
             backend.config.windows[layer] or 0,
             *self.work,
+            parallel=self.parallel,
         )
         return out

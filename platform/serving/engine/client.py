@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from rostra.core import ModelUnavailable, RostraError, get_logger
+from rostra.core import JsonSchema, ModelUnavailable, RostraError, get_logger
 from rostra.serving.config import EngineConfig
 from rostra.serving.engine.frontend import (
     Front,
@@ -281,6 +281,18 @@ class AsyncEngine:
                 if not running.stream.ended:
                     process.send(Abort(request.id))
                     self._observe_end(running, "abort")
+
+    async def violations(self, schema: JsonSchema, text: str) -> list[str]:
+        """How a text differs from a schema that was not enforced; empty where it does not.
+
+        Runs in a process that is killed if it takes too long, which is then told as a problem: a
+        schema's patterns may be exponential.
+
+        Raises:
+            ModelUnavailable: before the first load has ended well.
+            InvalidGrammar: the engine was closed meanwhile.
+        """
+        return await self.front.compiler.validate(schema, text)
 
     async def close(self) -> None:
         """Ends all requests and the process; the engine cannot be used again."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from rostra.core import Constraint, RostraError, import_transformers
+from rostra.core import Constraint, JsonSchema, RostraError, import_transformers
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.wire import unpack_error
 from rostra.serving.errors import InvalidParameter, PromptTooLong
@@ -64,11 +64,13 @@ class Decoder(Protocol):
 
 
 class Compiler(Protocol):
-    """Constraints to what the loop's matchers start from."""
+    """Constraints to what the loop's matchers start from; texts against schemas."""
 
     async def compile(self, constraint: Constraint, *, max_tokens: int) -> bytes: ...
 
     def compile_now(self, constraint: Constraint, *, max_tokens: int) -> bytes: ...
+
+    async def validate(self, constraint: JsonSchema, text: str) -> list[str]: ...
 
     async def close(self) -> None: ...
 

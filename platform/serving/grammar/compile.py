@@ -92,17 +92,11 @@ class GrammarCompiler:
         For schemas that are not strict, once the text is written. A check that takes too long is
         itself reported as a problem.
         """
-        return await asyncio.to_thread(self.validate_now, constraint, text)
+        return _problems(await asyncio.wrap_future(self._submit_text(constraint, text)))
 
     def validate_now(self, constraint: JsonSchema, text: str) -> list[str]:
         """The same, in the calling thread."""
-        key = msgspec.msgpack.encode((constraint, text))
-        with self._lock:
-            if self._closed:
-                raise InvalidGrammar("The compiler is closed.")
-            future = self._threads.submit(self._ask, key, Question(constraint, text))
-        answer = future.result()
-        return answer.problems if answer.error is None else [answer.error]
+        return _problems(self._submit_text(constraint, text).result())
 
     async def close(self) -> None:
         """Ends the processes; what still runs ends with an error."""
@@ -138,6 +132,13 @@ class GrammarCompiler:
                 )
             return running
 
+    def _submit_text(self, constraint: JsonSchema, text: str) -> Future[Answer]:
+        key = msgspec.msgpack.encode((constraint, text))
+        with self._lock:
+            if self._closed:
+                raise InvalidGrammar("The compiler is closed.")
+            return self._threads.submit(self._ask, key, Question(constraint, text))
+
     def _ask(self, key: bytes, question: Question) -> Answer:
         child = self._idle.get()
         try:
@@ -146,7 +147,8 @@ class GrammarCompiler:
             answer = child.ask(question, self._deadline)
         except _Killed as killed:
             child = None
-            answer = Answer(error=str(killed), hint="Make the grammar smaller or simpler.")
+            work = "Compiling the grammar" if question.text is None else "Checking the text"
+            answer = Answer(error=f"{work} {killed}.", hint="Make it smaller or simpler.")
         except BaseException:
             if child is not None:
                 child.kill()
@@ -172,7 +174,7 @@ class GrammarCompiler:
 
 
 class _Killed(Exception):
-    """The process ended, or was ended, over a grammar."""
+    """The process ended, or was ended, over a question; what to say of the work on it."""
 
 
 class _Child:
@@ -219,7 +221,7 @@ class _Child:
                     left = until - monotonic()
                     if left <= 0 or not selector.select(left):
                         self.kill()
-                        raise _Killed(f"Compiling the grammar took over {seconds:g} seconds.")
+                        raise _Killed(f"took over {seconds:g} seconds")
                     # The raw file: a buffered read would wait for more than there is.
                     part = stdout.raw.read(1 << 20)  # type: ignore[attr-defined]
                     if not part:
@@ -229,7 +231,7 @@ class _Child:
                         needed += HEADER.unpack(data[: HEADER.size])[0]
         except OSError as error:
             self.kill()
-            raise _Killed("The grammar could not be compiled within its limits.") from error
+            raise _Killed("needs more than its limits allow") from error
         return bytes(data[HEADER.size :])
 
 
@@ -254,6 +256,12 @@ def _result(answer: Answer, max_tokens: int) -> bytes:
             field="max_tokens",
         )
     return answer.compiled
+
+
+def _problems(answer: Answer) -> list[str]:
+    if answer.error is None:
+        return answer.problems
+    return [answer.error]
 
 
 def _weight(key: bytes, answer: Answer) -> int:

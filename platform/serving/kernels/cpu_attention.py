@@ -1,12 +1,12 @@
 """Attention over paged keys and values, read where they lie.
 
 One launch stores a step's new keys and values and then attends: a tile of up to 8 query rows (the
-query heads of one key head, and neighbouring tokens of a prompt) passes over its sequence's keys 16
-at a time with an online softmax (arXiv:1805.02867), so a key is read once for all of them.
+query heads of one key head, and neighbouring tokens of a prompt) passes over its sequence's keys in
+strips of 64 with an online softmax (arXiv:1805.02867), so a key is read once for all of them.
 
-Keys lie so that 16 tokens fill the lanes of a vector: scores need no sums over lanes. The keys of a
-tile's sequence are cut into splits at fixed positions; splits are merged in order, whether one
-thread did all of them or several did one each.
+Keys lie so that 16 tokens, a chunk, fill the lanes of a vector: scores need no sums over lanes. A
+sequence is cut into strips, and these into splits, at fixed positions; splits are merged in order,
+whether one thread did all of them or several did one each.
 
 What always holds: a row's result is a function, bit for bit, of its query and of the keys and
 values it may see, whatever else is in the tile or the step. Values that were never stored are
@@ -49,6 +49,7 @@ from rostra.serving.kernels.cpu_vector import (
     lane,
     lane_max,
     lane_sum,
+    larger,
     load,
     load_one,
     multiply,
@@ -73,15 +74,18 @@ from rostra.serving.kernels.cpu_vector import (
 
 ROWS = 8
 MAX_HEAD_DIM = 256
-# Keys of one split; a multiple of 16.
+# Keys of one split, a multiple of a strip's.
 SPLIT = 256
-_SPLIT_CHUNKS = SPLIT // LANES
+_STRIP = 4  # chunks
+_SPLIT_STRIPS = SPLIT // LANES // _STRIP
+_STRIP_BYTES = 4 * LANES * _STRIP
 # Tokens whose keys and values one thread stores before it takes other work.
 _STORED = 8
 # Bytes of a partial result: for each row its maximum and sum, then its weighted values.
 PARTIAL_BYTES = ROWS * 4 * (2 + MAX_HEAD_DIM)
 _QUERY_BYTES = ROWS * 4 * MAX_HEAD_DIM
 _BOUNDS_BYTES = ROWS * 2 * 8
+_SCORES_BYTES = ROWS * _STRIP_BYTES
 
 # What a kernel finds at its address.
 _TAKEN, _KEPT, _ATTENDED = 0, 8, 16
@@ -93,53 +97,74 @@ _NUMBERS, _PARTIALS, _SPLITS = (8 * i for i in range(24, 27))
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def _scores(
-    _context: Any, kind: Any, sums: Any, rows: Any, _q: Any, _k: Any, _pairs: Any, _out: Any
+    _context: Any,
+    kind: Any,
+    sums: Any,
+    rows: Any,
+    chunks: Any,
+    _q: Any,
+    _keys: Any,
+    _pairs: Any,
+    _out: Any,
 ) -> Any:
-    """Products of packed query rows with 16 keys: out [rows, 16] float32.
+    """Products of packed query rows with some chunks of keys: out [rows, 64] float32.
 
-    `kind` is that of the cache, `sums` that of the packed rows; `rows` is a constant. Addresses:
-    `_q` of [pairs, rows, 2], `_k` of [pairs, 16, 2] bfloat16 or [2 * pairs, 16] float32.
+    `kind` is that of the cache, `sums` that of the packed rows; `rows` and `chunks` are constants.
+    Addresses: `_q` of [pairs, rows, 2], `_keys` of the chunks' addresses, each of [pairs, 16, 2]
+    bfloat16 or [2 * pairs, 16] float32.
     """
-    if not isinstance(rows, types.IntegerLiteral):
+    if not isinstance(rows, types.IntegerLiteral) or not isinstance(chunks, types.IntegerLiteral):
         return None
-    paired, as_dot, height = is_bfloat16(kind), is_bfloat16(sums), rows.literal_value
+    paired, as_dot = is_bfloat16(kind), is_bfloat16(sums)
+    height, width = rows.literal_value, chunks.literal_value
     element = 2 if as_dot else 4
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        q, k, pairs, out = values[3:]
-        totals = [cgutils.alloca_once(builder, F32X16) for _ in range(height)]
-        for total in totals:
+        q, keys, pairs, out = values[4:]
+        places = [read(builder, I64, builder.add(keys, I64(8 * i)), 8) for i in range(width)]
+        totals = [[cgutils.alloca_once(builder, F32X16) for _ in places] for _ in range(height)]
+        for total in [total for row in totals for total in row]:
             builder.store(every(F32X16, 0.0), total)
         with cgutils.for_range(builder, pairs, intp=I64) as loop:
-            step = I64(64 if paired else 128)
-            here = builder.add(k, builder.mul(loop.index, step))
-            weight: Any
-            if paired:
-                words = builder.bitcast(read(builder, I32X16, here, 64), BF16X32)
-                weight = words if as_dot else even_odd(builder, words)
-            else:
-                after = builder.add(here, I64(64))
-                weight = read(builder, F32X16, here, 64), read(builder, F32X16, after, 64)
+            offset = builder.mul(loop.index, I64(64 if paired else 128))
+            weights = [
+                _key_pair(builder, builder.add(place, offset), paired, as_dot) for place in places
+            ]
             inputs = builder.add(q, builder.mul(loop.index, I64(2 * height * element)))
-            for row, slot in enumerate(totals):
+            for row in range(height):
                 place = builder.add(inputs, I64(2 * row * element))
-                total = builder.load(slot, typ=F32X16)
-                if as_dot:
-                    pair = splat(builder, read(builder, I32, place, 4), I32X16)
-                    total = bf16_dot(builder, total, weight, builder.bitcast(pair, BF16X32))
-                else:
-                    for part in range(2):
-                        factor = read(builder, F32, builder.add(place, I64(4 * part)), 4)
-                        total = fused(
-                            builder, weight[part], splat(builder, factor, F32X16), total
-                        )
-                builder.store(total, slot)
-        for row, slot in enumerate(totals):
-            place = builder.add(out, I64(4 * LANES * row))
-            write(builder, builder.load(slot, typ=F32X16), place, 64)
+                factors = _query_pair(builder, place, as_dot)
+                for weight, slot in zip(weights, totals[row], strict=True):
+                    total = builder.load(slot, typ=F32X16)
+                    if as_dot:
+                        total = bf16_dot(builder, total, weight, factors)
+                    else:
+                        total = fused(builder, weight[0], factors[0], total)
+                        total = fused(builder, weight[1], factors[1], total)
+                    builder.store(total, slot)
+        for row in range(height):
+            for chunk, slot in enumerate(totals[row]):
+                place = builder.add(out, I64(_STRIP_BYTES * row + 4 * LANES * chunk))
+                write(builder, builder.load(slot, typ=F32X16), place, 64)
         return context.get_dummy_value()
 
-    return types.void(kind, sums, rows, *[types.int64] * 4), generate
+    return types.void(kind, sums, rows, chunks, *[types.int64] * 4), generate
+
+
+def _key_pair(builder: ir.IRBuilder, place: ir.Value, paired: bool, dot: bool) -> Any:
+    """16 keys' elements of a pair: as bfloat16 pairs, or the even and odd ones in float32."""
+    if not paired:
+        return tuple(read(builder, F32X16, builder.add(place, I64(at)), 64) for at in (0, 64))
+    words = builder.bitcast(read(builder, I32X16, place, 64), BF16X32)
+    return words if dot else even_odd(builder, words)
+
+
+def _query_pair(builder: ir.IRBuilder, place: ir.Value, dot: bool) -> Any:
+    """A query's pair in every lane."""
+    if dot:
+        return builder.bitcast(splat(builder, read(builder, I32, place, 4), I32X16), BF16X32)
+    parts = (read(builder, F32, builder.add(place, I64(at)), 4) for at in (0, 4))
+    return tuple(splat(builder, part, F32X16) for part in parts)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -155,9 +180,10 @@ def _weigh(
     _out: Any,
     _out_stride: Any,
 ) -> Any:
-    """Adds values by their weights: out [rows, 16 * chunks] += p [rows, 16] v [tokens, ...].
+    """Adds values by their weights: out [rows, 16 * chunks] += p [rows, 64] v [tokens, ...].
 
-    `kind` is that of the cache; `rows` and `chunks` are constants. Strides are of a token and a row, in bytes.
+    `kind` is that of the cache; `rows` and `chunks` are constants. Strides, of a
+    token and of a row, are in bytes.
     """
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(chunks, types.IntegerLiteral):
         return None
@@ -166,7 +192,9 @@ def _weigh(
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         p, v, stride, tokens, out, out_stride = values[3:]
-        totals = [[cgutils.alloca_once(builder, F32X16) for _ in range(width)] for _ in range(height)]
+        totals = [
+            [cgutils.alloca_once(builder, F32X16) for _ in range(width)] for _ in range(height)
+        ]
 
         def place(row: int, chunk: int) -> ir.Value:
             start = builder.add(out, builder.mul(out_stride, I64(row)))
@@ -186,7 +214,7 @@ def _weigh(
                 else:
                     parts.append(read(builder, F32X16, source, 4))
             for row in range(height):
-                weight = read(builder, F32, builder.add(weights, I64(4 * LANES * row)), 4)
+                weight = read(builder, F32, builder.add(weights, I64(_STRIP_BYTES * row)), 4)
                 factor = splat(builder, weight, F32X16)
                 for chunk in range(width):
                     total = builder.load(totals[row][chunk], typ=F32X16)
@@ -205,7 +233,11 @@ def _weigh(
 def _keep(args, first, kind):  # type: ignore[no-untyped-def]
     """Stores keys and values of a few new tokens in their slots."""
     size = size_of(kind)
-    heads, dim, block_size = read_int(args + _KV_HEADS), read_int(args + _DIM), read_int(args + _BLOCK)
+    heads, dim, block_size = (
+        read_int(args + _KV_HEADS),
+        read_int(args + _DIM),
+        read_int(args + _BLOCK),
+    )
     half = block_size * dim * size
     slots = read_int(args + _SLOTS)
     for token in range(first, min(first + _STORED, read_int(args + _TOKENS))):
@@ -224,8 +256,8 @@ def _keep(args, first, kind):  # type: ignore[no-untyped-def]
                 copy_word(target + 64 * word, source + 4 * word)
             source = v + head * dim * size
             target = page + half + offset * dim * size
-            for word in range(dim * size // 4):
-                copy_word(target + 4 * word, source + 4 * word)
+            for at in range(0, dim * size, 16 * size):
+                store(kind, target + at, load(kind, source + at))
 
 
 @numba.njit  # type: ignore[untyped-decorator]
@@ -237,24 +269,43 @@ def _pack_queries(args, kind, sums, token, row, rows, height, head, target):  # 
         at = row + place
         source = read_int(args + _Q) + (token + at // group) * read_int(args + _Q_STRIDE)
         source += (head * group + at % group) * dim * size
-        for k in range(dim):
-            value = numba.float32(0)
-            if place < rows:
-                value = load_one(kind, source + k * size)
-            spot = target + (k // 2 * height * 2 + place * 2 + k % 2) * size_of(sums)
-            store_one(sums, spot, value)
+        target_row = target + place * 2 * size_of(sums)
+        for pair in range(dim // 2):
+            spot = target_row + pair * height * 2 * size_of(sums)
+            if place >= rows:
+                store_one(sums, spot, numba.float32(0))
+                store_one(sums, spot + size_of(sums), numba.float32(0))
+            elif size == size_of(sums) and size == 2:
+                copy_word(spot, source + 4 * pair)
+            else:
+                store_one(sums, spot, load_one(kind, source + 2 * pair * size))
+                value = load_one(kind, source + (2 * pair + 1) * size)
+                store_one(sums, spot + size_of(sums), value)
 
 
 @numba.njit  # type: ignore[untyped-decorator]
-def _score_any(kind, sums, height, q, k, pairs, out):  # type: ignore[no-untyped-def]
-    if height == 1:
-        _scores(kind, sums, 1, q, k, pairs, out)
-    elif height == 2:
-        _scores(kind, sums, 2, q, k, pairs, out)
-    elif height == 4:
-        _scores(kind, sums, 4, q, k, pairs, out)
+def _score_strip(kind, sums, height, chunks, q, keys, pairs, out):  # type: ignore[no-untyped-def]
+    """Scores of a strip, as many chunks at once as there are registers."""
+    if height == 1 and chunks == 4:
+        _scores(kind, sums, 1, 4, q, keys, pairs, out)
+    elif height == 2 and chunks == 4:
+        _scores(kind, sums, 2, 4, q, keys, pairs, out)
+    elif height == 4 and chunks == 4:
+        _scores(kind, sums, 4, 4, q, keys, pairs, out)
+    elif height == 8 and chunks == 4:
+        _scores(kind, sums, 8, 2, q, keys, pairs, out)
+        _scores(kind, sums, 8, 2, q, keys + 16, pairs, out + 128)
     else:
-        _scores(kind, sums, 8, q, k, pairs, out)
+        for chunk in range(chunks):
+            here, there = keys + 8 * chunk, out + 64 * chunk
+            if height == 1:
+                _scores(kind, sums, 1, 1, q, here, pairs, there)
+            elif height == 2:
+                _scores(kind, sums, 2, 1, q, here, pairs, there)
+            elif height == 4:
+                _scores(kind, sums, 4, 1, q, here, pairs, there)
+            else:
+                _scores(kind, sums, 8, 1, q, here, pairs, there)
 
 
 @numba.njit  # type: ignore[untyped-decorator]
@@ -276,15 +327,9 @@ def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped
             _weigh(kind, 8, 2, p, here, dim * size, tokens, there, 4 * dim)
         else:
             for row in range(height):
-                _weigh(kind, 1, 1, p + 64 * row, here, dim * size, tokens, there + 4 * dim * row, 0)
+                weights = p + _STRIP_BYTES * row
+                _weigh(kind, 1, 1, weights, here, dim * size, tokens, there + 4 * dim * row, 0)
         at += 16 * width if whole else 16
-
-
-@numba.njit  # type: ignore[untyped-decorator]
-def _scaled(values, factor, dim):  # type: ignore[no-untyped-def]
-    for at in range(0, dim, 16):
-        place = values + 4 * at
-        store(FLOAT32, place, multiply(load(FLOAT32, place), factor))
 
 
 @numba.njit  # type: ignore[untyped-decorator]
@@ -293,69 +338,104 @@ def _exp_one(x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit  # type: ignore[untyped-decorator]
+def _page(args, kind, sequence, head, chunk):  # type: ignore[no-untyped-def]
+    """Where the keys of a chunk are; its values are half a page further, less the keys before."""
+    block_size = read_int(args + _BLOCK)
+    chunks, token = block_size // 16, read_int(args + _DIM) * size_of(kind)
+    table = read_int(args + _TABLES) + sequence * read_int(args + _TABLE_WIDTH) * 4
+    block = read_int32(table + 4 * (chunk // chunks)) * read_int(args + _KV_HEADS) + head
+    return read_int(args + _CACHE) + (2 * block * block_size + chunk % chunks * 16) * token
+
+
+@numba.njit  # type: ignore[untyped-decorator]
+def _weigh_scores(args, chunk, chunks, begin, stop, scores, dim, maximum, values, masses):  # type: ignore[no-untyped-def]
+    """Turns a row's scores of a strip into weights, in place; what came before is rescaled."""
+    numbers = read_int(args + _NUMBERS)
+    scale, cap = fill(read_float(numbers)), read_float(numbers + 4)
+    nothing = numba.float32(-math.inf)
+    highest = read_float(maximum)
+    found = fill(nothing)
+    for part in range(chunks):
+        score = multiply(load(FLOAT32, scores + 64 * part), scale)
+        if cap > 0:
+            score = multiply(tanh(divide(score, fill(cap))), fill(cap))
+        first = 16 * (chunk + part)
+        if begin > first or stop < first + 16:
+            score = keep_lanes(score, begin - first, stop - first, nothing)
+        store(FLOAT32, scores + 64 * part, score)
+        found = larger(score, found)
+    top = lane_max(found)
+    if top > highest:
+        factor = exponential(fill(highest - top))
+        highest = top
+        write_float(maximum, highest)
+        store(FLOAT32, masses, multiply(load(FLOAT32, masses), factor))
+        for at in range(0, 4 * dim, 64):
+            store(FLOAT32, values + at, multiply(load(FLOAT32, values + at), factor))
+    # Nothing seen yet: -inf less 0 weighs nothing, and what is not a number shows.
+    base = fill(numba.float32(0) if highest == nothing else highest)
+    mass = load(FLOAT32, masses)
+    for part in range(chunks):
+        weight = exponential(subtract(load(FLOAT32, scores + 64 * part), base))
+        store(FLOAT32, scores + 64 * part, weight)
+        mass = add(mass, weight)
+    store(FLOAT32, masses, mass)
+
+
+@numba.njit  # type: ignore[untyped-decorator]
 def _attend_split(args, kind, sums, sequence, head, rows, height, q, bounds, first, end, work):  # type: ignore[no-untyped-def]
-    """Attends to the 16-token chunks from `first` to before `end`.
+    """Attends to the strips from `first` to before `end`.
 
     `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
     it leaves the rows' maxima and sums (8 float32 each), then their values [8, dim].
     """
-    size = size_of(kind)
-    dim, block_size = read_int(args + _DIM), read_int(args + _BLOCK)
-    numbers = read_int(args + _NUMBERS)
-    scale, cap = read_float(numbers), read_float(numbers + 4)
-    table = read_int(args + _TABLES) + sequence * read_int(args + _TABLE_WIDTH) * 4
-    half = block_size * dim * size
-    chunks = block_size // 16
-    chunk_bytes = 16 * dim * size
-    heads = read_int(args + _KV_HEADS)
+    dim = read_int(args + _DIM)
+    token_bytes = dim * size_of(kind)
+    half = read_int(args + _BLOCK) * token_bytes
     maxima, values = work, work + 64
-    scores, weights, masses = stack(512), stack(512), stack(512)
+    scores, masses, keys = stack(_SCORES_BYTES), stack(512), stack(64)
     last = 0
     for row in range(height):
         write_float(maxima + 4 * row, numba.float32(-math.inf))
-        store(FLOAT32, weights + 64 * row, fill(numba.float32(0)))
         store(FLOAT32, masses + 64 * row, fill(numba.float32(0)))
         for at in range(0, dim, 16):
             store(FLOAT32, values + 4 * (row * dim + at), fill(numba.float32(0)))
         if row < rows:
             last = max(last, read_int(bounds + 16 * row + 8))
-    for chunk in range(first, end):
-        page = read_int32(table + 4 * (chunk // chunks))
-        page = read_int(args + _CACHE) + (page * heads + head) * 2 * half
-        keys = page + chunk % chunks * chunk_bytes
-        if chunk + 1 < end:
-            ahead = read_int32(table + 4 * ((chunk + 1) // chunks))
-            ahead = read_int(args + _CACHE) + (ahead * heads + head) * 2 * half
-            ahead += (chunk + 1) % chunks * chunk_bytes
-            for line in range(0, chunk_bytes, 64):
-                fetch(ahead + line)
-                fetch(ahead + half + line)
-        _score_any(kind, sums, height, q, keys, dim // 2, scores)
+    last_chunk = (last + 15) // 16
+    for strip in range(first, end):
+        chunk = strip * _STRIP
+        chunks = min(_STRIP, last_chunk - chunk)
+        for part in range(chunks):
+            write_int(keys + 8 * part, _page(args, kind, sequence, head, chunk + part))
+        _score_strip(kind, sums, height, chunks, q, keys, dim // 2, scores)
         for row in range(rows):
             begin, stop = read_int(bounds + 16 * row), read_int(bounds + 16 * row + 8)
-            score = multiply(load(FLOAT32, scores + 64 * row), fill(scale))
-            if cap > 0:
-                score = multiply(tanh(divide(score, fill(cap))), fill(cap))
-            if begin > 16 * chunk or stop < 16 * chunk + 16:
-                score = keep_lanes(
-                    score, begin - 16 * chunk, stop - 16 * chunk, numba.float32(-math.inf)
-                )
-            highest = read_float(maxima + 4 * row)
-            found = lane_max(score)
-            if found > highest:
-                factor = fill(_exp_one(highest - found))
-                highest = found
-                write_float(maxima + 4 * row, highest)
-                _scaled(masses + 64 * row, factor, 16)
-                _scaled(values + 4 * row * dim, factor, dim)
-            # Nothing seen yet: -inf less 0 weighs nothing, and what is not a number shows.
-            base = numba.float32(0) if highest == -math.inf else highest
-            weight = exponential(subtract(score, fill(base)))
-            store(FLOAT32, weights + 64 * row, weight)
-            store(FLOAT32, masses + 64 * row, add(load(FLOAT32, masses + 64 * row), weight))
-        # Keys that no row sees may never have been stored.
-        tokens = min(16, last - 16 * chunk)
-        _weigh_any(kind, height, weights, keys + half, dim, tokens, values)
+            _weigh_scores(
+                args,
+                chunk,
+                chunks,
+                begin,
+                stop,
+                scores + _STRIP_BYTES * row,
+                dim,
+                maxima + 4 * row,
+                values + 4 * row * dim,
+                masses + 64 * row,
+            )
+        for row in range(rows, height):
+            for at in range(0, _STRIP_BYTES, 64):
+                store(FLOAT32, scores + _STRIP_BYTES * row + at, fill(numba.float32(0)))
+        for part in range(chunks):
+            if chunk + part + _STRIP < last_chunk:
+                ahead = _page(args, kind, sequence, head, chunk + part + _STRIP)
+                for line in range(0, 16 * token_bytes, 64):
+                    fetch(ahead + line)
+                    fetch(ahead + half + line)
+            # Keys that no row sees may never have been stored.
+            tokens = min(16, last - 16 * (chunk + part))
+            v = read_int(keys + 8 * part) + half
+            _weigh_any(kind, height, scores + 64 * part, v, dim, tokens, values)
     for row in range(height):
         write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, masses + 64 * row)))
 
@@ -458,16 +538,18 @@ def _attend(args, kind, sums):  # type: ignore[no-untyped-def]
             lowest, highest = min(lowest, begin), max(highest, position + 1)
         height = 1 if rows == 1 else 2 if rows == 2 else 4 if rows <= 4 else 8
         _pack_queries(args, kind, sums, token, row, rows, height, head, q)
-        first_chunk, end_chunk = lowest // 16, (highest + 15) // 16
-        first_split, end_split = first_chunk // _SPLIT_CHUNKS, -(-end_chunk // _SPLIT_CHUNKS)
+        strip_keys = 16 * _STRIP
+        first_strip, end_strip = lowest // strip_keys, (highest + strip_keys - 1) // strip_keys
+        first_split = first_strip // _SPLIT_STRIPS
+        end_split = (end_strip + _SPLIT_STRIPS - 1) // _SPLIT_STRIPS
         if splits > 1:
             first_split, end_split = split, split + 1
             _clear(partials + work * PARTIAL_BYTES, rows, dim)
         else:
             _clear(whole, rows, dim)
         for number in range(first_split, end_split):
-            first = max(first_chunk, number * _SPLIT_CHUNKS)
-            end = min(end_chunk, (number + 1) * _SPLIT_CHUNKS)
+            first = max(first_strip, number * _SPLIT_STRIPS)
+            end = min(end_strip, (number + 1) * _SPLIT_STRIPS)
             if first >= end:
                 continue
             target = partials + work * PARTIAL_BYTES if splits > 1 else part

@@ -62,7 +62,6 @@ from rostra.serving.kernels.cpu_vector import (
     store,
     store_one,
     write,
-    write_float,
 )
 
 PANEL = 2 * LANES
@@ -78,6 +77,8 @@ _BLOCK_TILES = 16
 _FEW_TILES = 8
 _CACHED_BYTES = 384 * 1024
 _AHEAD_BYTES = 4096
+# Products of fewer numbers than this are not worth waking the other threads.
+_WORTH_SHARING = 2**18
 
 
 # --- Packing ------------------------------------------------------------------------------------
@@ -503,7 +504,9 @@ class PackedProduct:
         layout = _FORMATS[form]
         self.inputs, self.outputs = inputs, outputs
         self._dot = (has_bf16_dot() if dot is None else dot) and form != FLOATS
-        self._kernels = {use: _KERNELS[form, use] for use in (False, True) if (form, use) in _KERNELS}
+        self._kernels = {
+            use: _KERNELS[form, use] for use in (False, True) if (form, use) in _KERNELS
+        }
         self._panels = -(-outputs // PANEL)
         self._panel_bytes = packed.nbytes // self._panels
         steps = self._panel_bytes // layout.step_bytes
@@ -514,9 +517,7 @@ class PackedProduct:
         start = -self._store.data_ptr() % 64
         self._store[start : start + packed.nbytes] = packed.flatten().view(torch.uint8)
         self._scale, self._bias = self._per_output(scale), self._per_output(bias)
-        self.bytes = packed.nbytes + sum(
-            4 * outputs for part in (scale, bias) if part is not None
-        )
+        self.bytes = packed.nbytes + sum(4 * outputs for part in (scale, bias) if part is not None)
         # What a launch says of the weights.
         self._fixed = (
             inputs,
@@ -565,5 +566,6 @@ class PackedProduct:
             HALF if half else SINGLE,
             max(run, 1),
             *self._fixed,
+            parallel=rows * self.inputs * self.outputs >= _WORTH_SHARING,
         )
         return out

@@ -258,6 +258,12 @@ def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -
     return fused(builder, a, b, c)
 
 
+@_intrinsic(VECTOR, VECTOR, VECTOR)
+def larger(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """The larger of each lane; b where one is not a number."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
 @_intrinsic(VECTOR, VECTOR)
 def exponential(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     """e to the x to about 2 units in the last place; 0 below -87, inf above 88.7."""
@@ -282,10 +288,10 @@ def lane_sum(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
 def lane_max(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
     """The largest lane; of a NaN nothing is promised."""
 
-    def larger(a: ir.Value, b: ir.Value) -> ir.Value:
+    def join(a: ir.Value, b: ir.Value) -> ir.Value:
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
-    return _fold(builder, x, larger)
+    return _fold(builder, x, join)
 
 
 @_intrinsic(VECTOR, VECTOR, _INT, _INT, _FLOAT)
@@ -408,9 +414,7 @@ def _fold(builder: ir.IRBuilder, x: ir.Value, join: Callable[..., ir.Value]) -> 
     width = LANES
     while width > 1:
         width //= 2
-        upper = ir.Constant(
-            ir.VectorType(I32, LANES), [(i + width) % LANES for i in range(LANES)]
-        )
+        upper = ir.Constant(ir.VectorType(I32, LANES), [(i + width) % LANES for i in range(LANES)])
         x = join(x, builder.shuffle_vector(x, x, upper))
     return builder.extract_element(x, I32(0))
 

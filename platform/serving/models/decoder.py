@@ -156,7 +156,7 @@ class Decoder:
     ) -> Tensor:
         config = self.config
         heads = layer.qkv(normed).view(len(normed), -1, config.head_dim)
-        q, k, v = torch.split(heads, [config.heads, config.kv_heads, config.kv_heads], dim=1)
+        q, k, v = heads.split_with_sizes([config.heads, config.kv_heads, config.kv_heads], dim=1)
         if layer.q_norm is not None and layer.k_norm is not None:
             q = rms_norm(q, layer.q_norm, config.norm_eps, config.norm_offset)
             k = rms_norm(k, layer.k_norm, config.norm_eps, config.norm_offset)

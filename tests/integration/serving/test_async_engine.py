@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rostra.core import ChatMessage, Delta, GenerationOptions, ModelUnavailable, Role
+from rostra.core import ChatMessage, Delta, GenerationOptions, JsonSchema, ModelUnavailable, Role
 from rostra.serving.config import EngineConfig
 from rostra.serving.engine.chat import EngineChatModel
 from rostra.serving.engine.client import AsyncEngine, EngineState
@@ -44,6 +44,15 @@ async def test_starting_tells_what_was_loaded(engine: AsyncEngine) -> None:
     assert engine.info == info
     assert engine.progress == 1
     assert await engine.start() == info
+
+
+async def test_texts_are_checked_by_the_compiler(engine: AsyncEngine) -> None:
+    schema = JsonSchema('{"enum": [1, 2]}', strict=False)
+    with pytest.raises(ModelUnavailable):
+        await engine.violations(schema, "1")
+    await engine.start()
+    assert await engine.violations(schema, "1") == []
+    assert await engine.violations(schema, "3") == ["not 3"]
 
 
 async def test_many_at_once_each_get_their_own(engine: AsyncEngine) -> None:

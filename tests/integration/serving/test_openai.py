@@ -178,6 +178,21 @@ def test_a_schema_is_kept(openai: OpenAI) -> None:
     jsonschema.validate(json.loads(response.output_text), CITY)
 
 
+def test_what_a_loose_schema_cannot_keep_is_reported(openai: OpenAI) -> None:
+    # The text is forced; to see that it keeps the rest, too, would take ages.
+    schema = {"type": "string", "pattern": "^a{40}!$", "not": {"pattern": "^(a+)+$"}}
+    answer = openai.chat.completions.create(
+        model="default",
+        messages=ASK,
+        response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+        max_tokens=100,
+    )
+    (choice,) = answer.choices
+    assert choice.message.content == json.dumps("a" * 40 + "!")
+    errors = (choice.model_extra or {})["schema_errors"]
+    assert errors == ["Checking the text took over 5 seconds."]
+
+
 @pytest.mark.parametrize(
     ("given", "pattern"),
     [

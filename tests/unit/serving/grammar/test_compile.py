@@ -69,7 +69,7 @@ def test_a_late_process_is_killed_and_replaced() -> None:
     try:
         exponential = JsonSchema('{"pattern": "^(a+)+$"}', strict=False)
         problems = compiler.validate_now(exponential, json.dumps("a" * 40 + "!"))
-        assert "seconds" in problems[0]
+        assert problems == ["Checking the text took over 2 seconds."]
         assert compiler.compile_now(Choice(("alive",)), max_tokens=9)
     finally:
         compiler.close_now()

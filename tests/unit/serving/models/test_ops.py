@@ -28,7 +28,7 @@ def test_rms_norm(peer: type[LlamaRMSNorm], offset: float, dtype: torch.dtype) -
     wanted = module(x)
     assert wanted.dtype == dtype
     # On a CPU our kernel adds the squares in another order, which may turn a last bit.
-    exactly = {"rtol": 2 * torch.finfo(dtype).eps, "atol": 0.0}
+    exactly = {"rtol": 4 * torch.finfo(dtype).eps, "atol": 0.0}
     torch.testing.assert_close(rms_norm(x, weight, 1e-5, offset), wanted, **exactly)
     residual = drawn(7, 3, 96, dtype=dtype, seed=2)
     normed, total = add_rms_norm(x, residual, weight, 1e-5, offset)
