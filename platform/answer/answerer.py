@@ -28,6 +28,7 @@ from rostra.core import (
     ChatMessage,
     ChatModel,
     Embedder,
+    InvalidRequest,
     ModelUnavailable,
     Overloaded,
     Role,
@@ -128,7 +129,7 @@ class Answerer:
                     # The best passages may still fit the model's context.
                     log.info("too many passages for the generator's context", passages=passages)
                     passages //= 2
-                except (Overloaded, ModelUnavailable) as error:
+                except (Overloaded, ModelUnavailable, InvalidRequest) as error:
                     if begun:
                         raise
                     log.warning("quote mode answers instead", reason=error.message)

@@ -81,7 +81,8 @@ def transformers_peer(
     """`generate` of transformers with its default attention and cache."""
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    model = model.to(device).eval()
 
     def generate(prompts: Tensor, count: int) -> float:
         started = time.perf_counter()

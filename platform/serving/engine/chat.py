@@ -15,7 +15,9 @@ from rostra.core import (
     Finish,
     FinishReason,
     GenerationOptions,
+    InvalidRequest,
     ModelUnavailable,
+    Role,
 )
 from rostra.serving.engine.client import AsyncEngine
 from rostra.serving.engine.engine import Engine
@@ -150,10 +152,23 @@ class _Ending:
 
 
 def chat_prompt(front: Front, messages: Sequence[ChatMessage]) -> list[int]:
-    """Token ids of a conversation, by the model's chat template."""
-    return front.tokenizer.apply_chat(
-        [{"role": str(message.role), "content": message.content} for message in messages]
-    )
+    """Token ids of a conversation, by the model's chat template.
+
+    Some templates know no system messages; for them its text comes first in the user's message.
+
+    Raises:
+        InvalidRequest: the template refuses the conversation all the same.
+    """
+    said = [{"role": str(message.role), "content": message.content} for message in messages]
+    try:
+        return front.tokenizer.apply_chat(said)
+    except InvalidRequest:
+        roles = [message["role"] for message in said[:2]]
+        if roles != [Role.SYSTEM, Role.USER]:
+            raise
+        system, user, *rest = said
+        both = {"role": user["role"], "content": f"{system['content']}\n\n{user['content']}"}
+        return front.tokenizer.apply_chat([both, *rest])
 
 
 def sampling_of(options: GenerationOptions, prompt: int, max_context: int) -> SamplingParams:

@@ -8,6 +8,7 @@ safe to share between threads; a process or a caller of its own drives it.
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from rostra.core import RostraError, get_logger, pick_device, pick_dtype
+from rostra.core import ConfigError, RostraError, get_logger, pick_device, pick_dtype
 from rostra.serving.attention.backend import bytes_per_block, make_backend
 from rostra.serving.config import EngineConfig
 from rostra.serving.engine.frontend import vocabulary_of
@@ -25,8 +26,8 @@ from rostra.serving.engine.memory import activation_bytes, device_memory, kv_blo
 from rostra.serving.engine.metrics import EngineStats
 from rostra.serving.engine.runner import Draw, Launched, Runner
 from rostra.serving.engine.wire import pack_error
-from rostra.serving.errors import EngineOutOfMemory, WaitedTooLong
-from rostra.serving.grammar.matcher import Matcher, start_matcher
+from rostra.serving.errors import EngineOutOfMemory, InvalidParameter, QueueFull, WaitedTooLong
+from rostra.serving.grammar.matcher import Matcher, prepare, start_matcher
 from rostra.serving.grammar.vocabulary import Vocabulary
 from rostra.serving.models.load import load_decoder
 from rostra.serving.request import (
@@ -44,6 +45,9 @@ from rostra.serving.scheduler.step import Step
 from rostra.serving.text.tokenizer import TextTokenizer
 
 log = get_logger(__name__)
+
+# Longest wait for a grammar before an idle loop looks at its commands again.
+_READING_SECONDS = 0.02
 
 
 @dataclass(slots=True)
@@ -68,6 +72,20 @@ class _Request:
     begun: bool = False
     drawn: int = 0
     prompt_logprobs: list[TokenLogprobs] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A request whose grammar is being read by another thread.
+
+    Attributes:
+        done: set once it is.
+        aborted: sequences that nobody wants any more.
+    """
+
+    request: EngineRequest
+    done: Future[None]
+    aborted: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +172,12 @@ class EngineCore:
             progress=progress and (lambda done, total: progress(done / total)),
         )
         model = self._decoder.config
-        self._max_context = min(config.max_context or model.max_context, model.max_context)
+        self._max_context = config.max_context or model.max_context
+        if self._max_context > model.max_context:
+            raise ConfigError(
+                f"max_context: the model's context is {model.max_context} tokens, "
+                f"{self._max_context} were asked for"
+            )
         free = device_memory(self._device).free - activation_bytes(model, config, dtype)
         self._blocks = kv_blocks(
             model,
@@ -193,6 +216,9 @@ class EngineCore:
         )
         self._overlap = cuda if config.overlap is None else config.overlap
         self._requests: dict[str, _Request] = {}
+        # Requests whose grammar is being read, oldest first.
+        self._reading: dict[str, _Reading] = {}
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="grammar reader")
         self._launched: deque[Launched] = deque()
         self._outbox: list[EngineEvent] = []
         self._counts = _Counts()
@@ -202,10 +228,25 @@ class EngineCore:
     def add(self, request: EngineRequest) -> None:
         """Accepts a request.
 
+        A grammar is read by another thread first; what is wrong with such a request is told by its
+        `RequestEnd`.
+
         Raises:
-            InvalidParameter, PromptTooLong, NeverFits, QueueFull, InvalidGrammar: it is refused,
-                and nothing was accepted.
+            InvalidParameter, PromptTooLong, NeverFits, QueueFull: it is refused, and nothing was
+                accepted.
         """
+        if request.id in self._reading:
+            raise InvalidParameter(f"a request {request.id!r} is running", field="request_id")
+        if request.grammar is None:
+            self._admit(request)
+        elif len(self._reading) >= self._config.max_waiting:
+            raise QueueFull(f"{len(self._reading)} requests wait already", hint="Try again later.")
+        else:
+            vocabulary = self._vocabulary
+            done = self._reader.submit(prepare, request.grammar, vocabulary)
+            self._reading[request.id] = _Reading(request, done)
+
+    def _admit(self, request: EngineRequest) -> None:
         peak = len(request.prompt) + request.sampling.max_tokens
         first = self._decoder.first_position(peak)
         if first:
@@ -222,6 +263,25 @@ class EngineCore:
             self._clock(),
             prompt_logprobs=[] if wanted else None,
         )
+
+    def _take_in(self, events: list[EngineEvent]) -> None:
+        """Admits requests whose grammar has been read; waits a little when all else is done."""
+        if self._reading and not self._scheduler.has_work:
+            pending = [reading.done for reading in self._reading.values()]
+            wait(pending, _READING_SECONDS, return_when=FIRST_COMPLETED)
+        for name, reading in [*self._reading.items()]:
+            if not reading.done.done():
+                continue
+            del self._reading[name]
+            try:
+                reading.done.result()
+                self._admit(reading.request)
+            except RostraError as error:
+                usage = Usage(prompt_tokens=len(reading.request.prompt))
+                events.append(RequestEnd(name, usage, pack_error(error)))
+                continue
+            for index in reading.aborted:
+                self.abort(name, index)
 
     def _matchers(self, request: EngineRequest) -> list[Matcher]:
         if request.grammar is None:
@@ -244,6 +304,14 @@ class EngineCore:
 
     def abort(self, request_id: str, index: int | None = None) -> None:
         """Ends a request, or one of its sequences; legal at any time, unknown ones are ignored."""
+        if (reading := self._reading.get(request_id)) is not None:
+            if index is None:
+                del self._reading[request_id]
+                usage = Usage(prompt_tokens=len(reading.request.prompt))
+                self._outbox.append(RequestEnd(request_id, usage))
+            else:
+                reading.aborted.append(index)
+            return
         if request_id not in self._requests:
             return
         for sequence in self._scheduler.abort(request_id, index):
@@ -255,7 +323,7 @@ class EngineCore:
     @property
     def has_work(self) -> bool:
         """Whether `step` has something to do or to tell."""
-        return bool(self._outbox) or self._scheduler.has_work
+        return bool(self._outbox or self._reading) or self._scheduler.has_work
 
     # --- A step ---
 
@@ -265,6 +333,7 @@ class EngineCore:
         In overlap mode a step is read after the next one is launched.
         """
         events, self._outbox = self._outbox, []
+        self._take_in(events)
         self._expire(events)
         if not self._scheduler.has_work:
             return events
@@ -476,6 +545,7 @@ class EngineCore:
     def close(self) -> None:
         """Ends the engine's own threads."""
         self._runner.close()
+        self._reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _logprobs(tokens: list[int], draw: Draw) -> list[TokenLogprobs] | None:

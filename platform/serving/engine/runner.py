@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rostra.core import RostraError
 from rostra.serving.attention.backend import AttentionBackend
 from rostra.serving.attention.layout import BatchLayout, LayoutRow, make_layout
 from rostra.serving.engine.graphed import GraphedDecode
@@ -20,8 +21,9 @@ from rostra.serving.grammar.matcher import Matcher
 from rostra.serving.models.decoder import Decoder
 from rostra.serving.request import TokenLogprobs
 from rostra.serving.sampling.logprobs import prompt_logprobs
+from rostra.serving.sampling.noise import sequence_seed
 from rostra.serving.sampling.penalties import needs_counts
-from rostra.serving.sampling.sampler import Sampled, Sampler, SamplingFailed, SamplingRow
+from rostra.serving.sampling.sampler import Sampled, Sampler, SamplingRow
 from rostra.serving.scheduler.sequence import Sequence
 from rostra.serving.scheduler.step import Chunk, Step
 
@@ -38,7 +40,7 @@ class Draw:
 
     token: int
     logprobs: TokenLogprobs | None = None
-    error: SamplingFailed | None = None
+    error: RostraError | None = None
 
 
 @dataclass(slots=True)
@@ -49,21 +51,24 @@ class Launched:
         step: what is computed.
         sequences: that draw a token, in the order of the sampled rows.
         prompt_logprobs: of prompt positions computed in this step, by sequence.
+        failures: of grammar masks, by the row that was to draw.
     """
 
     step: Step
     sequences: tuple[Sequence, ...]
     sampled: Sampled | None
     prompt_logprobs: dict[Sequence, list[TokenLogprobs]] = field(default_factory=dict)
+    failures: dict[int, RostraError] = field(default_factory=dict)
 
     def read(self) -> dict[Sequence, Draw]:
         """What was drawn; waits for the device."""
         if self.sampled is None:
             return {}
         tokens, errors = self.sampled.read()
+        failures: dict[int, RostraError] = {**errors, **self.failures}
         rows = zip(self.sequences, tokens, self.sampled.logprobs, strict=True)
         return {
-            sequence: Draw(token, logprobs, errors.get(row))
+            sequence: Draw(token, logprobs, failures.get(row))
             for row, (sequence, token, logprobs) in enumerate(rows)
         }
 
@@ -138,7 +143,9 @@ class Runner:
             launched.prompt_logprobs = self._prompt_logprobs(chunks, hidden)
             if drawing:
                 logits = self._decoder.logits(self._last_rows(hidden, layout, drawing))
-        bitmask = filling.result() if filling else None
+        bitmask = None
+        if filling:
+            bitmask, launched.failures = filling.result()
         if logits is not None and sampled is None:
             sampled = self._sampler.sample(logits, rows, bitmask)
         launched.sampled = sampled
@@ -194,12 +201,18 @@ class Runner:
         shift = torch.tensor(np.repeat(first, layout.query_lengths), dtype=torch.int64)
         return layout.positions + shift.to(layout.positions.device)
 
-    def _fill(self, rows: int, masked: list[tuple[int, Matcher]]) -> Tensor:
+    def _fill(
+        self, rows: int, masked: list[tuple[int, Matcher]]
+    ) -> tuple[Tensor, dict[int, RostraError]]:
         pinned = self._decoder.device.type == "cuda"
         bitmask = torch.full((rows, self._mask_words), -1, dtype=torch.int32, pin_memory=pinned)
+        failures: dict[int, RostraError] = {}
         for row, matcher in masked:
-            matcher.fill(bitmask, row)
-        return bitmask
+            try:
+                matcher.fill(bitmask, row)
+            except RostraError as error:
+                failures[row] = error
+        return bitmask, failures
 
     def _prompt_logprobs(
         self, chunks: tuple[Chunk, ...], hidden: Tensor
@@ -228,7 +241,7 @@ def _sampling_row(sequence: Sequence, *, masked: bool) -> SamplingRow:
     counted = needs_counts(request.sampling)
     return SamplingRow(
         params=request.sampling,
-        seed=request.seed + sequence.index,
+        seed=sequence_seed(request.seed, sequence.index),
         # The token to be drawn is counted as pending since the launch.
         position=sequence.total - 1,
         prompt=request.prompt,

@@ -19,7 +19,9 @@ from rostra.serving.kernels.cpu_vector import (
     BFLOAT16,
     FLOAT32,
     LANES,
+    Kind,
     add,
+    compiled,
     divide,
     exponential,
     fetch_add,
@@ -66,8 +68,8 @@ _X, _X_STRIDE, _X_INNER_STRIDE, _INNER, _ROWS, _WIDTH = (8 * i for i in range(2,
 _RESIDUAL, _SUM, _WEIGHT, _EPS, _OFFSET, _OUT, _RUN = (8 * i for i in range(8, 15))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _normalise(args, kind):  # type: ignore[no-untyped-def]
+@compiled
+def _normalise(args: int, kind: Kind) -> None:
     size, rows, width = size_of(kind), read_int(args + _ROWS), read_int(args + _WIDTH)
     inner, run = read_int(args + _INNER), read_int(args + _RUN)
     residual, weight = read_int(args + _RESIDUAL), read_int(args + _WEIGHT)
@@ -167,8 +169,8 @@ _Q, _Q_STRIDE, _K, _K_STRIDE, _TOKENS, _HEADS, _KV_HEADS, _DIM, _ROTARY = (
 _ANGLES, _TURNED, _TOKEN_RUN = (8 * i for i in range(11, 14))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _rotate(args, kind):  # type: ignore[no-untyped-def]
+@compiled
+def _rotate(args: int, kind: Kind) -> None:
     size, tokens, run = size_of(kind), read_int(args + _TOKENS), read_int(args + _TOKEN_RUN)
     heads, kv_heads = read_int(args + _HEADS), read_int(args + _KV_HEADS)
     dim, rotary = read_int(args + _DIM), read_int(args + _ROTARY)
@@ -239,8 +241,8 @@ _GATE_UP, _GATE_ROWS, _GATE_WIDTH, _GATED, _GATE_RUN = (8 * i for i in range(2, 
 _BEND = math.sqrt(2 / math.pi)
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _gate(args, kind, gelu):  # type: ignore[no-untyped-def]
+@compiled
+def _gate(args: int, kind: Kind, gelu: bool) -> None:
     size, rows, width = size_of(kind), read_int(args + _GATE_ROWS), read_int(args + _GATE_WIDTH)
     run, one = read_int(args + _GATE_RUN), fill(numba.float32(1))
     while True:

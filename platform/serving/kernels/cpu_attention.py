@@ -33,8 +33,10 @@ from rostra.serving.kernels.cpu_vector import (
     I32X16,
     I64,
     LANES,
+    Kind,
     add,
     bf16_dot,
+    compiled,
     copy_word,
     divide,
     even_odd,
@@ -229,8 +231,8 @@ def _weigh(
     return types.void(kind, rows, chunks, *[types.int64] * 6), generate
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _keep(args, first, kind):  # type: ignore[no-untyped-def]
+@compiled
+def _keep(args: int, first: int, kind: Kind) -> None:
     """Stores keys and values of a few new tokens in their slots."""
     size = size_of(kind)
     heads, dim, block_size = (
@@ -260,8 +262,18 @@ def _keep(args, first, kind):  # type: ignore[no-untyped-def]
                 store(kind, target + at, load(kind, source + at))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _pack_queries(args, kind, sums, token, row, rows, height, head, target):  # type: ignore[no-untyped-def]
+@compiled
+def _pack_queries(
+    args: int,
+    kind: Kind,
+    sums: Kind,
+    token: int,
+    row: int,
+    rows: int,
+    height: int,
+    head: int,
+    target: int,
+) -> None:
     """Copies query rows to [pairs, height, 2]; rows that fill up are zeros."""
     size = size_of(kind)
     dim, group = read_int(args + _DIM), read_int(args + _GROUP)
@@ -283,8 +295,10 @@ def _pack_queries(args, kind, sums, token, row, rows, height, head, target):  # 
                 store_one(sums, spot + size_of(sums), value)
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _score_strip(kind, sums, height, chunks, q, keys, pairs, out):  # type: ignore[no-untyped-def]
+@compiled
+def _score_strip(
+    kind: Kind, sums: Kind, height: int, chunks: int, q: int, keys: int, pairs: int, out: int
+) -> None:
     """Scores of a strip, as many chunks at once as there are registers."""
     if height == 1 and chunks == 4:
         _scores(kind, sums, 1, 4, q, keys, pairs, out)
@@ -308,8 +322,8 @@ def _score_strip(kind, sums, height, chunks, q, keys, pairs, out):  # type: igno
                 _scores(kind, sums, 8, 1, q, here, pairs, there)
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped-def]
+@compiled
+def _weigh_any(kind: Kind, height: int, p: int, v: int, dim: int, tokens: int, out: int) -> None:
     """Adds 16 tokens' values, as many dimensions at once as there are registers."""
     size = size_of(kind)
     width = 2 if height == 8 else 4
@@ -332,23 +346,36 @@ def _weigh_any(kind, height, p, v, dim, tokens, out):  # type: ignore[no-untyped
         at += 16 * width if whole else 16
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _exp_one(x):  # type: ignore[no-untyped-def]
-    return lane(exponential(fill(x)), 0)
+@compiled
+def _exp_one(x: float) -> float:
+    result: float = lane(exponential(fill(x)), 0)
+    return result
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _page(args, kind, sequence, head, chunk):  # type: ignore[no-untyped-def]
+@compiled
+def _page(args: int, kind: Kind, sequence: int, head: int, chunk: int) -> int:
     """Where the keys of a chunk are; its values are half a page further, less the keys before."""
     block_size = read_int(args + _BLOCK)
     chunks, token = block_size // 16, read_int(args + _DIM) * size_of(kind)
     table = read_int(args + _TABLES) + sequence * read_int(args + _TABLE_WIDTH) * 4
     block = read_int32(table + 4 * (chunk // chunks)) * read_int(args + _KV_HEADS) + head
-    return read_int(args + _CACHE) + (2 * block * block_size + chunk % chunks * 16) * token
+    place: int = read_int(args + _CACHE) + (2 * block * block_size + chunk % chunks * 16) * token
+    return place
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _weigh_scores(args, chunk, chunks, begin, stop, scores, dim, maximum, values, masses):  # type: ignore[no-untyped-def]
+@compiled
+def _weigh_scores(
+    args: int,
+    chunk: int,
+    chunks: int,
+    begin: int,
+    stop: int,
+    scores: int,
+    dim: int,
+    maximum: int,
+    values: int,
+    masses: int,
+) -> None:
     """Turns a row's scores of a strip into weights, in place; what came before is rescaled."""
     numbers = read_int(args + _NUMBERS)
     scale, cap = fill(read_float(numbers)), read_float(numbers + 4)
@@ -382,8 +409,21 @@ def _weigh_scores(args, chunk, chunks, begin, stop, scores, dim, maximum, values
     store(FLOAT32, masses, mass)
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _attend_split(args, kind, sums, sequence, head, rows, height, q, bounds, first, end, work):  # type: ignore[no-untyped-def]
+@compiled
+def _attend_split(
+    args: int,
+    kind: Kind,
+    sums: Kind,
+    sequence: int,
+    head: int,
+    rows: int,
+    height: int,
+    q: int,
+    bounds: int,
+    first: int,
+    end: int,
+    work: int,
+) -> None:
     """Attends to the strips from `first` to before `end`.
 
     `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
@@ -440,8 +480,8 @@ def _attend_split(args, kind, sums, sequence, head, rows, height, q, bounds, fir
         write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, masses + 64 * row)))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _merge(total, part, rows, dim):  # type: ignore[no-untyped-def]
+@compiled
+def _merge(total: int, part: int, rows: int, dim: int) -> None:
     """Joins a later split's result to that of the earlier ones; both as `_attend_split` leaves."""
     for row in range(rows):
         ours, theirs = read_float(total + 4 * row), read_float(part + 4 * row)
@@ -460,8 +500,8 @@ def _merge(total, part, rows, dim):  # type: ignore[no-untyped-def]
             store(FLOAT32, total + place, joined)
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _clear(total, rows, dim):  # type: ignore[no-untyped-def]
+@compiled
+def _clear(total: int, rows: int, dim: int) -> None:
     for row in range(rows):
         write_float(total + 4 * row, numba.float32(-math.inf))
         write_float(total + 32 + 4 * row, numba.float32(0))
@@ -469,8 +509,10 @@ def _clear(total, rows, dim):  # type: ignore[no-untyped-def]
             store(FLOAT32, total + 64 + 4 * (row * dim + at), fill(numba.float32(0)))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _write_rows(args, kind, token, row, rows, head, total):  # type: ignore[no-untyped-def]
+@compiled
+def _write_rows(
+    args: int, kind: Kind, token: int, row: int, rows: int, head: int, total: int
+) -> None:
     """Divides by the sums of weights; a row that sees nothing gets zeros."""
     size = size_of(kind)
     dim, group, heads = read_int(args + _DIM), read_int(args + _GROUP), read_int(args + _KV_HEADS)
@@ -487,8 +529,8 @@ def _write_rows(args, kind, token, row, rows, head, total):  # type: ignore[no-u
             store(kind, out + k * size, multiply(value, fill(share)))
 
 
-@numba.njit  # type: ignore[untyped-decorator]
-def _attend(args, kind, sums):  # type: ignore[no-untyped-def]
+@compiled
+def _attend(args: int, kind: Kind, sums: Kind) -> None:
     """Takes work until none is left: tokens to store, tiles to attend, splits to merge."""
     tokens, heads = read_int(args + _TOKENS), read_int(args + _KV_HEADS)
     group, dim, window = read_int(args + _GROUP), read_int(args + _DIM), read_int(args + _WINDOW)

@@ -48,6 +48,7 @@ from rostra.serving.kernels.cpu_vector import (
     fetch_add,
     fused,
     has_bf16_dot,
+    inlined,
     lane,
     load,
     load_one,
@@ -75,7 +76,7 @@ _BLOCK_TILES = 16
 # A run of panels stays in the second-level cache while those rows pass.
 # Up to so many tiles, reading the weights takes longer than the arithmetic.
 _FEW_TILES = 8
-_CACHED_BYTES = 384 * 1024
+_CACHED_BYTES = 128 * 1024
 _AHEAD_BYTES = 4096
 # Products of fewer numbers than this are not worth waking the other threads.
 _WORTH_SHARING = 2**18
@@ -323,8 +324,8 @@ _INPUTS, _PAIRS, _W, _PANEL_BYTES, _STEPS, _PANELS, _OUTPUTS, _SCALE, _BIAS = (
 )
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _pack_tile(args, tile, height, dot):  # type: ignore[no-untyped-def]
+@inlined
+def _pack_tile(args: int, tile: int, height: int, dot: int) -> None:
     """Copies the rows of a tile to [pairs, height, 2], with zeros around them."""
     x, stride, kind = read_int(args + _X), read_int(args + _X_STRIDE), read_int(args + _KIND)
     inputs, pairs = read_int(args + _INPUTS), read_int(args + _PAIRS)
@@ -354,8 +355,8 @@ def _pack_tile(args, tile, height, dot):  # type: ignore[no-untyped-def]
                 store_one(FLOAT32, place, value)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _finish_tile(args, tile, height, panel, totals):  # type: ignore[no-untyped-def]
+@inlined
+def _finish_tile(args: int, tile: int, height: int, panel: int, totals: int) -> None:
     """Scales, adds the bias and writes what is not filling."""
     out, kind, outputs = read_int(args + _OUT), read_int(args + _KIND), read_int(args + _OUTPUTS)
     scale, bias = read_int(args + _SCALE), read_int(args + _BIAS)
@@ -381,8 +382,8 @@ def _finish_tile(args, tile, height, panel, totals):  # type: ignore[no-untyped-
                         store_one(FLOAT32, out + 4 * (place + rest), lane(value, rest))
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
-def _multiply(args, weights, dot):  # type: ignore[no-untyped-def]
+@inlined
+def _multiply(args: int, weights: int, dot: int) -> None:
     """Takes work until none is left: first tiles of x to pack, then blocks of the product."""
     rows, pairs = read_int(args + _ROWS), read_int(args + _PAIRS)
     height = 1 if rows == 1 else 4 if rows <= 4 else _MAX_TILE

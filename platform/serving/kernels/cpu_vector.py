@@ -14,8 +14,9 @@ numba keys its disk cache to the file a kernel stands in: after an edit here, de
 import math
 from collections.abc import Callable, Sequence
 from inspect import Signature, signature
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
@@ -25,7 +26,7 @@ from numba.extending import intrinsic, models, register_model
 LANES = 16
 
 
-class BFloat(ir.Type):
+class BFloat(ir.Type):  # type: ignore[misc]  # llvmlite has no types
     """LLVM's bfloat, which llvmlite does not name."""
 
     def _to_string(self) -> str:
@@ -127,8 +128,22 @@ def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
     call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, I32(0), I32(3), I32(1)])
 
 
+# --- Functions that kernels call ----------------------------------------------------------------
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Lets kernels call a function; compiled for each kind of element that it is called with."""
+    return cast("Function", numba.njit(function))
+
+
+def inlined(function: Function) -> Function:
+    """Likewise, but copied into its callers, so that its constant arguments stay constants."""
+    return cast("Function", numba.njit(inline="always")(function))
+
+
 # --- Vectors as numba values --------------------------------------------------------------------
-class Float32x16(types.Type):
+class Float32x16(types.Type):  # type: ignore[misc]  # nor has numba
     """numba's type of 16 float32 lanes."""
 
     def __init__(self) -> None:
@@ -139,7 +154,7 @@ VECTOR = Float32x16()
 
 
 @register_model(Float32x16)
-class _Float32x16Model(models.PrimitiveModel):
+class _Float32x16Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, F32X16)
 
@@ -314,6 +329,7 @@ def lane(builder: ir.IRBuilder, x: ir.Value, index: ir.Value) -> ir.Value:
 # Element kinds in memory. Their numba types tell them apart, so that a function compiles once for
 # each and nothing is decided at run time.
 FLOAT32, BFLOAT16 = np.float32(0), np.uint16(0)
+Kind = np.float32 | np.uint16
 
 
 def is_bfloat16(kind: types.Type) -> bool:

@@ -181,6 +181,8 @@ class FixedRowsLinear:
     def __call__(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, self.in_features)
         filled = functional.pad(flat, (0, 0, 0, -flat.shape[0] % self._rows))
-        parts = [self._linear(part) for part in filled.split(self._rows)] if len(flat) else []
+        parts = (
+            [self._linear(part) for part in torch.split(filled, self._rows)] if len(flat) else []
+        )
         out = torch.cat(parts) if parts else flat.new_empty(0, self.out_features)
         return out[: flat.shape[0]].view(*x.shape[:-1], self.out_features)

@@ -24,7 +24,7 @@ def quantize_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
         `scale * code`. A row of zeros has scale 1.
     """
     codes, scales = [], []
-    for rows in weight.split(_ROWS_AT_ONCE):
+    for rows in torch.split(weight, _ROWS_AT_ONCE):
         scale = rows.abs().amax(dim=1).float() / 127
         scale = torch.where(scale > 0, scale, torch.ones_like(scale))
         codes.append((rows.float() / scale[:, None]).round().clamp(-127, 127).to(torch.int8))
@@ -44,7 +44,7 @@ def quantize_int4(weight: Tensor) -> tuple[Tensor, Tensor]:
     """
     inputs = weight.shape[1]
     codes, scales = [], []
-    for rows in weight.split(_ROWS_AT_ONCE):
+    for rows in torch.split(weight, _ROWS_AT_ONCE):
         filled = torch.nn.functional.pad(rows.float(), (0, -inputs % GROUP))
         groups = filled.view(rows.shape[0], -1, GROUP)
         largest = groups.gather(2, groups.abs().argmax(dim=2, keepdim=True)) / -8

@@ -5,8 +5,8 @@ Tokens as likely as the k-th are kept with it. top_p keeps the smallest set of l
 reaches the probability (Holtzman et al., arXiv:1904.09751), at least one, and of equally likely
 ones those of lowest id. min_p (arXiv:2407.01082) is relative to the likeliest, which all keep.
 
-Weights come from float32 and go back to it without loss: a radix sort needs half the passes then. On
-a CPU each row is handled by itself and only what may be in its nucleus is sorted. On CUDA whole
+Weights come from float32 and go back to it without loss: a radix sort needs half the passes then.
+On a CPU each row is handled by itself and only what may be in its nucleus is sorted. On CUDA whole
 batches are, because reading back how much to sort would stop the pipeline.
 """
 

@@ -46,3 +46,13 @@ def uniform(seeds: Tensor, positions: Tensor) -> Tensor:
     """
     bits = mix(mix(seeds + signed(GOLDEN)) + (positions + 1) * signed(GOLDEN))
     return shift_right(bits, 11).to(torch.float64) * 2.0**-53
+
+
+def sequence_seed(seed: int, index: int) -> int:
+    """The seed of a request's sequence `index`: the request's own for the first, far from those of
+    neighbouring seeds for the others.
+    """
+    if index == 0:
+        return seed
+    state = torch.tensor([signed(seed) ^ signed(index * MIX_1)], dtype=torch.int64)
+    return int(mix(state).item())

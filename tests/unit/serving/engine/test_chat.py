@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from rostra.core import ChatMessage, ChatModel, Delta, Finish, FinishReason, GenerationOptions, Role
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    Delta,
+    Finish,
+    FinishReason,
+    GenerationOptions,
+    InvalidRequest,
+    Role,
+)
 from rostra.core import Regex as RegexConstraint
 from rostra.serving.config import EngineConfig
-from rostra.serving.engine.chat import LocalChatModel, sampling_of
+from rostra.serving.engine.chat import LocalChatModel, chat_prompt, sampling_of
 from rostra.serving.engine.engine import Engine
+from rostra.serving.engine.frontend import Front
 from rostra.serving.errors import InvalidGrammar, PromptTooLong
 from tests.fakes_serving import fake_front
 
@@ -104,3 +114,23 @@ def test_options_mean_what_they_say() -> None:
     sampling = sampling_of(options, 10, 15)
     assert (sampling.max_tokens, sampling.temperature, sampling.seed) == (5, 0.5, 3)
     assert (sampling.stop, sampling.constraint) == (("s",), constraint)
+
+
+class _NoSystem:
+    """A chat template as Gemma's: it refuses system messages."""
+
+    def apply_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        self.seen = messages
+        if messages[0]["role"] == "system":
+            raise InvalidRequest("the template refuses a system message")
+        return [1]
+
+
+def test_a_template_without_system_messages_gets_their_text_from_the_user() -> None:
+    tokenizer = _NoSystem()
+    front = Front(tokenizer=tokenizer, decoders=None, compiler=None)  # type: ignore[arg-type]
+    messages = [ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "Why?")]
+    assert chat_prompt(front, messages) == [1]
+    assert tokenizer.seen == [{"role": "user", "content": "Be brief.\n\nWhy?"}]
+    with pytest.raises(InvalidRequest):
+        chat_prompt(front, [ChatMessage(Role.SYSTEM, "Alone.")])

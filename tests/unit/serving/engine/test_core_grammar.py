@@ -8,11 +8,13 @@ from random import Random
 
 import jsonschema
 import pytest
+import torch
 
-from rostra.core import Choice, Constraint, Evidence, JsonSchema, Quotes, Regex
+from rostra.core import AnyJson, Choice, Constraint, Evidence, JsonSchema, Quotes, Regex
 from rostra.serving import GrammarCompiler, InvalidGrammar, TextTokenizer
+from rostra.serving.grammar.matcher import GrammarBroken
 from rostra.serving.request import FinishReason
-from tests.unit.serving.engine.cores import make_core, random_prompt, request, run
+from tests.unit.serving.engine.cores import Collector, make_core, random_prompt, request, run
 
 SCHEMAS: list[dict[str, object]] = [
     {
@@ -163,3 +165,71 @@ def test_several_sequences_of_one_constrained_request_differ(
     texts = [tokenizer.decode(tokens) for tokens in result.tokens.values()]
     assert all(re.fullmatch("[a-z]{8}", text) for text in texts)
     assert len(set(texts)) > 1
+
+
+class _Broken:
+    """A matcher that fails after some tokens."""
+
+    finished = False
+
+    def __init__(self, fill_fails: bool) -> None:
+        self._fill_fails = fill_fails
+        self._left = 3
+
+    def fill(self, bitmask: torch.Tensor, row: int) -> None:
+        self._left -= 1
+        if self._fill_fails and not self._left:
+            raise GrammarBroken("on purpose")
+        bitmask[row] = -1
+
+    def take(self, token: int) -> list[int]:
+        if not self._left:
+            raise GrammarBroken("on purpose")
+        return [token]
+
+
+@pytest.mark.parametrize("fill_fails", [False, True])
+def test_a_matcher_that_fails_ends_its_own_request_only(
+    folder: Path,
+    compiler: GrammarCompiler,
+    monkeypatch: pytest.MonkeyPatch,
+    fill_fails: bool,
+) -> None:
+    monkeypatch.setattr(
+        "rostra.serving.engine.core.start_matcher", lambda *_, **__: _Broken(fill_fails)
+    )
+    broken = request("broken", [20, 21], grammar=compiler.compile_now(AnyJson(), max_tokens=8))
+    results = run(make_core(folder), [request("one", [22]), broken, request("two", [23])])
+    error = results["broken"].end.error
+    assert error is not None
+    assert error["code"] == "grammar_broken"
+    assert [len(results[name].tokens[0]) for name in ("one", "two")] == [8, 8]
+
+
+def test_a_grammar_that_does_not_fit_is_told_by_the_requests_end(
+    folder: Path, compiler: GrammarCompiler
+) -> None:
+    long = compiler.compile_now(Regex("[a-z]{30}"), max_tokens=40)
+    results = run(
+        make_core(folder),
+        [request("bad", [20], grammar=long, max_tokens=4), request("one", [22])],
+    )
+    error = results["bad"].end.error
+    assert error is not None
+    assert error["code"] == "invalid_grammar"
+    assert len(results["one"].tokens[0]) == 8
+
+
+def test_an_abort_while_the_grammar_is_read(folder: Path, compiler: GrammarCompiler) -> None:
+    core = make_core(folder)
+    grammar = compiler.compile_now(Regex("[a-z]{8}"), max_tokens=20)
+    core.add(request("gone", [20], max_tokens=20, grammar=grammar))
+    core.add(request("half", [20], n=2, max_tokens=20, grammar=grammar))
+    core.abort("gone")
+    core.abort("half", 1)
+    collector = Collector()
+    while core.has_work:
+        collector.take(core.step())
+    assert collector.results["gone"].end.error is None
+    assert collector.results["half"].reasons == {0: FinishReason.STOP, 1: FinishReason.ABORT}
+    core.check_integrity()
