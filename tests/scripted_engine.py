@@ -93,6 +93,7 @@ class ScriptedEngine:
     Attributes:
         pieces: texts that come one after the other; an exception is raised in its place.
         reply: makes the pieces of a request, if they are not always the same.
+        logprobs: makes those of a token; without it the token is the likeliest.
         compiler: of constraints, and what checks texts against schemas.
         gate_before: the piece before which `gate` is waited for.
         requests: what was accepted.
@@ -103,6 +104,7 @@ class ScriptedEngine:
     pieces: Sequence[str | Exception] = ("Hel", "lo!")
     reply: Callable[[EngineRequest], Sequence[str | Exception]] | None = None
     max_context: int = 4096
+    logprobs: Callable[[int], TokenLogprobs] | None = None
     gate_before: int | None = None
     tokenizer: ByteTokenizer = field(default_factory=ByteTokenizer)
     compiler: Compiler = field(default_factory=_Compiler)
@@ -212,6 +214,8 @@ class ScriptedEngine:
     def _logprobs(self, tokens: Sequence[int], top: int | None) -> list[TokenLogprobs] | None:
         if top is None:
             return None
+        if self.logprobs is not None:
+            return [self.logprobs(token) for token in tokens]
         return [
             TokenLogprobs(
                 token, -0.5, [(token, -0.5), *((n, -2.0) for n in range(65, 64 + top))][:top]

@@ -6,6 +6,7 @@ engines, since shared machines drift; the figures are medians over rounds.
 """
 
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from evals.speed.drive import Arrival, drive
 from evals.speed.memory import read_bandwidth
 from evals.speed.peers import PEERS, Peer, Speed
 from evals.speed.prompts import endless, random_prompts
-from rostra.serving import EngineConfig, EngineCore
+from rostra.core import InvalidRequest
+from rostra.serving import EngineConfig, EngineCore, read_config
 
 # Room for the prompts of a whole batch in one step, so that prefill and decode do not mix.
 _STEP_TOKENS = 16_384
@@ -78,8 +80,10 @@ def measure_decode(
         progress: told what runs now.
 
     Raises:
+        InvalidRequest: prompt and new tokens exceed the context.
         ModelUnavailable: the checkpoint, or a peer's library, cannot be loaded.
     """
+    _check_context(model, config or EngineConfig(), prompt_tokens, new_tokens)
     config = _with_room(config or EngineConfig(), max(batches), prompt_tokens)
     progress("loading the engine")
     core = EngineCore(model, config)
@@ -165,6 +169,16 @@ def run_batch(core: EngineCore, prompts: Sequence[Sequence[int]], new_tokens: in
         ttft_ms=statistics.fmean(trace.ttft for trace in traces) * 1000,
         tpot_ms=(ended - prefilled) / (decoded / batch) * 1000,
     )
+
+
+def _check_context(model: Path, config: EngineConfig, prompt_tokens: int, new_tokens: int) -> None:
+    context = min(config.max_context or sys.maxsize, read_config(model).max_context)
+    if prompt_tokens + new_tokens > context:
+        raise InvalidRequest(
+            f"--prompt-tokens {prompt_tokens} and --new-tokens {new_tokens} together exceed the "
+            f"context of {context} tokens",
+            hint="Lower one of them, or take a model of a longer context.",
+        )
 
 
 def _with_room(config: EngineConfig, batch: int, prompt_tokens: int) -> EngineConfig:

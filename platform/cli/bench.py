@@ -25,6 +25,8 @@ model_option = click.option(
     "--model", help="Checkpoint: a folder or a hub id; by default one with 335M random weights."
 )
 
+_RANDOM_CONTEXT = 4096
+
 
 class _Names(click.ParamType[tuple[Any, ...]]):
     """Values between commas, each checked."""
@@ -82,7 +84,7 @@ def decode(
 ) -> None:
     """Prefill and decode speed at given batch sizes, beside peers in the same run."""
     config = _config(weights)
-    with _checkpoint(model) as folder:
+    with _checkpoint(model, prompt_tokens + new_tokens) as folder:
         report = measure_decode(
             folder,
             batches=batches,
@@ -146,13 +148,14 @@ def _config(weights: str | None) -> EngineConfig:
 
 
 @contextmanager
-def _checkpoint(model: str | None) -> Iterator[Path]:
+def _checkpoint(model: str | None, context: int = 0) -> Iterator[Path]:
+    """The model named, or one of random weights whose context holds at least so many tokens."""
     if model is not None:
         yield resolve_checkpoint(model)
         return
     with tempfile.TemporaryDirectory(prefix="rostra-bench-") as folder:
         _tell("writing 335M random weights")
-        yield write_random_checkpoint(Path(folder))
+        yield write_random_checkpoint(Path(folder), max_context=max(_RANDOM_CONTEXT, context))
 
 
 def _tell(text: str) -> None:

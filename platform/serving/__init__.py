@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rostra.serving.grammar.tool_tags import tool_call_tag
     from rostra.serving.grammar.vocabulary import Vocabulary
     from rostra.serving.models.config import read_config
-    from rostra.serving.models.load import resolve_checkpoint
+    from rostra.serving.models.locate import locate_config, resolve_checkpoint
     from rostra.serving.parsers import (
         ContentDelta,
         OutputParser,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         reasons,
         tool_format_of,
     )
-    from rostra.serving.plan import Plan, locate_config, make_plan
+    from rostra.serving.plan import Plan, make_plan
     from rostra.serving.request import (
         MAX_LOGPROBS,
         MAX_SEQUENCES,
@@ -93,7 +93,8 @@ _HOMES = {
     "tool_call_tag": "grammar.tool_tags",
     "Vocabulary": "grammar.vocabulary",
     "read_config": "models.config",
-    "resolve_checkpoint": "models.load",
+    "locate_config": "models.locate",
+    "resolve_checkpoint": "models.locate",
     "ContentDelta": "parsers",
     "OutputParser": "parsers",
     "ParsedDelta": "parsers",
@@ -104,7 +105,6 @@ _HOMES = {
     "reasons": "parsers",
     "tool_format_of": "parsers",
     "Plan": "plan",
-    "locate_config": "plan",
     "make_plan": "plan",
     "EngineEvent": "request",
     "EngineRequest": "request",

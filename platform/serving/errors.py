@@ -1,6 +1,6 @@
 """What the decoder refuses, and what can go wrong with it."""
 
-from rostra.core import InvalidRequest, ModelUnavailable, Overloaded
+from rostra.core import InvalidRequest, ModelUnavailable, Overloaded, RostraError
 
 
 class UnsupportedModel(ModelUnavailable):
@@ -49,6 +49,13 @@ class UnsupportedSchema(InvalidRequest):
     """A strict schema with a keyword that the grammar cannot enforce; the message names it."""
 
     code = "unsupported_schema"
+
+
+class GrammarBroken(RostraError):
+    """Mask and closing guard of a grammar disagree: a defect of ours that ends this request."""
+
+    status = 500
+    code = "grammar_broken"
 
 
 class QueueFull(Overloaded):

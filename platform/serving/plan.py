@@ -5,14 +5,11 @@ the same functions decide on both.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
 
 from rostra.core import ConfigError, pick_device, pick_dtype
 from rostra.serving.attention.backend import bytes_per_block
@@ -20,7 +17,6 @@ from rostra.serving.config import EngineConfig, WeightFormat
 from rostra.serving.engine.memory import Memory, activation_bytes, device_memory, kv_blocks
 from rostra.serving.models.config import ModelConfig, read_config
 from rostra.serving.models.linear import PlainLinear, make_linear
-from rostra.serving.models.load import resolve_checkpoint
 
 # Every layout of a linear layer comes in panels of rows, of which this is a multiple.
 _PANEL_ROWS = 64
@@ -105,23 +101,6 @@ def this_machine(device: str = "auto") -> Machine:
     return Machine(chosen, name, device_memory(chosen))
 
 
-def locate_config(model: str) -> Path:
-    """The folder of a checkpoint's config.json; of a model on the hub, nothing more is fetched.
-
-    Args:
-        model: a folder or a hub id.
-
-    Raises:
-        ModelUnavailable: there is none.
-    """
-    if not Path(model).expanduser().exists():
-        name, _, revision = model.partition("@")
-        # What keeps the hub from answering, `resolve_checkpoint` puts into words.
-        with suppress(OSError, ValueError, HfHubHTTPError):
-            return Path(hf_hub_download(name, "config.json", revision=revision or None)).parent
-    return resolve_checkpoint(model)
-
-
 def make_plan(folder: Path, config: EngineConfig, machine: Machine | None = None) -> Plan:
     """What a checkpoint takes, and how much of it fits.
 
@@ -133,12 +112,19 @@ def make_plan(folder: Path, config: EngineConfig, machine: Machine | None = None
     Raises:
         UnsupportedModel: an architecture or feature that the decoder does not know.
         BrokenCheckpoint: config.json is missing, or wrong.
-        ConfigError: this machine has no such device.
+        ConfigError: this machine has no such device, or more context is asked for than the model
+            has.
     """
     model = read_config(folder)
+    context = config.max_context or model.max_context
+    if context > model.max_context:
+        raise ConfigError(
+            f"max_context: the model's context is {model.max_context} tokens, {context} were "
+            "asked for",
+            hint="Lower ROSTRA_MAX_CONTEXT or --context, or unset it to take all of it.",
+        )
     machine = machine or this_machine(config.device)
     dtype = pick_dtype(config.dtype, machine.device.type)
-    context = min(config.max_context or model.max_context, model.max_context)
     weights = weight_bytes(
         model,
         dtype,

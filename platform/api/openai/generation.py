@@ -111,8 +111,11 @@ def _one(
     )
 
 
-def room(model: ServedModel, prompt: Sequence[int]) -> int:
+def room(model: ServedModel, prompt: Sequence[int], param: str = "prompt") -> int:
     """Tokens that the context has left after a prompt.
+
+    Args:
+        param: what the prompt was given as.
 
     Raises:
         PromptTooLong: none.
@@ -123,7 +126,7 @@ def room(model: ServedModel, prompt: Sequence[int]) -> int:
             f"the prompt has {len(prompt)} tokens, this model's context holds "
             f"{model.max_context} of prompt and output together",
             hint="Shorten the prompt.",
-            field="prompt",
+            field=param,
         )
     return left
 
@@ -169,6 +172,7 @@ async def prepare_chat(
     n: int = 1,
     logprobs: int | None = None,
     template_kwargs: dict[str, Any] | None = None,
+    param: str = "messages",
 ) -> ChatRun:
     """Renders and checks a conversation.
 
@@ -176,6 +180,7 @@ async def prepare_chat(
         held: what the answer is held to, besides calls of tools.
         max_tokens: None takes what the context has left.
         template_kwargs: what the chat template is told besides messages and tools.
+        param: what the conversation was given as; errors name it.
 
     Raises:
         InvalidRequest: the template refuses the messages, or they are too long.
@@ -187,7 +192,7 @@ async def prepare_chat(
     prompt = await asyncio.to_thread(
         model.tokenizer.apply_chat, messages, tools.for_template(), **kwargs
     )
-    left = room(model, prompt)
+    left = room(model, prompt, param)
     inside = held is None and opens_reasoning(_tail(model, prompt))
     thinks = held is None and model.reasons
     constraint = held

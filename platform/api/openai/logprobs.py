@@ -37,7 +37,10 @@ class ChoiceLogprobs(msgspec.Struct):
 
 
 class CompletionLogprobs(msgspec.Struct):
-    """The older form: four lists of one length."""
+    """The older form: four lists of one length.
+
+    The likeliest tokens of a place, and the one that came where it is not among them.
+    """
 
     tokens: list[str]
     token_logprobs: list[float]
@@ -80,12 +83,11 @@ class OffsetLogprobs:
             text = self._tokenizer.token_text(one.token)
             part.tokens.append(text)
             part.token_logprobs.append(finite(one.logprob))
-            part.top_logprobs.append(
-                {
-                    self._tokenizer.token_text(token): finite(logprob)
-                    for token, logprob in reversed(one.top)  # the likelier of equal texts stays
-                }
-            )
+            top: dict[str, float] = {}
+            for token, logprob in (*one.top, (one.token, one.logprob)):
+                # Likeliest first: of equal texts the likelier stays.
+                top.setdefault(self._tokenizer.token_text(token), finite(logprob))
+            part.top_logprobs.append(top)
             part.text_offset.append(self._advance(text))
         return part
 

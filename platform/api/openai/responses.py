@@ -217,6 +217,7 @@ async def _prepare(surface: Surface, body: ResponseBody) -> ResponseRun:
         template_kwargs=template_kwargs(
             body.chat_template_kwargs, body.reasoning.effort if body.reasoning else None
         ),
+        param="input",
     )
     return ResponseRun(body, chat, ResponseWriter(_view(body, model.name)), messages)
 

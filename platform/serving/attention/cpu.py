@@ -4,7 +4,8 @@ What always holds: see `kernels.cpu_attention`; results are batch-invariant in e
 step's work is laid out once, not once a layer.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import mul
 
@@ -22,7 +23,8 @@ from rostra.serving.kernels.cpu_attention import (
     SPLIT,
     attention_kernel,
 )
-from rostra.serving.kernels.cpu_pool import launch
+from rostra.serving.kernels.cpu_pool import RECORDER, launch
+from rostra.serving.kernels.cpu_replay import Replays
 from rostra.serving.kernels.cpu_vector import LANES, has_bf16_dot
 
 _DTYPES = (torch.float32, torch.bfloat16)
@@ -73,6 +75,7 @@ class CpuBackend:
         start = -room.data_ptr() % 64 // dtype.itemsize
         whole = room[start : start + size]
         self.cache = whole.view(config.layers, blocks, config.kv_heads, page).unbind()
+        self.replays: Replays[CpuAttention] = Replays()
         self.pages = tuple(layer.data_ptr() for layer in self.cache)
         cap = config.softcap_attention or 0.0
         self.numbers = torch.tensor([config.attention_scale, cap], dtype=torch.float32)
@@ -107,7 +110,7 @@ class CpuBackend:
         )
         seen = sum(map(mul, layout.query_lengths, layout.contexts))
         parallel = seen * self.config.heads * self.config.head_dim >= _WORTH_SHARING
-        return CpuAttention(self, layout, tiles, splits, partials, parallel, work)
+        return CpuAttention(self, layout, tiles, splits, partials, parallel, array("q", work))
 
 
 def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
@@ -141,7 +144,7 @@ class CpuAttention:
     splits: int
     partials: Tensor
     parallel: bool
-    work: tuple[int, ...]
+    work: "array[int]"
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `Attention.attend`."""
@@ -152,7 +155,6 @@ class CpuAttention:
         size = q.element_size()
         launch(
             backend.kernel,
-            0,
             q.data_ptr(),
             q.stride(0) * size,
             k.data_ptr(),
@@ -162,7 +164,28 @@ class CpuAttention:
             out.data_ptr(),
             backend.pages[layer],
             backend.config.windows[layer] or 0,
-            *self.work,
-            parallel=self.parallel,
+            self.work.buffer_info()[0],
+            counters=3,
+            # A recording may be replayed with longer contexts.
+            parallel=self.parallel or RECORDER.get() is not None,
         )
         return out
+
+    def replay(
+        self,
+        owner: object,
+        inputs: Sequence[Tensor],
+        compute: Callable[[Sequence[Tensor], "CpuAttention"], Tensor],
+    ) -> Tensor:
+        """`compute(inputs, self)`, from a recording where there is one.
+
+        Args:
+            owner: whose computation it is.
+            inputs: all that it depends on besides this step and the owner; [T, ...] each.
+            compute: must do the same launches for equal T.
+        """
+        return self.backend.replays.run(owner, inputs, self, compute)
+
+    def take_over(self, other: "CpuAttention") -> None:
+        """Makes recorded launches of this step those of another one with as many tokens."""
+        self.work[:] = other.work

@@ -21,7 +21,6 @@ from rostra.serving.engine.frontend import (
     Prompt,
     RequestBuilder,
     load_front,
-    locate_checkpoint,
 )
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.mailbox import Mailbox
@@ -39,6 +38,7 @@ from rostra.serving.engine.wire import (
 )
 from rostra.serving.engine.worker import CORE
 from rostra.serving.errors import EngineDied, InvalidParameter, QueueFull
+from rostra.serving.models.locate import resolve_checkpoint
 from rostra.serving.request import EngineEvent, Output, SamplingParams, Usage
 
 log = get_logger(__name__)
@@ -99,7 +99,7 @@ class AsyncEngine:
         name: str | None = None,
         core: str = CORE,
         front: Callable[[Path], Front] = load_front,
-        locate: Callable[[str], Path] = locate_checkpoint,
+        locate: Callable[[str], Path] = resolve_checkpoint,
         restarts: RestartPolicy | None = None,
     ) -> None:
         self.model = str(model)

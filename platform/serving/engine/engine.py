@@ -23,12 +23,12 @@ from rostra.serving.engine.frontend import (
     by_sequence,
     join_outputs,
     load_front,
-    locate_checkpoint,
 )
 from rostra.serving.engine.info import EngineInfo
 from rostra.serving.engine.metrics import EngineStats
 from rostra.serving.engine.worker import CORE, Core, make_core
 from rostra.serving.errors import EngineDied, InvalidParameter
+from rostra.serving.models.locate import resolve_checkpoint
 from rostra.serving.request import (
     EngineRequest,
     FinishReason,
@@ -126,7 +126,7 @@ class Engine:
         name: str | None = None,
         core: str = CORE,
         front: Callable[[Path], Front] = load_front,
-        locate: Callable[[str], Path] = locate_checkpoint,
+        locate: Callable[[str], Path] = resolve_checkpoint,
     ) -> None:
         folder = locate(str(model))
         self.name = name or Path(model).name or str(model)

@@ -472,14 +472,3 @@ def vocabulary_of(tokenizer: "TextTokenizer", vocab_size: int) -> "Vocabulary":
         named={tokenizer.token_text(token): token for token in tokenizer.special_ids},
         encode=lambda text: tokenizer.encode(text, add_special_tokens=False),
     )
-
-
-def locate_checkpoint(model: str) -> Path:
-    """The folder of a checkpoint; a hub id is downloaded if it is not there yet.
-
-    Raises:
-        ModelUnavailable: there is none.
-    """
-    from rostra.serving.models.load import resolve_checkpoint
-
-    return resolve_checkpoint(model)

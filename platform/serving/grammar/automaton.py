@@ -31,6 +31,8 @@ from rostra.serving.grammar.expr import (
 )
 
 MAX_STATES = 400_000
+MAX_RUN = 50_000
+# Runs of runs multiply; reading a longer one takes the engine's process a second.
 BYTES = 256
 _SKIP, _READ, _CALL = range(3)
 _UTF8_LIMITS = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
@@ -180,7 +182,10 @@ class _Builder:
                 else:
                     self.skips[start].append(end)
             case Alt(options):
+                self._texts([each.text for each in options if isinstance(each, Text)], start, end)
                 for option in options:
+                    if isinstance(option, Text):
+                        continue
                     inner = self._state()
                     self.skips[start].append(inner)
                     self._add(option, inner, end)
@@ -195,6 +200,22 @@ class _Builder:
             at = after
         if not data:
             self.skips[start].append(end)
+
+    def _texts(self, texts: Sequence[str], start: int, end: int) -> None:
+        """Texts as options; what they begin with alike is one way, so following them is cheap."""
+        if not texts:
+            return
+        top = self._state()
+        self.skips[start].append(top)
+        after: dict[tuple[int, int], int] = {}
+        for text in texts:
+            at = top
+            for byte in text.encode():
+                if (at, byte) not in after:
+                    after[at, byte] = self._state()
+                    self.reads[at].append(Edge(byte, byte, after[at, byte]))
+                at = after[at, byte]
+            self.skips[at].append(end)
 
     def _chars(self, ranges: Sequence[Range], start: int, end: int) -> None:
         shared = self.before_bytes
@@ -221,6 +242,11 @@ class _Builder:
         return self.before_call[key]
 
     def _repeat(self, item: Expr, least: int, most: int | None, start: int, end: int) -> None:
+        if max(least, most or 0) > MAX_RUN:
+            raise InvalidGrammar(
+                f"The grammar is too large: something may repeat more than {MAX_RUN:,} times.",
+                hint="Lower the bounds of repetitions in repetitions.",
+            )
         at = start
         for _ in range(least):
             after = self._state()

@@ -117,6 +117,10 @@ def repeat(item: Expr, least: int, most: int | None) -> Expr:
         return EMPTY if least == 0 else NEVER
     if (least, most) == (1, 1):
         return item
+    if isinstance(item, Repeat) and item.least <= 1:
+        # k items of a run of 0 or 1 to n make every length between: one run, with one reading.
+        longest = None if most is None or item.most is None else most * item.most
+        return Repeat(item.item, least * item.least, longest)
     return Repeat(item, least, most)
 
 

@@ -9,13 +9,19 @@ that there is room.
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from random import Random
 
 from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar.automaton import BYTES, Automaton
 from rostra.serving.grammar.vocabulary import Vocabulary
 
-MAX_CONFIGURATIONS = 20_000
-# Ambiguous grammars keep several readings at once; this many is an attack.
+MAX_CONFIGURATIONS = 500
+MAX_STEPS = 5_000
+# Ambiguous grammars keep several readings at once; so many, or so much to look at for one symbol
+# (some milliseconds), is an attack.
+_WALKS = 4
+_WALK_SYMBOLS = 40
+_TRIED = 4
 
 
 class NoWay(Exception):
@@ -65,6 +71,7 @@ class Follower:
 
         Raises:
             NoWay: if there is none.
+            InvalidGrammar: if there are too many.
         """
         follower = self
         targets = self._tables.targets
@@ -89,8 +96,13 @@ class Follower:
         starts = self._automaton.starts
         called: dict[int, Frame] = {}
         seen: set[Configuration] = set(work)
+        reading: dict[Configuration, None] = {}
+        steps = 0
         while work:
             state, frame = work.pop()
+            steps += len(closures(state)) + len(frame.returns)
+            if steps > MAX_STEPS or len(reading) > MAX_CONFIGURATIONS:
+                raise _too_ambiguous()
             for each in closures(state):
                 if accepts[each]:
                     frame.finished = frame is called.get(frame.rule)
@@ -123,9 +135,19 @@ class Follower:
                         seen.add(entered)
                         work.append(entered)
                 if self._tables.reading[each]:
-                    self.configurations.append((each, frame))
-            if len(seen) > MAX_CONFIGURATIONS:
-                raise InvalidGrammar("The grammar is too ambiguous to follow.")
+                    reading[each, frame] = None
+        if len(reading) > MAX_CONFIGURATIONS:
+            raise _too_ambiguous()
+        self.configurations = list(reading)
+
+    def some_symbols(self, most: int, rng: Random) -> set[int]:
+        """Up to so many symbols that may come next, at random."""
+        reads = self._automaton.reads
+        found: set[int] = set()
+        for _ in range(most if self.configurations else 0):
+            edge = rng.choice(reads[rng.choice(self.configurations)[0]])
+            found.add(rng.randint(edge.low, edge.high))
+        return found
 
     def ceiling(self) -> int | None:
         """Most symbols that any single reading needs at least; None if nothing bounds it.
@@ -196,6 +218,32 @@ class Follower:
                     heappush(heap, (length + distance[after], order, after, outer, here))
                     order += 1
         raise NoWay("no reading leads to an end")
+
+
+def _too_ambiguous() -> InvalidGrammar:
+    return InvalidGrammar(
+        "The grammar is too ambiguous: a text has too many readings at once.",
+        hint="Look for repetitions in repetitions, and for options that begin alike.",
+    )
+
+
+def probe(tables: "Tables") -> None:
+    """Walks through some texts of a grammar, the first towards where most readings are.
+
+    Raises:
+        InvalidGrammar: if one of them has too many readings.
+    """
+    rng = Random(0)
+    for walk in range(_WALKS):
+        follower = Follower.start(tables)
+        for _ in range(_WALK_SYMBOLS):
+            symbols = follower.some_symbols(_TRIED if walk == 0 else 1, rng)
+            if not symbols:
+                break
+            follower = max(
+                (follower.after([symbol]) for symbol in symbols),
+                key=lambda each: len(each.configurations),
+            )
 
 
 class Tables:

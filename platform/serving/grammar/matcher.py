@@ -5,7 +5,8 @@ new tokens, and when `finished` is set it is complete. Sampled, forced and closi
 an end token does not. A matcher belongs to one sequence and survives its preemption.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -13,18 +14,14 @@ import msgspec
 import torch
 import xgrammar
 
-from rostra.serving.errors import InvalidGrammar
+from rostra.serving.errors import GrammarBroken, InvalidGrammar
 from rostra.serving.grammar.compiled import Compiled, compile_text
 from rostra.serving.grammar.guard import ClosingGuard, NoWay, Tables
 from rostra.serving.grammar.quotes import QuoteMatcher, QuoteTables
-from rostra.serving.grammar.vocabulary import Vocabulary
+from rostra.serving.grammar.vocabulary import WORD_BITS, Vocabulary
 
 MIN_FORCED_TOKENS = 2
 # A forced run of one token saves no step worth the retokenising.
-
-
-class GrammarBroken(RuntimeError):
-    """Matcher and guard disagree, which is a defect of ours; the request ends with an error."""
 
 
 class Matcher(Protocol):
@@ -46,6 +43,7 @@ class Matcher(Protocol):
 
         Raises:
             ValueError: if the sequence is finished.
+            GrammarBroken: if no mask can be made, by a defect of ours.
         """
 
     def take(self, token: int) -> list[int]:
@@ -54,10 +52,13 @@ class Matcher(Protocol):
         Returns:
             The tokens to append to the sequence in its place. Mostly `[token]` and what the
             grammar forces after it; the shortest end of the text if the token would have made
-            that end miss the budget; nothing for an end token.
+            that end miss the budget; the first token of that end where `fill` allowed a token that
+            the grammar does not; nothing for an end token.
 
         Raises:
-            ValueError: if the token is not allowed; the matcher is unchanged.
+            ValueError: if `fill` does not allow the token; the matcher is unchanged.
+            GrammarBroken: if the text has no end, by a defect of ours.
+            InvalidGrammar: if the text has too many readings to follow.
         """
 
 
@@ -99,12 +100,17 @@ class XGrammarMatcher:
         self._scratch = torch.zeros((1, vocabulary.words), dtype=torch.int32)
         self._stop_words = vocabulary.bits(stops)
         self.finished = False
-        guard.require(max_tokens)
-        self._settle()
+        with _defects():
+            guard.require(max_tokens)
+            self._settle()
 
     def fill(self, bitmask: torch.Tensor, row: int) -> None:
         if self.finished:
             raise ValueError("the text is complete: nothing may follow")
+        with _defects():
+            self._fill(bitmask, row)
+
+    def _fill(self, bitmask: torch.Tensor, row: int) -> None:
         words = self._vocabulary.words
         if bitmask.shape[1] == words:
             self._matcher.fill_next_token_bitmask(bitmask, row)
@@ -116,15 +122,22 @@ class XGrammarMatcher:
     def take(self, token: int) -> list[int]:
         if self.finished:
             raise ValueError("the text is complete: nothing may follow")
+        with _defects():
+            return self._take(token)
+
+    def _take(self, token: int) -> list[int]:
         if token in self._eos:
             return self._end(token)
         if not self._matcher.accept_token(token):
-            raise ValueError(f"token {token} is not allowed here")
+            if not self._in_mask(token):
+                raise ValueError(f"token {token} is not allowed here")
+            # xgrammar 0.2.8: masks now and then hold tokens that the matcher then refuses.
+            return self._instead()
         try:
             admitted = self._guard.admits(token, self._remaining)
-        except NoWay as error:
+        except NoWay:
             self._matcher.rollback(1)
-            return self._within_bounds(error)
+            return self._instead()
         if not admitted:
             self._matcher.rollback(1)
             return self._close()
@@ -135,47 +148,49 @@ class XGrammarMatcher:
             taken += self._forced()
         return taken
 
+    def _in_mask(self, token: int) -> bool:
+        if not 0 <= token < len(self._vocabulary):
+            return False
+        self._matcher.fill_next_token_bitmask(self._scratch, 0)
+        return bool(self._scratch[0, token // WORD_BITS] >> (token % WORD_BITS) & 1)
+
     def _end(self, token: int) -> list[int]:
         if not self._matcher.is_completed():
-            raise ValueError(f"end token {token} before the text is complete")
+            if not self._in_mask(token):
+                raise ValueError(f"end token {token} before the text is complete")
+            return self._instead()
         if self._guard.exact and not self._guard.complete():
-            return self._within_bounds(NoWay("the text is not complete"))
+            return self._instead()
         self.finished = True
         return []
 
-    def _within_bounds(self, error: NoWay) -> list[int]:
-        """The first token of the shortest end, where the sampled one exceeds a bound.
+    def _instead(self) -> list[int]:
+        """The first token of the shortest end, for a sampled one that the grammar does not allow.
 
-        Long bounds are not in the masks (see `ebnf`), so a text reaches them by sampling a token
-        too much; it goes on as if the mask had left only its end.
+        Masks may hold such tokens: long bounds are not in them (see `ebnf`), so a text reaches
+        those by sampling a token too much. It goes on as if the mask had left only its end. Where
+        the matcher refuses that too, the text ends: the guard alone knows it.
         """
-        if not self._guard.exact:
-            raise GrammarBroken(f"the guard does not follow the grammar: {error}")
         closing = self._guard.closing()
         if not closing:
             self.finished = True
             return []
         token = closing[0]
         if not self._matcher.accept_token(token):
-            raise GrammarBroken(f"closing token {token} is not allowed")
+            return self._close()
         if not self._guard.admits(token, self._remaining):
-            raise GrammarBroken(f"closing token {token} does not fit")
+            return self._close()
         self._guard.accept(token)
         self._remaining -= 1
         self._settle()
         return [token]
 
     def _close(self) -> list[int]:
-        """The shortest end of the text."""
+        """The shortest end of the text, as the guard has it; nothing is asked after it."""
         self.finished = True
         closing = self._guard.closing()
         if len(closing) > self._remaining:
-            raise GrammarBroken(f"closing takes {len(closing)} of {self._remaining} tokens")
-        for token in closing:
-            if not self._matcher.accept_token(token):
-                raise GrammarBroken(f"closing token {token} is not allowed")
-        if not self._matcher.is_completed():
-            raise GrammarBroken("the text is incomplete after its closing")
+            raise GrammarBroken(f"Closing takes {len(closing)} of {self._remaining} tokens.")
         self._remaining -= len(closing)
         return closing
 
@@ -185,8 +200,10 @@ class XGrammarMatcher:
         The last one is left to the model unless it ends the text, since what follows may merge
         with it.
         """
-        text = self._matcher.find_jump_forward_string()
-        if not text:
+        try:
+            text = self._matcher.find_jump_forward_string()
+        except UnicodeDecodeError:
+            # What is forced begins or ends inside a character.
             return []
         tokens = self._vocabulary.encode(text)
         if len(tokens) < MIN_FORCED_TOKENS:
@@ -194,11 +211,11 @@ class XGrammarMatcher:
         taken: list[int] = []
         for token in tokens[:-1]:
             if not self._matcher.accept_token(token):
-                raise GrammarBroken(f"forced token {token} is not allowed")
+                break
             try:
                 fits = self._guard.admits(token, self._remaining)
-            except NoWay as error:
-                raise GrammarBroken(f"forced token {token}: {error}") from error
+            except NoWay:
+                fits = False
             if not fits:
                 # Cut as the tokenizer does it takes more tokens than are left.
                 self._matcher.rollback(1)
@@ -219,6 +236,15 @@ class XGrammarMatcher:
             self._matcher.fill_next_token_bitmask(self._scratch, 0)
             self.finished = not bool((self._scratch[0] & ~self._stop_words).any())
         return self.finished
+
+
+@contextmanager
+def _defects() -> Iterator[None]:
+    """Turns what can only be a defect of matcher or guard into an error of this request."""
+    try:
+        yield
+    except (NoWay, RuntimeError) as error:
+        raise GrammarBroken(f"The text left its grammar: {error}") from error
 
 
 def start_matcher(
@@ -242,8 +268,21 @@ def start_matcher(
     Raises:
         InvalidGrammar: if even the shortest text exceeds `max_tokens`, or the grammar was compiled
             for another vocabulary.
+        GrammarBroken: if it cannot be started, by a defect of ours.
     """
-    loaded = _loaded(compiled, vocabulary)
+    with _defects():
+        return _started(
+            _loaded(compiled, vocabulary), vocabulary, max_tokens, eos_token_ids, jump_forward
+        )
+
+
+def _started(
+    loaded: "_Loaded | QuoteTables",
+    vocabulary: Vocabulary,
+    max_tokens: int,
+    eos_token_ids: Collection[int],
+    jump_forward: bool,
+) -> Matcher:
     if isinstance(loaded, QuoteTables):
         return QuoteMatcher(loaded, vocabulary, max_tokens=max_tokens, eos_token_ids=eos_token_ids)
     return XGrammarMatcher(
@@ -260,8 +299,13 @@ def prepare(compiled: bytes, vocabulary: Vocabulary) -> None:
     """Reads a compiled grammar, so that the next `start_matcher` for it costs microseconds.
 
     Takes milliseconds to, for very large grammars, a second; safe in another thread.
+
+    Raises:
+        InvalidGrammar: if it was compiled for another vocabulary.
+        GrammarBroken: if it cannot be read, by a defect of ours.
     """
-    _loaded(compiled, vocabulary)
+    with _defects():
+        _loaded(compiled, vocabulary)
 
 
 class _Loaded(NamedTuple):

@@ -19,7 +19,7 @@ from rostra.serving.grammar.automaton import build
 from rostra.serving.grammar.compiled import Compiled, compile_text
 from rostra.serving.grammar.ebnf import write
 from rostra.serving.grammar.expr import NEVER, pruned
-from rostra.serving.grammar.guard import ClosingGuard, Tables
+from rostra.serving.grammar.guard import ClosingGuard, Tables, probe
 from rostra.serving.grammar.quotes import plan_quotes, shortest_quotes
 from rostra.serving.grammar.translate import translate
 from rostra.serving.grammar.validate import validate_afterwards
@@ -84,7 +84,10 @@ def compile_constraint(constraint: Constraint, vocabulary: Vocabulary) -> Compil
             hint="Look for contradictions, and for rules or references that only lead back.",
         )
     automaton = build(grammar)
-    shortest = len(ClosingGuard(Tables(automaton), vocabulary).closing())
+    tables = Tables(automaton)
+    shortest = len(ClosingGuard(tables, vocabulary).closing())
+    # What is dear to follow is refused here, not found out while others wait for the engine.
+    probe(tables)
     written = write(grammar)
     begun = perf_counter()
     try:

@@ -56,6 +56,7 @@ from rostra.serving.kernels.cpu_vector import (
     load_one,
     multiply,
     multiply_add,
+    pause,
     read,
     read_bf16,
     read_float,
@@ -91,10 +92,13 @@ _SCORES_BYTES = ROWS * _STRIP_BYTES
 
 # What a kernel finds at its address.
 _TAKEN, _KEPT, _ATTENDED = 0, 8, 16
-_Q, _Q_STRIDE, _K, _K_STRIDE, _V, _V_STRIDE, _OUT, _CACHE, _WINDOW = (8 * i for i in range(3, 12))
-_TOKENS, _SLOTS, _KV_HEADS, _GROUP, _DIM, _BLOCK = (8 * i for i in range(12, 18))
-_TILES, _TILE_COUNT, _STARTS, _CONTEXTS, _TABLES, _TABLE_WIDTH = (8 * i for i in range(18, 24))
-_NUMBERS, _PARTIALS, _SPLITS = (8 * i for i in range(24, 27))
+_Q, _Q_STRIDE, _K, _K_STRIDE, _V, _V_STRIDE, _OUT, _CACHE, _WINDOW, _STEP = (
+    8 * i for i in range(3, 13)
+)
+# What it finds at the step's own address, the same for all layers.
+_TOKENS, _SLOTS, _KV_HEADS, _GROUP, _DIM, _BLOCK = (8 * i for i in range(6))
+_TILES, _TILE_COUNT, _STARTS, _CONTEXTS, _TABLES, _TABLE_WIDTH = (8 * i for i in range(6, 12))
+_NUMBERS, _PARTIALS, _SPLITS = (8 * i for i in range(12, 15))
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -232,17 +236,23 @@ def _weigh(
 
 
 @compiled
+def _of_step(args: int, place: int) -> int:
+    value: int = read_int(read_int(args + _STEP) + place)
+    return value
+
+
+@compiled
 def _keep(args: int, first: int, kind: Kind) -> None:
     """Stores keys and values of a few new tokens in their slots."""
     size = size_of(kind)
     heads, dim, block_size = (
-        read_int(args + _KV_HEADS),
-        read_int(args + _DIM),
-        read_int(args + _BLOCK),
+        _of_step(args, _KV_HEADS),
+        _of_step(args, _DIM),
+        _of_step(args, _BLOCK),
     )
     half = block_size * dim * size
-    slots = read_int(args + _SLOTS)
-    for token in range(first, min(first + _STORED, read_int(args + _TOKENS))):
+    slots = _of_step(args, _SLOTS)
+    for token in range(first, min(first + _STORED, _of_step(args, _TOKENS))):
         slot = read_int(slots + 8 * token)
         if slot < 0:
             continue
@@ -276,7 +286,7 @@ def _pack_queries(
 ) -> None:
     """Copies query rows to [pairs, height, 2]; rows that fill up are zeros."""
     size = size_of(kind)
-    dim, group = read_int(args + _DIM), read_int(args + _GROUP)
+    dim, group = _of_step(args, _DIM), _of_step(args, _GROUP)
     for place in range(height):
         at = row + place
         source = read_int(args + _Q) + (token + at // group) * read_int(args + _Q_STRIDE)
@@ -355,10 +365,10 @@ def _exp_one(x: float) -> float:
 @compiled
 def _page(args: int, kind: Kind, sequence: int, head: int, chunk: int) -> int:
     """Where the keys of a chunk are; its values are half a page further, less the keys before."""
-    block_size = read_int(args + _BLOCK)
-    chunks, token = block_size // 16, read_int(args + _DIM) * size_of(kind)
-    table = read_int(args + _TABLES) + sequence * read_int(args + _TABLE_WIDTH) * 4
-    block = read_int32(table + 4 * (chunk // chunks)) * read_int(args + _KV_HEADS) + head
+    block_size = _of_step(args, _BLOCK)
+    chunks, token = block_size // 16, _of_step(args, _DIM) * size_of(kind)
+    table = _of_step(args, _TABLES) + sequence * _of_step(args, _TABLE_WIDTH) * 4
+    block = read_int32(table + 4 * (chunk // chunks)) * _of_step(args, _KV_HEADS) + head
     place: int = read_int(args + _CACHE) + (2 * block * block_size + chunk % chunks * 16) * token
     return place
 
@@ -377,7 +387,7 @@ def _weigh_scores(
     masses: int,
 ) -> None:
     """Turns a row's scores of a strip into weights, in place; what came before is rescaled."""
-    numbers = read_int(args + _NUMBERS)
+    numbers = _of_step(args, _NUMBERS)
     scale, cap = fill(read_float(numbers)), read_float(numbers + 4)
     nothing = numba.float32(-math.inf)
     highest = read_float(maximum)
@@ -429,9 +439,9 @@ def _attend_split(
     `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
     it leaves the rows' maxima and sums (8 float32 each), then their values [8, dim].
     """
-    dim = read_int(args + _DIM)
+    dim = _of_step(args, _DIM)
     token_bytes = dim * size_of(kind)
-    half = read_int(args + _BLOCK) * token_bytes
+    half = _of_step(args, _BLOCK) * token_bytes
     maxima, values = work, work + 64
     scores, masses, keys = stack(_SCORES_BYTES), stack(512), stack(64)
     last = 0
@@ -515,7 +525,7 @@ def _write_rows(
 ) -> None:
     """Divides by the sums of weights; a row that sees nothing gets zeros."""
     size = size_of(kind)
-    dim, group, heads = read_int(args + _DIM), read_int(args + _GROUP), read_int(args + _KV_HEADS)
+    dim, group, heads = _of_step(args, _DIM), _of_step(args, _GROUP), _of_step(args, _KV_HEADS)
     for place in range(rows):
         at = row + place
         out = (token + at // group) * heads * group + head * group + at % group
@@ -532,11 +542,11 @@ def _write_rows(
 @compiled
 def _attend(args: int, kind: Kind, sums: Kind) -> None:
     """Takes work until none is left: tokens to store, tiles to attend, splits to merge."""
-    tokens, heads = read_int(args + _TOKENS), read_int(args + _KV_HEADS)
-    group, dim, window = read_int(args + _GROUP), read_int(args + _DIM), read_int(args + _WINDOW)
-    splits, partials = read_int(args + _SPLITS), read_int(args + _PARTIALS)
+    tokens, heads = _of_step(args, _TOKENS), _of_step(args, _KV_HEADS)
+    group, dim, window = _of_step(args, _GROUP), _of_step(args, _DIM), read_int(args + _WINDOW)
+    splits, partials = _of_step(args, _SPLITS), _of_step(args, _PARTIALS)
     stores = (tokens + _STORED - 1) // _STORED
-    units = read_int(args + _TILE_COUNT) * heads
+    units = _of_step(args, _TILE_COUNT) * heads
     q, bounds = stack(_QUERY_BYTES), stack(_BOUNDS_BYTES)
     part, whole = stack(PARTIAL_BYTES), stack(PARTIAL_BYTES)
     while True:
@@ -552,15 +562,15 @@ def _attend(args: int, kind: Kind, sums: Kind) -> None:
             if splits == 1 or work >= units:
                 break
             while read_shared(args + _ATTENDED) < units * splits:
-                pass
+                pause()
             split, unit = 0, work
         else:
             while read_shared(args + _KEPT) < stores:
-                pass
+                pause()
             split, unit = work % splits, work // splits
-        head, tile = unit % heads, read_int(args + _TILES) + unit // heads * 12
+        head, tile = unit % heads, _of_step(args, _TILES) + unit // heads * 12
         sequence, row, rows = read_int32(tile), read_int32(tile + 4), read_int32(tile + 8)
-        token = read_int32(read_int(args + _STARTS) + 4 * sequence)
+        token = read_int32(_of_step(args, _STARTS) + 4 * sequence)
         if merging:
             _clear(whole, rows, dim)
             for part_number in range(splits):
@@ -568,8 +578,8 @@ def _attend(args: int, kind: Kind, sums: Kind) -> None:
                 _merge(whole, place, rows, dim)
             _write_rows(args, kind, token, row, rows, head, whole)
             continue
-        context = read_int32(read_int(args + _CONTEXTS) + 4 * sequence)
-        count = read_int32(read_int(args + _STARTS) + 4 * sequence + 4) - token
+        context = read_int32(_of_step(args, _CONTEXTS) + 4 * sequence)
+        count = read_int32(_of_step(args, _STARTS) + 4 * sequence + 4) - token
         lowest, highest = context, 0
         for place in range(rows):
             # A context of 0 marks a row that only fills up the batch.

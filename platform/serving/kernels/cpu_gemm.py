@@ -53,6 +53,7 @@ from rostra.serving.kernels.cpu_vector import (
     load,
     load_one,
     multiply,
+    pause,
     prefetch,
     read,
     read_bf16,
@@ -73,9 +74,9 @@ _GROUP_BYTES = GROUP * PANEL // 2 + 2 * PANEL
 _MAX_TILE = 8
 # Rows that one thread multiplies with a run of panels before it takes other work.
 _BLOCK_TILES = 16
-# A run of panels stays in the second-level cache while those rows pass.
 # Up to so many tiles, reading the weights takes longer than the arithmetic.
 _FEW_TILES = 8
+# A run of panels stays in the second-level cache while those rows pass.
 _CACHED_BYTES = 128 * 1024
 _AHEAD_BYTES = 4096
 # Products of fewer numbers than this are not worth waking the other threads.
@@ -406,7 +407,7 @@ def _multiply(args: int, weights: int, dot: int) -> None:
         if work >= runs * blocks:
             break
         while read_shared(args + _PACKED) < packs:
-            pass
+            pause()
         first_panel, first_tile = work // blocks * run, work % blocks * _BLOCK_TILES
         width = min(run, panels - first_panel)
         depth = min(_BLOCK_TILES, tiles - first_tile)

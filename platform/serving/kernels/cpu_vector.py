@@ -12,6 +12,7 @@ numba keys its disk cache to the file a kernel stands in: after an edit here, de
 """
 
 import math
+import platform
 from collections.abc import Callable, Sequence
 from inspect import Signature, signature
 from typing import Any, TypeVar, cast
@@ -231,7 +232,7 @@ def fetch(builder: ir.IRBuilder, address: ir.Value) -> None:
 @_intrinsic(_INT, _INT, _INT)
 def fetch_add(builder: ir.IRBuilder, address: ir.Value, amount: ir.Value) -> ir.Value:
     """Adds to a counter that threads share; its value before. Orders what is around it."""
-    return builder.atomic_rmw("add", builder.inttoptr(address, I64.as_pointer()), amount, "acq_rel")
+    return builder.atomic_rmw("add", builder.inttoptr(address, I64.as_pointer()), amount, "seq_cst")
 
 
 @_intrinsic(_INT, _INT)
@@ -239,6 +240,23 @@ def read_shared(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     """A counter that threads share; what they wrote before they raised it can be read after."""
     pointer = builder.inttoptr(address, I64.as_pointer())
     return builder.load_atomic(pointer, "acquire", 8, typ=I64)
+
+
+@_intrinsic(_NONE, _INT, _INT)
+def call_code(builder: ir.IRBuilder, code: ir.Value, argument: ir.Value) -> None:
+    """Calls a C function `void (*)(int64_t)`."""
+    kind = ir.FunctionType(ir.VoidType(), [I64])
+    builder.call(builder.inttoptr(code, kind.as_pointer()), [argument])
+
+
+@_intrinsic(_NONE)
+def pause(builder: ir.IRBuilder) -> None:
+    """Lets the core rest between two looks at what another thread will change."""
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
+        call(builder, "llvm.x86.sse2.pause", ir.VoidType(), [])
+    elif machine in ("aarch64", "arm64"):
+        call(builder, "llvm.aarch64.hint", ir.VoidType(), [I32(1)])
 
 
 @_intrinsic(VECTOR, _FLOAT)

@@ -131,12 +131,22 @@ class Decoder:
         Returns:
             [T, hidden], after the last norm.
         """
+        residual = functional.embedding(token_ids, self._embedding)
+        if self.config.embedding_scale != 1:
+            residual = residual * self._scale
+        inputs = [residual, *(table(positions) for table in self._tables)]
+        # On a CPU small steps are replayed from a recording (`kernels.cpu_replay`).
+        replay = getattr(attention, "replay", None)
+        if replay is None:
+            return self._run_layers(inputs, attention)
+        hidden: Tensor = replay(self, inputs, self._run_layers)
+        return hidden
+
+    def _run_layers(self, inputs: Sequence[Tensor], attention: Attention) -> Tensor:
+        """From embeddings [T, hidden] and each table's angles [T, rotary_dim] to the last norm."""
         config = self.config
         eps, offset = config.norm_eps, config.norm_offset
-        residual = functional.embedding(token_ids, self._embedding)
-        if config.embedding_scale != 1:
-            residual = residual * self._scale
-        angles = [table(positions) for table in self._tables]
+        residual, *angles = inputs
         next_norms = [*(layer.attention_norm for layer in self._layers[1:]), self._final_norm]
         normed = rms_norm(residual, self._layers[0].attention_norm, eps, offset)
         for number, (layer, next_norm) in enumerate(zip(self._layers, next_norms, strict=True)):

@@ -6,7 +6,6 @@ finished weights, at most one packed projection is held in memory.
 """
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rostra.core import ModelUnavailable
 from rostra.serving.config import WeightFormat
 from rostra.serving.errors import BrokenCheckpoint, UnsupportedModel
 from rostra.serving.models.config import ModelConfig, read_config
@@ -30,47 +28,6 @@ Progress = Callable[[int, int], None]  # layers loaded, layers in all
 _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _FLOATS = {"F64", "F32", "F16", "BF16"}
-# What the decoder and its tokenizer read; weights in other formats stay on the hub.
-_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.txt"]
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-
-
-def resolve_checkpoint(model: str) -> Path:
-    """Finds a checkpoint's folder.
-
-    Args:
-        model: a folder, or a hub id such as `Qwen/Qwen3-0.6B`, with `@revision` where wanted. A
-            hub id is taken from the hub's local cache when the hub cannot be reached.
-
-    Raises:
-        ModelUnavailable: there is no such folder, or the hub does not give it.
-    """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.absolute()
-    if folder.exists():
-        raise ModelUnavailable(f"{model} is a file", hint="Name the folder that config.json is in.")
-    if not _HUB_ID.fullmatch(model) or model.startswith("."):
-        raise ModelUnavailable(
-            f"there is no model folder {model}",
-            hint="Correct the path in ROSTRA_MODEL, or name a model by its hub id (owner/name).",
-        )
-    return _from_hub(model)
-
-
-def _from_hub(model: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    name, _, revision = model.partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=_HUB_FILES))
-    except (OSError, HfHubHTTPError, HFValidationError, ValueError) as error:
-        reason = str(error).strip().split("\n", 1)[0][:300] or type(error).__name__
-        raise ModelUnavailable(
-            f"the model {model} is no local folder, and the hub does not give it: {reason}",
-            hint="Download it where there is a network, and set ROSTRA_MODEL to its folder.",
-        ) from error
 
 
 def load_decoder(

@@ -102,8 +102,3 @@ def draw_plain(logits: Tensor, temperature: Tensor, seeds: Tensor, positions: Te
     weights = to_weights(logits, best, temperature.clamp(min=GREEDY_BELOW))
     drawn = draw(weights, seeds, positions)
     return pack(torch.where(temperature < GREEDY_BELOW, tokens, drawn), best)
-
-
-def draw_greedy(logits: Tensor) -> Tensor:
-    """`draw_plain` for rows that are all greedy: [N, vocab] float32 -> [2, N] int64."""
-    return pack(*likeliest(logits))

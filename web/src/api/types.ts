@@ -124,6 +124,20 @@ export type Turn = {
 
 export type ChatDetail = Chat & { turns: Turn[] };
 
+export type DecoderStatus = {
+  name: string;
+  state: "idle" | "loading" | "ready" | "failed" | "closed";
+  progress: number;
+  failure: string | null;
+  architecture: string | null;
+  dtype: string | null;
+  weights: string;
+  device: string | null;
+  context: number | null;
+  weight_bytes: number | null;
+  kv_bytes: number | null;
+};
+
 export type ServerStatus = {
   version: string;
   mode: "quote" | "generate";
@@ -131,6 +145,7 @@ export type ServerStatus = {
   dimensions: number;
   device: string;
   generator: string | null;
+  decoder: DecoderStatus | null;
   reranker: string | null;
   collections: number;
 };

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
+from rostra.serving import TokenLogprobs
 from tests.openai_schema import check_body
 from tests.scripted_engine import ScriptedEngine
 
@@ -97,6 +98,18 @@ async def test_an_echoed_prompt_stands_first(http: httpx.AsyncClient) -> None:
     assert found["token_logprobs"][0] == 0
     assert found["top_logprobs"][0] == {}
     assert len(found["token_logprobs"]) == 11
+
+
+@pytest.mark.parametrize("top", [0, 1, 2])
+async def test_the_token_that_came_is_told_beside_the_likeliest(
+    http: httpx.AsyncClient, engine: ScriptedEngine, top: int
+) -> None:
+    likeliest = [(ord("a"), -0.1), (ord("b"), -0.2)][:top]
+    engine.logprobs = lambda token: TokenLogprobs(token, -7.0, likeliest)
+    (choice,) = (await whole_of(http, prompt="a!", logprobs=top, echo=True))["choices"]
+    told = choice["logprobs"]["top_logprobs"][1:]
+    known = {chr(token): logprob for token, logprob in likeliest}
+    assert told == [known | {character: -7.0} for character in "!Hello!"]
 
 
 async def test_a_prompt_can_be_scored_alone(http: httpx.AsyncClient) -> None:

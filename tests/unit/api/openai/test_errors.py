@@ -73,7 +73,7 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
         "messages[0].content[0].type",
     ),
-    ({"messages": [{"role": "user", "content": "x" * 5000}]}, "prompt"),
+    ({"messages": [{"role": "user", "content": "x" * 5000}]}, "messages"),
     ({"store": True}, "store"),
     ({"service_tier": "flex"}, "service_tier"),
     ({"modalities": ["audio"]}, "modalities"),
@@ -129,6 +129,22 @@ async def test_all_unknown_parameters_are_named(http: httpx.AsyncClient) -> None
     assert error["code"] == "unknown_parameter"
     assert "foo" in error["message"]
     assert "bar" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "param", "given"),
+    [
+        (PATH, "messages", [{"role": "user", "content": "x" * 5000}]),
+        ("/v1/responses", "input", "x" * 5000),
+        ("/v1/completions", "prompt", "x" * 5000),
+    ],
+)
+async def test_what_is_too_long_is_named_as_it_was_given(
+    http: httpx.AsyncClient, path: str, param: str, given: Any
+) -> None:
+    response = await http.post(path, json={"model": "default", param: given})
+    error = error_in(response, 400)
+    assert (error["code"], error["param"]) == ("context_length_exceeded", param)
 
 
 async def test_routes_that_are_not_there(http: httpx.AsyncClient) -> None:

@@ -88,6 +88,15 @@ def test_a_model_that_does_not_fit_says_why(checkpoint: Checkpoint) -> None:
     assert "free" in asked
 
 
+def test_no_more_context_than_the_model_has(checkpoint: Checkpoint) -> None:
+    folder = checkpoint("llama3")
+    most = read_config(folder).max_context
+    assert make_plan(folder, EngineConfig(max_context=most), HOST).max_context == most
+    message = f"max_context: the model's context is {most} tokens, {most + 1} were asked for"
+    with pytest.raises(ConfigError, match=message):
+        make_plan(folder, EngineConfig(max_context=most + 1), HOST)
+
+
 def test_a_folder_without_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(BrokenCheckpoint, match=r"config\.json"):
         make_plan(tmp_path, EngineConfig(), HOST)

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from rostra.serving.errors import InvalidGrammar
@@ -58,8 +58,11 @@ def test_intersection_and_complement(a: str, b: str, text: str) -> None:
 def test_a_search_may_match_anywhere(pattern: str, text: str) -> None:
     for anchored in (pattern, f"^(?:{pattern})", f"^{pattern}$", f"(^a|b){pattern}"):
         expected = re.search(anchored.replace("$", r"\Z"), text) is not None
-        found = regular.from_expr(parse_regex(anchored, search=True)).accepts(text)
-        assert found == expected, anchored
+        try:
+            dfa = regular.from_expr(parse_regex(anchored, search=True))
+        except regular.TooLarge:  # anywhere, then many dots: a state for each set of places
+            reject()
+        assert dfa.accepts(text) == expected, anchored
 
 
 @pytest.mark.parametrize(

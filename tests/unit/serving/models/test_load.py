@@ -1,4 +1,4 @@
-"""Loading: shards, formats, hub ids, and files that are not what they should be."""
+"""Loading: shards, formats, and files that are not what they should be."""
 
 import json
 import shutil
@@ -12,10 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rostra.core import ModelUnavailable
 from rostra.serving.errors import BrokenCheckpoint, UnsupportedModel
 from rostra.serving.models.decoder import Decoder
-from rostra.serving.models.load import load_decoder, resolve_checkpoint
+from rostra.serving.models.load import load_decoder
 from tests.unit.serving.conftest import Checkpoint
 from tests.unit.serving.models.reference import run
 from tests.unit.serving.models.test_decoder import tokens
@@ -268,48 +267,3 @@ class TestBroken:
         folder = change_tensors(copy(), lambda t: t.update({name: t[name].to(torch.int8)}))
         with pytest.raises(UnsupportedModel, match=f"{name} is stored as I8"):
             load(folder)
-
-
-class TestResolving:
-    def test_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert resolve_checkpoint(str(tmp_path)) == tmp_path
-        monkeypatch.chdir(tmp_path.parent)
-        assert resolve_checkpoint(tmp_path.name) == tmp_path
-        monkeypatch.setenv("HOME", str(tmp_path.parent))
-        assert resolve_checkpoint(f"~/{tmp_path.name}") == tmp_path
-
-    @pytest.mark.parametrize("name", ["/no/such/folder", "./x/y", "~/no", "plain", "", "a/b/c"])
-    def test_no_folder(self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        if not name:  # the current folder is no model, but it is a folder
-            assert resolve_checkpoint(name) == Path.cwd()
-            return
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(ModelUnavailable, match="there is no model folder"):
-            resolve_checkpoint(name)
-
-    def test_file(self, tmp_path: Path) -> None:
-        file = tmp_path / "model.gguf"
-        file.touch()
-        with pytest.raises(ModelUnavailable, match="is a file"):
-            resolve_checkpoint(str(file))
-
-    def test_hub_id_in_the_local_cache(
-        self, checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        commit = "a" * 40
-        repository = tmp_path / "models--owner--tiny"
-        shutil.copytree(checkpoint("llama3"), repository / "snapshots" / commit)
-        (repository / "refs").mkdir()
-        (repository / "refs" / "main").write_text(commit)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-        for name in ("owner/tiny", f"owner/tiny@{commit}"):
-            folder = resolve_checkpoint(name)
-            assert folder == repository / "snapshots" / commit
-            load(folder)
-        with pytest.raises(ModelUnavailable, match="owner/tiny@other is no local folder"):
-            resolve_checkpoint("owner/tiny@other")
-
-    def test_hub_id_that_is_nowhere(self) -> None:
-        with pytest.raises(ModelUnavailable, match="owner/nothing is no local folder") as caught:
-            resolve_checkpoint("owner/nothing")
-        assert "ROSTRA_MODEL" in str(caught.value.hint)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rostra.serving.request import SamplingParams
 from rostra.serving.sampling import noise
-from rostra.serving.sampling.draw import draw_greedy, draw_plain
+from rostra.serving.sampling.draw import draw_plain
 from rostra.serving.sampling.logprobs import prompt_logprobs
 from rostra.serving.sampling.sampler import Sampler, SamplingRow, is_plain
 from tests.unit.serving.sampling.rows import bits, random_logits, row
@@ -365,8 +365,6 @@ def test_the_graph_path_takes_the_samplers_tokens() -> None:
         torch.arange(5),
     )
     assert torch.equal(packed, Sampler().sample(logits.clone(), rows).packed)
-    greedy = [row(temperature=0)] * 5
-    assert torch.equal(draw_greedy(logits), Sampler().sample(logits.clone(), greedy).packed)
 
 
 @pytest.mark.parametrize(
