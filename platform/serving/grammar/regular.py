@@ -39,6 +39,8 @@ S = TypeVar("S")
 class TooLarge(InvalidGrammar):
     """A language whose automaton is too large to compute with."""
 
+    code = "grammar_too_large"
+
 
 @dataclass(frozen=True, slots=True)
 class Dfa:

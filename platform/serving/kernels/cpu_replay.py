@@ -51,17 +51,15 @@ class Step(Protocol):
 AnyStep = TypeVar("AnyStep", bound=Step)
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's is untyped
     """Sees every operation of torch's, and keeps its results' memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: list[Any] = []
         self.harmless = True
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         self.kept.append(out)
         if func.name().split(".")[0] not in _HARMLESS:

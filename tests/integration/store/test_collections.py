@@ -146,4 +146,6 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "chats": 0,
         "messages": 0,
         "jobs": 0,
+        "files": 0,
+        "batches": 0,
     }

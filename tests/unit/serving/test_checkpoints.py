@@ -14,8 +14,8 @@ from evals.speed.checkpoints import (
     MARKER_TOKENS,
     SPECIAL_TOKENS,
     TURN_END_ID,
-    write_random_checkpoint,
     make_tokenizer,
+    write_random_checkpoint,
 )
 from rostra.serving.models.load import load_decoder
 from tests.checkpoints import FAMILIES, make_checkpoint

@@ -1,9 +1,11 @@
 """The CPU kernel against attention computed a query at a time in float64."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
-from rostra.serving.attention.cpu import CpuBackend, supports
+from rostra.serving.attention.cpu import CpuAttention, CpuBackend, supports
 from rostra.serving.kernels.cpu_attention import SPLIT, attention_kernel
 from tests.unit.serving.attention.ragged import Batch, Shape
 
@@ -122,3 +124,26 @@ def test_what_it_takes() -> None:
     assert not supports(shape, torch.float64, 16)
     assert not supports(shape, torch.float32, 8)
     assert not supports(Shape(head_dim=40), torch.float32, 16)
+
+
+def test_replayed_steps() -> None:
+    """A step recorded at one context and batch serves others with as many tokens."""
+    length = SPLIT + 40
+    batch = Batch(SHAPES["pairs"], [length, 30], 16)
+    backend = make(batch)
+    batch.step(backend, [(0, 0, length - 4), (1, 0, 20)])
+    steps: list[Parts] = [[(1, 20, 2)], [(1, 22, 2)], [(0, length - 4, 2)]]
+    steps += [[(0, length - 2, 1), (1, 24, 1)], [(0, length - 1, 1), (1, 25, 1)]]
+    owner = object()
+    for parts in steps:
+        picked = [
+            torch.cat([whole[i][0, start : start + count] for i, start, count in parts]).flatten(1)
+            for whole in (batch.q, batch.k, batch.v)
+        ]
+
+        def compute(inputs: Sequence[torch.Tensor], step: CpuAttention) -> torch.Tensor:
+            q, k, v = (part.view(len(part), -1, 64) for part in inputs)
+            return step.attend(0, q, k, v)
+
+        out = backend.bind(batch.layout(parts)).replay(owner, picked, compute)
+        torch.testing.assert_close(out.double(), batch.expected(parts, 0), atol=1e-5, rtol=0)
