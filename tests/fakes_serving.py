@@ -2,8 +2,9 @@ r"""Stand-ins for the engine's core and text: a character is a token, and the ou
 
 A prompt is its own script. `FakeCore` says it again and again until `max_tokens`, one token of each
 sequence a step; `\0` in it ends a sequence as an end token does, `\1` kills the process, `\2`
-raises, `\3` waits for ever, each when it would be said. What a core is sent is checked: a request
-that is added twice, or an event that would follow an end, raises.
+raises, `\3` waits for ever, each when it would be said; `\4` keeps its sequence where it is, so
+that its request ends by abort alone. What a core is sent is checked: a request that is added twice,
+or an event that would follow an end, raises.
 """
 
 import os
@@ -33,7 +34,7 @@ from rostra.serving.request import (
     Usage,
 )
 
-END, KILL, RAISE, HANG = "\0", "\1", "\2", "\3"
+END, KILL, RAISE, HANG, STAY = "\0", "\1", "\2", "\3", "\4"
 AT_ONCE = RestartPolicy(most=3, first_delay=0)
 VOCAB_SIZE = 0x110000
 MAX_CONTEXT = 4096
@@ -153,10 +154,14 @@ class FakeCore:
                     raise RuntimeError("scripted")
                 case "\3":
                     threading.Event().wait()
+                case "\4":
+                    break
             tokens.append(token)
             running.done[index] += 1
             if running.done[index] == most:
                 reason = FinishReason.LENGTH
+        if not tokens and reason is None:
+            return
         self._generated += len(tokens)
         running.ended[index] = reason is not None
         logprobs = None

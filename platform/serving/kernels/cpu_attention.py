@@ -42,7 +42,6 @@ from rostra.serving.kernels.cpu_vector import (
     even_odd,
     every,
     exponential,
-    fetch,
     fetch_add,
     fill,
     fused,
@@ -57,6 +56,7 @@ from rostra.serving.kernels.cpu_vector import (
     multiply,
     multiply_add,
     pause,
+    prefetch,
     read,
     read_bf16,
     read_float,
@@ -111,13 +111,14 @@ def _scores(
     _q: Any,
     _keys: Any,
     _pairs: Any,
+    _upcoming: Any,
     _out: Any,
 ) -> Any:
     """Products of packed query rows with some chunks of keys: out [rows, 64] float32.
 
     `kind` is that of the cache, `sums` that of the packed rows; `rows` and `chunks` are constants.
     Addresses: `_q` of [pairs, rows, 2], `_keys` of the chunks' addresses, each of [pairs, 16, 2]
-    bfloat16 or [2 * pairs, 16] float32.
+    bfloat16 or [2 * pairs, 16] float32, `_upcoming` of those of as many chunks to be fetched.
     """
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(chunks, types.IntegerLiteral):
         return None
@@ -126,13 +127,21 @@ def _scores(
     element = 2 if as_dot else 4
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        q, keys, pairs, out = values[4:]
-        places = [read(builder, I64, builder.add(keys, I64(8 * i)), 8) for i in range(width)]
+        q, keys, pairs, upcoming, out = values[4:]
+        places, later = (
+            [read(builder, I64, builder.add(table, I64(8 * i)), 8) for i in range(width)]
+            for table in (keys, upcoming)
+        )
         totals = [[cgutils.alloca_once(builder, F32X16) for _ in places] for _ in range(height)]
         for total in [total for row in totals for total in row]:
             builder.store(every(F32X16, 0.0), total)
         with cgutils.for_range(builder, pairs, intp=I64) as loop:
             offset = builder.mul(loop.index, I64(64 if paired else 128))
+            for place in later:
+                soon = builder.add(place, offset)
+                prefetch(builder, soon)
+                if not paired:
+                    prefetch(builder, builder.add(soon, I64(64)))
             weights = [
                 _key_pair(builder, builder.add(place, offset), paired, as_dot) for place in places
             ]
@@ -154,7 +163,7 @@ def _scores(
                 write(builder, builder.load(slot, typ=F32X16), place, 64)
         return context.get_dummy_value()
 
-    return types.void(kind, sums, rows, chunks, *[types.int64] * 4), generate
+    return types.void(kind, sums, rows, chunks, *[types.int64] * 5), generate
 
 
 def _key_pair(builder: ir.IRBuilder, place: ir.Value, paired: bool, dot: bool) -> Any:
@@ -183,13 +192,14 @@ def _weigh(
     _v: Any,
     _stride: Any,
     _tokens: Any,
+    _upcoming: Any,
     _out: Any,
     _out_stride: Any,
 ) -> Any:
     """Adds values by their weights: out [rows, 16 * chunks] += p [rows, 64] v [tokens, ...].
 
-    `kind` is that of the cache; `rows` and `chunks` are constants. Strides, of a
-    token and of a row, are in bytes.
+    `kind` is that of the cache; `rows` and `chunks` are constants. Strides, of a token and of a
+    row, are in bytes. As many values are fetched from `_upcoming`.
     """
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(chunks, types.IntegerLiteral):
         return None
@@ -197,7 +207,7 @@ def _weigh(
     size = 2 if paired else 4
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        p, v, stride, tokens, out, out_stride = values[3:]
+        p, v, stride, tokens, upcoming, out, out_stride = values[3:]
         totals = [
             [cgutils.alloca_once(builder, F32X16) for _ in range(width)] for _ in range(height)
         ]
@@ -210,7 +220,10 @@ def _weigh(
             for chunk in range(width):
                 builder.store(read(builder, F32X16, place(row, chunk), 64), totals[row][chunk])
         with cgutils.for_range(builder, tokens, intp=I64) as loop:
-            here = builder.add(v, builder.mul(loop.index, stride))
+            offset = builder.mul(loop.index, stride)
+            here, soon = builder.add(v, offset), builder.add(upcoming, offset)
+            for line in range(0, size * LANES * width, 64):
+                prefetch(builder, builder.add(soon, I64(line)))
             weights = builder.add(p, builder.mul(loop.index, I64(4)))
             parts = []
             for chunk in range(width):
@@ -232,7 +245,7 @@ def _weigh(
                 write(builder, total, place(row, chunk), 64)
         return context.get_dummy_value()
 
-    return types.void(kind, rows, chunks, *[types.int64] * 6), generate
+    return types.void(kind, rows, chunks, *[types.int64] * 7), generate
 
 
 @compiled
@@ -307,52 +320,64 @@ def _pack_queries(
 
 @compiled
 def _score_strip(
-    kind: Kind, sums: Kind, height: int, chunks: int, q: int, keys: int, pairs: int, out: int
+    kind: Kind,
+    sums: Kind,
+    height: int,
+    chunks: int,
+    q: int,
+    keys: int,
+    pairs: int,
+    upcoming: int,
+    out: int,
 ) -> None:
     """Scores of a strip, as many chunks at once as there are registers."""
     if height == 1 and chunks == 4:
-        _scores(kind, sums, 1, 4, q, keys, pairs, out)
+        _scores(kind, sums, 1, 4, q, keys, pairs, upcoming, out)
     elif height == 2 and chunks == 4:
-        _scores(kind, sums, 2, 4, q, keys, pairs, out)
+        _scores(kind, sums, 2, 4, q, keys, pairs, upcoming, out)
     elif height == 4 and chunks == 4:
-        _scores(kind, sums, 4, 4, q, keys, pairs, out)
+        _scores(kind, sums, 4, 4, q, keys, pairs, upcoming, out)
     elif height == 8 and chunks == 4:
-        _scores(kind, sums, 8, 2, q, keys, pairs, out)
-        _scores(kind, sums, 8, 2, q, keys + 16, pairs, out + 128)
+        _scores(kind, sums, 8, 2, q, keys, pairs, upcoming, out)
+        _scores(kind, sums, 8, 2, q, keys + 16, pairs, upcoming + 16, out + 128)
     else:
         for chunk in range(chunks):
-            here, there = keys + 8 * chunk, out + 64 * chunk
+            here, soon, there = keys + 8 * chunk, upcoming + 8 * chunk, out + 64 * chunk
             if height == 1:
-                _scores(kind, sums, 1, 1, q, here, pairs, there)
+                _scores(kind, sums, 1, 1, q, here, pairs, soon, there)
             elif height == 2:
-                _scores(kind, sums, 2, 1, q, here, pairs, there)
+                _scores(kind, sums, 2, 1, q, here, pairs, soon, there)
             elif height == 4:
-                _scores(kind, sums, 4, 1, q, here, pairs, there)
+                _scores(kind, sums, 4, 1, q, here, pairs, soon, there)
             else:
-                _scores(kind, sums, 8, 1, q, here, pairs, there)
+                _scores(kind, sums, 8, 1, q, here, pairs, soon, there)
 
 
 @compiled
-def _weigh_any(kind: Kind, height: int, p: int, v: int, dim: int, tokens: int, out: int) -> None:
+def _weigh_any(
+    kind: Kind, height: int, p: int, v: int, dim: int, tokens: int, upcoming: int, out: int
+) -> None:
     """Adds 16 tokens' values, as many dimensions at once as there are registers."""
     size = size_of(kind)
     width = 2 if height == 8 else 4
     at = 0
     while at < dim:
         whole = at + 16 * width <= dim
-        here, there = v + at * size, out + 4 * at
+        here, soon, there = v + at * size, upcoming + at * size, out + 4 * at
         if height == 1 and whole:
-            _weigh(kind, 1, 4, p, here, dim * size, tokens, there, 4 * dim)
+            _weigh(kind, 1, 4, p, here, dim * size, tokens, soon, there, 4 * dim)
         elif height == 2 and whole:
-            _weigh(kind, 2, 4, p, here, dim * size, tokens, there, 4 * dim)
+            _weigh(kind, 2, 4, p, here, dim * size, tokens, soon, there, 4 * dim)
         elif height == 4 and whole:
-            _weigh(kind, 4, 4, p, here, dim * size, tokens, there, 4 * dim)
+            _weigh(kind, 4, 4, p, here, dim * size, tokens, soon, there, 4 * dim)
         elif whole:
-            _weigh(kind, 8, 2, p, here, dim * size, tokens, there, 4 * dim)
+            _weigh(kind, 8, 2, p, here, dim * size, tokens, soon, there, 4 * dim)
         else:
             for row in range(height):
                 weights = p + _STRIP_BYTES * row
-                _weigh(kind, 1, 1, weights, here, dim * size, tokens, there + 4 * dim * row, 0)
+                _weigh(
+                    kind, 1, 1, weights, here, dim * size, tokens, soon, there + 4 * dim * row, 0
+                )
         at += 16 * width if whole else 16
 
 
@@ -432,18 +457,22 @@ def _attend_split(
     bounds: int,
     first: int,
     end: int,
+    stay: int,
+    following: int,
     work: int,
 ) -> None:
     """Attends to the strips from `first` to before `end`.
 
-    `bounds` holds for each row the first key that it sees and the one it no longer sees. At `work`
-    it leaves the rows' maxima and sums (8 float32 each), then their values [8, dim].
+    This thread goes on to before strip `stay` of the sequence, then to the chunks whose addresses
+    are at `following`. `bounds` holds for each row the first key that it sees and the one it no
+    longer sees. At `work` it leaves the rows' maxima and sums (8 float32 each), then their values
+    [8, dim].
     """
     dim = _of_step(args, _DIM)
     token_bytes = dim * size_of(kind)
     half = _of_step(args, _BLOCK) * token_bytes
     maxima, values = work, work + 64
-    scores, masses, keys = stack(_SCORES_BYTES), stack(512), stack(64)
+    scores, masses, keys, upcoming = stack(_SCORES_BYTES), stack(512), stack(64), stack(64)
     last = 0
     for row in range(height):
         write_float(maxima + 4 * row, numba.float32(-math.inf))
@@ -458,7 +487,11 @@ def _attend_split(
         chunks = min(_STRIP, last_chunk - chunk)
         for part in range(chunks):
             write_int(keys + 8 * part, _page(args, kind, sequence, head, chunk + part))
-        _score_strip(kind, sums, height, chunks, q, keys, dim // 2, scores)
+            ahead = read_int(following + 8 * part)
+            if chunk + part + _STRIP < min(last_chunk, stay * _STRIP):
+                ahead = _page(args, kind, sequence, head, chunk + part + _STRIP)
+            write_int(upcoming + 8 * part, ahead)
+        _score_strip(kind, sums, height, chunks, q, keys, dim // 2, upcoming, scores)
         for row in range(rows):
             begin, stop = read_int(bounds + 16 * row), read_int(bounds + 16 * row + 8)
             _weigh_scores(
@@ -477,15 +510,11 @@ def _attend_split(
             for at in range(0, _STRIP_BYTES, 64):
                 store(FLOAT32, scores + _STRIP_BYTES * row + at, fill(numba.float32(0)))
         for part in range(chunks):
-            if chunk + part + _STRIP < last_chunk:
-                ahead = _page(args, kind, sequence, head, chunk + part + _STRIP)
-                for line in range(0, 16 * token_bytes, 64):
-                    fetch(ahead + line)
-                    fetch(ahead + half + line)
             # Keys that no row sees may never have been stored.
             tokens = min(16, last - 16 * (chunk + part))
             v = read_int(keys + 8 * part) + half
-            _weigh_any(kind, height, scores + 64 * part, v, dim, tokens, values)
+            soon = read_int(upcoming + 8 * part) + half
+            _weigh_any(kind, height, scores + 64 * part, v, dim, tokens, soon, values)
     for row in range(height):
         write_float(work + 32 + 4 * row, lane_sum(load(FLOAT32, masses + 64 * row)))
 
@@ -540,6 +569,27 @@ def _write_rows(
 
 
 @compiled
+def _look_ahead(args: int, kind: Kind, work: int, following: int) -> None:
+    """Writes where the chunks of a piece of work's first strip are; all the cache's first if none.
+
+    A guess is enough where a window hides the first keys.
+    """
+    heads, splits = _of_step(args, _KV_HEADS), _of_step(args, _SPLITS)
+    some = 0 <= work < _of_step(args, _TILE_COUNT) * heads * splits
+    split, unit = work % splits, work // splits
+    sequence, chunks = 0, 0
+    if some:
+        sequence = read_int32(_of_step(args, _TILES) + unit // heads * 12)
+        chunks = (read_int32(_of_step(args, _CONTEXTS) + 4 * sequence) + 15) // 16
+    for part in range(_STRIP):
+        chunk = split * (SPLIT // LANES) + part
+        page = read_int(args + _CACHE)
+        if chunk < chunks:
+            page = _page(args, kind, sequence, unit % heads, chunk)
+        write_int(following + 8 * part, page)
+
+
+@compiled
 def _attend(args: int, kind: Kind, sums: Kind) -> None:
     """Takes work until none is left: tokens to store, tiles to attend, splits to merge."""
     tokens, heads = _of_step(args, _TOKENS), _of_step(args, _KV_HEADS)
@@ -548,9 +598,11 @@ def _attend(args: int, kind: Kind, sums: Kind) -> None:
     stores = (tokens + _STORED - 1) // _STORED
     units = _of_step(args, _TILE_COUNT) * heads
     q, bounds = stack(_QUERY_BYTES), stack(_BOUNDS_BYTES)
-    part, whole = stack(PARTIAL_BYTES), stack(PARTIAL_BYTES)
+    part, whole, following = stack(PARTIAL_BYTES), stack(PARTIAL_BYTES), stack(64)
+    # Work is taken one piece ahead: its memory is fetched while the piece before is done.
+    taken = fetch_add(args + _TAKEN, 1)
     while True:
-        work = fetch_add(args + _TAKEN, 1)
+        work, taken = taken, fetch_add(args + _TAKEN, 1)
         if work < stores:
             _keep(args, work * _STORED, kind)
             fetch_add(args + _KEPT, 1)
@@ -568,6 +620,7 @@ def _attend(args: int, kind: Kind, sums: Kind) -> None:
             while read_shared(args + _KEPT) < stores:
                 pause()
             split, unit = work % splits, work // splits
+            _look_ahead(args, kind, taken - stores, following)
         head, tile = unit % heads, _of_step(args, _TILES) + unit // heads * 12
         sequence, row, rows = read_int32(tile), read_int32(tile + 4), read_int32(tile + 8)
         token = read_int32(_of_step(args, _STARTS) + 4 * sequence)
@@ -606,7 +659,20 @@ def _attend(args: int, kind: Kind, sums: Kind) -> None:
                 continue
             target = partials + work * PARTIAL_BYTES if splits > 1 else part
             _attend_split(
-                args, kind, sums, sequence, head, rows, height, q, bounds, first, end, target
+                args,
+                kind,
+                sums,
+                sequence,
+                head,
+                rows,
+                height,
+                q,
+                bounds,
+                first,
+                end,
+                end if splits > 1 else end_strip,
+                following,
+                target,
             )
             if splits == 1:
                 _merge(whole, part, rows, dim)

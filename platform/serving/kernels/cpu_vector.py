@@ -223,12 +223,6 @@ def copy_word(builder: ir.IRBuilder, target: ir.Value, source: ir.Value) -> None
     write(builder, read(builder, I32, source, 2), target, 2)
 
 
-@_intrinsic(_NONE, _INT)
-def fetch(builder: ir.IRBuilder, address: ir.Value) -> None:
-    """Asks for a cache line that will be read."""
-    prefetch(builder, address)
-
-
 @_intrinsic(_INT, _INT, _INT)
 def fetch_add(builder: ir.IRBuilder, address: ir.Value, amount: ir.Value) -> ir.Value:
     """Adds to a counter that threads share; its value before. Orders what is around it."""

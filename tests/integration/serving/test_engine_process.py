@@ -17,7 +17,7 @@ from rostra.core import ModelUnavailable
 from rostra.serving.engine.client import AsyncEngine, EngineState
 from rostra.serving.errors import BrokenCheckpoint, EngineDied
 from rostra.serving.request import Output, SamplingParams
-from tests.fakes_serving import AT_ONCE, HANG, KILL, RAISE, fake_engine, text_of
+from tests.fakes_serving import AT_ONCE, HANG, KILL, RAISE, STAY, fake_engine, text_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +41,7 @@ async def test_a_crash_is_one_error_for_each_and_a_new_process(
 ) -> None:
     await engine.start()
     before = engine.pid
-    streams = [engine.generate("abc", SamplingParams(max_tokens=4000)) for _ in range(5)]
+    streams = [engine.generate("abc" + STAY, SamplingParams(max_tokens=4000)) for _ in range(5)]
     for stream in streams:
         await anext(stream)
     results = await asyncio.gather(
@@ -58,7 +58,7 @@ async def test_killed_from_outside_between_and_in_requests(engine: AsyncEngine) 
     for _ in range(2):
         assert await text_of(engine, "abc", 3) == "abc"
         assert engine.pid is not None
-        stream = engine.generate("abc", SamplingParams(max_tokens=4000))
+        stream = engine.generate("abc" + STAY, SamplingParams(max_tokens=4000))
         await anext(stream)
         os.kill(engine.pid, signal.SIGKILL)
         with pytest.raises(EngineDied, match="SIGKILL"):
@@ -138,7 +138,7 @@ async def test_a_front_end_that_cannot_be_read_fails_the_load() -> None:
 
 
 async def test_closing_ends_requests_and_the_process(engine: AsyncEngine) -> None:
-    stream = engine.generate("abc", SamplingParams(max_tokens=4000))
+    stream = engine.generate("abc" + STAY, SamplingParams(max_tokens=4000))
     await anext(stream)
     pid = engine.pid
     assert pid is not None
@@ -170,7 +170,7 @@ async def test_closing_while_it_loads() -> None:
         await waiting
 
 
-@pytest.mark.parametrize("script", ["abc", "a" + HANG], ids=["stepping", "stuck"])
+@pytest.mark.parametrize("script", ["abc" + STAY, "a" + HANG], ids=["stepping", "stuck"])
 def test_the_process_ends_with_its_client(script: str) -> None:
     """A client that is killed cannot say goodbye; a child that it forked holds its pipe open."""
     program = f"""
