@@ -30,6 +30,8 @@ from rostra.serving import (
 
 # Tokens of a step with chunked prefill: a step that long is little longer than one that decodes.
 _CHUNK = 128
+# Keys and values of an engine that runs beside others: each would take half of what is free.
+_SHARED_KV_BYTES = 2**30
 _SCHEMA = """{"type": "object", "properties": {"name": {"type": "string"}, "tags": {"type": "array",
 "items": {"type": "string"}}, "count": {"type": "integer"}}, "required": ["name", "tags", "count"],
 "additionalProperties": false}"""
@@ -264,7 +266,7 @@ def _grammar(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
 def _batch_invariant(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
     """What bitwise equal logits cost; a ratio below 1 is the cost."""
     cores = [
-        EngineCore(model, _with(config, batch_invariant=value, prefix_cache=False))
+        EngineCore(model, _beside(config, batch_invariant=value, prefix_cache=False))
         for value in (False, True)
     ]
     vocab = cores[0].describe().vocab_size
@@ -286,7 +288,7 @@ def _batch_invariant(model: Path, config: EngineConfig, size: Size) -> list[Abla
 def _weights(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
     """Quantized weights against the plain ones, at batch 1."""
     formats: tuple[WeightFormat, ...] = ("none", "int8", "int4")
-    cores = {name: EngineCore(model, _with(config, weights=name)) for name in formats}
+    cores = {name: EngineCore(model, _beside(config, weights=name)) for name in formats}
     vocab = cores["none"].describe().vocab_size
     speeds: dict[str, list[float]] = {name: [] for name in formats}
     for turn in range(size.rounds + 1):
@@ -305,3 +307,7 @@ def _weights(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
 
 def _with(config: EngineConfig, **changes: Any) -> EngineConfig:
     return msgspec.structs.replace(config, **changes)
+
+
+def _beside(config: EngineConfig, **changes: Any) -> EngineConfig:
+    return _with(config, kv_memory_bytes=config.kv_memory_bytes or _SHARED_KV_BYTES, **changes)

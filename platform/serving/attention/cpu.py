@@ -4,6 +4,7 @@ What always holds: see `kernels.cpu_attention`; results are batch-invariant in e
 step's work is laid out once, not once a layer.
 """
 
+import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -70,8 +71,9 @@ class CpuBackend:
         self.kernel = attention_kernel(dtype == torch.bfloat16, has_bf16_dot())
         page = 2 * block_size * config.head_dim
         size = config.layers * blocks * config.kv_heads * page
-        # Aligned to a cache line. Zeros, so that memory is taken when a block is first used.
-        room = torch.zeros(size + 64 // dtype.itemsize, dtype=dtype)
+        # Aligned to a cache line. numpy's zeros, unlike torch's, take memory when first used.
+        zeros = np.zeros(size * dtype.itemsize + 64, np.uint8)
+        room = torch.from_numpy(zeros).view(dtype)
         start = -room.data_ptr() % 64 // dtype.itemsize
         whole = room[start : start + size]
         self.cache = whole.view(config.layers, blocks, config.kv_heads, page).unbind()
@@ -110,7 +112,10 @@ class CpuBackend:
         )
         seen = sum(map(mul, layout.query_lengths, layout.contexts))
         parallel = seen * self.config.heads * self.config.head_dim >= _WORTH_SHARING
-        return CpuAttention(self, layout, tiles, splits, partials, parallel, array("q", work))
+        # A proxy: recordings keep steps, and must not keep the cache alive that keeps them.
+        return CpuAttention(
+            weakref.proxy(self), layout, tiles, splits, partials, parallel, array("q", work)
+        )
 
 
 def _tiles(query_lengths: Sequence[int], group: int) -> Tensor:
@@ -133,6 +138,7 @@ class CpuAttention:
     """One step of a `CpuBackend`.
 
     Attributes:
+        backend: must outlive the step.
         partials: room for what splits leave; holds the memory.
         parallel: whether the step is worth more than one thread.
         work: what every layer's launch says of the step.

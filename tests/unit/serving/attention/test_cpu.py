@@ -1,6 +1,10 @@
 """The CPU kernel against attention computed a query at a time in float64."""
 
+import gc
+import os
+import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -147,3 +151,32 @@ def test_replayed_steps() -> None:
 
         out = backend.bind(batch.layout(parts)).replay(owner, picked, compute)
         torch.testing.assert_close(out.double(), batch.expected(parts, 0), atol=1e-5, rtol=0)
+
+
+def test_memory_is_taken_when_it_is_used() -> None:
+    before = _resident()
+    backend = CpuBackend(SHAPES["many"], blocks=2**17, block_size=16, dtype=torch.float32)
+    size = sum(layer.nbytes for layer in backend.cache)
+    assert size > 2**29
+    assert _resident() - before < size // 8
+    assert not backend.cache[0][-1].any()
+
+
+def test_recordings_do_not_keep_the_cache_alive() -> None:
+    batch = Batch(SHAPES["pairs"], [8], 16)
+    backend = make(batch)
+    step = backend.bind(batch.layout([(0, 0, 8)]))
+    for _ in range(3):
+        step.replay(None, [batch.q[0][0]], lambda inputs, _: inputs[0])
+    gone = weakref.ref(backend)
+    gc.disable()
+    try:
+        del step, backend
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def _resident() -> int:
+    """Bytes of this process's memory that exist."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
