@@ -1,7 +1,8 @@
 """What the tools return; clients get these as output schemas.
 
 What always holds: `start` and `end` are Unicode code points of the stored document, so a hit's
-`text` and a citation's `quote` are what `read` gives for the same `start` and `end`.
+`text` and a citation's `quote` are what `read` gives for the same `start` and `end`. A result with
+`document_id`, `start` and `end` names a verbatim part of a stored document.
 """
 
 from typing import Annotated
@@ -13,6 +14,8 @@ Start = Annotated[int, Field(description="First code point in the document's tex
 End = Annotated[int, Field(description="One past the last code point.")]
 Page = Annotated[int | None, Field(description="Page it begins on; null where there are no pages.")]
 Total = Annotated[int, Field(description="How many there are in all.")]
+StartLine = Annotated[int, Field(description="Line it begins on, from 1.")]
+EndLine = Annotated[int, Field(description="Line it ends on.")]
 Length = Annotated[int, Field(description="Code points of the whole document.")]
 
 
@@ -49,7 +52,23 @@ class Text(_Result):
     start: Start
     end: End
     length: Length
+    start_line: Annotated[int | None, Field(description="Null where code points were asked.")]
+    end_line: Annotated[int | None, Field(description="Line that the slice ends on.")]
     text: str
+
+
+class Quote(_Result):
+    """A verbatim part of a document, and where it stands."""
+
+    document_id: UUID
+    uri: str
+    title: str
+    page: Page
+    start: Start
+    end: End
+    start_line: StartLine
+    end_line: EndLine
+    quote: str
 
 
 class Document(_Result):

@@ -12,6 +12,8 @@ from rostra.core.chat import (
     FinishReason,
     GenerationOptions,
     Role,
+    ToolCall,
+    ToolSpec,
 )
 from rostra.core.constraint import (
     AnyJson,
@@ -100,6 +102,8 @@ __all__ = [
     "StoreUnavailable",
     "StructuralTag",
     "Tokenizer",
+    "ToolCall",
+    "ToolSpec",
     "UnreadableFile",
     "collapse_whitespace",
     "configure_logging",

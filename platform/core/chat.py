@@ -1,13 +1,14 @@
-"""What the platform asks of a generator: messages in, a stream of text out.
+"""What the platform asks of a generator: messages in, a stream of text and tool calls out.
 
-What always holds: a stream ends with exactly one `Finish`, or raises; `Overloaded` is raised before
-the first delta or not at all, so that the caller can still answer another way.
+What always holds: a tool call comes whole; a stream ends with exactly one `Finish`, or raises;
+`Overloaded` is raised before the first event or not at all, so that the caller can still answer
+another way.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from rostra.core.constraint import Constraint
 
@@ -16,14 +17,51 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it.
+
+    Attributes:
+        name: letters, digits, `_` and `-`, at most 64.
+        description: what it does and when to use it.
+        parameters: JSON schema of its arguments, an object's.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model asks for in its own format.
+
+    Attributes:
+        id: names the call within its conversation.
+        arguments: JSON text as the model wrote it; it may be no JSON at all.
+    """
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of a prompt."""
+    """One message of a prompt.
+
+    Attributes:
+        calls: of an assistant's message, the calls that it made.
+        call_id: of a tool's message, the call that it answers.
+    """
 
     role: Role
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +75,7 @@ class GenerationOptions:
         stop: strings that end the answer and are not part of it.
         constraint: what the answer is held to; a generator that cannot hold to it refuses.
         workspace: whose request it is; prompts are cached within one workspace only.
+        tools: that the model may call in its own format; not together with a constraint.
     """
 
     max_tokens: int = 512
@@ -45,6 +84,7 @@ class GenerationOptions:
     stop: tuple[str, ...] = ()
     constraint: Constraint | None = None
     workspace: str = ""
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +97,7 @@ class Delta:
 class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +113,7 @@ class Finish:
     usage: dict[str, int] = field(default_factory=dict)
 
 
-ChatEvent = Delta | Finish
+ChatEvent = Delta | ToolCall | Finish
 
 
 @runtime_checkable

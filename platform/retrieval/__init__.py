@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SearchRequest,
         SearchResult,
     )
+    from rostra.retrieval.texts import TextIndex
 
 _HOMES = {
     "SentenceEmbedder": "embed",
@@ -41,6 +42,7 @@ _HOMES = {
     "SearchRequest": "searcher",
     "SearchResult": "searcher",
     "Searcher": "searcher",
+    "TextIndex": "texts",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "SearchResult",
     "Searcher",
     "SentenceEmbedder",
+    "TextIndex",
     "fit_rotation",
     "load_embedder",
     "load_reranker",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rostra.serving.engine.client import AsyncEngine, EngineState
     from rostra.serving.engine.core import EngineCore
     from rostra.serving.engine.engine import Completion, Engine
+    from rostra.serving.engine.frontend import load_front
     from rostra.serving.engine.info import EngineInfo
     from rostra.serving.engine.metrics import METRICS_CONTENT_TYPE, EngineStats
     from rostra.serving.engine.settings import engine_config
@@ -72,6 +73,7 @@ _HOMES = {
     "AsyncEngine": "engine.client",
     "EngineState": "engine.client",
     "EngineCore": "engine.core",
+    "load_front": "engine.frontend",
     "Completion": "engine.engine",
     "Engine": "engine.engine",
     "EngineInfo": "engine.info",
@@ -168,6 +170,7 @@ __all__ = [
     "WaitedTooLong",
     "WeightFormat",
     "engine_config",
+    "load_front",
     "locate_config",
     "make_plan",
     "opens_reasoning",

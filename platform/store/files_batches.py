@@ -14,7 +14,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import Conflict, NotFound
-from rostra.store.jobs import LostLease
+from rostra.store.leases import LostLease
 from rostra.store.tables import BatchRow, FileRow, utc_now
 
 UNFINISHED = ("validating", "in_progress", "finalizing", "cancelling")

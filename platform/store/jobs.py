@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.core import Conflict, JobNotFound
+from rostra.core import JobNotFound
+from rostra.store.leases import report, unheld
 from rostra.store.tables import JobRow, utc_now
 
 MAX_ATTEMPTS = 5
@@ -41,12 +42,6 @@ class Claim:
 
     job: Job
     fencing_token: int
-
-
-class LostLease(Conflict):
-    """Another worker holds the job now; this one must stop working on it."""
-
-    code = "lost_lease"
 
 
 async def enqueue(session: AsyncSession, kind: str, payload: dict[str, Any]) -> Job:
@@ -150,23 +145,11 @@ async def release(session: AsyncSession, held: Claim, progress: dict[str, Any]) 
 
 
 async def _report(session: AsyncSession, held: Claim, **values: Any) -> None:
-    changed = await session.execute(
-        update(JobRow)
-        .where(
-            JobRow.id == held.job.id,
-            JobRow.fencing_token == held.fencing_token,
-            JobRow.status == "running",
-        )
-        .values(updated_at=utc_now(), **values)
-        .returning(JobRow.id)
-    )
-    if changed.one_or_none() is None:
-        raise LostLease(f"job {held.job.id} is held by another worker")
+    await report(session, JobRow, held.job.id, held.fencing_token, **values)
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
-    expired = and_(JobRow.status == "running", JobRow.lease_expires_at < now)
-    return or_(JobRow.status == "queued", expired)
+    return or_(JobRow.status == "queued", and_(JobRow.status == "running", unheld(JobRow, now)))
 
 
 def _job(row: JobRow) -> Job:

@@ -259,3 +259,67 @@ class BatchRow(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column()
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RunRow(Base):
+    """An agent's run; what happened in it is its events. Who executes it holds it by a lease."""
+
+    __tablename__ = "runs"
+    __table_args__ = (Index(None, "status", "lease_expires_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    task: Mapped[str] = mapped_column(Text)
+    strategy: Mapped[str] = mapped_column(String(64))
+    config: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
+    user: Mapped[str] = mapped_column("user_name", String(128), index=True)
+    parent: Mapped[UUID | None] = mapped_column("parent_id", doc="it may have been deleted since")
+    status: Mapped[str] = mapped_column(String(16), default="running")
+    last_seq: Mapped[int] = mapped_column(Integer, default=0, doc="of its events")
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    fencing_token: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[datetime | None] = mapped_column()
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RunEventRow(Base):
+    """One event of a run, as the agents wrote it."""
+
+    __tablename__ = "run_events"
+
+    run_id: Mapped[UUID] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column()
+    type: Mapped[str] = mapped_column(String(32))
+    data: Mapped[bytes] = mapped_column(LargeBinary, doc="JSON")
+
+
+class MemoryRow(Base):
+    """A fact about a user, kept between runs."""
+
+    __tablename__ = "memories"
+    __table_args__ = (UniqueConstraint("user_name", "digest"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user: Mapped[str] = mapped_column("user_name", String(128))
+    text: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text, doc="who or what said so")
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), doc="sha256 of the text")
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ToolPinRow(Base):
+    """A tool of a server as a person approved it."""
+
+    __tablename__ = "tool_pins"
+
+    server: Mapped[str] = mapped_column(String(128), primary_key=True)
+    tool: Mapped[str] = mapped_column(String(256), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), doc="of name, description and schema")
+    approved_by: Mapped[str] = mapped_column(String(128), default="")
+    approved_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,12 +1,22 @@
-"""Both engines as the platform's generator: chat messages in, pieces of text out.
+"""Both engines as the platform's generator: chat messages in, pieces of text and tool calls out.
 
 What always holds: a prompt is cached for its workspace alone; the new tokens asked for are cut to
-what the context leaves; leaving a stream aborts its request.
+what the context leaves; leaving a stream aborts its request; a tool call is given whole, names one
+of the tools and has JSON for arguments.
+
+Calls are held to their tools' schemas by a grammar, unless a schema is beyond it or the request has
+stop strings; then they are read from free text, and what is no call is content.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import msgspec
 
 from rostra.core import (
     ChatEvent,
@@ -18,15 +28,32 @@ from rostra.core import (
     InvalidRequest,
     ModelUnavailable,
     Role,
+    StructuralTag,
+    ToolCall,
+    ToolSpec,
 )
 from rostra.serving.engine.client import AsyncEngine
 from rostra.serving.engine.engine import Engine
 from rostra.serving.engine.frontend import Front
-from rostra.serving.errors import PromptTooLong
+from rostra.serving.errors import InvalidGrammar, PromptTooLong, UnsupportedSchema
+from rostra.serving.parsers import (
+    ContentDelta,
+    OutputParser,
+    ParsedDelta,
+    ToolCallDelta,
+    ToolFormat,
+    opens_reasoning,
+    reasons,
+    tool_format_of,
+)
 from rostra.serving.request import FinishReason as EngineFinish
 from rostra.serving.request import Output, SamplingParams, Usage
 
 _REASONS = {EngineFinish.STOP: FinishReason.STOP, EngineFinish.LENGTH: FinishReason.LENGTH}
+# Tokens at the end of a prompt in which `<think>` would stand.
+_TAIL_TOKENS = 16
+# Mistral's templates take no other call ids than nine letters and digits.
+_MISTRAL_ID_LENGTH = 9
 
 
 class EngineChatModel:
@@ -55,20 +82,32 @@ class EngineChatModel:
         front, info = self._engine.front, self._engine.info
         if info is None:
             raise ModelUnavailable(f"{self.name} is not loaded")
-        prompt = await asyncio.to_thread(chat_prompt, front, messages)
+        asked = await _prepare(front, messages, options, info.max_context)
         outputs = self._engine.generate(
-            prompt,
-            sampling_of(options, len(prompt), info.max_context),
+            asked.prompt,
+            asked.sampling,
             namespace=options.workspace,
             tenant=options.workspace,
         )
-        ending = _Ending()
+        reading = _Reading(asked)
         async with aclosing(outputs):
             async for output in outputs:
-                if output.text:
-                    yield Delta(output.text)
-                ending.see(output)
-        yield ending.event()
+                for event in reading.see(output):
+                    yield event
+        yield reading.end()
+
+    async def count_tokens(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> int:
+        """Tokens of a prompt, by the model's own tokenizer and chat template.
+
+        Raises:
+            Overloaded, ModelUnavailable: the model is not loaded, and will not be in time.
+            InvalidRequest: the template refuses the conversation.
+        """
+        await self._engine.ready()
+        prompt = await asyncio.to_thread(chat_prompt, self._engine.front, messages, options.tools)
+        return len(prompt)
 
 
 class LocalChatModel:
@@ -93,14 +132,14 @@ class LocalChatModel:
             InvalidRequest: before the first event; the prompt is too long, a constraint cannot be
                 kept.
         """
-        prompt = await asyncio.to_thread(chat_prompt, self._engine.front, messages)
+        asked = await _prepare(self._engine.front, messages, options, self._engine.info.max_context)
         outputs = self._engine.stream(
-            prompt,
-            sampling_of(options, len(prompt), self._engine.info.max_context),
+            asked.prompt,
+            asked.sampling,
             namespace=options.workspace,
             tenant=options.workspace,
         )
-        ending = _Ending()
+        reading = _Reading(asked)
         step: asyncio.Future[Output | None] | None = None
         try:
             while True:
@@ -109,15 +148,25 @@ class LocalChatModel:
                 output = await asyncio.shield(step)
                 if output is None:
                     break
-                if output.text:
-                    yield Delta(output.text)
-                ending.see(output)
+                for event in reading.see(output):
+                    yield event
         finally:
             if step is None or step.done():
                 outputs.close()
             else:
                 step.add_done_callback(lambda done: _close_after(done, outputs))
-        yield ending.event()
+        yield reading.end()
+
+    async def count_tokens(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> int:
+        """Tokens of a prompt, by the model's own tokenizer and chat template.
+
+        Raises:
+            InvalidRequest: the template refuses the conversation.
+        """
+        prompt = await asyncio.to_thread(chat_prompt, self._engine.front, messages, options.tools)
+        return len(prompt)
 
 
 def _close_after(
@@ -129,29 +178,134 @@ def _close_after(
     outputs.close()
 
 
-class _Ending:
-    """How and with what count a request ended."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request as the engine takes it.
 
-    def __init__(self) -> None:
+    Attributes:
+        prompt: token ids.
+        parser: reads the text; None where the text is the answer.
+    """
+
+    prompt: list[int]
+    sampling: SamplingParams
+    parser: OutputParser | None = None
+
+
+async def _prepare(
+    front: Front, messages: Sequence[ChatMessage], options: GenerationOptions, max_context: int
+) -> _Asked:
+    """Renders a conversation, and settles how calls are held and read.
+
+    Raises:
+        PromptTooLong: the context leaves no room for an answer.
+        InvalidRequest: the template refuses the conversation; tools stand beside a constraint.
+    """
+    if options.tools and options.constraint is not None:
+        raise InvalidRequest("tools and a constraint exclude each other", field="tools")
+    prompt = await asyncio.to_thread(chat_prompt, front, messages, options.tools)
+    sampling = sampling_of(options, len(prompt), max_context)
+    if not options.tools:
+        return _Asked(prompt, sampling)
+    template = front.tokenizer.chat_template
+
+    def knows(token: str) -> bool:
+        return front.tokenizer.token_id(token) is not None
+
+    style, thinks = tool_format_of(template, knows), reasons(template, knows)
+    tail = b"".join(front.tokenizer.token_bytes(token) for token in prompt[-_TAIL_TOKENS:])
+    opened = opens_reasoning(tail.decode(errors="replace"))
+    parser = OutputParser(
+        tools=style,
+        names=[tool.name for tool in options.tools],
+        reasoning=thinks,
+        inside_reasoning=opened,
+    )
+    if not options.stop:
+        tag = _tag(style, options.tools, reasoning=thinks or opened, opened=opened)
+        try:
+            # The request is compiled again, which finds this.
+            await front.compiler.compile(tag, max_tokens=sampling.max_tokens)
+        except (InvalidGrammar, UnsupportedSchema):
+            # One tool's schema must not keep the others from being called.
+            pass
+        else:
+            sampling = msgspec.structs.replace(sampling, constraint=tag)
+    return _Asked(prompt, sampling, parser)
+
+
+def _tag(
+    style: ToolFormat, tools: Sequence[ToolSpec], *, reasoning: bool, opened: bool
+) -> StructuralTag:
+    # Here, because it loads what compiles grammars.
+    from rostra.serving.grammar.tool_tags import tool_call_tag
+
+    described = [_described(tool) for tool in tools]
+    return tool_call_tag(
+        style, described, required=False, parallel=True, reasoning=reasoning, opened=opened
+    )
+
+
+class _Reading:
+    """One answer while it is read: text and calls told apart, and how it ended."""
+
+    def __init__(self, asked: _Asked) -> None:
+        self._parser = asked.parser
+        self._sampling = asked.sampling
         self._reason = FinishReason.STOP
         self._usage = Usage()
+        self._tokens = 0
+        self._called = False
 
-    def see(self, output: Output) -> None:
-        """Takes the next output."""
+    def see(self, output: Output) -> list[Delta | ToolCall]:
+        """Takes the next output; gives what it shows."""
+        self._tokens += len(output.token_ids)
+        if output.usage is not None:
+            self._usage = output.usage
         if output.finish_reason is not None:
             if output.finish_reason not in _REASONS:
                 raise ModelUnavailable("the generation was broken off")
             self._reason = _REASONS[output.finish_reason]
-        if output.usage is not None:
-            self._usage = output.usage
+        if self._parser is None:
+            return [Delta(output.text)] if output.text else []
+        deltas = self._parser.feed(output.text)
+        if output.finish_reason is not None:
+            deltas += self._parser.finish()
+        return [event for delta in deltas if (event := self._event(delta)) is not None]
 
-    def event(self) -> Finish:
+    def end(self) -> Finish:
         """The end, once all outputs are seen."""
         usage = {name: getattr(self._usage, name) for name in Usage.__struct_fields__}
-        return Finish(self._reason, usage)
+        return Finish(self._reason_now(), usage)
+
+    def _event(self, delta: ParsedDelta) -> Delta | ToolCall | None:
+        """What a piece of the text is to the caller; thoughts are kept from it."""
+        match delta:
+            case ContentDelta(text):
+                return Delta(text)
+            case ToolCallDelta(_, arguments, id_, name):
+                self._called = True
+                # The parser holds a call back until it is whole.
+                return ToolCall(id_ or "", name or "", arguments)
+            case _:
+                return None
+
+    def _reason_now(self) -> FinishReason:
+        # A grammar ends every text within the limit, so of free text it says `stop` where it cut.
+        is_cut = (
+            self._parser is not None
+            and self._sampling.constraint is not None
+            and not self._called
+            and self._tokens >= self._sampling.max_tokens
+        )
+        if self._reason is FinishReason.LENGTH or is_cut:
+            return FinishReason.LENGTH
+        return FinishReason.TOOL_CALLS if self._called else self._reason
 
 
-def chat_prompt(front: Front, messages: Sequence[ChatMessage]) -> list[int]:
+def chat_prompt(
+    front: Front, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()
+) -> list[int]:
     """Token ids of a conversation, by the model's chat template.
 
     Some templates know no system messages; for them its text comes first in the user's message.
@@ -159,16 +313,65 @@ def chat_prompt(front: Front, messages: Sequence[ChatMessage]) -> list[int]:
     Raises:
         InvalidRequest: the template refuses the conversation all the same.
     """
-    said = [{"role": str(message.role), "content": message.content} for message in messages]
+    style = _style(front, messages)
+    said = [_message(message, style) for message in messages]
+    render: Callable[[list[dict[str, Any]]], list[int]] = front.tokenizer.apply_chat
+    if tools:
+        render = partial(front.tokenizer.apply_chat, tools=[_described(tool) for tool in tools])
     try:
-        return front.tokenizer.apply_chat(said)
+        return render(said)
     except InvalidRequest:
         roles = [message["role"] for message in said[:2]]
         if roles != [Role.SYSTEM, Role.USER]:
             raise
         system, user, *rest = said
         both = {"role": user["role"], "content": f"{system['content']}\n\n{user['content']}"}
-        return front.tokenizer.apply_chat([both, *rest])
+        return render([both, *rest])
+
+
+def _style(front: Front, messages: Sequence[ChatMessage]) -> ToolFormat | None:
+    """How the model writes calls, if the conversation has any."""
+    if not any(message.calls or message.call_id for message in messages):
+        return None
+    tokenizer = front.tokenizer
+    return tool_format_of(
+        tokenizer.chat_template, lambda token: tokenizer.token_id(token) is not None
+    )
+
+
+def _message(message: ChatMessage, style: ToolFormat | None) -> dict[str, Any]:
+    """A message as chat templates read it."""
+    said: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    if message.call_id is not None:
+        said["tool_call_id"] = _call_id(message.call_id, style)
+    if message.calls:
+        said["tool_calls"] = [
+            {
+                "id": _call_id(call.id, style),
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.calls
+        ]
+    return said
+
+
+def _call_id(given: str, style: ToolFormat | None) -> str:
+    if style != "mistral" or (len(given) == _MISTRAL_ID_LENGTH and given.isalnum()):
+        return given
+    return sha256(given.encode()).hexdigest()[:_MISTRAL_ID_LENGTH]
+
+
+def _described(tool: ToolSpec) -> dict[str, Any]:
+    """A tool as chat templates read it."""
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters,
+        },
+    }
 
 
 def sampling_of(options: GenerationOptions, prompt: int, max_context: int) -> SamplingParams:

@@ -28,7 +28,7 @@ from rostra.runtime import open_runtime
 
 ROOT = Path(__file__).parents[3]
 COMMAND = ("-m", "mcp_servers.knowledge")
-TOOLS = {"search", "read", "list_documents", "ask"}
+TOOLS = {"search", "read", "cite", "list_documents", "ask"}
 NOTES = """# Bridges 🌉
 
 The Aqua Claudia carried water to Rome over arches of tufa. 🏛
@@ -184,6 +184,62 @@ async def test_read_is_bounded_and_goes_on_from_its_end(client: Client) -> None:
 
 
 @in_one_loop
+async def test_read_by_lines_is_bounded_and_goes_on_from_its_line(client: Client) -> None:
+    listed = await call(client, "list_documents", contains="register")
+    name = listed["documents"][0]["document_id"]
+    lines = REGISTER.splitlines(keepends=True)
+    for first, last in ((1, 1), (3, 7), (150, 150), (149, 10**30)):
+        part = await call(client, "read", document_id=name, start_line=first, end_line=last)
+        assert part["text"] == "".join(lines[first - 1 : last])
+        assert part["text"] == REGISTER[part["start"] : part["end"]]
+        assert (part["start_line"], part["end_line"]) == (first, min(last, 150))
+    whole = await call(client, "read", document_id=name, start_line=2)
+    assert len(whole["text"]) == 20_000
+    assert whole["end_line"] == 2 + whole["text"].count("\n")
+    past = await call(client, "read", document_id=name, start_line=10**30)
+    assert (past["text"], past["start"], past["start_line"]) == ("", len(REGISTER), None)
+
+
+@in_one_loop
+async def test_cite_gives_the_quote_with_its_place(client: Client) -> None:
+    found = await call(client, "search", query="Where did grain ships unload?", k=1)
+    hit = found["hits"][0]
+    at = NOTES.index("Grain ships")
+    cited = await call(
+        client, "cite", document_id=hit["document_id"], start=at, end=at + len("Grain ships")
+    )
+    assert cited["quote"] == "Grain ships"
+    assert (cited["start"], cited["end"], cited["page"]) == (at, at + 11, None)
+    line = NOTES.count("\n", 0, at) + 1
+    assert (cited["start_line"], cited["end_line"]) == (line, line)
+    pages = await call(client, "list_documents", contains="senate")
+    second = len(PAGES[0]) + 2
+    cited = await call(
+        client, "cite", document_id=pages["documents"][0]["document_id"], start=0, end=second
+    )
+    assert (cited["quote"], cited["page"]) == (PAGES[0] + "\n\n", 1)
+    assert (cited["start_line"], cited["end_line"]) == (1, 2)
+    cited = await call(
+        client,
+        "cite",
+        document_id=pages["documents"][0]["document_id"],
+        start=second,
+        end=second + len(PAGES[1]),
+    )
+    assert (cited["quote"], cited["page"], cited["start_line"]) == (PAGES[1], 2, 3)
+    for start, end, reason in (
+        (5, 5, "not after start"),
+        (0, 4_001, "Quote at most 4000"),
+        (0, 3_000, "past the document's"),
+    ):
+        wrong = await client.call_tool(
+            "cite", {"document_id": hit["document_id"], "start": start, "end": end}
+        )
+        assert wrong.is_error
+        assert reason in told(wrong)
+
+
+@in_one_loop
 async def test_list_documents_by_page(client: Client) -> None:
     whole = await call(client, "list_documents")
     names = [document["uri"].rpartition("/")[2] for document in whole["documents"]]
@@ -237,6 +293,11 @@ def hostile() -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "read", {"document_id": str(uuid4())}, "no document"
     yield "read", {"document_id": str(UUID(int=0)), "start": -1}, "greater than or equal to 0"
     yield "read", {"document_id": str(UUID(int=0)), "start": 2, "end": 1}, "before start"
+    yield "read", {"document_id": str(UUID(int=0)), "start_line": 0}, "greater than or equal to 1"
+    yield "read", {"document_id": str(UUID(int=0)), "start_line": 1, "end": 2}, "not both"
+    yield "read", {"document_id": str(UUID(int=0)), "start_line": 3, "end_line": 2}, "before"
+    yield "cite", {"document_id": "x", "start": 0, "end": 1}, "no document id"
+    yield "cite", {"document_id": str(uuid4()), "start": 0, "end": 1}, "no document"
     yield "list_documents", {"limit": 101}, "less than or equal to 100"
     yield "list_documents", {"offset": 2**64}, "less than or equal to"
     yield "list_documents", {"contains": "%" * 501}, "500 characters"

@@ -5,8 +5,19 @@ import sys
 from datetime import timedelta
 from uuid import UUID
 
-from rostra.store import NewTurn, append_turns, claim, current, open_database, succeed
+from rostra.store import (
+    LostLease,
+    NewTurn,
+    RunLog,
+    append_turns,
+    claim,
+    claim_run,
+    current,
+    open_database,
+    succeed,
+)
 from rostra.store.collections import next_generation
+from rostra.store.tables import utc_now
 
 
 async def migrate(url: str) -> None:
@@ -45,9 +56,51 @@ async def work(url: str, name: str) -> None:
             print(held.job.id)
 
 
+async def execute(url: str, run: str, times: str, name: str) -> None:
+    """Takes a run again and again, from whoever has it, and appends; prints what was taken."""
+    async with await open_database(url) as database, RunLog(database) as log:
+        taken = 0
+        while taken < int(times):
+            async with database.write() as session:
+                held = await claim_run(session, name, timedelta(seconds=-1), UUID(run))
+            if held is None:
+                continue
+            seq = held.run.last_seq
+            try:
+                for _ in range(3):
+                    event = (utc_now(), "Noted", f"{name} {taken}".encode())
+                    await log.append(UUID(run), seq, [event], token=held.fencing_token)
+                    print(f"{name} {taken}")
+                    seq, taken = seq + 1, taken + 1
+            except LostLease:
+                continue
+
+
+async def append_until_killed(url: str, run: str) -> None:
+    """Appends without end; prints the number of each event once it is on disk."""
+    async with await open_database(url) as database, RunLog(database) as log:
+        async with database.write() as session:
+            held = await claim_run(session, "mortal", timedelta(seconds=-1), UUID(run))
+        if held is None:
+            raise RuntimeError("the run is held")
+        seq = held.run.last_seq
+        while True:
+            events = [(utc_now(), "Noted", b"x" * (seq % 5000))] * (1 + seq % 3)
+            await log.append(UUID(run), seq, events, token=held.fencing_token)
+            seq += len(events)
+            print(seq, flush=True)
+
+
 if __name__ == "__main__":
     verb, *arguments = sys.argv[1:]
     print("ready", flush=True)
     sys.stdin.readline()
-    verbs = {"migrate": migrate, "increment": increment, "append": append, "work": work}
+    verbs = {
+        "migrate": migrate,
+        "increment": increment,
+        "append": append,
+        "work": work,
+        "execute": execute,
+        "append_until_killed": append_until_killed,
+    }
     asyncio.run(verbs[verb](*arguments))

@@ -1,0 +1,1 @@
+"""Agents measured: strategies side by side, random models, poisoned texts, retrieval by tasks."""

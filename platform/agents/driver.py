@@ -1,0 +1,231 @@
+"""Drives one run over its journal, to its end or to where it waits.
+
+What always holds: a run that is driven gets exactly one `RunEnded`, or a `Paused`, or the driver
+raises and the log is as if the process had died there. Whatever a strategy, a model or a tool does
+wrong ends this run alone.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from rostra.agents.errors import BudgetSpent, ReplayDiverged, RunPaused
+from rostra.agents.events import (
+    Answer,
+    Budget,
+    Equipped,
+    Noted,
+    Paused,
+    Resumed,
+    RunEnded,
+    RunStarted,
+    Status,
+    ToolRecord,
+)
+from rostra.agents.execution import Execution, Guard, Limits, Tools
+from rostra.agents.journal import Journal
+from rostra.agents.strategies.strategy import Strategy
+from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
+from rostra.core import ChatModel, RostraError, get_logger
+from rostra.store import LostLease
+
+log = get_logger(__name__)
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to do and how.
+
+    Attributes:
+        strategy: name of one; see `rostra.agents.strategies`.
+        tools: patterns of names as in shells, of the tools that may be used; None is all.
+        options: of the strategy.
+        approve: names of tools whose calls the user allowed beforehand; a call that untrusted text
+            influenced still needs a yes of its own.
+        user: for whom.
+    """
+
+    task: str
+    strategy: str = "react"
+    tools: list[str] | None = None
+    budget: Budget = Budget()
+    options: dict[str, Any] = {}
+    approve: list[str] = []
+    user: str = ""
+
+
+class Prompts(Protocol):
+    """The prompt library, as `rostra.agents.prompts` has it."""
+
+    def render(self, name: str, values: Mapping[str, Any]) -> str: ...
+
+    def versions(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run is executed with.
+
+    Attributes:
+        models: by role; `main` is always there.
+        tools: the catalog, already cut to what the request allows.
+        problems: tools that are missing and why.
+    """
+
+    models: Mapping[str, ChatModel]
+    tools: Tools
+    strategy: Strategy
+    guard: Guard
+    prompts: Prompts
+    limits: Limits = field(default_factory=Limits)
+    problems: tuple[str, ...] = ()
+    workspace: str = ""
+
+
+def started(request: RunRequest, model: str, prompts: Prompts) -> RunStarted:
+    """The first event of a run."""
+    return RunStarted(
+        task=request.task,
+        strategy=request.strategy,
+        model=model,
+        budget=request.budget,
+        options=request.options,
+        prompts=prompts.versions(),
+        user=request.user,
+    )
+
+
+async def drive(
+    run_id: str,
+    request: RunRequest,
+    journal: Journal,
+    parts: Parts,
+    *,
+    by: str = "",
+    progress: Callable[[str, str], Any] | None = None,
+    ask_again: bool = False,
+) -> RunEnded | Paused:
+    """Executes a run whose journal begins with `RunStarted`; gives its last event.
+
+    Args:
+        by: who executes it, for the log.
+        progress: told each piece of a model's answer under its key; a coroutine function.
+        ask_again: of a replay; see `Execution.ask_again`.
+
+    Raises:
+        LostLease: somebody else executes the run.
+        ReplayDiverged: the log is of another program.
+        asyncio.CancelledError: as if the process had died.
+    """
+    journal.begin()
+    if (ended := journal.find(RunEnded, "")) is not None:
+        return ended
+    equipped = journal.find(Equipped, "")
+    if equipped is None:
+        records = [
+            ToolRecord(tool.name, tool.description, tool.parameters, tool.effect, tool.source)
+            for tool in parts.tools.tools
+        ]
+        equipped = Equipped(records, list(parts.problems))
+        await journal.keep(equipped)
+    else:
+        await journal.keep(Resumed(by))
+    execution = Execution(
+        run_id=run_id,
+        task=request.task,
+        user=request.user,
+        journal=journal,
+        budget=request.budget,
+        models=parts.models,
+        tools=_TheSame(equipped, parts.tools),
+        guard=parts.guard,
+        prompts=parts.prompts.render,
+        limits=parts.limits,
+        workspace=parts.workspace,
+        progress=progress,
+        ask_again=ask_again,
+    )
+    last = await _run(execution, parts.strategy)
+    await journal.keep(last)
+    return last
+
+
+async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
+    journal, budget = execution.journal, execution.budget
+    left = None
+    if budget.seconds is not None:
+        left = max(0.0, budget.seconds - journal.spent().seconds)
+    answer: Answer | None = None
+    error: RostraError | None = None
+    clock = asyncio.timeout(left)
+    try:
+        async with clock:
+            answer = await strategy.run(execution.scope())
+    except RunPaused as paused:
+        return Paused(paused.reason, paused.calls)
+    except BudgetSpent as spent:
+        error = spent
+    except (LostLease, ReplayDiverged):
+        raise
+    except RostraError as failure:
+        error = failure
+    except TimeoutError as failure:
+        if not clock.expired():
+            error = _internal(failure)
+        else:
+            error = BudgetSpent(f"the run has used its budget of {budget.seconds} seconds")
+    except Exception as failure:  # A mistake in a strategy ends its run, not the server.
+        error = _internal(failure)
+    if answer is not None:
+        answer = _cleaned(execution, answer)
+    told = error.to_dict() if error is not None else None
+    return RunEnded(_status(answer, error), journal.spent(), answer, told)
+
+
+def _status(answer: Answer | None, error: RostraError | None) -> Status:
+    if isinstance(error, BudgetSpent):
+        return Status.EXHAUSTED
+    if error is not None:
+        return Status.FAILED
+    return Status.COMPLETED if answer is not None else Status.ABSTAINED
+
+
+def _internal(failure: BaseException) -> RostraError:
+    log.error("a run failed", error=repr(failure), exc_info=failure)
+    return RostraError("the run failed by a mistake of the program's", hint="The log says more.")
+
+
+def _cleaned(execution: Execution, answer: Answer) -> Answer:
+    """The answer without what must not reach a page; quotes stay as they are stored."""
+    text, found = execution.guard.clean(answer.text)
+    claims = []
+    for claim in answer.claims:
+        said, more = execution.guard.clean(claim.text)
+        claims.append(msgspec.structs.replace(claim, text=said))
+        found = [*found, *more]
+    if found:
+        execution.journal.put(Noted("answer!", "guard.removed", data={"found": [*found]}))
+    return Answer(text, claims)
+
+
+class _TheSame:
+    """The run's tools as it was first told of them, called where they are now."""
+
+    def __init__(self, equipped: Equipped, tools: Tools) -> None:
+        self.tools = tuple(
+            ToolInfo(tool.name, tool.description, tool.parameters, tool.effect, tool.source)
+            for tool in equipped.tools
+        )
+        self._digests = {tool.name: tool.digest for tool in self.tools}
+        self._now = {tool.name: tool for tool in tools.tools}
+        self._tools = tools
+
+    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        now = self._now.get(name)
+        if now is None:
+            raise ToolFailure(f"The tool {name!r} is not there at present.", began=False)
+        if now.digest != self._digests[name]:
+            raise ToolFailure(f"The tool {name!r} is another one now.", began=False)
+        return await self._tools.call(name, arguments, context)

@@ -1,0 +1,36 @@
+"""Errors of runs. What a model or a tool does wrong is an observation; these are ours or users'."""
+
+from rostra.core import Conflict, InvalidRequest, RostraError
+
+
+class UnknownStrategy(InvalidRequest):
+    """No strategy has this name."""
+
+    code = "unknown_strategy"
+
+
+class BudgetSpent(RostraError):
+    """A run has used up one of its budgets; it ends as `exhausted`."""
+
+    status = 409
+    code = "budget_spent"
+
+
+class ReplayDiverged(Conflict):
+    """Executed again, a run did something else than its log says; nothing was done."""
+
+    code = "replay_diverged"
+
+
+class RunPaused(Exception):
+    """Leaves a strategy when its run waits for a person. Strategies let it pass.
+
+    Args:
+        reason: `approval` or `outcome_unknown`.
+        calls: ids of the calls in question.
+    """
+
+    def __init__(self, reason: str, calls: list[str]) -> None:
+        super().__init__(f"{reason}: {', '.join(calls)}")
+        self.reason = reason
+        self.calls = calls

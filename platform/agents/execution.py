@@ -1,0 +1,521 @@
+"""Executes a run: the scope that its strategy works with, over its journal.
+
+What always holds: a call of a tool that is not repeatable is made at most once for each time that
+a person or the policy said yes; its start is on disk before it is made. A call that began and whose
+end is not on disk is made again only if it is repeatable, else the run waits for a person. No
+budget is exceeded but by the answer of a model that cannot count its tokens beforehand.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from rostra.agents.errors import BudgetSpent, ReplayDiverged, RunPaused
+from rostra.agents.events import (
+    ApprovalAsked,
+    ApprovalDecided,
+    Budget,
+    Effect,
+    ModelAnswered,
+    ModelAsked,
+    Noted,
+    Outcome,
+    PlannedCall,
+    RunEvent,
+    ToolEnded,
+    ToolStarted,
+    Usage,
+)
+from rostra.agents.journal import Journal, attempt_key, over
+from rostra.agents.scope import Message, Observation, Reply, Scope, Sentence, together
+from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    Delta,
+    Finish,
+    GenerationOptions,
+    ModelUnavailable,
+    Overloaded,
+    ToolCall,
+    sentence_spans,
+)
+
+# Attempts of a repeatable call that a dying process broke off, and of a question to a model.
+_CALL_ATTEMPTS = 3
+_ASK_ATTEMPTS = 4
+_FIRST_DELAY = 0.25
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A model that knows beforehand how many tokens a prompt has."""
+
+    async def count_tokens(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> int: ...
+
+
+class Tools(Protocol):
+    """The run's tools under unique names, as `tools.catalog.Catalog` has them."""
+
+    @property
+    def tools(self) -> Sequence[ToolInfo]: ...
+
+    async def call(
+        self, name: str, arguments: dict[str, Any], context: CallContext
+    ) -> ToolResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What stands between a model's wishes and the world; see `rostra.agents.guard`.
+
+    Attributes:
+        reasons: why a call needs a person's approval, given the untrusted sources that influenced
+            its arguments; empty when it needs none.
+        loop: looks at the calls so far, oldest first, and the one to be made; says why it must not
+            be, or None.
+        observe: bounds a result to so many characters: text, whether it was cut, bytes of all.
+        clean: removes from a tool's text what must not reach a model or a page; what it found.
+    """
+
+    reasons: Callable[[ToolInfo, Sequence[str]], Sequence[str]]
+    loop: Callable[[Sequence[tuple[PlannedCall, str]], PlannedCall], str | None]
+    observe: Callable[[ToolResult, int], tuple[str, bool, int]]
+    clean: Callable[[str], tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one run, beside its budget.
+
+    Attributes:
+        observation: most characters of an observation.
+        call_seconds: until a call is given up.
+        parallel: most calls at once.
+    """
+
+    observation: int = 6000
+    call_seconds: float = 60.0
+    parallel: int = 8
+
+
+@dataclass(slots=True)
+class Execution:
+    """What all scopes of one execution share.
+
+    Attributes:
+        models: by role; `main` is always there.
+        progress: told each piece of a model's answer under its key as it comes.
+        ask_again: ask models what they have answered already, and compare.
+        sentences: numbered from 1; a number without a sentence is one not seen in this execution.
+    """
+
+    run_id: str
+    task: str
+    user: str
+    journal: Journal
+    budget: Budget
+    models: Mapping[str, ChatModel]
+    tools: Tools
+    guard: Guard
+    prompts: Callable[[str, Mapping[str, Any]], str]
+    limits: Limits = field(default_factory=Limits)
+    workspace: str = ""
+    progress: Callable[[str, str], Awaitable[None]] | None = None
+    ask_again: bool = False
+    sentences: list[Sentence] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Numbers once given stay taken, in whatever order the scopes come to them.
+        for record in self.journal.records:
+            if isinstance(record.event, ToolEnded):
+                self.take_in(record.event)
+
+    def take_in(self, ended: ToolEnded) -> tuple[Sentence, ...]:
+        """Numbers an observation's sentences as they were numbered when it was written."""
+        spans = sentence_spans(ended.text) if ended.outcome is Outcome.OK else []
+        found = tuple(
+            _sentence(ended, ended.first + at, start, end) for at, (start, end) in enumerate(spans)
+        )
+        missing = ended.first + len(found) - 1 - len(self.sentences)
+        self.sentences += [Sentence(0, "", "")] * missing
+        for sentence in found:
+            self.sentences[sentence.number - 1] = sentence
+        return found
+
+    def scope(self, prefix: str = "") -> "RunScope":
+        """A scope whose keys begin with `prefix`."""
+        return RunScope(self, prefix)
+
+
+class RunScope:
+    """`Scope` over an execution."""
+
+    def __init__(self, execution: Execution, prefix: str) -> None:
+        self._run = execution
+        self._prefix = prefix
+        self._numbers = count(1)
+        self._history: list[tuple[PlannedCall, str]] = []
+
+    @property
+    def task(self) -> str:
+        """See `Scope.task`."""
+        return self._run.task
+
+    @property
+    def tools(self) -> Sequence[ToolInfo]:
+        """See `Scope.tools`."""
+        return self._run.tools.tools
+
+    @property
+    def sentences(self) -> Sequence[Sentence]:
+        """See `Scope.sentences`."""
+        return self._run.sentences
+
+    def key(self) -> str:
+        """See `Scope.key`."""
+        return f"{self._prefix}{next(self._numbers)}"
+
+    def branch(self, name: str) -> Scope:
+        """See `Scope.branch`."""
+        return self._run.scope(f"{self._prefix}{name}/")
+
+    def prompt(self, name: str, **values: Any) -> str:
+        """See `Scope.prompt`."""
+        return self._run.prompts(name, values)
+
+    async def note(self, event: RunEvent) -> None:
+        """See `Scope.note`."""
+        self._run.journal.put(event)
+
+    # --- Models ---
+
+    async def ask(
+        self,
+        purpose: str,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        *,
+        model: str = "main",
+    ) -> Reply:
+        """See `Scope.ask`."""
+        journal, key = self._run.journal, self.key()
+        chosen = self._run.models.get(model) or self._run.models["main"]
+        sources = sorted({label for message in messages for label in _sources(message)})
+        said = [ChatMessage(m.role, m.text, m.calls, m.call_id) for m in messages]
+        asked = ModelAsked(key, purpose, chosen.name, _digest(said, options), sources)
+        there = journal.find(ModelAnswered, key)
+        if there is not None and self._run.ask_again:
+            await self._compare(there, chosen, said, options)
+        if journal.find(ModelAsked, key) is None:
+            options = await self._afford(chosen, said, options)
+            await journal.keep(asked)
+        else:
+            journal.put(asked)
+            if there is None:
+                options = await self._afford(chosen, said, options, asked=True)
+        if there is None:
+            there = await self._answer(key, chosen, said, options)
+            journal.put(there)
+        if there.error is not None:
+            raise ModelUnavailable(there.error["message"], hint=there.error.get("hint"))
+        calls = tuple(
+            ToolCall(f"{key}.{number}", name, arguments)
+            for number, (name, arguments) in enumerate(there.calls)
+        )
+        return Reply(there.text, calls, there.finish, tuple(sources))
+
+    async def _compare(
+        self,
+        there: ModelAnswered,
+        model: ChatModel,
+        messages: Sequence[ChatMessage],
+        options: GenerationOptions,
+    ) -> None:
+        again = await self._answer(there.key, model, messages, options)
+        if (again.text, again.calls) != (there.text, there.calls):
+            raise ReplayDiverged(
+                f"{model.name} answers otherwise now under {there.key!r}: {again.text[:200]!r}, "
+                f"not {there.text[:200]!r}"
+            )
+
+    async def _afford(
+        self,
+        model: ChatModel,
+        messages: Sequence[ChatMessage],
+        options: GenerationOptions,
+        *,
+        asked: bool = False,
+    ) -> GenerationOptions:
+        """Cuts the answer to what the budget leaves.
+
+        Raises:
+            BudgetSpent: nothing is left.
+        """
+        spent, budget = self._run.journal.spent(), self._run.budget
+        if asked:
+            # The question was counted when it was first asked.
+            spent = msgspec.structs.replace(spent, steps=spent.steps - 1)
+        if (name := over(spent, budget)) and name != "calls":
+            raise _spent(name, budget)
+        options = replace(options, workspace=options.workspace or self._run.workspace)
+        if budget.tokens is None:
+            return options
+        left = budget.tokens - spent.tokens
+        if isinstance(model, CountsTokens):
+            left -= await model.count_tokens(messages, options)
+        if left < 1:
+            raise _spent("tokens", budget)
+        return replace(options, max_tokens=min(options.max_tokens, left))
+
+    async def _answer(
+        self,
+        key: str,
+        model: ChatModel,
+        messages: Sequence[ChatMessage],
+        options: GenerationOptions,
+    ) -> ModelAnswered:
+        for attempt in range(1, _ASK_ATTEMPTS + 1):
+            try:
+                return await self._stream(key, model, messages, options)
+            except (ModelUnavailable, Overloaded) as error:
+                if attempt == _ASK_ATTEMPTS:
+                    failure = error.to_dict()
+                    return ModelAnswered(key, "", Usage(), finish="error", error=failure)
+                # Full jitter, so that runs that were shed together do not come back together.
+                await asyncio.sleep(random.uniform(0, _FIRST_DELAY * 2**attempt))
+        raise RuntimeError("unreachable")
+
+    async def _stream(
+        self,
+        key: str,
+        model: ChatModel,
+        messages: Sequence[ChatMessage],
+        options: GenerationOptions,
+    ) -> ModelAnswered:
+        parts: list[str] = []
+        calls: list[tuple[str, str]] = []
+        finish, usage = "stop", Usage()
+        async for event in model.stream(messages, options):
+            match event:
+                case Delta(text):
+                    parts.append(text)
+                    if self._run.progress is not None:
+                        await self._run.progress(key, text)
+                case ToolCall(name=name, arguments=arguments):
+                    calls.append((name, arguments))
+                case Finish(reason, used):
+                    finish, usage = str(reason), msgspec.convert(used, Usage, strict=False)
+        return ModelAnswered(key, "".join(parts), usage, finish, calls)
+
+    # --- Tools ---
+
+    async def call(
+        self, calls: Sequence[PlannedCall], *, sources: Sequence[str] = ()
+    ) -> list[Observation]:
+        """See `Scope.call`."""
+        keys = [self.key() for _ in calls]
+        await self._afford_calls(keys)
+        gate = asyncio.Semaphore(self._run.limits.parallel)
+        history = tuple(self._history)
+
+        async def one(key: str, call: PlannedCall) -> ToolEnded:
+            async with gate:
+                return await self._made(key, call, sources, history)
+
+        ended = await together(*(one(key, call) for key, call in zip(keys, calls, strict=True)))
+        observations = [self._observed(call, end) for call, end in zip(calls, ended, strict=True)]
+        for call, end in zip(calls, ended, strict=True):
+            self._history.append((call, hashlib.sha256(end.text.encode()).hexdigest()))
+        return observations
+
+    async def _afford_calls(self, keys: Sequence[str]) -> None:
+        journal, budget = self._run.journal, self._run.budget
+        new = sum(journal.find(ToolStarted, key) is None for key in keys)
+        if journal.spent().calls + new > budget.calls:
+            waiting = [key for key in keys if journal.find(ToolEnded, key) is None]
+            if waiting:
+                raise _spent("calls", budget)
+
+    async def _made(
+        self,
+        key: str,
+        call: PlannedCall,
+        sources: Sequence[str],
+        history: Sequence[tuple[PlannedCall, str]],
+    ) -> ToolEnded:
+        """The call's end: the journal's, or that of a call made now.
+
+        Raises:
+            RunPaused: it waits for a person.
+        """
+        journal = self._run.journal
+        if (there := journal.find(ToolEnded, key)) is not None:
+            return there
+        info = next((tool for tool in self.tools if tool.name == call.tool), None)
+        if info is None:
+            close = ", ".join(tool.name for tool in self.tools[:20])
+            return await self._end(
+                key, call, Outcome.ERROR, f"There is no tool {call.tool!r}. Tools: {close}."
+            )
+        attempt = 1
+        while journal.find(ToolStarted, attempt_key(key, attempt)) is not None:
+            attempt += 1
+        if attempt > 1:
+            refusal = self._begun_before(call, info.effect, attempt)
+        else:
+            refusal = self._guarded(key, call, info, sources, history)
+        if refusal is not None:
+            return await self._end(key, call, *refusal)
+        await journal.keep(ToolStarted(key, call, info.effect, attempt, list(sources)))
+        context = CallContext(
+            run=self._run.run_id,
+            call=f"{self._run.run_id}:{key}",
+            timeout=self._run.limits.call_seconds,
+            user=self._run.user,
+        )
+        try:
+            async with asyncio.timeout(context.timeout):
+                result = await self._run.tools.call(call.tool, call.arguments, context)
+        except TimeoutError:
+            text = f"The tool did not answer within {context.timeout:.0f} s."
+            return await self._end(key, call, Outcome.ERROR, text)
+        except ToolFailure as failure:
+            return await self._end(key, call, Outcome.ERROR, str(failure))
+        outcome = Outcome.ERROR if result.is_error else Outcome.OK
+        return await self._end(key, call, outcome, result=result)
+
+    def _begun_before(
+        self, call: PlannedCall, effect: Effect, attempt: int
+    ) -> tuple[Outcome, str] | None:
+        """What to do about a call that began and whose end nobody has seen; None: make it again."""
+        if effect.repeatable and attempt <= _CALL_ATTEMPTS:
+            return None
+        if effect.repeatable:
+            return Outcome.ERROR, f"The call was broken off {attempt - 1} times."
+        decided = self._run.journal.find(ApprovalDecided, call.id)
+        match decided.decision if decided else None:
+            case "retry":
+                return None
+            case "done":
+                note = f" {decided.note}" if decided and decided.note else ""
+                return Outcome.UNKNOWN, f"The call happened; its result is lost.{note}"
+            case "deny":
+                return Outcome.DENIED, "The call may have happened; do not repeat it."
+        raise RunPaused("outcome_unknown", [call.id])
+
+    def _guarded(
+        self,
+        key: str,
+        call: PlannedCall,
+        info: ToolInfo,
+        sources: Sequence[str],
+        history: Sequence[tuple[PlannedCall, str]],
+    ) -> tuple[Outcome, str] | None:
+        """Why a call is not made; None: make it.
+
+        Raises:
+            RunPaused: it needs a person's approval.
+        """
+        if (loop := self._run.guard.loop(history, call)) is not None:
+            return Outcome.DENIED, loop
+        reasons = self._run.guard.reasons(info, sources)
+        if not reasons:
+            return None
+        decided = self._run.journal.find(ApprovalDecided, call.id)
+        if decided is None:
+            self._run.journal.put(ApprovalAsked(key, call, info.effect, list(reasons)))
+            raise RunPaused("approval", [call.id])
+        if decided.decision == "approve":
+            return None
+        why = f" {decided.note}" if decided.note else ""
+        return Outcome.DENIED, f"A person did not allow this call.{why}"
+
+    async def _end(
+        self,
+        key: str,
+        call: PlannedCall,
+        outcome: Outcome,
+        text: str = "",
+        result: ToolResult | None = None,
+    ) -> ToolEnded:
+        """Writes the end of a call and numbers its sentences."""
+        result = result or ToolResult(text)
+        shown, truncated, size = self._run.guard.observe(result, self._run.limits.observation)
+        shown, findings = self._run.guard.clean(shown)
+        # A span that no longer stands where it stood backs nothing.
+        documents = [
+            span
+            for span in result.documents
+            if shown[span.at : span.at + span.end - span.start]
+            == result.text[span.at : span.at + span.end - span.start]
+            and span.at + span.end - span.start <= len(shown)
+        ]
+        ended = ToolEnded(
+            key,
+            call.id,
+            outcome,
+            shown,
+            origin=result.origin,
+            first=len(self._run.sentences) + 1,
+            bytes=size,
+            truncated=truncated,
+            documents=documents,
+        )
+        self._run.take_in(ended)
+        if findings:
+            self._run.journal.put(Noted(f"{key}!", "guard.removed", data={"found": [*findings]}))
+        await self._run.journal.keep(ended)
+        return ended
+
+    def _observed(self, call: PlannedCall, ended: ToolEnded) -> Observation:
+        sentences = self._run.take_in(ended)
+        text = "\n".join(f"[{one.number}] {one.text}" for one in sentences)
+        if ended.outcome is not Outcome.OK:
+            text = f"{ended.outcome}: {ended.text}"
+        return Observation(call, ended.outcome, text or "(empty)", ended.origin, sentences)
+
+
+def _sentence(ended: ToolEnded, number: int, start: int, end: int) -> Sentence:
+    """A sentence of an observation, and where it stands in a stored document if it does."""
+    for span in ended.documents:
+        if span.at <= start and end <= span.at + span.end - span.start:
+            moved = span.start - span.at
+            place = (span.document_id, start + moved, end + moved)
+            return Sentence(number, ended.text[start:end], ended.call, *place)
+    return Sentence(number, ended.text[start:end], ended.call)
+
+
+def _sources(message: Message) -> list[str]:
+    return [piece.label for piece in message.pieces if piece.label is not None]
+
+
+def _digest(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+    told = [
+        [
+            [m.role, m.content, [[c.name, c.arguments] for c in m.calls], m.call_id]
+            for m in messages
+        ],
+        msgspec.to_builtins(options.constraint),
+        [[tool.name, tool.description, tool.parameters] for tool in options.tools],
+        [options.max_tokens, options.temperature, options.seed, options.stop],
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _spent(name: str, budget: Budget) -> BudgetSpent:
+    most = getattr(budget, name)
+    return BudgetSpent(
+        f"the run has used its budget of {most} {name}",
+        hint=f"Start it again with a larger budget of {name}, or fork it.",
+        budget=name,
+    )

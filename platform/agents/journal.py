@@ -1,0 +1,231 @@
+"""The log of one execution of a run: it gives back what is there and writes what is new.
+
+What always holds: an event is written once, however often its run is executed; an event that is
+there and would be written differently now raises `ReplayDiverged` before anything happens. `keep`
+is on disk when it returns, with all that was `put` before it; what was only `put` may be lost with
+the process, and is written by the next execution.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from rostra.agents.errors import ReplayDiverged
+from rostra.agents.events import (
+    ApprovalDecided,
+    Budget,
+    Decided,
+    Equipped,
+    ModelAnswered,
+    ModelAsked,
+    Paused,
+    Planned,
+    Record,
+    Resumed,
+    RunEnded,
+    RunEvent,
+    RunStarted,
+    Spent,
+    ToolEnded,
+    ToolStarted,
+    Verified,
+)
+
+E = TypeVar("E")
+_REPEATED = (ModelAsked, ModelAnswered, ToolEnded, Decided, Planned, Verified)
+
+
+class Log(Protocol):
+    """Where a run's events are kept, for the one who executes it."""
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Writes further events, all or none; on disk when it returns.
+
+        Raises:
+            LostLease: somebody else executes the run now.
+        """
+        ...
+
+
+class MemoryLog:
+    """A log that is gone with the process."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """See `Log.append`."""
+        self.records += records
+
+
+class Journal:
+    """See this module.
+
+    Args:
+        log: takes new events.
+        records: all that the log has.
+        clock: the time as recorded; aware, UTC.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        records: Iterable[Record] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.records = list(records)
+        self._log = log
+        self._clock = clock
+        self._waiting: list[Record] = []
+        self._writing = asyncio.Lock()
+        self._found = {_place(record.event): record.event for record in self.records}
+        self._old = len(self.records)
+        self._seen: set[tuple[type, str]] = set()
+        self._spent = _spent_by(self.records)
+        self._earlier = self._spent.seconds
+        self._began: datetime | None = None
+
+    def find(self, kind: type[E], key: str) -> E | None:
+        """The event of a kind under a key (or, of a decision, for a call), if it is there."""
+        place = (kind, key)
+        event = self._found.get(place)
+        if not isinstance(event, kind):
+            return None
+        self._seen.add(place)
+        return event
+
+    def put(self, event: RunEvent) -> None:
+        """Writes an event with the next `keep`, unless it is there.
+
+        Raises:
+            ReplayDiverged: another one is there.
+        """
+        place = _place(event)
+        self._seen.add(place)
+        there = self._found.get(place)
+        if there is not None:
+            if there != event:
+                raise ReplayDiverged(
+                    f"the run's log has another {type(event).__name__} under {place[1]!r}",
+                    hint="The program or its prompts changed since; fork the run instead.",
+                )
+            return
+        record = Record(len(self.records) + 1, self._clock(), event)
+        self._found[place] = event
+        self.records.append(record)
+        self._waiting.append(record)
+        self._spent = _with(self._spent, event)
+
+    async def keep(self, *events: RunEvent) -> None:
+        """Writes events, and all that waits, before it returns."""
+        for event in events:
+            self.put(event)
+        # One at a time, in order; who waits meanwhile is written together.
+        async with self._writing:
+            if not self._waiting:
+                return
+            waiting, self._waiting = self._waiting, []
+            try:
+                await self._log.append(waiting)
+            except BaseException:
+                self._waiting = waiting + self._waiting
+                raise
+
+    def unseen(self) -> list[Record]:
+        """Effects and conclusions that were there at the beginning and did not happen again.
+
+        What people and the world did to the run (decisions, pauses, attempts that were broken
+        off) is no part of what an execution does.
+        """
+        return [
+            record
+            for record in self.records[: self._old]
+            if isinstance(record.event, _REPEATED) and _place(record.event) not in self._seen
+        ]
+
+    def spent(self) -> Spent:
+        """What the run has used up to now."""
+        seconds = self._earlier + _between(self._began, self._clock())
+        return msgspec.structs.replace(self._spent, seconds=seconds)
+
+    def begin(self) -> None:
+        """Starts the clock of this execution; before, none runs."""
+        self._began = self._clock()
+
+
+def over(spent: Spent, budget: Budget) -> str | None:
+    """The name of a budget that is used up, if one is."""
+    for name in ("steps", "tokens", "seconds", "cost", "calls"):
+        most = getattr(budget, name)
+        if most is not None and getattr(spent, name) >= most:
+            return name
+    return None
+
+
+def _place(event: RunEvent) -> tuple[type, str]:
+    """Where an event is found again: equal for an event and its like in another execution."""
+    match event:
+        case RunStarted() | Equipped() | RunEnded():
+            return type(event), ""
+        case Paused() | Resumed():
+            # Of one execution; no other has the like.
+            return type(event), f"@{id(event)}"
+        case ApprovalDecided(call=call):
+            return ApprovalDecided, call
+        case ToolStarted(key=key, attempt=attempt):
+            return ToolStarted, attempt_key(key, attempt)
+    return type(event), event.key
+
+
+def attempt_key(key: str, attempt: int) -> str:
+    """The key under which the start of a call's attempt is found."""
+    return key if attempt == 1 else f"{key}#{attempt}"
+
+
+def _spent_by(records: Iterable[Record]) -> Spent:
+    """What a log's executions used together; one that died did so after its last event."""
+    spent, seconds = Spent(), 0.0
+    began: datetime | None = None
+    ended: datetime | None = None
+    for record in records:
+        spent = _with(spent, record.event)
+        match record.event:
+            case RunStarted() | Resumed():
+                seconds += _between(began, ended)
+                began = ended = record.at
+            case Paused():
+                seconds += _between(began, record.at)
+                began = ended = None
+            case ApprovalDecided():
+                pass  # A person's, at any time.
+            case _:
+                ended = record.at
+    return msgspec.structs.replace(spent, seconds=seconds + _between(began, ended))
+
+
+def _between(began: datetime | None, ended: datetime | None) -> float:
+    if began is None or ended is None:
+        return 0.0
+    return max(0.0, (ended - began).total_seconds())
+
+
+def _with(spent: Spent, event: RunEvent) -> Spent:
+    """What is spent once an event has happened; seconds apart."""
+    match event:
+        case ModelAsked():
+            more = Spent(steps=1)
+        case ModelAnswered(usage=usage):
+            more = Spent(tokens=usage.prompt_tokens + usage.completion_tokens, cost=usage.cost)
+        case ToolStarted(attempt=1):
+            more = Spent(calls=1)
+        case _:
+            return spent
+    return Spent(
+        steps=spent.steps + more.steps,
+        tokens=spent.tokens + more.tokens,
+        cost=spent.cost + more.cost,
+        calls=spent.calls + more.calls,
+    )

@@ -1,0 +1,192 @@
+"""A server as a child process, one JSON-RPC message a line (MCP, Transports: stdio).
+
+What always holds: the child has its own process group, a minimal environment and bounded lines;
+what it writes to stderr goes to the log; when the transport is left, by whatever way, the child and
+what it started are gone, after it was asked to go (stdin closed, then SIGTERM, then SIGKILL).
+"""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.stdio import get_default_environment
+from mcp.shared.message import SessionMessage
+from mcp.types import jsonrpc_message_adapter
+
+from rostra.agents.mcp.config import ServerConfig
+from rostra.agents.mcp.text import one_line
+from rostra.core import get_logger
+
+log = get_logger(__name__)
+
+Incoming = SessionMessage | Exception
+Streams = tuple[MemoryObjectReceiveStream[Incoming], MemoryObjectSendStream[SessionMessage]]
+
+# Seconds for the child to go by itself, after SIGTERM, and for its death to be seen.
+_LEAVE = 2.0
+_TERMINATE = 2.0
+_REAP = 2.0
+_POLL = 0.01
+_MAX_LOG_LINE = 4096
+
+
+@asynccontextmanager
+async def stdio_transport(
+    config: ServerConfig, on_end: Callable[[str], None]
+) -> AsyncGenerator[Streams, None]:
+    """Starts the command and gives the streams of its messages.
+
+    Args:
+        on_end: told why, when the child ends or can no longer be talked to.
+
+    Raises:
+        OSError: the command cannot be started.
+        ConfigError: a variable that it is to be handed is not set.
+    """
+    process = await asyncio.create_subprocess_exec(
+        config.command or "",
+        *config.args,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=get_default_environment() | config.environment(),
+        cwd=config.cwd,
+        limit=config.max_result_bytes,
+        start_new_session=True,
+    )
+    # No await until the task group is entered, or a cancellation here would leak the child.
+    to_session, incoming = anyio.create_memory_object_stream[Incoming](0)
+    outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(_read, process, config, to_session, on_end)
+        group.start_soon(_write, process, from_session, to_session, on_end)
+        group.start_soon(_log_errors, process, config.name)
+        try:
+            yield incoming, outgoing
+        finally:
+            with anyio.CancelScope(shield=True):
+                incoming.close()  # the reader goes on without delivering, so the child can finish
+                outgoing.close()
+                await _stop(process)
+            group.cancel_scope.cancel()
+
+
+async def _read(
+    process: Process,
+    config: ServerConfig,
+    to_session: MemoryObjectSendStream[Incoming],
+    on_end: Callable[[str], None],
+) -> None:
+    """Hands on messages until the child's stdout ends."""
+    lines = process.stdout
+    if lines is None:
+        raise RuntimeError("the child was started without stdout")
+    async with to_session:
+        while True:
+            try:
+                line = await lines.readuntil(b"\n")
+            except asyncio.IncompleteReadError:
+                await _settle(process, _POLL * 20)
+                code = process.returncode
+                on_end("closed its stdout" if code is None else f"exited with status {code}")
+                return
+            except asyncio.LimitOverrunError:
+                on_end(f"sent a message of more than {config.max_result_bytes:,} bytes")
+                break
+            try:
+                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+            except ValueError:
+                # Some servers print to stdout; one line of that is no reason to give up.
+                if line.strip():
+                    log.warning("no_message", server=config.name, line=_shown(line))
+                continue
+            try:
+                await to_session.send(SessionMessage(message))
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                break
+    # Nobody reads any more; a child that cannot write would not see that it is to go.
+    with suppress(OSError):
+        while await lines.read(65_536):
+            pass
+
+
+async def _write(
+    process: Process,
+    from_session: MemoryObjectReceiveStream[SessionMessage],
+    to_session: MemoryObjectSendStream[Incoming],
+    on_end: Callable[[str], None],
+) -> None:
+    """Writes messages to the child's stdin."""
+    pipe = process.stdin
+    if pipe is None:
+        raise RuntimeError("the child was started without stdin")
+    async with from_session:
+        async for item in from_session:
+            text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+            try:
+                pipe.write(text.encode() + b"\n")
+                await pipe.drain()
+            except (OSError, RuntimeError):  # the latter when its transport is closing
+                on_end("closed its stdin")
+                await to_session.aclose()  # wakes whoever waits for an answer
+                return
+
+
+async def _log_errors(process: Process, server: str) -> None:
+    """Logs what the child writes to stderr, line by line."""
+    if process.stderr is None:
+        raise RuntimeError("the child was started without stderr")
+    rest = b""
+    while chunk := await process.stderr.read(_MAX_LOG_LINE):
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _MAX_LOG_LINE:
+            lines.append(rest)
+            rest = b""
+        for line in lines:
+            if line.strip():
+                log.info("stderr", server=server, line=_shown(line))
+    if rest.strip():
+        log.info("stderr", server=server, line=_shown(rest))
+
+
+async def _stop(process: Process) -> None:
+    """Ends the child and everything in its process group; every wait is bounded."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if not await _settle(process, _LEAVE):
+        _signal(process, signal.SIGTERM)
+        await _settle(process, _TERMINATE)
+    # Also what it has left behind, when it went by itself.
+    _signal(process, signal.SIGKILL)
+    if not await _settle(process, _REAP):
+        log.warning("not_killed", pid=process.pid)
+    # A grandchild in a session of its own may hold the pipes open for ever; nothing public closes
+    # our ends of them.
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+
+
+async def _settle(process: Process, seconds: float) -> bool:
+    """Whether the child is dead within so many seconds.
+
+    Not `Process.wait`: that waits for its pipes too, which a grandchild may hold.
+    """
+    with anyio.move_on_after(seconds):
+        while process.returncode is None:  # noqa: ASYNC110 - no event tells of a death alone
+            await anyio.sleep(_POLL)
+    return process.returncode is not None
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _shown(line: bytes) -> str:
+    return one_line(line[:_MAX_LOG_LINE].decode(errors="replace"))

@@ -1,0 +1,1 @@
+"""What agents remember: within a conversation, and about a user beyond it."""

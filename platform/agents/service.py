@@ -1,0 +1,560 @@
+"""Runs as users know them: started, watched, decided on, cancelled, resumed, replayed, forked.
+
+What always holds: a run belongs to the server, not to the request that started it; its log is in
+the database before anybody is told of it. Of all processes over one database, one executes a run;
+one that dies loses it after `lease`, and another goes on from its log. Closing gives unfinished
+runs back.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from rostra.agents.driver import Parts, Prompts, RunRequest, drive, started
+from rostra.agents.errors import ReplayDiverged
+from rostra.agents.events import (
+    ApprovalAsked,
+    ApprovalDecided,
+    ModelAsked,
+    Paused,
+    Record,
+    Resumed,
+    RunEnded,
+    RunEvent,
+    Status,
+    decode_event,
+    encode_event,
+)
+from rostra.agents.journal import Journal, MemoryLog
+from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    GenerationOptions,
+    InvalidRequest,
+    RostraError,
+    get_logger,
+)
+from rostra.store import (
+    Database,
+    LostLease,
+    Run,
+    RunClaim,
+    RunConflict,
+    RunLog,
+    add_decision,
+    claim_run,
+    copy_events,
+    create_run,
+    get_run,
+    heartbeat_run,
+    read_events,
+    release_run,
+    seize_run,
+)
+
+log = get_logger(__name__)
+
+Decision = Literal["approve", "deny", "done", "retry"]
+_DECISIONS = {"approval": ("approve", "deny"), "outcome_unknown": ("done", "retry", "deny")}
+_MAX_TASK = 20_000
+_PAGE = 500
+# How often a watcher looks for events that another process writes, and a server for lost runs.
+_POLL_SECONDS = 0.5
+_RECOVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay found.
+
+    Attributes:
+        events: compared.
+        difference: the first one; None when the run did the same again.
+        status: how the replayed run ended; `running` where its log ends before.
+    """
+
+    events: int
+    difference: str | None
+    status: str
+
+
+OpenParts = Callable[[RunRequest], AbstractAsyncContextManager[Parts]]
+Progress = Callable[[UUID, str, str], Awaitable[None]]
+
+
+class Agents:
+    """All runs over one database.
+
+    Args:
+        database: open.
+        open_parts: what to execute a run with; connects to servers, so it may take its time.
+        check: raises `InvalidRequest` for a request that can never be executed.
+        model: name of the main model, for the log.
+        prompts: the library.
+        durable: let logs survive the death of the machine too.
+        lease: how long a process that says nothing keeps a run.
+        progress: told pieces of models' answers as they come: run, key, text.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        open_parts: OpenParts,
+        *,
+        check: Callable[[RunRequest], None] = lambda _: None,
+        model: str = "",
+        prompts: Prompts,
+        durable: bool = False,
+        lease: timedelta = timedelta(seconds=30),
+        progress: Progress | None = None,
+    ) -> None:
+        self._database = database
+        self._open_parts = open_parts
+        self._check = check
+        self._model = model
+        self._prompts = prompts
+        self._log = RunLog(database, durable=durable)
+        self._lease = lease
+        self._progress = progress
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._news: dict[UUID, asyncio.Event] = {}
+        self._closing = False
+
+    # --- What users do ---
+
+    async def start(self, request: RunRequest) -> UUID:
+        """Begins a run and returns at once.
+
+        Raises:
+            InvalidRequest: no task, too long a task, an unknown strategy or option.
+        """
+        if not request.task.strip():
+            raise InvalidRequest("the task is empty", field="task")
+        if len(request.task) > _MAX_TASK:
+            raise InvalidRequest(
+                f"the task has {len(request.task):,} characters, {_MAX_TASK:,} are allowed",
+                field="task",
+            )
+        self._check(request)
+        async with self._database.write() as session:
+            run = await create_run(
+                session,
+                task=request.task,
+                strategy=request.strategy,
+                config=msgspec.to_builtins(request),
+                user=request.user,
+            )
+            claim = await claim_run(session, self._owner, self._lease, run.id)
+        if claim is None:
+            raise RuntimeError("a run was taken before it was told of")
+        first = started(request, self._model, self._prompts)
+        await self._append(claim, [Record(1, datetime.now(UTC), first)])
+        self._spawn(claim)
+        return run.id
+
+    async def wait(self, run_id: UUID) -> Record:
+        """Waits until a run ends or pauses; its last event."""
+        last: Record | None = None
+        async for record in self.events(run_id):
+            last = record
+            if isinstance(record.event, RunEnded):
+                return record
+            if isinstance(record.event, Paused) and not await self._goes_on(run_id, record.seq):
+                return record
+        if last is None:
+            raise RuntimeError("a run has no events")
+        return last
+
+    async def decide(
+        self, run_id: UUID, call: str, decision: Decision, *, by: str = "", note: str = ""
+    ) -> None:
+        """A person's word on a call that a paused run waits for; the last one lets it go on.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunConflict: it does not wait for this call.
+            InvalidRequest: a decision that does not fit what it waits for.
+        """
+        async with self._database.write() as session:
+            records = await self._read(run_id)
+            paused = _waits_for(records)
+            if paused is None or call not in paused.calls:
+                raise RunConflict(f"run {run_id} does not wait for a decision on {call!r}")
+            if decision not in (fitting := _DECISIONS[paused.reason]):
+                raise InvalidRequest(
+                    f"{decision!r} is no decision here", hint=f"Say {' or '.join(fitting)}."
+                )
+            event = ApprovalDecided(call, decision, by, note)
+            entry = (datetime.now(UTC), type(event).__name__, encode_event(event))
+            last = len(paused.calls) == 1
+            await add_decision(session, run_id, records[-1].seq, entry, resume=last)
+        self._tell(run_id)
+        if last:
+            await self.resume(run_id)
+
+    async def resume(self, run_id: UUID) -> bool:
+        """Executes a run that nobody executes; False when there is nothing to do.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        async with self._database.write() as session:
+            await get_run(session, run_id)
+            claim = await claim_run(session, self._owner, self._lease, run_id)
+        if claim is None:
+            return False
+        self._spawn(claim)
+        return True
+
+    async def cancel(self, run_id: UUID) -> None:
+        """Ends a run wherever it is executed; a call that is being made may still happen.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunConflict: it has ended.
+        """
+        async with self._database.write() as session:
+            claim = await seize_run(session, run_id, self._owner, self._lease)
+            records = await self._read(run_id)
+        if (task := self._tasks.get(run_id)) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        spent = Journal(MemoryLog(), records).spent()
+        ended = RunEnded(Status.CANCELLED, spent)
+        await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+
+    async def fork(self, run_id: UUID, steps: int, **changes: Any) -> UUID:
+        """Begins a new run with the first `steps` steps of another one.
+
+        Args:
+            changes: fields of `RunRequest` that differ, such as `budget`.
+
+        Raises:
+            RunNotFound: there is no such run.
+            InvalidRequest: it has fewer steps.
+        """
+        records = await self._read(run_id)
+        asked = [record.seq for record in records if isinstance(record.event, ModelAsked)]
+        if not 0 <= steps <= len(asked):
+            raise InvalidRequest(f"run {run_id} has {len(asked)} steps, not {steps}", field="step")
+        upto = asked[steps] - 1 if steps < len(asked) else _last_effect(records)
+        async with self._database.write() as session:
+            origin = await get_run(session, run_id)
+            request = msgspec.structs.replace(request_of(origin), **changes)
+            self._check(request)
+            run = await create_run(
+                session,
+                task=request.task,
+                strategy=request.strategy,
+                config=msgspec.to_builtins(request),
+                user=request.user,
+                parent=run_id,
+            )
+            await copy_events(session, run_id, run.id, upto)
+            claim = await claim_run(session, self._owner, self._lease, run.id)
+        if claim is not None:
+            self._spawn(claim)
+        return run.id
+
+    async def replay(self, run_id: UUID, *, ask_models: bool = False) -> ReplayReport:
+        """Executes a run again over its log and compares; no tool is called.
+
+        Args:
+            ask_models: ask the models again too, and compare their answers.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        async with self._database.read() as session:
+            request = request_of(await get_run(session, run_id))
+        records = await self._read(run_id)
+        there = [record for record in records if not isinstance(record.event, RunEnded | Paused)]
+        journal = Journal(MemoryLog(), there)
+        try:
+            async with self._open_parts(request) as parts:
+                models: Mapping[str, ChatModel] = parts.models
+                if not ask_models:
+                    models = {role: _EndOfLog(model.name) for role, model in models.items()}
+                parts = replace(parts, models=models, tools=_NoTools(parts.tools.tools))
+                last = await drive(str(run_id), request, journal, parts, ask_again=ask_models)
+        except ReplayDiverged as diverged:
+            return ReplayReport(len(there), diverged.message, "diverged")
+        except _LogEnds:
+            return ReplayReport(len(there), _missing(journal), "running")
+        difference = _missing(journal) or _other_end(records[-1].event, last)
+        status = last.status if isinstance(last, RunEnded) else Status.PAUSED
+        return ReplayReport(len(there), difference, str(status))
+
+    async def events(self, run_id: UUID, after: int = 0) -> AsyncIterator[Record]:
+        """Events from number `after + 1` on, as they come; ends with the run.
+
+        A paused run is waited for: leave when you have seen enough.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        async with self._database.read() as session:
+            await get_run(session, run_id)
+        while True:
+            news = self._news.setdefault(run_id, asyncio.Event())
+            news.clear()
+            page = await self._page(run_id, after)
+            for record in page:
+                after = record.seq
+                yield record
+                if isinstance(record.event, RunEnded):
+                    return
+            if not page:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await news.wait()
+
+    # --- Execution ---
+
+    async def recover(self) -> None:
+        """Takes over runs whose process died, until cancelled."""
+        while True:
+            async with self._database.write() as session:
+                claim = await claim_run(session, self._owner, self._lease)
+            if claim is not None:
+                self._spawn(claim)
+            else:
+                await asyncio.sleep(_RECOVERY_SECONDS)
+
+    async def close(self) -> None:
+        """Gives unfinished runs back and ends."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._log.close()
+
+    def _spawn(self, claim: RunClaim) -> None:
+        run_id = claim.run.id
+        task = asyncio.create_task(self._execute(claim), name=f"run {run_id}")
+        self._tasks[run_id] = task
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if self._tasks.get(run_id) is done:
+                del self._tasks[run_id]
+            self._tell(run_id)
+
+        task.add_done_callback(ended)
+
+    async def _execute(self, claim: RunClaim) -> None:
+        run_id = claim.run.id
+        beating = asyncio.create_task(self._beat(claim, asyncio.current_task()))
+        try:
+            request = request_of(claim.run)
+            records = await self._read(run_id)
+            if not records:
+                # Its process died between the row and the first event.
+                records = [
+                    Record(1, datetime.now(UTC), started(request, self._model, self._prompts))
+                ]
+                await self._append(claim, records)
+            journal = Journal(_ClaimedLog(self, claim), records)
+            await self._drive(run_id, request, journal)
+        except LostLease:
+            log.warning("a run is executed elsewhere", run=str(run_id))
+        except asyncio.CancelledError:
+            if self._closing:
+                with suppress(LostLease, RostraError):
+                    await asyncio.shield(self._release(claim))
+            raise
+        except RostraError as error:
+            await self._fail(claim, error)
+        finally:
+            beating.cancel()
+
+    async def _drive(self, run_id: UUID, request: RunRequest, journal: Journal) -> None:
+        async def tell(key: str, text: str) -> None:
+            if self._progress is not None:
+                await self._progress(run_id, key, text)
+
+        async with self._open_parts(request) as parts:
+            await drive(
+                str(run_id), request, journal, parts, by=self._owner,
+                progress=tell if self._progress is not None else None,
+            )  # fmt: skip
+
+    async def _fail(self, claim: RunClaim, error: RostraError) -> None:
+        """Ends a run that could not even be driven: no model, or a log of another program."""
+        records = await self._read(claim.run.id)
+        spent = Journal(MemoryLog(), records).spent()
+        ended = RunEnded(Status.FAILED, spent, error=error.to_dict())
+        with suppress(LostLease):
+            await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+
+    async def _beat(self, claim: RunClaim, task: asyncio.Task[None] | None) -> None:
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            try:
+                async with self._database.write() as session:
+                    await heartbeat_run(session, claim, self._lease)
+            except LostLease:
+                if task is not None:
+                    task.cancel()
+                return
+            except RostraError as error:
+                # The lease outlives a short trouble of the database.
+                log.warning("a run's lease could not be extended", error=error.message)
+
+    async def _release(self, claim: RunClaim) -> None:
+        async with self._database.write() as session:
+            await release_run(session, claim)
+
+    # --- The log ---
+
+    async def _append(self, claim: RunClaim, records: Sequence[Record]) -> None:
+        entries = [
+            (record.at, type(record.event).__name__, encode_event(record.event))
+            for record in records
+        ]
+        await self._log.append(
+            claim.run.id,
+            records[0].seq - 1,
+            entries,
+            token=claim.fencing_token,
+            status=_status_after(records[-1].event),
+        )
+        self._tell(claim.run.id)
+
+    async def _page(self, run_id: UUID, after: int) -> list[Record]:
+        async with self._database.read() as session:
+            found = await read_events(session, run_id, after, _PAGE)
+        return [Record(one.seq, one.at, decode_event(one.data)) for one in found]
+
+    async def _read(self, run_id: UUID) -> list[Record]:
+        """The whole log.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        async with self._database.read() as session:
+            await get_run(session, run_id)
+        records: list[Record] = []
+        while page := await self._page(run_id, len(records)):
+            records += page
+        return records
+
+    async def _goes_on(self, run_id: UUID, seq: int) -> bool:
+        async with self._database.read() as session:
+            run = await get_run(session, run_id)
+        return run.status != Status.PAUSED or run.last_seq > seq
+
+    def _tell(self, run_id: UUID) -> None:
+        if (news := self._news.pop(run_id, None)) is not None:
+            news.set()
+
+
+class _ClaimedLog:
+    """The log of a run that this process executes."""
+
+    def __init__(self, agents: Agents, claim: RunClaim) -> None:
+        self._agents = agents
+        self._claim = claim
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """See `Log.append`."""
+        await self._agents._append(self._claim, records)
+
+
+def request_of(run: Run) -> RunRequest:
+    """What a stored run was asked to do."""
+    return msgspec.convert(run.config, RunRequest)
+
+
+def _status_after(event: RunEvent) -> str | None:
+    match event:
+        case RunEnded(status=status):
+            return str(status)
+        case Paused():
+            return str(Status.PAUSED)
+    return None
+
+
+def _waits_for(records: Sequence[Record]) -> Paused | None:
+    """The newest pause, with the calls that nobody has decided on yet."""
+    decided: set[str] = set()
+    for record in reversed(records):
+        match record.event:
+            case ApprovalDecided(call=call):
+                decided.add(call)
+            case Paused(reason=reason, calls=calls):
+                return Paused(reason, [call for call in calls if call not in decided])
+            case _:
+                return None
+    return None
+
+
+def _last_effect(records: Sequence[Record]) -> int:
+    """Number of the last event before the run ended or paused."""
+    kept = [
+        record.seq
+        for record in records
+        if not isinstance(record.event, RunEnded | Paused | Resumed | ApprovalDecided)
+    ]
+    return kept[-1]
+
+
+# --- Replay ---
+
+
+class _LogEnds(Exception):
+    """The replayed run wants to go on where its log ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EndOfLog:
+    """A model that is never asked: what it said is in the log."""
+
+    name: str
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> AsyncIterator[Any]:
+        raise _LogEnds
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _NoTools:
+    """Tools that are never called: what they gave is in the log."""
+
+    tools: Sequence[ToolInfo]
+
+    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        raise _LogEnds
+
+
+def _missing(journal: Journal) -> str | None:
+    if unseen := journal.unseen():
+        event = unseen[0].event
+        return f"event {unseen[0].seq}, {type(event).__name__}, did not happen again"
+    return None
+
+
+def _other_end(there: RunEvent, now: RunEnded | Paused) -> str | None:
+    match there, now:
+        case RunEnded(status=Status.CANCELLED), _:
+            return None
+        case RunEnded(), RunEnded():
+            same = (there.status, there.answer) == (now.status, now.answer)
+        case Paused(), Paused():
+            same = there == now
+        case _:
+            same = not isinstance(there, RunEnded | Paused | ApprovalAsked)
+    return None if same else f"the run ended otherwise: {now}"

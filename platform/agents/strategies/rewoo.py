@@ -1,0 +1,215 @@
+"""ReWOO: all calls are planned before any is made, then one synthesis (Xu et al. 2023,
+arXiv:2305.18323).
+
+A call's argument strings can hold `#E1`, the text that step E1 gave. So the model is asked twice,
+however many calls there are, and never reads a result twice.
+
+What always holds: a call is made once all that it names has succeeded, beside all others of which
+that is true; after a call that failed what is left is planned anew, at most `most_plans` plans in
+all, and what has succeeded is kept; without anything that has succeeded there is no answer.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rostra.agents.events import Answer, Origin, Outcome, Planned, PlannedCall, PlanStep
+from rostra.agents.scope import Message, Observation, Piece, Scope
+from rostra.agents.strategies.conversation import described, shown
+from rostra.agents.strategies.patterns import filled
+from rostra.agents.strategies.plan_execute import plan_form
+from rostra.agents.strategies.plans import MOST_PLAN_STEPS, checked, levels, next_ids
+from rostra.agents.strategies.steps import Malformed, call_schema, read_call
+from rostra.agents.strategies.synthesis import synthesise
+from rostra.agents.strategies.toolbox import Chooser, Toolbox, open_toolbox
+from rostra.core import Role
+
+_SLOT = re.compile(r"#(E[1-9][0-9]{0,2})(?![0-9])")
+_GOAL_CHARS = 200
+# Of a result that goes into an argument.
+_FILLED_CHARS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ReWOO:
+    """See this module.
+
+    Attributes:
+        most_plans: the first and those made after a call has failed.
+        most_plan_steps: calls of one plan.
+        chooser: picks among more tools than a prompt holds; None goes by shared words.
+        planner: the role of the model that plans.
+        solver: the role of the model that puts together.
+    """
+
+    most_plans: int = 3
+    most_plan_steps: int = MOST_PLAN_STEPS
+    chooser: Chooser | None = None
+    planner: str = "planner"
+    solver: str = "main"
+
+    @property
+    def name(self) -> str:
+        """See `Strategy.name`."""
+        return "rewoo"
+
+    async def run(self, scope: Scope) -> Answer | None:
+        """See `Strategy.run`."""
+        toolbox = await open_toolbox(scope, self.chooser)
+        if not toolbox.shown:
+            return None
+        rules = Piece(f"{scope.prompt('rewoo_plan')}\n\nTools:\n{described(toolbox.shown)}")
+        messages = [
+            Message(Role.SYSTEM, (rules,)),
+            Message(Role.USER, (Piece(scope.task, Origin.USER),)),
+        ]
+        results: dict[str, tuple[PlanStep, Observation]] = {}
+        used: set[str] = set()
+        reason = ""
+        for _ in range(self.most_plans):
+            asked = await filled(
+                scope,
+                "plan",
+                messages,
+                _plan_schema(next_ids(used, self.most_plan_steps), toolbox),
+                lambda value: self._read(value, toolbox, results),
+                model=self.planner,
+                max_tokens=2048,
+            )
+            if asked.value is None:
+                break
+            key = scope.key()
+            await scope.note(Planned(key, asked.value, reason))
+            used.update(step.id for step in asked.value)
+            failed = await self._call(scope, key, asked.value, results, asked.sources)
+            if not failed:
+                break
+            reason = "; ".join(f"{step.id}: {one.outcome}" for step, one in failed)
+            new = toolbox.found([one for _, one in results.values()])
+            told = _told(list(results.values()), failed, next_ids(used, 1)[0], described(new))
+            messages = [*asked.messages, told]
+        if not results:
+            return None
+        pieces = [piece for step, one in results.values() for piece in _reported(step, one)]
+        sentences = [sentence for _, one in results.values() for sentence in one.sentences]
+        return await synthesise(scope, pieces, sentences, model=self.solver)
+
+    def _read(
+        self,
+        value: dict[str, Any],
+        toolbox: Toolbox,
+        results: Mapping[str, tuple[PlanStep, Observation]],
+    ) -> list[PlanStep]:
+        listed = value.get("steps")
+        if not isinstance(listed, list):
+            raise Malformed('"steps" is a list.')
+        steps = []
+        for each in listed[: 4 * self.most_plan_steps]:
+            if not isinstance(each, dict) or not isinstance(each.get("id"), str):
+                raise Malformed('A step is an object with "id", "goal" and "call".')
+            call = read_call(each.get("call"), toolbox.shown, "", check=False)
+            needs = list(dict.fromkeys(_slots(call.arguments)))
+            if not needs:
+                call = read_call(each["call"], toolbox.shown, "")
+            goal = str(each.get("goal", ""))[:_GOAL_CHARS]
+            steps.append(PlanStep(each["id"], goal, needs, call.tool, call.arguments))
+        return checked(steps, results, self.most_plan_steps)
+
+    async def _call(
+        self,
+        scope: Scope,
+        key: str,
+        plan: Sequence[PlanStep],
+        results: dict[str, tuple[PlanStep, Observation]],
+        sources: Sequence[str],
+    ) -> list[tuple[PlanStep, Observation]]:
+        """Makes a plan's calls until one fails; adds to `results`, gives what failed."""
+        for level in levels(plan, results):
+            calls = [
+                PlannedCall(f"{key}.{step.id}", step.tool or "", _filled(step.arguments, results))
+                for step in level
+            ]
+            read = [results[need][1].piece.label for step in level for need in step.needs]
+            influenced = sorted({*sources, *(label for label in read if label is not None)})
+            observations = await scope.call(calls, sources=influenced)
+            pairs = list(zip(level, observations, strict=True))
+            results.update((step.id, (step, one)) for step, one in pairs if _good(one))
+            if failed := [(step, one) for step, one in pairs if not _good(one)]:
+                return failed
+        return []
+
+
+def _good(observation: Observation) -> bool:
+    return observation.outcome is Outcome.OK
+
+
+def _slots(value: Any) -> list[str]:
+    """The steps that a value's strings name."""
+    match value:
+        case str():
+            return _SLOT.findall(value)
+        case dict():
+            return [name for each in value.values() for name in _slots(each)]
+        case list():
+            return [name for each in value for name in _slots(each)]
+    return []
+
+
+def _filled(value: Any, results: Mapping[str, tuple[PlanStep, Observation]]) -> Any:
+    """A value, its strings with the texts of the steps that they name."""
+    match value:
+        case str():
+            # In one pass: a result that says `#E1` stays what it says.
+            return _SLOT.sub(lambda slot: _text(results[slot[1]][1]), value)
+        case dict():
+            return {key: _filled(each, results) for key, each in value.items()}
+        case list():
+            return [_filled(each, results) for each in value]
+    return value
+
+
+def _text(observation: Observation) -> str:
+    return " ".join(sentence.text for sentence in observation.sentences)[:_FILLED_CHARS]
+
+
+def _reported(step: PlanStep, observation: Observation) -> tuple[Piece, ...]:
+    head = (Piece(f"{step.id} ("), Piece(step.goal, Origin.MODEL), Piece(")\n"))
+    return (*head, *shown(observation))
+
+
+def _told(
+    done: Sequence[tuple[PlanStep, Observation]],
+    failed: Sequence[tuple[PlanStep, Observation]],
+    first: str,
+    new_tools: str,
+) -> Message:
+    """What a planner needs to know for another plan."""
+    pieces = [Piece("Not all calls succeeded.\n")]
+    for heading, several in (("Done", done), ("Failed", failed)):
+        for step, one in several:
+            pieces += [Piece(f"{heading}: "), *_reported(step, one)]
+    if new_tools:
+        pieces.append(Piece(f"These tools can be called too:\n{new_tools}\n"))
+    pieces.append(
+        Piece(f"Plan the calls that are still needed, another way. Number them from {first}.")
+    )
+    return Message(Role.USER, tuple(pieces))
+
+
+def _plan_schema(ids: Sequence[str], toolbox: Toolbox) -> dict[str, Any]:
+    items = [
+        {
+            "type": "object",
+            "properties": {
+                "id": {"const": own},
+                "goal": {"type": "string", "maxLength": _GOAL_CHARS},
+                "call": {"$ref": "#/$defs/call"},
+            },
+            "required": ["id", "goal", "call"],
+            "additionalProperties": False,
+        }
+        for own in ids
+    ]
+    calls = {"anyOf": [call_schema(tool) for tool in toolbox.shown]}
+    return plan_form(items) | {"$defs": {"call": calls}}

@@ -1,0 +1,230 @@
+"""JSON schemas made fit for a grammar: bounded in length and depth, and without rare keywords.
+
+What always holds for `bounded(schema)`: a grammar can hold the result in full; apart from the
+bounds, whatever the schema takes the result takes too, so what was left out is checked once the
+text is there. A part of which no sense can be made becomes any value of bounded size.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_CHARS = 4000
+MOST_ITEMS = 32
+MOST_OPEN_KEYS = 16
+MOST_DEPTH = 12
+MOST_PARTS = 1000
+MOST_ENUM = 500
+MOST_PATTERN = 200
+
+_FORMATS = frozenset({"date", "date-time", "time", "uuid", "ipv4", "email"})
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+# Groups that are more than groups, possessive quantifiers, and escapes that dialects read
+# differently.
+_IRREGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+|\\[^dwsDWS.\\/^$*+?()\[\]{}|]")
+
+
+class _Unfit(Exception):
+    """No sense can be made of a part."""
+
+
+def bounded(schema: Any) -> dict[str, Any]:
+    """See this module.
+
+    Args:
+        schema: of an object, as a tool's parameters are.
+    """
+    if not isinstance(schema, Mapping):
+        return open_object()
+    try:
+        made = _Fitter(schema).fit({"type": "object", **schema}, ())
+    except _Unfit:
+        return open_object()
+    return made if _all_objects(made) else open_object()
+
+
+def open_object(depth: int = 1) -> dict[str, Any]:
+    """The schema of any object of bounded size."""
+    return {
+        "type": "object",
+        "maxProperties": MOST_OPEN_KEYS,
+        "propertyNames": {"maxLength": 64},
+        "additionalProperties": any_value(depth),
+    }
+
+
+def any_value(depth: int = 1) -> dict[str, Any]:
+    """The schema of any value that holds others at most so deep."""
+    options: list[dict[str, Any]] = [
+        {"type": "string", "maxLength": MOST_CHARS},
+        {"type": "number"},
+        {"type": "boolean"},
+        {"type": "null"},
+    ]
+    if depth > 0:
+        items = any_value(depth - 1)
+        options.append({"type": "array", "items": items, "maxItems": MOST_ITEMS})
+        options.append(open_object(depth - 1))
+    return {"anyOf": options}
+
+
+def _all_objects(schema: Mapping[str, Any]) -> bool:
+    branches = schema.get("anyOf", [])
+    return schema.get("type") == "object" or bool(branches and all(map(_all_objects, branches)))
+
+
+@dataclass(slots=True)
+class _Fitter:
+    """Walks through one schema.
+
+    Attributes:
+        left: parts that may still be made; references can multiply them.
+    """
+
+    root: Mapping[str, Any]
+    left: int = MOST_PARTS
+
+    def part(self, schema: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        """As `fit`, or any value."""
+        try:
+            return self.fit(schema, path)
+        except _Unfit:
+            return any_value()
+
+    def fit(self, schema: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        """A part of the schema, its references resolved; `path` are those passed on the way."""
+        self.left -= 1
+        if not isinstance(schema, Mapping) or len(path) > MOST_DEPTH or self.left < 0:
+            raise _Unfit
+        if "$ref" in schema:
+            reference = schema["$ref"]
+            if not isinstance(reference, str) or reference in path:
+                raise _Unfit  # What contains itself has no bound.
+            return self.fit(self._target(reference), (*path, reference))
+        if "const" in schema:
+            return {"const": schema["const"]}
+        if isinstance(schema.get("enum"), list) and schema["enum"]:
+            return {"enum": schema["enum"][:MOST_ENUM]}
+        path = (*path, "")
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            branches = schema.get(keyword)
+            if isinstance(branches, list) and branches:
+                if keyword == "allOf" and len(branches) > 1:
+                    raise _Unfit
+                beside = {key: each for key, each in schema.items() if key != keyword}
+                return {"anyOf": [self.part(_joined(beside, each), path) for each in branches]}
+        kind = schema.get("type") or _guessed(schema)
+        if isinstance(kind, list):
+            return {"anyOf": [self.part({**schema, "type": each}, path) for each in kind]}
+        match kind:
+            case "object":
+                return self._object(schema, path)
+            case "array":
+                return self._array(schema, path)
+            case "string":
+                return _string(schema)
+            case "integer" | "number":
+                return {"type": kind, **_range(schema)}
+            case "boolean" | "null":
+                return {"type": kind}
+        raise _Unfit
+
+    def _target(self, reference: str) -> Any:
+        if not reference.startswith("#/"):
+            raise _Unfit
+        found: Any = self.root
+        for step in reference[2:].split("/"):
+            name = step.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, Mapping) or name not in found:
+                raise _Unfit
+            found = found[name]
+        return found
+
+    def _object(self, schema: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        required = schema.get("required", [])
+        if not isinstance(properties, Mapping) or not isinstance(required, list):
+            raise _Unfit
+        others = schema.get("additionalProperties", True)
+        if not properties and others is not False:
+            values = self.part(others, path) if isinstance(others, Mapping) else any_value()
+            return {**open_object(), "additionalProperties": values}
+        if not all(key in properties for key in required):
+            raise _Unfit
+        # Keys that nobody declared help no model; leaving them out keeps the object bounded.
+        return {
+            "type": "object",
+            "properties": {str(key): self.part(each, path) for key, each in properties.items()},
+            "required": [key for key in properties if key in required],
+            "additionalProperties": False,
+        }
+
+    def _array(self, schema: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        least, most = schema.get("minItems", 0), schema.get("maxItems", MOST_ITEMS)
+        if not _natural(least) or not _natural(most) or least > min(most, MOST_ITEMS):
+            raise _Unfit
+        if "prefixItems" in schema or isinstance(schema.get("items"), list):
+            raise _Unfit
+        return {
+            "type": "array",
+            "items": self.part(schema.get("items", {}), path),
+            "minItems": least,
+            "maxItems": min(most, MOST_ITEMS),
+        }
+
+
+def _joined(beside: Mapping[str, Any], branch: Any) -> Any:
+    """A branch, with what stands beside it where the branch says nothing of it."""
+    if not isinstance(branch, Mapping) or "$ref" in branch:
+        return branch
+    return {**beside, **branch}
+
+
+def _guessed(schema: Mapping[str, Any]) -> str:
+    for keyword, kind in (("properties", "object"), ("items", "array"), ("pattern", "string")):
+        if keyword in schema:
+            return kind
+    raise _Unfit
+
+
+def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and _regular(pattern):
+        return {"type": "string", "pattern": pattern}
+    if schema.get("format") in _FORMATS:
+        return {"type": "string", "format": schema["format"]}
+    least, most = schema.get("minLength", 0), schema.get("maxLength", MOST_CHARS)
+    if not _natural(least) or not _natural(most) or least > min(most, MOST_CHARS):
+        raise _Unfit
+    shortest = {"minLength": least} if least else {}
+    return {"type": "string", **shortest, "maxLength": min(most, MOST_CHARS)}
+
+
+def _range(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The bounds of a number, none if they make no sense or leave nothing."""
+    kept = {key: schema[key] for key in _BOUNDS if key in schema}
+    if not all(
+        isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each)
+        for each in kept.values()
+    ):
+        return {}
+    low = max(kept.get("minimum", -math.inf), kept.get("exclusiveMinimum", -math.inf))
+    high = min(kept.get("maximum", math.inf), kept.get("exclusiveMaximum", math.inf))
+    room = 2 if len(kept) > 2 or any(key.startswith("exclusive") for key in kept) else 0
+    return kept if high - low >= room else {}
+
+
+def _regular(pattern: str) -> bool:
+    if len(pattern) > MOST_PATTERN or _IRREGULAR.search(pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+def _natural(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

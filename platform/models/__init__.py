@@ -1,0 +1,82 @@
+"""Models: makers of `ChatModel`s that are not the decoder of this machine, and wrappers around any.
+
+`OpenAIModel` asks an OpenAI-compatible endpoint, `ScriptedModel` a script; `Router` and `Cascade`
+choose among several. All names load on first use, so that importing this room costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from rostra.core import lazy_names
+
+if TYPE_CHECKING:
+    from rostra.models.backoff import Backoff
+    from rostra.models.breaker import Breaker
+    from rostra.models.completion import Completion, ScoredFinish, complete, confident
+    from rostra.models.errors import (
+        BreakerOpen,
+        NoRoute,
+        RemoteOverloaded,
+        RemoteRefused,
+        RemoteUnavailable,
+        ScriptEnded,
+        UnsupportedConstraint,
+    )
+    from rostra.models.make import make_model
+    from rostra.models.prices import Prices, estimate_tokens
+    from rostra.models.remote import OpenAIModel
+    from rostra.models.route import Cascade, Route, Router
+    from rostra.models.scripted import ScriptedModel, Turn, load_script
+
+_HOMES = {
+    "Backoff": "backoff",
+    "Breaker": "breaker",
+    "Completion": "completion",
+    "ScoredFinish": "completion",
+    "complete": "completion",
+    "confident": "completion",
+    "BreakerOpen": "errors",
+    "NoRoute": "errors",
+    "RemoteOverloaded": "errors",
+    "RemoteRefused": "errors",
+    "RemoteUnavailable": "errors",
+    "ScriptEnded": "errors",
+    "UnsupportedConstraint": "errors",
+    "make_model": "make",
+    "Prices": "prices",
+    "estimate_tokens": "prices",
+    "OpenAIModel": "remote",
+    "Cascade": "route",
+    "Route": "route",
+    "Router": "route",
+    "ScriptedModel": "scripted",
+    "Turn": "scripted",
+    "load_script": "scripted",
+}
+
+__all__ = [
+    "Backoff",
+    "Breaker",
+    "BreakerOpen",
+    "Cascade",
+    "Completion",
+    "NoRoute",
+    "OpenAIModel",
+    "Prices",
+    "RemoteOverloaded",
+    "RemoteRefused",
+    "RemoteUnavailable",
+    "Route",
+    "Router",
+    "ScoredFinish",
+    "ScriptEnded",
+    "ScriptedModel",
+    "Turn",
+    "UnsupportedConstraint",
+    "complete",
+    "confident",
+    "estimate_tokens",
+    "load_script",
+    "make_model",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)

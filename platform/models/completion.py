@@ -1,0 +1,99 @@
+"""An answer as a whole, gathered from a model's stream.
+
+What always holds: a stream that was begun is closed, whatever happens to its reader.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from rostra.core import (
+    ChatEvent,
+    ChatMessage,
+    ChatModel,
+    Delta,
+    Finish,
+    FinishReason,
+    GenerationOptions,
+    ToolCall,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFinish(Finish):
+    """The end of an answer whose model tells how likely it found its words.
+
+    Attributes:
+        confidence: geometric mean of the probabilities of its tokens, 0 to 1; None where the model
+            told none.
+    """
+
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer as a whole.
+
+    Attributes:
+        usage: token counts, and `cost` where the model has prices; see `Finish.usage`.
+        confidence: see `ScoredFinish`; None where the model tells none.
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish: FinishReason = FinishReason.STOP
+    usage: Mapping[str, float] = field(default_factory=dict)
+    confidence: float | None = None
+
+
+async def complete(
+    model: ChatModel, messages: Sequence[ChatMessage], options: GenerationOptions
+) -> Completion:
+    """Asks a model and waits for the whole answer.
+
+    Raises:
+        RostraError: whatever `ChatModel.stream` raises.
+        RuntimeError: the model's stream ended without saying so: a defect of ours.
+    """
+    parts: list[str] = []
+    calls: list[ToolCall] = []
+    end: Finish | None = None
+    async with closing(model.stream(messages, options)) as events:
+        async for event in events:
+            match event:
+                case Delta(text):
+                    parts.append(text)
+                case ToolCall():
+                    calls.append(event)
+                case Finish():
+                    end = event
+    if end is None:
+        raise RuntimeError(f"the stream of {model.name} ended without a Finish")
+    confidence = end.confidence if isinstance(end, ScoredFinish) else None
+    return Completion("".join(parts), tuple(calls), end.reason, end.usage, confidence)
+
+
+def confident(least: float) -> Callable[[Completion], bool]:
+    """Says yes to answers that are complete and as likely as this, `least` from 0 to 1.
+
+    An answer of a model that does not tell how likely it found it is never good enough.
+    """
+
+    def accept(answer: Completion) -> bool:
+        whole = answer.finish is not FinishReason.LENGTH
+        return whole and answer.confidence is not None and answer.confidence >= least
+
+    return accept
+
+
+@asynccontextmanager
+async def closing(
+    events: AsyncIterator[ChatEvent],
+) -> AsyncGenerator[AsyncIterator[ChatEvent], None]:
+    """Closes a stream at the end, if it can be closed, which aborts its generation."""
+    try:
+        yield events
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()
