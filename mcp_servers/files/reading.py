@@ -1,10 +1,11 @@
 """Listing, reading and searching below an open folder, each within limits of work and of output.
 
-What always holds: a listing or a search ends after `MAX_SECONDS` or `MAX_VISITED` names and says so;
-lines end at a line feed, and a carriage return before it is dropped; bytes that are no UTF-8 come as
-replacement characters; a file with a NUL near its beginning is no text.
+What always holds: a listing or a search ends after `MAX_SECONDS` or `MAX_VISITED` names and says
+so; lines end at a line feed, and a carriage return before it is dropped; bytes that are no UTF-8
+come as replacement characters; a file with a NUL near its beginning is no text.
 """
 
+import codecs
 import os
 import time
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def read_lines(root: Root, path: str, start: int, end: int | None) -> FileText:
         for number, line in _lines(file, MAX_SEARCHED_BYTES):
             if number < start or not whole or (end is not None and number > end):
                 continue
-            text = line if not kept else "\n" + line
+            text = line if not kept or number == last else "\n" + line
             whole = len(text) <= room
             if whole or not kept:
                 kept.append(text[:room])
@@ -154,13 +155,15 @@ def _walk(
 def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, str]]:
     """Numbered lines; what is longer than a piece comes in pieces of the same number."""
     number, begun = 1, False
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     while most > 0 and (piece := file.readline(min(_LINE_BYTES, most))):
         most -= len(piece)
         ends = piece.endswith(b"\n")
         if ends:
             piece = piece[:-1].removesuffix(b"\r")
-        if piece or not begun:
-            yield number, piece.decode("utf-8", errors="replace")
+        text = decoder.decode(piece, final=ends)
+        if text or (ends and not begun):
+            yield number, text
         begun = not ends
         number += ends
 

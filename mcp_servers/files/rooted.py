@@ -203,13 +203,13 @@ class _Walk:
         with _named(self._path):
             if self._makes:
                 with suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=self.here)  # noqa: PTH102 - relative to an open folder
+                    os.mkdir(name, dir_fd=self.here)
             self._way.append(os.open(name, _FOLDER, dir_fd=self.here))
 
     def _link(self, name: str) -> list[str] | None:
         """The parts that a link's text consists of; None if it is no link."""
         try:
-            target = os.readlink(name, dir_fd=self.here)  # noqa: PTH115 - as above
+            target = os.readlink(name, dir_fd=self.here)
         except OSError:
             return None
         self._links += 1
@@ -272,19 +272,19 @@ def _replace(name: str, data: bytes, folder: int, mode: int | None, *, overwrite
             os.fsync(file.fileno())
         if overwrite:
             # Renaming replaces a link that came in between, it does not follow it.
-            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)  # noqa: PTH105
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         else:
             # Unlike renaming, linking fails if somebody else was quicker.
             os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)  # noqa: PTH108 - relative to an open folder
+            os.unlink(temporary, dir_fd=folder)
 
 
 def _mode_at(name: str, folder: int) -> int | None:
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode  # noqa: PTH116
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return None
 

@@ -74,6 +74,7 @@ def main(channel: int) -> NoReturn:
     except OSError as error:
         _say(channel, {"refused": {"step": f"set-up ({error})", "errno": error.errno or 0}})
         os._exit(1)
+    os.environ.clear()  # Python itself sets its locale there
     inside["run"](request["code"], channel, request["text"])
     os._exit(0)
 

@@ -17,7 +17,7 @@ import re
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -193,67 +193,65 @@ class _Run:
                 start_new_session=True,
             )
             theirs.close()
+            if process.stdout is None or process.stderr is None:
+                raise RuntimeError("the sandbox was started without pipes")
+            words = asyncio.gather(self.out.read(process.stdout), self.err.read(process.stderr))
             in_time = True
             try:
-                in_time = await self._attend(process, ours, request)
+                async with asyncio.timeout(self.seconds) as deadline:
+                    await self._converse(ours, request, deadline)
+                    await process.wait()
+            except TimeoutError:
+                in_time = False
             finally:
                 # Its three processes are one group, and the last two die with the first.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await asyncio.shield(process.wait())
+                if process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.shield(asyncio.gather(process.wait(), words))
         return self._result(process.returncode or 0, in_time)
 
-    async def _attend(
-        self, process: Process, channel: socket.socket, request: dict[str, Any]
-    ) -> bool:
-        """Until the process has ended or its time is over; says whether it was in time."""
-        if process.stdout is None or process.stderr is None:
-            raise RuntimeError("the sandbox was started without pipes")
+    async def _converse(
+        self, channel: socket.socket, request: dict[str, Any], deadline: asyncio.Timeout
+    ) -> None:
+        """Answers calls until the run says that it is done, or hangs up."""
         channel.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=channel, limit=self.limits.message)
         try:
-            async with asyncio.timeout(self.seconds) as deadline, asyncio.TaskGroup() as group:
-                group.create_task(self.out.read(process.stdout))
-                group.create_task(self.err.read(process.stderr))
-                writer.write(json.dumps(request).encode() + b"\n")
-                await self._converse(reader, writer, deadline)
-                await process.wait()
-        except TimeoutError:
-            return False
+            writer.write(json.dumps(request).encode() + b"\n")
+            while (message := await self._next(reader)) is not None:
+                answer = await self._answer(*message, deadline)
+                writer.write(answer + b"\n")
+                await writer.drain()
+        except ConnectionError:
+            return  # its exit status says why
         finally:
             writer.close()
-        return True
 
-    async def _converse(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        deadline: asyncio.Timeout,
-    ) -> None:
-        """Answers calls until the run says that it is done, or hangs up."""
+    async def _next(self, reader: asyncio.StreamReader) -> tuple[str, dict[str, Any]] | None:
+        """The next call; None once there are no more, for whatever reason."""
         try:
-            while self.done is None and self.refused is None:
-                message = _object(await reader.readuntil(b"\n"))
-                if isinstance(message.get("done"), dict):
-                    self.done = message["done"]
-                elif isinstance(message.get("refused"), dict) and not self.calls:
-                    self.refused = message["refused"]
-                else:
-                    answer = await self._answer(message, deadline)
-                    writer.write(answer + b"\n")
-                    await writer.drain()
+            message = _object(await reader.readuntil(b"\n"))
+        except asyncio.IncompleteReadError:
+            return None
         except asyncio.LimitOverrunError:
             self.broken = f"a call's arguments are over {self.limits.message} bytes"
-        except ValueError:
-            self.broken = "the code wrote to the channel that calls of tools go through"
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return  # its exit status says why
+            return None
+        match message:
+            case {"call": str(name), "arguments": dict(arguments)}:
+                return name, arguments
+            case {"done": dict(done)}:
+                self.done = done
+            case {"refused": dict(refused)} if not self.calls:
+                self.refused = refused
+            case _:
+                self.broken = "the code wrote to the channel that calls of tools go through"
+        return None
 
-    async def _answer(self, message: dict[str, Any], deadline: asyncio.Timeout) -> bytes:
+    async def _answer(
+        self, name: str, arguments: dict[str, Any], deadline: asyncio.Timeout
+    ) -> bytes:
         """Calls the tool; the code's time stands still meanwhile."""
-        name, arguments = message.get("call"), message.get("arguments")
-        if not isinstance(name, str) or not isinstance(arguments, dict):
-            raise ValueError("no call")
         self.calls += 1
         if self.call_tool is None:
             return _error("there are no tools to call from here")
@@ -332,19 +330,12 @@ class _Ends:
         return f"{head}\n[... {self.dropped} bytes left out ...]\n{tail}"
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    """A message.
-
-    Raises:
-        ValueError: it is none.
-    """
+def _object(line: bytes) -> Any:
+    """The value of a line; None where it has none."""
     try:
-        message = json.loads(line)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(message, dict):
-        raise ValueError("no object")
-    return message
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _error(text: str) -> bytes:

@@ -1,1 +1,268 @@
-"""Agents: runs of several steps that call tools. None is here yet."""
+"""Agents: runs of several steps that call tools, verified, bounded, durable.
+
+A run is its log (`events`); a strategy is a coroutine over a `Scope`; `Agents` keeps the runs of a
+platform. Names load on first use, so that importing this room costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+from rostra.core import lazy_names
+
+if TYPE_CHECKING:
+    from rostra.agents.driver import (
+        Parts,
+        RunRequest,
+        drive,
+        started,
+    )
+    from rostra.agents.errors import (
+        BudgetSpent,
+        ReplayDiverged,
+        RunPaused,
+        UnknownStrategy,
+    )
+    from rostra.agents.events import (
+        Answer,
+        ApprovalAsked,
+        ApprovalDecided,
+        Budget,
+        Citation,
+        Claim,
+        Decided,
+        DocumentSpan,
+        Effect,
+        Equipped,
+        ModelAnswered,
+        ModelAsked,
+        Noted,
+        Origin,
+        Outcome,
+        Paused,
+        Planned,
+        PlannedCall,
+        PlanStep,
+        Record,
+        Resumed,
+        RunEnded,
+        RunEvent,
+        RunStarted,
+        Spent,
+        Status,
+        ToolEnded,
+        ToolRecord,
+        ToolStarted,
+        Usage,
+        Verified,
+        decode_event,
+        encode_event,
+    )
+    from rostra.agents.execution import (
+        Execution,
+        Guard,
+        Limits,
+    )
+    from rostra.agents.guard.defaults import (
+        default_guard,
+        make_filters,
+    )
+    from rostra.agents.guard.policy import (
+        Policy,
+    )
+    from rostra.agents.journal import (
+        Journal,
+        MemoryLog,
+    )
+    from rostra.agents.mcp.config import (
+        ServerConfig,
+        load_servers,
+    )
+    from rostra.agents.mcp.pins import (
+        StoredPins,
+    )
+    from rostra.agents.mcp.toolset import (
+        McpToolset,
+    )
+    from rostra.agents.service import (
+        Agents,
+        ReplayReport,
+        request_of,
+    )
+    from rostra.agents.strategies.handoff import (
+        handoff_toolset,
+    )
+    from rostra.agents.strategies.make import (
+        STRATEGIES,
+        make_strategy,
+    )
+    from rostra.agents.strategies.strategy import (
+        Strategy,
+    )
+    from rostra.agents.tools.catalog import (
+        Catalog,
+    )
+    from rostra.agents.tools.functions import (
+        function_toolset,
+        tool,
+    )
+    from rostra.agents.tools.select import (
+        ToolIndex,
+        searchable,
+    )
+    from rostra.agents.tools.tool import (
+        CallContext,
+        StaticToolset,
+        ToolFailure,
+        ToolInfo,
+        ToolResult,
+        Toolset,
+    )
+
+_HOMES = {
+    "Parts": "driver",
+    "RunRequest": "driver",
+    "drive": "driver",
+    "started": "driver",
+    "BudgetSpent": "errors",
+    "ReplayDiverged": "errors",
+    "RunPaused": "errors",
+    "UnknownStrategy": "errors",
+    "Answer": "events",
+    "ApprovalAsked": "events",
+    "ApprovalDecided": "events",
+    "Budget": "events",
+    "Citation": "events",
+    "Claim": "events",
+    "Decided": "events",
+    "DocumentSpan": "events",
+    "Effect": "events",
+    "Equipped": "events",
+    "ModelAnswered": "events",
+    "ModelAsked": "events",
+    "Noted": "events",
+    "Origin": "events",
+    "Outcome": "events",
+    "Paused": "events",
+    "PlanStep": "events",
+    "Planned": "events",
+    "PlannedCall": "events",
+    "Record": "events",
+    "Resumed": "events",
+    "RunEnded": "events",
+    "RunEvent": "events",
+    "RunStarted": "events",
+    "Spent": "events",
+    "Status": "events",
+    "ToolEnded": "events",
+    "ToolRecord": "events",
+    "ToolStarted": "events",
+    "Usage": "events",
+    "Verified": "events",
+    "decode_event": "events",
+    "encode_event": "events",
+    "Execution": "execution",
+    "Guard": "execution",
+    "Limits": "execution",
+    "default_guard": "guard.defaults",
+    "make_filters": "guard.defaults",
+    "Policy": "guard.policy",
+    "Journal": "journal",
+    "MemoryLog": "journal",
+    "ServerConfig": "mcp.config",
+    "load_servers": "mcp.config",
+    "StoredPins": "mcp.pins",
+    "McpToolset": "mcp.toolset",
+    "Agents": "service",
+    "ReplayReport": "service",
+    "request_of": "service",
+    "handoff_toolset": "strategies.handoff",
+    "STRATEGIES": "strategies.make",
+    "make_strategy": "strategies.make",
+    "Strategy": "strategies.strategy",
+    "Catalog": "tools.catalog",
+    "function_toolset": "tools.functions",
+    "tool": "tools.functions",
+    "ToolIndex": "tools.select",
+    "searchable": "tools.select",
+    "CallContext": "tools.tool",
+    "StaticToolset": "tools.tool",
+    "ToolFailure": "tools.tool",
+    "ToolInfo": "tools.tool",
+    "ToolResult": "tools.tool",
+    "Toolset": "tools.tool",
+}
+
+__all__ = [
+    "STRATEGIES",
+    "Agents",
+    "Answer",
+    "ApprovalAsked",
+    "ApprovalDecided",
+    "Budget",
+    "BudgetSpent",
+    "CallContext",
+    "Catalog",
+    "Citation",
+    "Claim",
+    "Decided",
+    "DocumentSpan",
+    "Effect",
+    "Equipped",
+    "Execution",
+    "Guard",
+    "Journal",
+    "Limits",
+    "McpToolset",
+    "MemoryLog",
+    "ModelAnswered",
+    "ModelAsked",
+    "Noted",
+    "Origin",
+    "Outcome",
+    "Parts",
+    "Paused",
+    "PlanStep",
+    "Planned",
+    "PlannedCall",
+    "Policy",
+    "Record",
+    "ReplayDiverged",
+    "ReplayReport",
+    "Resumed",
+    "RunEnded",
+    "RunEvent",
+    "RunPaused",
+    "RunRequest",
+    "RunStarted",
+    "ServerConfig",
+    "Spent",
+    "StaticToolset",
+    "Status",
+    "StoredPins",
+    "Strategy",
+    "ToolEnded",
+    "ToolFailure",
+    "ToolIndex",
+    "ToolInfo",
+    "ToolRecord",
+    "ToolResult",
+    "ToolStarted",
+    "Toolset",
+    "UnknownStrategy",
+    "Usage",
+    "Verified",
+    "decode_event",
+    "default_guard",
+    "drive",
+    "encode_event",
+    "function_toolset",
+    "handoff_toolset",
+    "load_servers",
+    "make_filters",
+    "make_strategy",
+    "request_of",
+    "searchable",
+    "started",
+    "tool",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)

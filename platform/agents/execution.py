@@ -133,6 +133,10 @@ class Execution:
     progress: Callable[[str, str], Awaitable[None]] | None = None
     ask_again: bool = False
     sentences: list[Sentence] = field(default_factory=list)
+    # Tokens set aside for questions that are being answered, and keys of calls about to begin.
+    held: int = 0
+    claimed: set[str] = field(default_factory=set)
+    returned: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         # Numbers once given stay taken, in whatever order the scopes come to them.
@@ -151,6 +155,12 @@ class Execution:
         for sentence in found:
             self.sentences[sentence.number - 1] = sentence
         return found
+
+    def give_back(self, tokens: int) -> None:
+        """Ends what `held` has of a question; wakes those that wait for it."""
+        self.held -= tokens
+        self.returned.set()
+        self.returned = asyncio.Event()
 
     def scope(self, prefix: str = "") -> "RunScope":
         """A scope whose keys begin with `prefix`."""
@@ -216,16 +226,17 @@ class RunScope:
         there = journal.find(ModelAnswered, key)
         if there is not None and self._run.ask_again:
             await self._compare(there, chosen, said, options)
-        if journal.find(ModelAsked, key) is None:
-            options = await self._afford(chosen, said, options)
-            await journal.keep(asked)
-        else:
+        begun = journal.find(ModelAsked, key) is not None
+        if begun:
             journal.put(asked)
-            if there is None:
-                options = await self._afford(chosen, said, options, asked=True)
         if there is None:
-            there = await self._answer(key, chosen, said, options)
-            journal.put(there)
+            options, held = await self._afford(chosen, said, options, asked=begun)
+            try:
+                await journal.keep(asked)
+                there = await self._answer(key, chosen, said, options)
+                journal.put(there)
+            finally:
+                self._run.give_back(held)
         if there.error is not None:
             raise ModelUnavailable(there.error["message"], hint=there.error.get("hint"))
         calls = tuple(
@@ -255,27 +266,39 @@ class RunScope:
         options: GenerationOptions,
         *,
         asked: bool = False,
-    ) -> GenerationOptions:
-        """Cuts the answer to what the budget leaves.
+    ) -> tuple[GenerationOptions, int]:
+        """Cuts the answer to what the budget leaves, and sets that aside.
+
+        Nothing is waited for between the last look at the budget and the return, so that questions
+        of several branches do not all take what is left.
 
         Raises:
             BudgetSpent: nothing is left.
         """
-        spent, budget = self._run.journal.spent(), self._run.budget
-        if asked:
-            # The question was counted when it was first asked.
-            spent = msgspec.structs.replace(spent, steps=spent.steps - 1)
-        if (name := over(spent, budget)) and name != "calls":
-            raise _spent(name, budget)
+        budget = self._run.budget
         options = replace(options, workspace=options.workspace or self._run.workspace)
-        if budget.tokens is None:
-            return options
-        left = budget.tokens - spent.tokens
-        if isinstance(model, CountsTokens):
-            left -= await model.count_tokens(messages, options)
+        prompt = 0
+        if budget.tokens is not None and isinstance(model, CountsTokens):
+            prompt = await model.count_tokens(messages, options)
+        while True:
+            spent = self._run.journal.spent()
+            if asked:
+                # The question was counted when it was first asked.
+                spent = msgspec.structs.replace(spent, steps=spent.steps - 1)
+            if (name := over(spent, budget)) and name != "calls":
+                raise _spent(name, budget)
+            if budget.tokens is None:
+                return options, 0
+            left = budget.tokens - spent.tokens - self._run.held - prompt
+            if left >= options.max_tokens or not self._run.held:
+                break
+            # What others have set aside and do not use may still be had.
+            await self._run.returned.wait()
         if left < 1:
             raise _spent("tokens", budget)
-        return replace(options, max_tokens=min(options.max_tokens, left))
+        most = min(options.max_tokens, left)
+        self._run.held += prompt + most
+        return replace(options, max_tokens=most), prompt + most
 
     async def _answer(
         self,
@@ -324,7 +347,7 @@ class RunScope:
     ) -> list[Observation]:
         """See `Scope.call`."""
         keys = [self.key() for _ in calls]
-        await self._afford_calls(keys)
+        self._afford_calls(keys)
         gate = asyncio.Semaphore(self._run.limits.parallel)
         history = tuple(self._history)
 
@@ -332,19 +355,30 @@ class RunScope:
             async with gate:
                 return await self._made(key, call, sources, history)
 
-        ended = await together(*(one(key, call) for key, call in zip(keys, calls, strict=True)))
+        try:
+            ended = await together(*(one(key, call) for key, call in zip(keys, calls, strict=True)))
+        finally:
+            self._run.claimed.difference_update(keys)
         observations = [self._observed(call, end) for call, end in zip(calls, ended, strict=True)]
         for call, end in zip(calls, ended, strict=True):
             self._history.append((call, hashlib.sha256(end.text.encode()).hexdigest()))
         return observations
 
-    async def _afford_calls(self, keys: Sequence[str]) -> None:
-        journal, budget = self._run.journal, self._run.budget
-        new = sum(journal.find(ToolStarted, key) is None for key in keys)
-        if journal.spent().calls + new > budget.calls:
-            waiting = [key for key in keys if journal.find(ToolEnded, key) is None]
-            if waiting:
-                raise _spent("calls", budget)
+    def _afford_calls(self, keys: Sequence[str]) -> None:
+        """Claims calls that are new; those of other branches may not have begun yet either.
+
+        Raises:
+            BudgetSpent: there are too many.
+        """
+        journal, budget, claimed = self._run.journal, self._run.budget, self._run.claimed
+        new = [
+            key
+            for key in keys
+            if journal.find(ToolStarted, key) is None and journal.find(ToolEnded, key) is None
+        ]
+        if new and journal.spent().calls + len(claimed) + len(new) > budget.calls:
+            raise _spent("calls", budget)
+        claimed.update(new)
 
     async def _made(
         self,
@@ -376,6 +410,7 @@ class RunScope:
             refusal = self._guarded(key, call, info, sources, history)
         if refusal is not None:
             return await self._end(key, call, *refusal)
+        self._run.claimed.discard(key)  # From here on the journal counts it.
         await journal.keep(ToolStarted(key, call, info.effect, attempt, list(sources)))
         context = CallContext(
             run=self._run.run_id,
@@ -388,7 +423,10 @@ class RunScope:
                 result = await self._run.tools.call(call.tool, call.arguments, context)
         except TimeoutError:
             text = f"The tool did not answer within {context.timeout:.0f} s."
-            return await self._end(key, call, Outcome.ERROR, text)
+            if info.effect.repeatable:
+                return await self._end(key, call, Outcome.ERROR, text)
+            text += " What it does may have happened all the same; do not repeat it."
+            return await self._end(key, call, Outcome.UNKNOWN, text)
         except ToolFailure as failure:
             return await self._end(key, call, Outcome.ERROR, str(failure))
         outcome = Outcome.ERROR if result.is_error else Outcome.OK

@@ -16,7 +16,19 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath
 
-from rostra.api import ask, chats, collections, documents, health, jobs, search, status, web
+from rostra.api import (
+    ask,
+    chats,
+    collections,
+    documents,
+    health,
+    jobs,
+    memories,
+    runs,
+    search,
+    status,
+    web,
+)
 from rostra.api.openai import router as openai
 from rostra.api.openai.batch_runner import BatchPace
 from rostra.api.openapi import openapi_config
@@ -84,7 +96,11 @@ def create_app(
     api = Router(
         "/api",
         route_handlers=[
-            module.router for module in (collections, documents, jobs, search, ask, chats, status)
+            module.router
+            for module in (
+                *(collections, documents, jobs, search, ask, chats),
+                *(runs, memories, status),
+            )
         ],
     )
     return Litestar(

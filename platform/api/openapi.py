@@ -36,6 +36,8 @@ _TAGS = {
     "search": "Passages for a query.",
     "ask": "Answers with citations.",
     "chats": "Conversations of several turns.",
+    "runs": "Agents at work: tasks of several steps that call tools.",
+    "memories": "What is remembered about the user between runs.",
     "server": "Health and facts of this server.",
 }
 
@@ -116,3 +118,26 @@ class AskOperation(Operation):
                     "delta": Example(value='event: delta\ndata: {"text":"CREATE INDEX"}\n\n')
                 },
             )
+
+
+@dataclass
+class RunOperation(Operation):
+    """An operation that answers as the stream of a run, alone or if asked for."""
+
+    def __post_init__(self) -> None:
+        for status, response in (self.responses or {}).items():
+            content: Any = getattr(response, "content", None)
+            if status.startswith("2") and content is not None:
+                content["text/event-stream"] = OpenAPIMediaType(
+                    schema=Schema(
+                        type=OpenAPIType.STRING,
+                        description=(
+                            "The AI SDK's UI message stream, version 1: parts as JSON, then "
+                            "`[DONE]`. Plans, approvals, verifications and the like are `data-` "
+                            "parts."
+                        ),
+                    ),
+                    examples={
+                        "step": Example(value='id: 3\ndata: {"type":"start-step"}\n\n'),
+                    },
+                )

@@ -11,6 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from rostra.agents.events import Answer as RunAnswer
+from rostra.agents.events import Budget, PlannedCall, Spent
 from rostra.answer import AnswerMode
 from rostra.retrieval import SearchMode
 from rostra.store import DEFAULT_COLLECTION
@@ -19,6 +21,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=128, examples=["default"])]
 Names = Annotated[
     Name | Annotated[list[Name], Meta(min_length=1, max_length=20)],
     Meta(description="A collection's name, or 1 to 20 names that are ranked as one."),
+]
+RunStatus = Literal[
+    "running", "paused", "completed", "abstained", "exhausted", "cancelled", "failed"
 ]
 
 
@@ -59,6 +64,52 @@ class NewChat(Request):
 
     collection: Name = DEFAULT_COLLECTION
     title: Annotated[str, Meta(max_length=500)] = ""
+
+
+class BudgetBody(Request, frozen=True):
+    """Most that a run may use; null is no limit. `cost` is in the models' currency."""
+
+    steps: Annotated[int, Meta(ge=1, le=1000)] = 20
+    tokens: Annotated[int, Meta(ge=1, le=2**40)] | None = None
+    seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = 600.0
+    cost: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    calls: Annotated[int, Meta(ge=0, le=10_000)] = 100
+
+
+ToolNames = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=100)
+]
+
+
+class NewRun(Request):
+    """A task for an agent.
+
+    `tools` are patterns of the names of the tools that may be used, null is all; `approve` names
+    tools whose calls need no further approval, unless a document or a tool's text led to them.
+    """
+
+    task: Annotated[str, Meta(examples=["How many days lie between the two last releases?"])]
+    strategy: Name = "react"
+    tools: ToolNames | None = None
+    budget: BudgetBody = BudgetBody()
+    options: dict[str, Any] = {}
+    approve: ToolNames = []
+
+
+class RunDecision(Request):
+    """A person's word on a call: `approve` or `deny`; of an unknown outcome `done` or `retry`."""
+
+    call: Annotated[str, Meta(min_length=1, max_length=256)]
+    decision: Literal["approve", "deny", "done", "retry"]
+    note: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class ForkBody(Request):
+    """After how many steps to part, and what is to be different."""
+
+    step: Annotated[int, Meta(ge=0, le=100_000)]
+    budget: BudgetBody | None = None
+    approve: ToolNames | None = None
 
 
 class FieldError(Struct):
@@ -303,6 +354,85 @@ class ChatDetail(ChatView):
     """A conversation with its turns, oldest first."""
 
     turns: list[TurnView]
+
+
+class RunView(Struct):
+    """A run without what happened in it.
+
+    `executing`: whether a server works on it now; `events`: how many its log has.
+    """
+
+    id: UUID
+    task: str
+    strategy: str
+    status: RunStatus
+    executing: bool
+    events: int
+    parent: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RunPage(Struct):
+    """Some runs, the newest first."""
+
+    items: list[RunView]
+    total: int
+
+
+class WaitingView(Struct):
+    """A call that a person is to decide on, why, and what can be said."""
+
+    call: PlannedCall
+    effect: str
+    reason: Literal["approval", "outcome_unknown"]
+    why: list[str]
+    decisions: list[str]
+
+
+class RunDetail(RunView):
+    """A run and what came of it so far; `problems` says which tools are missing and why."""
+
+    model: str
+    budget: Budget
+    spent: Spent
+    tools: list[str]
+    problems: list[str]
+    waiting: list[WaitingView]
+    answer: RunAnswer | None
+    error: dict[str, Any] | None
+
+
+class RecordView(Struct):
+    """An event of a run; its `type` tells events apart."""
+
+    seq: int
+    at: datetime
+    event: dict[str, Any]
+
+
+class RunLogPage(Struct):
+    """Some events of a run, in their order."""
+
+    items: list[RecordView]
+
+
+class MemoryView(Struct):
+    """A fact about the user; `source` says who said so, `expires_at` until when it holds."""
+
+    id: UUID
+    text: str
+    source: str
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class MemoryPage(Struct):
+    """Some facts, the last said first."""
+
+    items: list[MemoryView]
+    total: int
 
 
 class Health(Struct):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, FiniteFloat, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -167,7 +167,59 @@ class Settings(BaseSettings):
         description="Bit for bit the same output whatever else is computed beside it; slower.",
     )
 
+    # Another generator than the decoder of this machine
+    chat_url: str = Field(
+        "",
+        description="OpenAI-compatible endpoint that writes answers instead of `model`; what it is "
+        "asked leaves this machine.",
+    )
+    chat_model: str = Field("", description="The model, as that endpoint calls it.")
+    chat_api_key: SecretStr = Field(
+        SecretStr(""), description="Bearer token for that endpoint; empty sends none."
+    )
+    chat_script: Path | None = Field(
+        None,
+        description="JSON lines that are said one after the other instead of asking any model: for "
+        "demonstrations and tests.",
+    )
+
+    # Agents
+    agent_steps: int = Field(20, ge=1, le=1000, description="Most questions to models in a run.")
+    agent_seconds: FiniteFloat = Field(
+        600, gt=0, description="Longest time that a run is executed; pauses do not count."
+    )
+    agent_calls: int = Field(100, ge=0, le=10_000, description="Most calls of tools in a run.")
+    agent_observation_chars: int = Field(
+        6000, ge=200, le=200_000, description="Most of a tool's result that a model reads."
+    )
+    agent_call_seconds: FiniteFloat = Field(
+        120, gt=0, description="Longest wait for one call of a tool."
+    )
+    agent_durable: bool = Field(
+        False,
+        description="Logs of runs survive the loss of power too, and not only the death of the "
+        "process; every step then waits for the disk.",
+    )
+    agent_filters: tuple[Literal["hidden", "secrets", "pii", "links"], ...] = Field(
+        ("hidden", "secrets", "links"),
+        description="What is removed from results of tools and from answers: invisible characters, "
+        "credentials, personal data, links and images that lead elsewhere.",
+    )
+    agent_link_hosts: tuple[str, ...] = Field(
+        (), description="Hosts to which links in answers may lead."
+    )
+    mcp: dict[str, Any] = Field(
+        {},
+        description="MCP servers whose tools agents use: `servers.NAME` with `command` and `args` "
+        "or with `url`, `files`, `approve_first`; see docs/agents.md.",
+    )
+
     # Server
+    api_token: SecretStr = Field(
+        SecretStr(""),
+        description="Bearer token that clients of `/mcp` must send; empty lets only this machine "
+        "in.",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     max_upload_bytes: int = Field(256 * MIB, ge=1, description="Largest request body.")

@@ -14,6 +14,7 @@ from rostra.answer import Answerer, Conversations
 from rostra.core import ChatModel, Embedder, Settings
 from rostra.ingest import Ingester
 from rostra.retrieval import Indexes, Reranker, Searcher, load_embedder, load_reranker
+from rostra.runtime.agents import Workshop
 from rostra.store import Database, open_database
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Runtime:
 
     Attributes:
         generator: what writes answers; None leaves them to quote the documents.
+        agents: runs of several steps; `workshop` makes what they work with.
         engine: the decoder behind it, when `model` is set and no other generator is given. It
             loads when it is begun or first asked.
     """
@@ -57,6 +59,8 @@ class Runtime:
         self.settings = settings
         self.database = database
         self.engine: AsyncEngine | None = None
+        if generator is None:
+            generator = _other_model(settings)
         if generator is None and settings.model:
             self.engine, generator = _make_engine(settings)
         self.generator = generator
@@ -66,10 +70,14 @@ class Runtime:
         self.searcher = Searcher(database, self.indexes, self.embedder, settings, self.reranker)
         self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
         self.conversations = Conversations(database, self.answerer)
+        self.workshop = Workshop(settings, database, self.searcher, self.generator)
+        self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
 
     async def close(self) -> None:
-        """Ends what runs beside this process; the database is closed by who opened it."""
+        """Ends runs and what runs beside this process; the database is closed by who opened it."""
+        await self.agents.close()
+        await self.workshop.close()
         if self.engine is not None:
             await self.engine.close()
 
@@ -90,6 +98,20 @@ async def open_runtime(
             yield runtime
         finally:
             await asyncio.shield(runtime.close())
+
+
+def _other_model(settings: Settings) -> ChatModel | None:
+    """The generator that is not on this machine, where one is set."""
+    if not settings.chat_url and settings.chat_script is None:
+        return None
+    from rostra.models import make_model
+
+    return make_model(
+        url=settings.chat_url,
+        model=settings.chat_model,
+        api_key=settings.chat_api_key.get_secret_value() or None,
+        script=settings.chat_script,
+    )
 
 
 def _make_engine(settings: Settings) -> tuple["AsyncEngine", ChatModel]:

@@ -36,6 +36,7 @@ class RunLog:
             open_log_engine(database, durable=durable) if database.engine_name == "sqlite" else None
         )
         self._thread = ThreadPoolExecutor(1, "run-log")
+        self._closed = False
 
     async def append(
         self,
@@ -62,7 +63,10 @@ class RunLog:
         await _whole(writing)
 
     async def close(self) -> None:
-        """Ends the connection, after the last append."""
+        """Ends the connection, after the last append; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._engine is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
         self._thread.shutdown()

@@ -9,8 +9,8 @@ That is reached not by parsing as some renderer does but by leaving none of them
 
 - a destination after `](` or `]:` stays only if it is surely relative or surely on an allowed
   host, whatever is escaped, encoded or wide in it; otherwise a space breaks the construct;
-- `<` before a scheme, or before a tag with attributes, gets a space;
-- an address with a scheme, or beginning with `www.` or `//`, is replaced, host and all.
+- `<` before a scheme, or before a tag with attributes, gets a space, and `//` before a host;
+- an address with a scheme, or beginning with `www.`, is replaced, host and all.
 
 What always holds: what is not an address is only ever broken, by a space, not lost. A host without
 scheme or `www.` is text, as in GFM, spec section 6.9; pages that link such names must not be
@@ -45,14 +45,9 @@ _OPEN = re.compile(
     r"|(?P<mail>[^\s<>@]+@[^\s<>]*>))",
     re.IGNORECASE,
 )
-_TOP = (
-    r"(?:[a-z]{2}|aero|app|asia|biz|click|cloud|com|coop|dev|edu|gov|info|link|live|mobi|museum|name"
-    r"|net|online|org|page|pro|rocks|shop|site|space|store|tech|top|web|website|world|xxx|xyz"
-    r"|xn--[a-z0-9-]+|рф)"
-)
 _BARE = re.compile(
-    r"(?:https?|ftps?)://|(?<![a-z0-9])www\.(?=\w)|(?<![a-z])(?:mailto|xmpp):(?=[^\s<>])"
-    rf"|(?<![:/])//(?=(?:localhost|\d+(?:\.\d+){{3}}|(?:[\w-]+\.)+{_TOP})(?!\w))",
+    r"(?:(?:https?|ftps?)://|(?<![a-z0-9])www\.|(?<![a-z])(?:mailto|xmpp):)(?=[^\s<>\"'`⟨⟩])"
+    r"|(?<![:/])//(?=localhost|[^\s/<>]*\w\.\w)",
     re.IGNORECASE,
 )
 _RUN = re.compile(r"""[^\s<>"]+""")
@@ -155,8 +150,13 @@ class ForeignLinks:
         found: list[str] = []
         position = 0
         while (match := _BARE.search(text, position)) is not None:
+            if match[0] == "//":
+                # As often a comment in code; linkifiers want the name right behind.
+                position = match.end()
+                edits.append(Edit(position, position, " "))
+                continue
             position = _address_end(text, match.end())
-            scheme = "" if match[0].endswith("://") else "http:" if match[0] == "//" else "http://"
+            scheme = "http://" if match[0].lower() == "www." else ""
             absolute = _ABSOLUTE.match(scheme + text[match.start() : match.end() + 300])
             if absolute and self.allows(absolute["host"]):
                 continue

@@ -32,7 +32,6 @@ from rostra.core import RostraError, get_logger
 
 log = get_logger(__name__)
 
-_MODES = {"auto": "auto", "2026-07-28": "2026-07-28", "2025-11-25": "legacy"}
 # Seconds to say farewell, more than the transports themselves take.
 _CLOSE = 12.0
 _CANCEL = 12.0
@@ -58,12 +57,13 @@ class Connection:
         self._why = "the connection was closed"
         self._client: Client | None = None
         self._owner: asyncio.Task[None] | None = None
+        self._lost = False
         self.tools_changed = False
 
     @property
     def usable(self) -> bool:
         """Whether it is open and, for all that is known, the server is there."""
-        return self._client is not None and not self._ending.is_set()
+        return self._client is not None and not self._lost and not self._ending.is_set()
 
     @property
     def why(self) -> str:
@@ -120,6 +120,7 @@ class Connection:
             with anyio.fail_after(patience) as scope:
                 async with self._connected() as client:
                     scope.deadline = math.inf
+                    self._check_revision(client)
                     self._client = client
                     if not ready.done():
                         ready.set_result(None)
@@ -162,7 +163,7 @@ class Connection:
                 auth=auth,
                 read_seconds=config.absolute_seconds + config.connect_seconds,
                 max_bytes=config.max_result_bytes,
-                on_session_lost=lambda: self.end("the server no longer knows the session"),
+                on_session_lost=self._lose,
             ) as http,
             self._client_over(
                 streamable_http_client(
@@ -177,11 +178,21 @@ class Connection:
         # has none of them, and one that asks all the same is answered with an error.
         return Client(
             transport,
-            mode=_MODES[self._config.protocol],
+            # Asking for the newer revision alone would leave out what the server can do.
+            mode="legacy" if self._config.protocol == "2025-11-25" else "auto",
             client_info=Implementation(name="rostra", version=_version()),
             message_handler=self._hear,
             cache=None,
         )
+
+    def _check_revision(self, client: Client) -> None:
+        wanted, agreed = self._config.protocol, client.protocol_version
+        if wanted == "2026-07-28" and agreed != wanted:
+            raise ToolFailure(self._told(f"it speaks revision {agreed}, not {wanted}"), began=False)
+
+    def _lose(self) -> None:
+        # Not `end`: the request that found it out is still to be answered.
+        self._lost = True
 
     async def _hear(self, message: IncomingMessage) -> None:
         if isinstance(message, ToolListChangedNotification):

@@ -33,7 +33,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
-from rostra.agents.mcp.auth import Login
+from rostra.agents.mcp.auth import LOGIN_SECONDS, Login
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.connection import Connection
 from rostra.agents.mcp.content import block_text, resource_of, result_of
@@ -136,6 +136,12 @@ class McpToolset:
         self._connection: Connection | None = None
         self._listing: _Listing | None = None
         self._closed = False
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for what is no call: to connect, with a person where there is one, and ask."""
+        person = LOGIN_SECONDS if self._login and self._config.oauth else 0.0
+        return person + self._config.connect_seconds + self._config.absolute_seconds
 
     @property
     def name(self) -> str:
@@ -444,7 +450,7 @@ class McpToolset:
     async def _within_patience(self, work: Awaitable[T]) -> T:
         """Work outside of calls, with its failures as `ToolFailure`s."""
         try:
-            async with asyncio.timeout(self._config.absolute_seconds):
+            async with asyncio.timeout(self._patience):
                 return await work
         except TimeoutError:
             raise ToolFailure(f"Server {self.name!r} does not answer.", began=False) from None

@@ -22,7 +22,7 @@ from rostra.agents.strategies.conversation import Conversation
 from rostra.agents.strategies.patterns import cascade, filled
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.steps import Malformed
-from rostra.agents.strategies.toolbox import SEARCH_TOOLS
+from rostra.agents.tools.select import SEARCH_TOOLS
 from rostra.agents.tools.tool import ToolInfo
 from rostra.core import Role, ToolCall
 

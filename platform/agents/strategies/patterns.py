@@ -16,10 +16,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from rostra.agents.events import Origin
-from rostra.agents.scope import Message, Piece, Reply, Scope
+from rostra.agents.scope import Message, Piece, Reply, Scope, together
 from rostra.agents.strategies.schemas import bounded
 from rostra.agents.strategies.steps import Malformed, read_object
-from rostra.agents.together import together
 from rostra.core import GenerationOptions, JsonSchema, Role
 
 T = TypeVar("T")
@@ -190,7 +189,7 @@ async def self_consistent(
         branch = scope.branch(f"{key}.{number}")
         return read(await branch.ask(purpose, messages, own, model=model))
 
-    found = await together([sample(number) for number in range(samples)])
+    found = await together(*(sample(number) for number in range(samples)))
     values = [value for value in found if value is not None]
     if not values:
         return None

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from rostra.agents.events import Answer, Origin, Planned, PlanStep, Verified
-from rostra.agents.scope import Message, Piece, Scope
+from rostra.agents.scope import Message, Piece, Scope, together
 from rostra.agents.strategies.conversation import (
     cited_sentences,
     reported,
@@ -27,7 +27,6 @@ from rostra.agents.strategies.plans import MOST_PLAN_STEPS, checked, levels, nex
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.steps import Malformed
 from rostra.agents.strategies.synthesis import synthesise
-from rostra.agents.together import together
 from rostra.core import Role
 
 _GOAL_CHARS = 400
@@ -154,10 +153,10 @@ class PlanExecute:
         """Works on a plan until a step fails; adds to `passed`, gives the failed."""
         for level in levels(plan, passed):
             found = await together(
-                [
+                *(
                     self._work(scope.branch(f"{key}.{step.id}"), step, passed, sources)
                     for step in level
-                ]
+                )
             )
             passed.update((one.step.id, one) for one in found if one.passed)
             if failed := [one for one in found if not one.passed]:

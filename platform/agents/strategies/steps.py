@@ -15,17 +15,17 @@ error, and only one of them. Each cited sentence is one that was shown.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
 
 from rostra.agents.events import Answer, Citation, Claim, PlannedCall
 from rostra.agents.scope import Reply, Sentence, Step
 from rostra.agents.strategies.schemas import bounded
+from rostra.agents.tools.schema import problems, unusable
 from rostra.agents.tools.tool import ToolInfo
 from rostra.core import JsonSchema, ToolCall, sentence_spans
 
@@ -36,7 +36,7 @@ CLAIM_CHARS = 600
 MOST_CLAIMS = 8
 MOST_EVIDENCE = 8
 # Of what a model wrote, as it is shown to it again.
-_SHOWN_CHARS = 120
+_SHOWN_CHARS = 300
 _MARK = re.compile(r"\s*\[(\d{1,6}(?:\s*,\s*\d{1,6})*)\]")
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 
@@ -68,8 +68,19 @@ def step_constraint(
 
 
 def call_schema(tool: ToolInfo) -> dict[str, Any]:
-    """The schema of one call of a tool."""
-    return _record(tool={"const": tool.name}, args=bounded(tool.parameters))
+    """The schema of one call of a tool; not to be changed."""
+    return _call_schema(tool.name, json.dumps(tool.parameters))
+
+
+# Asked for at every step of every run, always about the same tools.
+@lru_cache(maxsize=1024)
+def _call_schema(name: str, parameters: str) -> dict[str, Any]:
+    return _record(tool={"const": name}, args=bounded(json.loads(parameters)))
+
+
+@lru_cache(maxsize=1024)
+def _checkable(parameters: str) -> bool:
+    return unusable(json.loads(parameters)) is None
 
 
 def _thought() -> dict[str, Any]:
@@ -258,23 +269,11 @@ def read_call(
 
 
 def wrong_arguments(tool: ToolInfo, args: Mapping[str, Any]) -> str | None:
-    """What is wrong with a call's arguments; None if nothing, or if the schema itself is broken.
-
-    A broken schema is for the tool's own server to judge by.
-    """
-    try:
-        Draft202012Validator.check_schema(tool.parameters)
-        found: Iterable[ValidationError] = Draft202012Validator(tool.parameters).iter_errors(args)
-        error = min(found, key=lambda each: list(map(str, each.path)), default=None)
-    except SchemaError:
+    """What is wrong with a call's arguments; None if nothing, or if they cannot be checked here."""
+    if not _checkable(json.dumps(tool.parameters)):
         return None
-    except Exception:
-        # The library resolves references as it goes and raises whatever that gives.
-        return None
-    if error is None:
-        return None
-    place = "".join(f"/{step}" for step in error.path)
-    return _shown(f"{place}: {error.message}" if place else error.message)
+    found = problems(tool.parameters, args)
+    return _shown("; ".join(found)) if found else None
 
 
 def read_final(value: Any, sentences: Sequence[Sentence]) -> Answer:

@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from rostra.agents.scope import Observation, Scope
+from rostra.agents.tools.select import SEARCH_TOOLS, SHOWN
 from rostra.agents.tools.tool import NAME_PATTERN, ToolInfo
 
-MOST_SHOWN = 20
 MOST_ADDED = 8
-SEARCH_TOOLS = "search_tools"
 
 Chooser = Callable[[str, Sequence[ToolInfo]], Awaitable[Sequence[ToolInfo]]]
 """The best tools for a text among those given, best first; the same whenever it is asked."""
@@ -30,7 +29,7 @@ async def by_shared_words(query: str, tools: Sequence[ToolInfo]) -> Sequence[Too
         told = f"{tool.name.replace('_', ' ')} {tool.description[:2000]}"
         return len(asked & set(_WORD.findall(told.lower())))
 
-    return sorted(tools, key=shared, reverse=True)[: MOST_SHOWN - 1]
+    return sorted(tools, key=shared, reverse=True)[: SHOWN - 1]
 
 
 @dataclass(slots=True)
@@ -60,17 +59,17 @@ class Toolbox:
 
 
 async def open_toolbox(scope: Scope, chooser: Chooser | None, query: str = "") -> Toolbox:
-    """The tools to begin with: all of up to `MOST_SHOWN`, else the best and `search_tools`.
+    """The tools to begin with: all of up to `SHOWN`, else the best and `search_tools`.
 
     Args:
         query: what they are for; the scope's task if empty.
     """
     tools = list(scope.tools)
-    if len(tools) <= MOST_SHOWN:
+    if len(tools) <= SHOWN:
         return Toolbox(tools)
     rest = [tool for tool in tools if tool.name != SEARCH_TOOLS]
     search = [tool for tool in tools if tool.name == SEARCH_TOOLS]
     best = await (chooser or by_shared_words)(query or scope.task, rest)
-    shown = [tool for tool in best if tool.name != SEARCH_TOOLS][: MOST_SHOWN - 1] + search
+    shown = [tool for tool in best if tool.name != SEARCH_TOOLS][: SHOWN - 1] + search
     names = {tool.name for tool in shown}
     return Toolbox(shown, {tool.name: tool for tool in rest if tool.name not in names})

@@ -100,6 +100,12 @@ class Catalog:
             problems = [*problems[:_MAX_PROBLEMS], f"and {more} more problems"]
         return cls(entries[:MAX_TOOLS], problems)
 
+    def only(self, wanted: Callable[[ToolInfo], bool]) -> "Catalog":
+        """Those of the tools that are wanted."""
+        return Catalog(
+            [entry for entry in self._entries.values() if wanted(entry[0])], self.problems
+        )
+
     def with_toolset(self, tools: Sequence[ToolInfo], toolset: Toolset) -> "Catalog":
         """The same with more tools, of a toolset of this process; those whose names are taken are
         left out and said."""

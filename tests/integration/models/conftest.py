@@ -96,11 +96,10 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
+async def served(config: uvicorn.Config) -> AsyncIterator[str]:
     """Runs an application on a socket; gives its address."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    )
+    server = uvicorn.Server(config)
+    # Who connects before the server has started waits in the socket's queue.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         running = asyncio.create_task(server.serve([listening]))
         try:
@@ -113,13 +112,12 @@ async def served(app: Any) -> AsyncIterator[str]:
 @pytest.fixture
 async def endpoint() -> AsyncIterator[Endpoint]:
     app = Endpoint()
-    async with served(app) as app.url:
+    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    async with served(config) as app.url:
         yield app
 
 
-def chunk(
-    delta: Mapping[str, Any] | None = None, finish: str | None = None, **more: Any
-) -> bytes:
+def chunk(delta: Mapping[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
     """An event of a stream."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     told = {"id": "c", "object": "chat.completion.chunk", "choices": choices} | more

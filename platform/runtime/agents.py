@@ -1,0 +1,189 @@
+"""What agents of one platform are made of: its model, its documents, its MCP servers.
+
+What always holds: connections to MCP servers are made when a run first needs them and are shared by
+all runs; a server that a run may not use is not asked.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rostra.agents import (
+    STRATEGIES,
+    Agents,
+    Catalog,
+    Limits,
+    McpToolset,
+    Parts,
+    Policy,
+    RunRequest,
+    StoredPins,
+    Toolset,
+    default_guard,
+    load_servers,
+    make_filters,
+    make_strategy,
+    prompts,
+    searchable,
+)
+from rostra.core import ChatModel, ConfigError, InvalidRequest, ModelUnavailable, Settings
+from rostra.retrieval import Searcher
+from rostra.runtime.tools import document_tools
+from rostra.store import Database
+
+# Servers that come with the platform; settings can replace them or switch them off.
+_OWN_SERVERS: Mapping[str, Mapping[str, Any]] = {
+    "calculator": {
+        "command": sys.executable,
+        "args": ["-m", "mcp_servers.calculator"],
+        "trust": "annotations",
+    }
+}
+
+
+class Workshop:
+    """Opens the parts of runs; see this module.
+
+    Args:
+        settings: of the process.
+        database: open.
+        searcher: over its documents.
+        model: writes steps and answers; None refuses runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        searcher: Searcher,
+        model: ChatModel | None,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._searcher = searcher
+        self._model = model
+        self._servers: dict[str, Toolset] = {}
+
+    def agents(self) -> Agents:
+        """The runs of this platform."""
+        return Agents(
+            self._database,
+            self.open,
+            check=self.check,
+            model=self._model.name if self._model is not None else "",
+            prompts=prompts,
+            durable=self._settings.agent_durable,
+        )
+
+    def check(self, request: RunRequest) -> None:
+        """Raises what is wrong with a request before it begins.
+
+        Raises:
+            UnknownStrategy, InvalidRequest: it can never be executed.
+            ModelUnavailable: no model is set.
+        """
+        make_strategy(request.strategy, request.options)
+        if self._model is None:
+            raise ModelUnavailable(
+                "agents need a model, and none is set",
+                hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
+            )
+        for name in ("steps", "calls"):
+            most = getattr(self._settings, f"agent_{name}")
+            if getattr(request.budget, name) > most:
+                raise InvalidRequest(
+                    f"a budget of {getattr(request.budget, name)} {name} is over the limit of "
+                    f"{most}",
+                    hint=f"ROSTRA_AGENT_{name.upper()} sets the limit.",
+                    field=f"budget.{name}",
+                )
+
+    @asynccontextmanager
+    async def open(self, request: RunRequest) -> AsyncIterator[Parts]:
+        """The parts of a run.
+
+        Raises:
+            ModelUnavailable: no model is set.
+            ConfigError: a server's configuration cannot work.
+        """
+        self.check(request)
+        if self._model is None:
+            raise RuntimeError("checked before")
+        toolsets: dict[str, Toolset] = {"local": document_tools(self._database, self._searcher)}
+        toolsets |= self._wanted(request.tools)
+        catalog = await Catalog.open(toolsets)
+        chosen = catalog
+        if request.tools is not None:
+            chosen = catalog.only(lambda info: _matches(request.tools or [], info.name))
+        whole, index = await searchable(chosen)
+        guard = default_guard(
+            Policy(trusted_tools=frozenset(request.approve)),
+            make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
+        )
+        yield Parts(
+            models={"main": self._model},
+            tools=whole,
+            strategy=make_strategy(request.strategy, request.options, chooser=index.choose),
+            guard=guard,
+            prompts=prompts,
+            limits=Limits(
+                observation=self._settings.agent_observation_chars,
+                call_seconds=self._settings.agent_call_seconds,
+            ),
+            problems=whole.problems,
+            workspace=request.user,
+        )
+
+    def servers(self) -> dict[str, Toolset]:
+        """All MCP servers that are set, connected or not."""
+        return self._wanted(None)
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await asyncio.gather(*(toolset.close() for toolset in self._servers.values()))
+
+    def _wanted(self, patterns: list[str] | None) -> dict[str, Toolset]:
+        found: dict[str, Toolset] = {}
+        for name, config in configured_servers(self._settings).items():
+            if patterns is not None and not any(_may_name(one, name) for one in patterns):
+                continue
+            if name not in self._servers:
+                self._servers[name] = McpToolset(
+                    config,
+                    pins=StoredPins(self._database),
+                    token_file=self._settings.home / "mcp" / f"{name}.json",
+                )
+            found[name] = self._servers[name]
+        return found
+
+
+def configured_servers(settings: Settings) -> dict[str, Any]:
+    """The servers of the settings and those that come with the platform.
+
+    Raises:
+        ConfigError: one of them cannot work.
+    """
+    given = dict(settings.mcp)
+    servers = given.get("servers", {})
+    if not isinstance(servers, dict):
+        raise ConfigError("mcp.servers: must be a table of servers")
+    given["servers"] = {**_OWN_SERVERS, **servers}
+    return load_servers(settings.model_copy(update={"mcp": given}))
+
+
+def strategy_names() -> tuple[str, ...]:
+    """As people choose them."""
+    return tuple(STRATEGIES)
+
+
+def _matches(patterns: list[str], name: str) -> bool:
+    """`server`, `server__tool`, or either with wildcards."""
+    server = name.split("__")[0]
+    return any(fnmatchcase(name, one) or fnmatchcase(server, one) for one in patterns)
+
+
+def _may_name(pattern: str, server: str) -> bool:
+    return fnmatchcase(server, pattern.split("__")[0])

@@ -1,0 +1,342 @@
+"""Runs over the API: begun, followed, decided on, cancelled, forked and deleted."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from rostra.agents.driver import Parts, RunRequest
+from rostra.agents.events import Answer, Claim, Decided, Effect, PlannedCall
+from rostra.agents.execution import Guard
+from rostra.agents.scope import Message, Piece, Scope
+from rostra.agents.service import Agents
+from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
+from rostra.api import Pace, create_app
+from rostra.core import GenerationOptions, Role, Settings
+from rostra.models import ScriptedModel
+from rostra.runtime import Runtime, open_runtime
+from rostra.store import put_memory
+from tests.fakes import FakeEmbedder
+
+Client = AsyncTestClient[Litestar]
+LOCAL = "http://127.0.0.1"
+RUN = {
+    "id", "task", "strategy", "status", "executing", "events", "parent", "created_at", "updated_at",
+}  # fmt: skip
+DETAIL = {
+    "model", "budget", "spent", "tools", "problems", "waiting", "answer", "error",
+}  # fmt: skip
+
+
+class Tools:
+    """`look` reads, `send` changes something, `hang` waits until it is let go."""
+
+    tools = (
+        ToolInfo("look", "Looks.", {"type": "object"}, Effect.READ),
+        ToolInfo("send", "Sends.", {"type": "object"}, Effect.WRITE),
+        ToolInfo("hang", "Hangs.", {"type": "object"}, Effect.READ),
+    )
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+        self.hanging = asyncio.Event()
+
+    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        self.called.append(name)
+        if name == "hang":
+            self.hanging.set()
+            await asyncio.Event().wait()
+        return ToolResult(f"{name} gave 7.")
+
+
+class Obeys:
+    """A strategy: asks the model, calls each tool whose name the task contains, and answers."""
+
+    name = "obeys"
+
+    async def run(self, scope: Scope) -> Answer | None:
+        asked = [Message(Role.USER, (Piece(scope.task),))]
+        for number, tool in enumerate(word for word in scope.task.split() if word in TOOLS):
+            await scope.ask("step", asked, GenerationOptions())
+            call = PlannedCall(f"c{number}", tool, {})
+            await scope.note(Decided(scope.key(), f"use {tool}", [call]))
+            await scope.call([call])
+        return Answer("It is 7.", [Claim("It is 7.")])
+
+
+TOOLS = {tool.name for tool in Tools.tools}
+
+
+class Prompts:
+    def render(self, name: str, values: Mapping[str, Any]) -> str:
+        return name
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
+def reasons(info: ToolInfo, sources: object) -> list[str]:
+    return [] if info.effect is Effect.READ else ["it changes something"]
+
+
+@pytest.fixture
+def tools() -> Tools:
+    return Tools()
+
+
+@pytest.fixture
+def app(settings: Settings, embedder: FakeEmbedder, tools: Tools) -> Litestar:
+    guard = Guard(
+        reasons=reasons,
+        loop=lambda history, call: None,
+        observe=lambda result, limit: (result.text, False, len(result.text)),
+        clean=lambda text: (text, ()),
+    )
+
+    @asynccontextmanager
+    async def parts(request: RunRequest) -> AsyncIterator[Parts]:
+        model = ScriptedModel(["ok"], loop=True)
+        yield Parts({"main": model}, tools, Obeys(), guard, Prompts())
+
+    @asynccontextmanager
+    async def runtime() -> AsyncIterator[Runtime]:
+        async with open_runtime(settings) as opened:
+            await opened.agents.close()
+            opened.agents = Agents(opened.database, parts, model="scripted", prompts=Prompts())
+            yield opened
+
+    return create_app(settings, runtime, pace=Pace(poll=0.05, beat=0.05))
+
+
+def events(text: str) -> list[tuple[int | None, dict[str, Any]]]:
+    """The parts of a whole stream with their numbers; it must end with `[DONE]`."""
+    found: list[tuple[int | None, dict[str, Any]]] = []
+    blocks = [block for block in text.split("\n\n") if block and not block.startswith(":")]
+    assert blocks[-1] == "data: [DONE]"
+    for block in blocks[:-1]:
+        lines = dict(line.split(": ", 1) for line in block.splitlines())
+        assert set(lines) <= {"id", "data"}
+        number = int(lines["id"]) if "id" in lines else None
+        found.append((number, json.loads(lines["data"])))
+    return found
+
+
+async def start(client: Client, task: str, **fields: Any) -> dict[str, Any]:
+    response = await client.post("/api/runs", json={"task": task, "strategy": "obeys"} | fields)
+    assert response.status_code == 202, response.text
+    run: dict[str, Any] = response.json()
+    return run
+
+
+async def follow(client: Client, run_id: str, **query: Any) -> list[tuple[int | None, Any]]:
+    response = await client.get(f"/api/runs/{run_id}/events", params=query)
+    assert response.status_code == 200, response.text
+    return events(response.text)
+
+
+async def test_a_run_from_its_task_to_its_answer(client: Client, tools: Tools) -> None:
+    run = await start(client, "look at it")
+    assert set(run) == RUN
+    response = await client.get(f"/api/runs/{run['id']}/events")
+    assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    assert response.headers["content-type"].startswith("text/event-stream")
+    parts = events(response.text)
+    assert [part["type"] for _, part in parts] == [
+        "start", "data-tools", "start-step", "data-step", "data-usage", "finish-step",
+        "reasoning-start", "reasoning-delta", "reasoning-end",
+        "tool-input-start", "tool-input-available", "tool-input-available",
+        "tool-output-available", "text-start", "text-delta", "text-end", "data-answer", "data-run",
+        "finish",
+    ]  # fmt: skip
+    assert parts[0][1]["messageId"] == run["id"]
+    detail = (await client.get(f"/api/runs/{run['id']}")).json()
+    assert set(detail) == RUN | DETAIL
+    assert (detail["status"], detail["executing"]) == ("completed", False)
+    assert detail["answer"]["text"] == "It is 7."
+    assert detail["spent"]["calls"] == 1
+    assert detail["tools"] == ["look", "send", "hang"]
+    assert (detail["waiting"], detail["error"], detail["model"]) == ([], None, "scripted")
+    page = (await client.get("/api/runs")).json()
+    assert page["total"] == 1
+    assert set(page["items"][0]) == RUN
+    assert (await client.get("/api/runs?status=failed")).json() == {"items": [], "total": 0}
+    assert tools.called == ["look"]
+
+
+async def test_who_comes_back_misses_nothing_and_sees_nothing_twice(client: Client) -> None:
+    run = await start(client, "look look")
+    whole = await follow(client, run["id"])
+    numbers = [number for number, _ in whole if number is not None]
+    assert numbers == sorted(set(numbers))
+    for number in numbers:
+        at = [number for number, _ in whole].index(number)
+        assert await follow(client, run["id"], after=number) == whole[at + 1 :]
+        again = await client.get(
+            f"/api/runs/{run['id']}/events", headers={"Last-Event-ID": str(number)}
+        )
+        assert events(again.text) == whole[at + 1 :]
+    for nonsense in ("x", "-1", "９", "1" * 40):
+        again = await client.get(
+            f"/api/runs/{run['id']}/events", headers={"Last-Event-ID": nonsense.encode()}
+        )
+        assert events(again.text) == whole
+
+
+async def test_a_start_that_asks_for_events_gets_them(client: Client) -> None:
+    response = await client.post(
+        "/api/runs",
+        json={"task": "look", "strategy": "obeys"},
+        headers={"Accept": "text/event-stream"},
+    )
+    assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    parts = [part for _, part in events(response.text)]
+    assert (parts[0]["type"], parts[-1]["finishReason"]) == ("start", "stop")
+    assert (await client.get(f"/api/runs/{parts[0]['messageId']}")).json()["status"] == "completed"
+
+
+@pytest.mark.parametrize(("decision", "called"), [("approve", ["send"]), ("deny", [])])
+async def test_a_call_waits_for_its_approval(
+    client: Client, tools: Tools, decision: str, called: list[str]
+) -> None:
+    run = await start(client, "send it")
+    path = f"/api/runs/{run['id']}"
+    before = await follow(client, run["id"])
+    assert before[-1] == (None, {"type": "finish", "finishReason": "tool-calls"})
+    (approval,) = [part["data"] for _, part in before if part["type"] == "data-approval"]
+    assert (approval["tool"], approval["reasons"]) == ("send", ["it changes something"])
+    detail = (await client.get(path)).json()
+    assert detail["status"] == "paused"
+    assert detail["waiting"] == [
+        {
+            "call": {"id": "c0", "tool": "send", "arguments": {}},
+            "effect": "write",
+            "reason": "approval",
+            "why": ["it changes something"],
+            "decisions": ["approve", "deny"],
+        }
+    ]
+    assert tools.called == []
+    last = max(number for number, _ in before if number is not None)
+    # Who waits is told at once of what follows.
+    waiting = asyncio.create_task(follow(client, run["id"], after=last, wait="true"))
+    for call, said in (("c9", "approve"), ("c0", "done")):
+        refused = await client.post(f"{path}/approvals", json={"call": call, "decision": said})
+        assert refused.status_code in (400, 409), refused.text
+    answer = await client.post(
+        f"{path}/approvals", json={"call": "c0", "decision": decision, "note": "n"}
+    )
+    assert answer.status_code == 200, answer.text
+    after = await waiting
+    assert after[0][1]["data"] == {"decision": decision, "by": "user", "note": "n"}
+    assert after[-1][1]["finishReason"] == "stop"
+    assert tools.called == called
+    again = await client.post(f"{path}/approvals", json={"call": "c0", "decision": decision})
+    assert again.json()["code"] == "run_conflict"
+
+
+async def test_a_cancelled_run_is_over(client: Client, tools: Tools) -> None:
+    run = await start(client, "hang")
+    path = f"/api/runs/{run['id']}"
+    await tools.hanging.wait()
+    assert (await client.get(path)).json()["executing"]
+    assert (await client.delete(path)).json()["code"] == "run_conflict"
+    resumed = await client.post(f"{path}/resume")
+    assert (resumed.status_code, resumed.json()["status"]) == (202, "running")
+    assert (await client.post(f"{path}/cancel")).json()["status"] == "cancelled"
+    parts = [part for _, part in await follow(client, run["id"])]
+    assert [part["type"] for part in parts[-3:]] == ["data-run", "abort", "finish"]
+    for verb in ("cancel", "resume"):
+        assert (await client.post(f"{path}/{verb}")).json()["code"] == "run_conflict"
+    assert (await client.delete(path)).status_code == 204
+    for gone in (path, f"{path}/events", f"{path}/log"):
+        assert (await client.get(gone)).json()["code"] == "run_not_found"
+
+
+async def test_a_fork_repeats_no_call(client: Client, tools: Tools) -> None:
+    run = await start(client, "look look")
+    await follow(client, run["id"])
+    forked = await client.post(
+        f"/api/runs/{run['id']}/fork", json={"step": 1, "budget": {"steps": 5}}
+    )
+    assert forked.status_code == 202, forked.text
+    fork = forked.json()
+    assert fork["parent"] == run["id"]
+    parts = [part for _, part in await follow(client, fork["id"])]
+    assert parts[-1]["finishReason"] == "stop"
+    assert tools.called == ["look"] * 3
+    refused = await client.post(f"/api/runs/{run['id']}/fork", json={"step": 9})
+    assert refused.status_code == 400
+
+
+async def test_the_log_by_page(client: Client) -> None:
+    run = await start(client, "look")
+    await follow(client, run["id"])
+    log = (await client.get(f"/api/runs/{run['id']}/log")).json()["items"]
+    assert [item["seq"] for item in log] == list(range(1, len(log) + 1))
+    assert (log[0]["event"]["type"], log[-1]["event"]["type"]) == ("RunStarted", "RunEnded")
+    page = (await client.get(f"/api/runs/{run['id']}/log?after=2&limit=1")).json()["items"]
+    assert page == log[2:3]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"task": " "},
+        {"task": "x" * 30_000},
+        {"task": "x", "budget": {"steps": 0}},
+        {"task": "x", "budget": {"seconds": -1}},
+        {"task": "x", "tools": [""]},
+        {"task": "x", "tools": ["y"] * 101},
+        {"task": "x", "user": "root"},
+        {"task": 7},
+    ],
+)
+async def test_bad_tasks_are_refused(client: Client, body: dict[str, Any]) -> None:
+    response = await client.post("/api/runs", json=body)
+    assert response.status_code == 400, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_what_is_not_there(client: Client) -> None:
+    for run_id in (str(uuid4()), "x"):
+        for verb, path, body in (
+            ("GET", "", None),
+            ("GET", "/events", None),
+            ("GET", "/log", None),
+            ("POST", "/approvals", {"call": "c", "decision": "deny"}),
+            ("POST", "/cancel", None),
+            ("POST", "/resume", None),
+            ("POST", "/fork", {"step": 0}),
+            ("DELETE", "", None),
+        ):
+            response = await client.request(verb, f"/api/runs/{run_id}{path}", json=body)
+            assert response.json()["code"] == "run_not_found", (verb, path)
+    for query in ("after=-1", "after=x", "wait=maybe"):
+        assert (await client.get(f"/api/runs/{uuid4()}/events?{query}")).status_code == 400
+
+
+async def test_memories_are_listed_and_deleted(client: Client, app: Litestar) -> None:
+    database = app.state.services.runtime.database
+    async with database.write() as session:
+        for text in ("one", "two", "three"):
+            made = await put_memory(session, "", text, source="user")
+        await put_memory(session, "somebody else", "secret", source="user")
+    page = (await client.get("/api/memories?limit=2")).json()
+    assert page["total"] == 3
+    assert [item["text"] for item in page["items"]] == ["three", "two"]
+    assert set(page["items"][0]) == {
+        "id", "text", "source", "expires_at", "created_at", "updated_at",
+    }  # fmt: skip
+    assert (await client.delete(f"/api/memories/{made.id}")).status_code == 204
+    for gone in (str(made.id), str(uuid4()), "x"):
+        response = await client.delete(f"/api/memories/{gone}")
+        assert response.json()["code"] == "memory_not_found"
+    assert (await client.delete("/api/memories")).status_code == 204
+    assert (await client.get("/api/memories")).json() == {"items": [], "total": 0}
