@@ -1,4 +1,47 @@
 """MCP servers: small ones, one folder each, runnable alone as `python -m mcp_servers.NAME`.
 
-They see the platform through its public faces only, and hold nothing the platform needs.
+They see the platform through its public faces only, and hold nothing the platform needs. What is
+exported here is for those above, who serve the same tools in their own process.
 """
+
+from typing import TYPE_CHECKING
+
+from rostra.core import lazy_names
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+    from mcp_servers.python import CallRefused, CallTool, Ending, Limits, Ran, Sandbox
+    from mcp_servers.serving import offer
+    from rostra.runtime import Runtime
+
+_HOMES = {
+    "CallRefused": "python",
+    "CallTool": "python",
+    "Ending": "python",
+    "Limits": "python",
+    "Ran": "python",
+    "Sandbox": "python",
+    "offer": "serving",
+}
+
+__all__ = [
+    "CallRefused",
+    "CallTool",
+    "Ending",
+    "Limits",
+    "Ran",
+    "Sandbox",
+    "knowledge_server",
+    "offer",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
+
+
+def knowledge_server(runtime: "Runtime") -> "MCPServer":
+    """The knowledge server's tools over an open platform; see `mcp_servers.knowledge`."""
+    # Here, so that the other servers start without the platform.
+    from mcp_servers.knowledge import build_server
+
+    return build_server(runtime)

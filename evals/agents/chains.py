@@ -4,9 +4,8 @@ A task is a chain: each record names the key of the next, the last one holds the
 no strategy can do with fewer calls than its length, or make them side by side; they differ only in
 what they send to the model.
 
-What always holds: an observation has `OBSERVATION` words as a model reads it, its sentences' numbers
-included; the scripted model counts words as tokens, and says everything in the same number of
-words wherever it can.
+What always holds: an observation has `OBSERVATION` words as a model reads it, the numbers of its
+sentences included; the scripted model counts words as tokens.
 """
 
 import json
@@ -16,9 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rostra.agents import prompts
-from rostra.agents.events import Effect
-from rostra.agents.tools.tool import CallContext, StaticToolset, ToolFailure, ToolInfo, ToolResult
+from rostra.agents import (
+    CallContext,
+    Effect,
+    StaticToolset,
+    ToolFailure,
+    ToolInfo,
+    ToolResult,
+    prompts,
+)
 from rostra.core import ChatMessage, GenerationOptions, Role
 from rostra.models import ScriptedModel
 

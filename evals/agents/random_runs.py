@@ -17,17 +17,23 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
 from evals.agents.runs import LocalTools, RunLogged, Setting, local_tools, run_once
 from evals.speed.checkpoints import write_random_checkpoint
-from rostra.agents.driver import RunRequest
-from rostra.agents.events import Budget, Decided, Effect, RunEnded
-from rostra.agents.strategies.plan_execute import PlanExecute
-from rostra.agents.strategies.react import ReAct
-from rostra.agents.strategies.rewoo import ReWOO
-from rostra.agents.strategies.strategy import Strategy
-from rostra.agents.tools.tool import CallContext, StaticToolset, ToolInfo, ToolResult
+from rostra.agents import (
+    Budget,
+    CallContext,
+    Decided,
+    Effect,
+    RunEnded,
+    RunRequest,
+    StaticToolset,
+    Status,
+    ToolInfo,
+    ToolResult,
+    make_strategy,
+)
 from rostra.core import (
     ChatEvent,
     ChatMessage,
@@ -44,13 +50,7 @@ _AT_ONCE = 32
 # What a step is cut to; a random model has no reason to end before.
 _MOST_TOKENS = 192
 _REFUSALS = ("That was no valid step.", "That cannot be used.")
-_WORDS = "alder basin cliff dune eddy fern gorge haven inlet juniper kelp ledge moor nook".split()
-
-RANDOM_STRATEGIES: Mapping[str, Callable[[], Strategy]] = {
-    "react": lambda: ReAct(most_steps=8),
-    "plan": lambda: PlanExecute(executor=ReAct(most_steps=3)),
-    "rewoo": ReWOO,
-}
+_WORDS = ("alder", "basin", "cliff", "dune", "eddy", "fern", "gorge", "haven", "inlet", "kelp")
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class RandomReport:
     Attributes:
         steps: answers of the model.
         invalid: answers against their schema, and those that the strategy refused.
+        failed: runs that ended by an error of ours.
         past_budget: runs that used more than they may.
         ends: runs by how they ended.
         without_end: runs with no terminal event, or several, or events after it.
@@ -71,6 +72,7 @@ class RandomReport:
     steps: int = 0
     calls: int = 0
     invalid: int = 0
+    failed: int = 0
     past_budget: int = 0
     without_end: int = 0
     ends: dict[str, int] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class RandomReport:
 
     @property
     def faults(self) -> int:
-        return self.invalid + self.past_budget + self.without_end
+        return self.invalid + self.failed + self.past_budget + self.without_end
 
     def tell(self, what: str) -> None:
         """Keeps an example."""
@@ -92,6 +94,7 @@ class RandomReport:
             "steps": self.steps,
             "calls": self.calls,
             "invalid_steps": self.invalid,
+            "runs_failed": self.failed,
             "runs_past_budget": self.past_budget,
             "runs_without_one_end": self.without_end,
             "ends": self.ends,
@@ -122,9 +125,7 @@ class Heated:
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> AsyncIterator[ChatEvent]:
         """See `ChatModel.stream`."""
-        if messages[-1].content.startswith(_REFUSALS) or any(
-            f"\n\n{refusal}" in messages[-1].content for refusal in _REFUSALS
-        ):
+        if any(refusal in messages[-1].content for refusal in _REFUSALS):
             self._report.invalid += 1
             self._report.tell(messages[-1].content[-300:])
         asked = replace(
@@ -182,7 +183,7 @@ async def random_runs(
 
     Args:
         model: constrained by schemas, as the engine is.
-        name: of `RANDOM_STRATEGIES`.
+        name: of a strategy.
         runs: how many.
         on_run: called with the number done and the total.
     """
@@ -207,8 +208,8 @@ async def _one(
 ) -> None:
     task = f"Find out about {_WORDS[number % len(_WORDS)]} number {number}."
     request = RunRequest(task=task, strategy=name, budget=_budget(number))
-    strategy = RANDOM_STRATEGIES[name]()
-    logged = await run_once(request, Setting({"main": model}, tools, strategy), f"random-{number}")
+    setting = Setting({"main": model}, tools, make_strategy(name))
+    logged = await run_once(request, setting, f"random-{number}")
     report.runs += 1
     judge_run(logged, request.budget, report)
 
@@ -222,7 +223,8 @@ def judge_run(logged: RunLogged, budget: Budget, report: RandomReport) -> None:
         return
     ended = ends[0]
     report.ends[str(ended.status)] = report.ends.get(str(ended.status), 0) + 1
-    if ended.status == "failed":
+    if ended.status is Status.FAILED:
+        report.failed += 1
         report.tell(f"failed: {ended.error}")
     report.calls += ended.spent.calls
     for name in ("steps", "tokens", "calls", "cost"):
@@ -271,8 +273,8 @@ def _budget(number: int) -> Budget:
 
 
 def _tools() -> StaticToolset:
-    async def lookup(arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        at = sum(map(ord, arguments["about"][:200])) + arguments.get("page", 0)
+    async def search(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        at = sum(map(ord, arguments["query"][:200])) + arguments.get("page", 0)
         words = [_WORDS[(at + step) % len(_WORDS)] for step in range(8)]
         return ToolResult(f"The {words[0]} is {words[1]}. It has {at % 90} {words[2]}.")
 
@@ -280,14 +282,14 @@ def _tools() -> StaticToolset:
         return ToolResult(f"The sum is {sum(arguments['numbers'])}.")
 
     about = {
-        "about": {"type": "string", "minLength": 1, "maxLength": 40},
+        "query": {"type": "string", "minLength": 1, "maxLength": 40},
         "page": {"type": "integer", "minimum": 0, "maximum": 99},
         "kind": {"enum": ["short", "long"]},
     }
     numbers = {"numbers": {"type": "array", "items": {"type": "number"}, "maxItems": 4}}
     return StaticToolset(
         (
-            (_info("lookup", "Says something about a thing.", about, ["about"]), lookup),
+            (_info("search", "Says something about a thing.", about, ["query"]), search),
             (_info("add", "Adds numbers.", numbers, ["numbers"]), add),
         )
     )

@@ -9,14 +9,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from rostra.agents import prompts
-from rostra.agents.driver import Parts, RunRequest, drive, started
-from rostra.agents.events import ApprovalDecided, Paused, Record, RunEnded
-from rostra.agents.execution import Guard, Limits
-from rostra.agents.guard.defaults import default_guard
-from rostra.agents.journal import Journal, MemoryLog
-from rostra.agents.strategies.strategy import Strategy
-from rostra.agents.tools.tool import CallContext, StaticToolset, ToolInfo, ToolResult
+from rostra.agents import (
+    ApprovalDecided,
+    CallContext,
+    Guard,
+    Journal,
+    Limits,
+    MemoryLog,
+    Parts,
+    Paused,
+    Record,
+    RunEnded,
+    RunRequest,
+    StaticToolset,
+    Strategy,
+    ToolInfo,
+    ToolResult,
+    default_guard,
+    drive,
+    prompts,
+    started,
+)
 from rostra.core import ChatModel
 
 # Pauses after which a run counts as one that never ends.

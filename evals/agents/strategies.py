@@ -26,16 +26,20 @@ from typing import Any
 
 from evals.agents.chains import Chain, chain_model, chain_tools, make_chains
 from evals.agents.runs import RunLogged, Setting, local_tools, run_once
-from rostra.agents.driver import RunRequest
-from rostra.agents.events import Budget, ModelAnswered, ModelAsked, RunEnded, ToolStarted
-from rostra.agents.execution import Limits
-from rostra.agents.strategies.plan_execute import PlanExecute
-from rostra.agents.strategies.react import ReAct
-from rostra.agents.strategies.rewoo import ReWOO
-from rostra.agents.strategies.strategy import Strategy
+from rostra.agents import (
+    Budget,
+    Limits,
+    ModelAnswered,
+    ModelAsked,
+    RunEnded,
+    RunRequest,
+    ToolStarted,
+    make_strategy,
+)
 
-STRATEGIES: tuple[Callable[[], Strategy], ...] = (ReAct, PlanExecute, ReWOO)
+COMPARED = ("react", "plan", "rewoo")
 _BUDGET = Budget(steps=100, calls=100)
+_LIMITS = Limits(observation=10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +138,16 @@ async def compare_strategies(
     tools = local_tools(chain_tools(tasks))
     report = StrategyReport()
     logs: dict[str, dict[int, list[RunLogged]]] = defaultdict(lambda: defaultdict(list))
-    for make in STRATEGIES:
+    for name in COMPARED:
         for chain in tasks:
-            strategy = make()
-            limits = Limits(observation=10_000)
-            setting = Setting({"main": chain_model()}, tools, strategy, limits=limits)
-            request = RunRequest(task=chain.task, strategy=strategy.name, budget=_BUDGET)
+            setting = Setting({"main": chain_model()}, tools, make_strategy(name), limits=_LIMITS)
+            request = RunRequest(task=chain.task, strategy=name, budget=_BUDGET)
             began = time.perf_counter()
             logged = await run_once(request, setting)
             seconds = time.perf_counter() - began
-            report.rows.append(_row(strategy.name, chain, logged, seconds))
-            logs[strategy.name][chain.length].append(logged)
-            on_run(len(report.rows), len(STRATEGIES) * len(tasks))
+            report.rows.append(_row(name, chain, logged, seconds))
+            logs[name][chain.length].append(logged)
+            on_run(len(report.rows), len(COMPARED) * len(tasks))
     report.ratios = _ratios(report.rows, logs)
     return report
 
@@ -205,7 +207,7 @@ def react_form(logged: RunLogged) -> Callable[[int], float]:
 
     def tokens(calls: int) -> float:
         resent = growth * calls * (calls + 1) / 2
-        return (calls + 1) * opening + resent + calls * step + final
+        return float((calls + 1) * opening + resent + calls * step + final)
 
     return tokens
 

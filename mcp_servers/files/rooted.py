@@ -87,10 +87,10 @@ class Root:
         with _Walk(self._fd, path) as walk:
             name = walk.parent_of(_parts(path))
             with _named(path):
-                fd = os.open(name, _READ, dir_fd=walk.here)
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InvalidRequest(f"{_shown(path)} is no file", hint="Use list_files for it.")
+                file = _regular(os.open(name, _READ, dir_fd=walk.here))
+        if file is None:
+            raise InvalidRequest(f"{_shown(path)} is no file", hint="Use list_files for it.")
+        with file:
             yield file
 
     def write(self, path: str, data: bytes, *, overwrite: bool) -> bool:
@@ -141,12 +141,17 @@ def open_folder(name: str, folder: int) -> int | None:
 def open_file(name: str, folder: int) -> BinaryIO | None:
     """Opens a regular file inside of an open folder for reading; None if it cannot be."""
     try:
-        file = os.fdopen(os.open(name, _READ, dir_fd=folder), "rb")
+        fd = os.open(name, _READ, dir_fd=folder)
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
+    return _regular(fd)
+
+
+def _regular(fd: int) -> BinaryIO | None:
+    """The open file, if it is one."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)
     return None
 
 

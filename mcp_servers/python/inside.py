@@ -19,6 +19,7 @@ import types
 from typing import Any
 
 _FILE = "<code>"
+_FRAMES = 50  # of a traceback; an endless recursion has a million
 
 
 class ToolError(Exception):
@@ -98,7 +99,8 @@ def _told(failure: BaseException) -> str:
     trace = failure.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != _FILE:
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(failure), failure, trace)).rstrip()
+    last = -_FRAMES
+    return "".join(traceback.format_exception(type(failure), failure, trace, last)).rstrip()
 
 
 def _cut(text: str, most: int) -> str:

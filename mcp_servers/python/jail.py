@@ -14,6 +14,8 @@ no capability and cannot get one. If a step fails, no code is run and the answer
 Source: namespaces(7), user_namespaces(7), pivot_root(2), mount_setattr(2), seccomp(2).
 """
 
+# To import pathlib would take longer than all that is done here.
+# ruff: noqa: PTH102, PTH103, PTH106, PTH110, PTH112, PTH211
 import ctypes
 import json
 import os
@@ -37,6 +39,7 @@ _CAPABILITY_VERSION = 0x20080522
 
 _NOBODY = 65534
 _SCRATCH = "/scratch"
+_HOST = "/.host"  # its file system, while ours is built
 _DEVICES = ("null", "zero", "random", "urandom")
 # Where modules of the standard library find the C libraries that they load, and time zones.
 _SHARED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo")
@@ -163,8 +166,8 @@ def _build_files(request: dict[str, Any]) -> None:
     _mount("tmpfs", "/tmp", "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,nr_inodes=1k,mode=755")
     os.umask(0o022)
     os.chdir("/tmp")
-    os.mkdir("old")
-    _checked("pivot_root", _libc.pivot_root(b".", b"old"))
+    os.mkdir(_HOST[1:])
+    _checked("pivot_root", _libc.pivot_root(b".", _HOST[1:].encode()))
     os.chdir("/")
     bound: list[str] = []
     for folder, source in real.items():
@@ -177,14 +180,15 @@ def _build_files(request: dict[str, Any]) -> None:
     os.mkdir(_SCRATCH)
     options = f"size={size},nr_inodes={files},mode=700,uid={_NOBODY},gid={_NOBODY}"
     _mount("tmpfs", _SCRATCH, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
-    os.symlink(_SCRATCH, "/tmp")
-    _checked("umount2", _libc.umount2(b"/old", _MNT_DETACH))
-    os.rmdir("/old")
+    if not os.path.exists("/tmp"):  # a folder below it may be bound
+        os.symlink(_SCRATCH, "/tmp")
+    _checked("umount2", _libc.umount2(_HOST.encode(), _MNT_DETACH))
+    os.rmdir(_HOST)
     _set_attributes("/", _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV, recursive=False)
     os.chdir(_SCRATCH)
     sys.path += request["folders"]
-    name = b"sandbox"
-    _checked("sethostname", _libc.sethostname(name, len(name)))
+    host = b"sandbox"
+    _checked("sethostname", _libc.sethostname(host, len(host)))
 
 
 def _is_under(folder: str, bound: list[str]) -> bool:
@@ -197,14 +201,14 @@ def _bind(source: str, folder: str) -> None:
         os.symlink(source, folder)  # /lib is one on most systems
         return
     os.makedirs(folder)
-    _mount(f"/old{source}", folder, None, _MS_BIND | _MS_REC)
+    _mount(_HOST + source, folder, None, _MS_BIND | _MS_REC)
     _set_attributes(folder, _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV)
 
 
 def _bind_device(path: str) -> None:
     os.makedirs("/dev", exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
-    _mount(f"/old{path}", path, None, _MS_BIND)
+    _mount(_HOST + path, path, None, _MS_BIND)
     _set_attributes(path, _ATTR_NOSUID)
 
 

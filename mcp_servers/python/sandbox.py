@@ -17,7 +17,7 @@ import re
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -199,8 +199,9 @@ class _Run:
             in_time = True
             try:
                 async with asyncio.timeout(self.seconds) as deadline:
-                    await self._converse(ours, request, deadline)
-                    await process.wait()
+                    await self._converse(ours, request, process, deadline)
+                    if self.broken is None:
+                        await process.wait()
             except TimeoutError:
                 in_time = False
             finally:
@@ -212,7 +213,11 @@ class _Run:
         return self._result(process.returncode or 0, in_time)
 
     async def _converse(
-        self, channel: socket.socket, request: dict[str, Any], deadline: asyncio.Timeout
+        self,
+        channel: socket.socket,
+        request: dict[str, Any],
+        process: Process,
+        deadline: asyncio.Timeout,
     ) -> None:
         """Answers calls until the run says that it is done, or hangs up."""
         channel.setblocking(False)
@@ -220,7 +225,7 @@ class _Run:
         try:
             writer.write(json.dumps(request).encode() + b"\n")
             while (message := await self._next(reader)) is not None:
-                answer = await self._answer(*message, deadline)
+                answer = await self._answer(*message, process, deadline)
                 writer.write(answer + b"\n")
                 await writer.drain()
         except ConnectionError:
@@ -249,9 +254,13 @@ class _Run:
         return None
 
     async def _answer(
-        self, name: str, arguments: dict[str, Any], deadline: asyncio.Timeout
+        self, name: str, arguments: dict[str, Any], process: Process, deadline: asyncio.Timeout
     ) -> bytes:
-        """Calls the tool; the code's time stands still meanwhile."""
+        """Calls the tool; the code's time stands still meanwhile.
+
+        Raises:
+            ConnectionResetError: the process is gone, so the call is given up.
+        """
         self.calls += 1
         if self.call_tool is None:
             return _error("there are no tools to call from here")
@@ -260,11 +269,19 @@ class _Run:
         loop = asyncio.get_running_loop()
         left = (deadline.when() or loop.time()) - loop.time()
         deadline.reschedule(None)
+        call = asyncio.ensure_future(self.call_tool(name, arguments))
+        end = asyncio.create_task(process.wait())
         try:
-            result = await self.call_tool(name, arguments)
+            await asyncio.wait((call, end), return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
+                raise ConnectionResetError("the process ended during a call")
+            result = await call
         except CallRefused as refusal:
             return _error(str(refusal))
         finally:
+            for task in (call, end):
+                task.cancel()
+            await asyncio.wait((call, end))
             deadline.reschedule(loop.time() + left)
         answer = json.dumps({"result": result}).encode()
         if len(answer) > self.limits.message:

@@ -5,9 +5,9 @@ may lack. A call that is not listed fails with EPERM, so Python raises Permissio
 a call in another machine's numbers ends the process.
 
 What always holds: a listed call reaches nothing outside the sandbox's namespaces. Threads can be
-made and processes cannot, so one process's memory limit is the sandbox's; no call makes memory that
-this limit does not count (memfd, System V and POSIX queues), opens a network socket, traces, mounts,
-makes namespaces or keys, loads programs into the kernel or runs another program.
+made and processes cannot, so the memory limit of one process is the sandbox's. No call makes memory
+that this limit does not count (memfd, System V and POSIX queues), opens a network socket, traces,
+mounts, makes namespaces or keys, loads programs into the kernel or runs another program.
 
 Source: seccomp(2), bpf(4) and the kernel's include/uapi/linux/{seccomp,filter,audit}.h.
 """

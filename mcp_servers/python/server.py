@@ -15,8 +15,8 @@ from mcp_servers.python.sandbox import CallTool, Ending, Limits, Sandbox
 from mcp_servers.serving import make_server, offer
 
 _INSTRUCTIONS = """\
-Runs Python that computes: no network, no files but its own, nothing kept between calls. Print what \
-you want to know, or end with an expression."""
+Runs Python that computes: no network, no files but its own, nothing kept between calls. Print \
+what you want to know, or end with an expression."""
 # Without tools to call, code changes nothing anywhere; with them it may do whatever they do.
 _ALONE = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False

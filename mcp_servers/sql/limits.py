@@ -8,6 +8,7 @@ from mcp_servers.sql.results import Cell, Rows
 MAX_ROWS = 1_000
 MAX_SQL = 20_000
 MAX_LISTED = 1_000
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,15 @@ class Collector:
         for cell, is_cut in row:
             if isinstance(cell, float) and not math.isfinite(cell):
                 cell = str(cell)  # JSON has no such numbers
-            if isinstance(cell, str) and len(cell) > self.limits.cell:
-                cell, is_cut = cell[: self.limits.cell], True
+            if isinstance(cell, str):
+                room = min(self.limits.cell, max(0, self.limits.size - self._size))
+                # A later row that does not fit is left out whole.
+                if len(cell) > (self.limits.cell if self.rows else room):
+                    cell, is_cut = cell[:room], True
             self.cut += is_cut
             self._size += len(cell) if isinstance(cell, str) else 8
             kept.append(cell)
-        # The first row is given however wide it is: its cells are bounded.
+        # Of the first row at least the beginning is given.
         if len(self.rows) == self.most or (self.rows and self._size > self.limits.size):
             self.truncated = True
             return False
@@ -61,4 +65,9 @@ class Collector:
 
     def result(self, columns: list[str]) -> Rows:
         """What was kept."""
-        return Rows(columns=columns, rows=self.rows, truncated=self.truncated, cut_cells=self.cut)
+        return Rows(
+            columns=[column[:_MAX_NAME] for column in columns],
+            rows=self.rows,
+            truncated=self.truncated,
+            cut_cells=self.cut,
+        )

@@ -1,8 +1,8 @@
 """A PostgreSQL database, read only.
 
 What always holds: a query runs as a subquery of ours, so it is one SELECT and nothing else can
-stand there; it is sent as a single statement, in a READ ONLY transaction with a time limit, which
-is rolled back; the server cuts each value before it is sent. A role that is a superuser, or may write
+stand there; it is sent as a single statement, in a READ ONLY transaction with a time limit, and is
+rolled back; the server cuts each value before it is sent. A role that is a superuser, or may write
 files or run programs on the server, is refused: functions would do for it what statements may not.
 """
 
@@ -118,6 +118,7 @@ class PostgresDatabase:
                 compose.SQL(", ").join(cells), inner, compose.SQL(", ").join(aliases), most + 1
             )
             collector = Collector(self._limits, most)
+            # A stream is sent the same way, and keeps no more rows than are read.
             async for row in cursor.stream(statement):
                 told = [
                     _cell(kind, row[2 * place], row[2 * place + 1], self._limits.cell)
@@ -156,13 +157,11 @@ class PostgresDatabase:
                             "SELECT pg_catalog.set_config(%s, %s, false)", (name, str(value))
                         )
                     yield connection
-            except TimeoutError:
+            except (TimeoutError, psycopg.errors.QueryCanceled):
                 raise _too_long(self._limits.seconds) from None
-            except psycopg.errors.QueryCanceled:
-                raise _too_long(self._limits.seconds) from None
-            except psycopg.OperationalError as error:
-                raise StoreUnavailable(f"the database failed: {_told(error)}") from None
             except psycopg.Error as error:
+                if connection.closed:
+                    raise StoreUnavailable("the database ended the connection") from None
                 raise _explained(error) from None
             finally:
                 # Closing rolls back. Cancelling ends what a caller who is gone has left running.
@@ -181,8 +180,8 @@ async def _described(
     """Name and type of each column that a query gives, without running it."""
     async with connection.cursor() as cursor:
         statement = compose.SQL("SELECT * FROM {} AS q LIMIT 0").format(inner)
-        async for _ in cursor.stream(statement):
-            pass
+        # Prepared, because only the protocol for that takes no more than one statement.
+        await cursor.execute(statement, prepare=True)
         if not cursor.description:
             raise InvalidRequest("the query gives no columns")
         return [(column.name, column.type_code) for column in cursor.description]

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from mcp_servers.serving import make_server, offer
 from mcp_servers.sql.limits import MAX_ROWS, MAX_SQL, Limits
 from mcp_servers.sql.results import Description, Rows, Tables
-from rostra.core import ConfigError
+from rostra.core import ConfigError, InvalidRequest
 
 _INSTRUCTIONS = """\
 One database, to read. `list_tables` names its tables, `describe` says what columns one has, \
@@ -58,7 +58,7 @@ class Tools:
         table: Annotated[str, Field(max_length=500, description="As list_tables names it.")],
     ) -> Description:
         """Say which columns a table has, of which types, and what they point to."""
-        return await self._database.describe(table)
+        return await self._database.describe(_checked(table))
 
     async def query(
         self,
@@ -66,7 +66,7 @@ class Tools:
         limit: Annotated[int, Field(ge=1, le=MAX_ROWS, description="Most rows.")] = 100,
     ) -> Rows:
         """Run one SELECT and return its rows. Count and aggregate in SQL instead of fetching."""
-        return await self._database.query(sql, limit)
+        return await self._database.query(_checked(sql), limit)
 
 
 async def open_database(url: str, limits: Limits, heap: int | None = None) -> Database:
@@ -112,3 +112,10 @@ def build_server(database: Database) -> MCPServer:
     for tool in (tools.list_tables, tools.describe, tools.query):
         offer(server, tool)
     return server
+
+
+def _checked(text: str) -> str:
+    """The text, if databases take it."""
+    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+        raise InvalidRequest("the text holds a NUL or half of a character (a surrogate)")
+    return text

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rostra.agents.errors import BudgetSpent, ReplayDiverged, RunPaused
+from rostra.agents.errors import BudgetSpent, LogEnds, ReplayDiverged, RunPaused
 from rostra.agents.events import (
     Answer,
     Budget,
@@ -117,6 +117,7 @@ async def drive(
     Raises:
         LostLease: somebody else executes the run.
         ReplayDiverged: the log is of another program.
+        LogEnds: of a replay, when the log does not go on.
         asyncio.CancelledError: as if the process had died.
     """
     journal.begin()
@@ -167,7 +168,7 @@ async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
         return Paused(paused.reason, paused.calls)
     except BudgetSpent as spent:
         error = spent
-    except (LostLease, ReplayDiverged):
+    except (LostLease, ReplayDiverged, LogEnds):
         raise
     except RostraError as failure:
         error = failure

@@ -34,3 +34,7 @@ class RunPaused(Exception):
         super().__init__(f"{reason}: {', '.join(calls)}")
         self.reason = reason
         self.calls = calls
+
+
+class LogEnds(Exception):
+    """A replayed run wants to go on where its log ends. Strategies let it pass."""

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from rostra.agents.driver import Parts, Prompts, RunRequest, drive, started
-from rostra.agents.errors import ReplayDiverged
+from rostra.agents.errors import LogEnds, ReplayDiverged
 from rostra.agents.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -67,9 +67,8 @@ Decision = Literal["approve", "deny", "done", "retry"]
 _DECISIONS = {"approval": ("approve", "deny"), "outcome_unknown": ("done", "retry", "deny")}
 _MAX_TASK = 20_000
 _PAGE = 500
-# How often a watcher looks for events that another process writes, and a server for lost runs.
+# How often a watcher looks for events that another process writes.
 _POLL_SECONDS = 0.5
-_RECOVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +288,7 @@ class Agents:
                 last = await drive(str(run_id), request, journal, parts, ask_again=ask_models)
         except ReplayDiverged as diverged:
             return ReplayReport(len(there), diverged.message, "diverged")
-        except _LogEnds:
+        except LogEnds:
             return ReplayReport(len(there), _missing(journal), "running")
         difference = _missing(journal) or _other_end(records[-1].event, last)
         status = last.status if isinstance(last, RunEnded) else Status.PAUSED
@@ -329,7 +328,7 @@ class Agents:
             if claim is not None:
                 self._spawn(claim)
             else:
-                await asyncio.sleep(_RECOVERY_SECONDS)
+                await asyncio.sleep(self._lease.total_seconds() / 6)
 
     async def close(self) -> None:
         """Gives unfinished runs back and ends."""
@@ -513,10 +512,6 @@ def _last_effect(records: Sequence[Record]) -> int:
 # --- Replay ---
 
 
-class _LogEnds(Exception):
-    """The replayed run wants to go on where its log ends."""
-
-
 @dataclass(frozen=True, slots=True)
 class _EndOfLog:
     """A model that is never asked: what it said is in the log."""
@@ -526,7 +521,7 @@ class _EndOfLog:
     async def stream(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> AsyncIterator[Any]:
-        raise _LogEnds
+        raise LogEnds
         yield
 
 
@@ -537,7 +532,7 @@ class _NoTools:
     tools: Sequence[ToolInfo]
 
     async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        raise _LogEnds
+        raise LogEnds
 
 
 def _missing(journal: Journal) -> str | None:

@@ -88,9 +88,11 @@ def create_app(
         async with (
             open_services(factory, pace or Pace()) as services,
             openai.open_surface(services, batch_pace) as surface,
+            mcp.open_mcp(services.runtime, mcp.access_of(settings)) as endpoint,
         ):
             app.state.services = services
             app.state.openai = surface
+            app.state.mcp = endpoint
             yield
 
     api = Router(
@@ -105,7 +107,7 @@ def create_app(
     )
     return Litestar(
         route_handlers=[
-            *(api, openai.router, openai.metrics, health.router),
+            *(api, openai.router, openai.metrics, health.router, mcp.mount),
             *(web.index, web.file, nothing_to_change),
         ],
         lifespan=[lifespan],

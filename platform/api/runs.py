@@ -20,7 +20,7 @@ from litestar.response import Stream
 
 from rostra.agents.driver import RunRequest
 from rostra.agents.events import ApprovalDecided, Budget, Paused
-from rostra.agents.outline import outline, read_log
+from rostra.agents.outlines import outline, read_log
 from rostra.agents.service import Agents
 from rostra.agents.ui import UiMessage
 from rostra.api.errors import problem_of
@@ -42,7 +42,7 @@ from rostra.api.schemas import (
 )
 from rostra.api.services import Services
 from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
-from rostra.core import normalize_text
+from rostra.core import Settings, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import (
     Database,
@@ -90,7 +90,7 @@ async def start(
             task=normalize_text(data.task),
             strategy=data.strategy,
             tools=data.tools,
-            budget=_budget(data.budget),
+            budget=_budget(data.budget, services.runtime.settings),
             options=data.options,
             approve=data.approve,
         )
@@ -253,7 +253,7 @@ async def fork(
     """Begins a new run with the first steps of this one."""
     changes: dict[str, Any] = {}
     if data.budget is not None:
-        changes["budget"] = _budget(data.budget)
+        changes["budget"] = _budget(data.budget, runtime.settings)
     if data.approve is not None:
         changes["approve"] = data.approve
     made = await runtime.agents.fork(_id(run_id), data.step, **changes)
@@ -343,8 +343,14 @@ def _frame(part: dict[str, Any], seq: int | None = None) -> bytes:
     return data if seq is None else b"id: %d\n" % seq + data
 
 
-def _budget(body: BudgetBody) -> Budget:
-    return Budget(body.steps, body.tokens, body.seconds, body.cost, body.calls)
+def _budget(body: BudgetBody, settings: Settings) -> Budget:
+    return Budget(
+        steps=body.steps or settings.agent_steps,
+        tokens=body.tokens,
+        seconds=body.seconds or settings.agent_seconds,
+        cost=body.cost,
+        calls=settings.agent_calls if body.calls is None else body.calls,
+    )
 
 
 def _id(text: str) -> UUID:

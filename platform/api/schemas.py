@@ -66,14 +66,14 @@ class NewChat(Request):
     title: Annotated[str, Meta(max_length=500)] = ""
 
 
-class BudgetBody(Request, frozen=True):
-    """Most that a run may use; null is no limit. `cost` is in the models' currency."""
+class BudgetBody(Request):
+    """Most that a run may use; what is not given is as in the settings, or has no limit there."""
 
-    steps: Annotated[int, Meta(ge=1, le=1000)] = 20
+    steps: Annotated[int, Meta(ge=1, le=1000)] | None = None
     tokens: Annotated[int, Meta(ge=1, le=2**40)] | None = None
-    seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = 600.0
+    seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     cost: Annotated[float, Meta(gt=0, le=1e9)] | None = None
-    calls: Annotated[int, Meta(ge=0, le=10_000)] = 100
+    calls: Annotated[int, Meta(ge=0, le=10_000)] | None = None
 
 
 ToolNames = Annotated[
@@ -91,7 +91,7 @@ class NewRun(Request):
     task: Annotated[str, Meta(examples=["How many days lie between the two last releases?"])]
     strategy: Name = "react"
     tools: ToolNames | None = None
-    budget: BudgetBody = BudgetBody()
+    budget: BudgetBody = msgspec.field(default_factory=BudgetBody)
     options: dict[str, Any] = {}
     approve: ToolNames = []
 

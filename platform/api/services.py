@@ -41,7 +41,10 @@ class Services:
 
 @asynccontextmanager
 async def open_services(open_runtime: RuntimeFactory, pace: Pace) -> AsyncIterator[Services]:
-    """Opens the platform, begins to load its models, and starts the job worker."""
+    """Opens the platform, begins to load its models, and starts the job worker.
+
+    Runs whose process died are gone on with, where there is a model to do so.
+    """
     async with open_runtime() as runtime:
         uploads = Uploads(runtime.settings)
         services = Services(
@@ -53,6 +56,8 @@ async def open_services(open_runtime: RuntimeFactory, pace: Pace) -> AsyncIterat
         )
         services.background.start("load models", services.models.load())
         services.background.start("load decoder", services.models.load_decoder())
+        if runtime.generator is not None:
+            services.background.start("recover runs", runtime.agents.recover())
         worker = asyncio.create_task(services.worker.run(), name="job worker")
         try:
             yield services

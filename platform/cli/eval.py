@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from evals import (
@@ -18,7 +16,9 @@ from evals import (
     open_workspace,
     read_judged_set,
 )
+from rostra.cli.eval_agents import COMMANDS
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
+from rostra.cli.progress import advance, bar, show
 from rostra.ingest import Progress
 
 data_option = click.option(
@@ -53,19 +53,19 @@ def retrieval(data: Path, as_json: bool) -> None:
     async def work() -> list[RetrievalScores]:
         rows: list[RetrievalScores] = []
         async with open_workspace(settings) as runtime:
-            with _bar() as bar:
+            with bar() as shown:
                 for judged in sets:
-                    ingest = bar.add_task(f"{judged.name}: ingest", total=None)
+                    ingest = shown.add_task(f"{judged.name}: ingest", total=None)
                     modes = 4 if settings.reranker_model else 3
-                    search = bar.add_task(
+                    search = shown.add_task(
                         f"{judged.name}: search", total=modes * len(judged.queries)
                     )
 
                     def on_ingest(progress: Progress, task: TaskID = ingest) -> None:
-                        _advance(bar, task, progress)
+                        advance(shown, task, progress)
 
                     def on_query(task: TaskID = search) -> None:
-                        _tick(bar, task)
+                        shown.advance(task)
 
                     async for row in evaluate_retrieval(
                         runtime, judged, on_ingest=on_ingest, on_query=on_query
@@ -98,14 +98,14 @@ def quote(data: Path, as_json: bool) -> None:
 
     async def work() -> QuoteReport:
         async with open_workspace(settings) as runtime:
-            with _bar() as bar:
-                ingest = bar.add_task("ingest", total=None)
-                ask = bar.add_task("ask", total=None)
+            with bar() as shown:
+                ingest = shown.add_task("ingest", total=None)
+                ask = shown.add_task("ask", total=None)
                 return await evaluate_quotes(
                     runtime,
                     data,
-                    on_ingest=lambda progress: _advance(bar, ingest, progress),
-                    on_question=lambda done, total: _show(bar, ask, done, total),
+                    on_ingest=lambda progress: advance(shown, ingest, progress),
+                    on_question=lambda done, total: show(shown, ask, done, total),
                 )
 
     report = asyncio.run(work())
@@ -137,10 +137,10 @@ def schemas(data: Path, as_json: bool) -> None:
 
     A folder of MaskBench or JSON-Schema-Test-Suite files, or of folders of them.
     """
-    with _bar() as bar:
-        compile_ = bar.add_task("schemas", total=None)
+    with bar() as shown:
+        compile_ = shown.add_task("schemas", total=None)
         report = evaluate_schemas(
-            data, on_case=lambda done, total: _show(bar, compile_, done, total)
+            data, on_case=lambda done, total: show(shown, compile_, done, total)
         )
     scores = report.to_dict()
     if as_json:
@@ -158,17 +158,5 @@ def schemas(data: Path, as_json: bool) -> None:
     )
 
 
-def _bar() -> Bar:
-    return Bar(console=Console(stderr=True), transient=True)
-
-
-def _advance(bar: Bar, task: TaskID, progress: Progress) -> None:
-    bar.update(task, total=progress.total, completed=progress.done)
-
-
-def _tick(bar: Bar, task: TaskID) -> None:
-    bar.advance(task)
-
-
-def _show(bar: Bar, task: TaskID, done: int, total: int) -> None:
-    bar.update(task, total=total, completed=done)
+for _command in COMMANDS:
+    run.add_command(_command)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from rostra.core import ChatNotFound, DocumentNotFound, NotFound, parse_id
+from rostra.store import RunNotFound
 
 
 def document_id(given: str) -> UUID:
@@ -21,6 +22,15 @@ def chat_id(given: str) -> UUID:
         ChatNotFound: it is no id.
     """
     return _read(given, ChatNotFound, "chat", "rostra chats list")
+
+
+def run_id(given: str) -> UUID:
+    """Reads a run's id.
+
+    Raises:
+        RunNotFound: it is no id.
+    """
+    return _read(given, RunNotFound, "run", "rostra agent list")
 
 
 def _read(given: str, missing: type[NotFound], kind: str, lister: str) -> UUID:

@@ -16,6 +16,7 @@ import click
 from rostra.core import RostraError
 
 _VERBS = {
+    "agent": "Give an agent a task; list, show, resume, replay, fork and cancel runs.",
     "ask": "Ask a question; the answer cites your documents.",
     "bench": "Measure the decoder on this machine.",
     "chats": "List, show and delete conversations.",
@@ -26,6 +27,7 @@ _VERBS = {
     "embed": "Fit rotations and embed collections anew.",
     "eval": "Measure retrieval and answers on judged sets.",
     "ingest": "Read files, folders and archives into a collection.",
+    "mcp": "List, call and approve tools of MCP servers.",
     "plan": "Say what of a decoder fits this machine.",
     "search": "Find passages.",
     "serve": "Serve the web page and the API.",

@@ -90,8 +90,7 @@ class Gathering:
         reason = _REASONS.get(self._reason or "stop", FinishReason.STOP)
         calls = [call.whole(number) for number, call in enumerate(self._calls)]
         if reason is FinishReason.LENGTH:
-            if calls and not _is_json(calls[-1].arguments):
-                calls.pop()
+            calls = [call for call in calls if _is_json(call.arguments)]
         elif calls:
             reason = FinishReason.TOOL_CALLS
         elif reason is FinishReason.TOOL_CALLS:
@@ -115,7 +114,9 @@ class Gathering:
     def _call(self, part: CallPart) -> None:
         function = part.function
         named = bool(function and function.name)
-        call = next((one for one in self._calls if one.index == part.index), None)
+        call = next((one for one in reversed(self._calls) if one.index == part.index), None)
+        if call is not None and named and part.id and call.id and part.id != call.id:
+            call = None  # some endpoints number all calls 0
         if part.index is None:
             # Without numbers a name begins a call, and everything else goes on with the last one.
             call = None if named or not self._calls else self._calls[-1]

@@ -81,7 +81,7 @@ class Router:
     async def count_tokens(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> int:
-        """Most tokens that the prompt has for any of the models."""
+        """Most tokens that the prompt has for any of the models; an estimate where one cannot."""
         return max([await count(route.model, messages, options) for route in self._routes])
 
     async def choose(

@@ -32,12 +32,13 @@ Found = tuple[list[Edit], list[str]]
 _INLINE = re.compile(
     r"(!?)\[([^\[\]]{0,500})\]\(\s{0,9}"
     r"(<[^<>\n]{0,4000}>|[^\s<>()]{0,4000}(?:\([^\s<>()]{0,4000}\)[^\s<>()]{0,4000}){0,9})"
-    r"""(?:\s{1,9}(?:"[^"]{0,500}"|'[^']{0,500}'|\([^()]{0,500}\)))?\s{0,9}\)"""
+    r"""(?:\s{1,9}(?:"[^"]{0,500}"|'[^']{0,500}'|\([^()]{0,500}\)))?\s{0,9}\)""",
+    re.ASCII,
 )
 _HTML_LINK = re.compile(r"<(a|img)\b([^<>]*)>", re.IGNORECASE)
 _ADDRESS_IN_TAG = re.compile(r"""(?:href|src)\s*=\s*["']?\s*([^\s"'<>]+)""", re.IGNORECASE)
 # Container marks may stand between a definition's label and its destination on the next line.
-_BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S*))")
+_BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S*))", re.ASCII)
 _OPEN = re.compile(
     r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>)"
     r"|(?P<raw>(?:script|style)\b)"
@@ -46,24 +47,26 @@ _OPEN = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"(?:(?:https?|ftps?)://|(?<![a-z0-9])www\.|(?<![a-z])(?:mailto|xmpp):)(?=[^\s<>\"'`⟨⟩])"
-    r"|(?<![:/])//(?=localhost|[^\s/<>]*\w\.\w)",
+    r"(?:(?:https?|ftps?)://|(?<![a-z0-9])www\.|(?<![a-z])(?:mailto|xmpp):)"
+    r"""(?=[^\s>"'`⟨⟩]|["'`]+[^\s<>"'`,.;:)\]])"""
+    r"|(?<![:/])//(?=localhost|[^\s/]*\w\.\w)",
     re.IGNORECASE,
 )
 _RUN = re.compile(r"""[^\s<>"]+""")
 _ESCAPE = re.compile(r"&[#a-z0-9]{2}|\\[:/.]", re.IGNORECASE)
 _ADDRESS = re.compile(r"""[^\s<>"'`⟨⟩]*""")
 _CLOSERS = {"(": ")", "[": "]"}
-# The host ends before a character that no renderer and no browser takes for a part of it: browsers
-# accept `good.example".evil.example`. Sentence marks do where nothing but space follows them.
+# What follows the host must end it for every renderer and browser: `good.example".evil.example` is
+# a name to browsers, and `good.example>@evil.example` a user. So sentence marks and brackets end it
+# only where space follows them.
 _ABSOLUTE = re.compile(
     r"https?://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?)(?::\d{1,5})?"
-    r"""(?=[/?#\]<>]|\s|$|[.,;:!?'")}*_~]+(?:[\s\]<>]|$))""",
-    re.IGNORECASE,
+    r"""(?=[/?#]|[.,;:!?'")\]}>*_~]*(?:\s|$))""",
+    re.IGNORECASE | re.ASCII,
 )
 _WHOLE = re.compile(
     r"https?://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?)(?::\d{1,5})?(?:[/?#][^\\]*)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _LEAVES = re.compile(r"//|[a-z][a-z0-9+.-]*:[^\s>]", re.IGNORECASE)
 _HOST = re.compile(r"(?:(?:https?|ftps?):)?/+(?:[^/?#]*@)?([a-z0-9.-]{1,100})", re.IGNORECASE)
@@ -159,6 +162,8 @@ class ForeignLinks:
             scheme = "http://" if match[0].lower() == "www." else ""
             absolute = _ABSOLUTE.match(scheme + text[match.start() : match.end() + 300])
             if absolute and self.allows(absolute["host"]):
+                # Where it ends is the renderer's to say, so what follows is looked at too.
+                position = match.start() + absolute.end() - len(scheme)
                 continue
             notice, what = _notice(text[match.start() : position])
             edits.append(Edit(match.start(), position, notice))

@@ -10,12 +10,6 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.agents.mcp.config import OAuthConfig, ServerConfig, load_servers, servers_of
     from rostra.agents.mcp.effects import effect_of
-    from rostra.agents.mcp.errors import (
-        McpServerNotFound,
-        McpServerUnavailable,
-        McpToolFailed,
-        ToolNotOffered,
-    )
     from rostra.agents.mcp.pins import MemoryPins, Pins, StoredPins, ToolState, pin_digest
     from rostra.agents.mcp.toolset import McpToolset, PromptInfo, ResourceInfo, ServerTool
 
@@ -25,10 +19,6 @@ _HOMES = {
     "load_servers": "config",
     "servers_of": "config",
     "effect_of": "effects",
-    "McpServerNotFound": "errors",
-    "McpServerUnavailable": "errors",
-    "McpToolFailed": "errors",
-    "ToolNotOffered": "errors",
     "MemoryPins": "pins",
     "Pins": "pins",
     "StoredPins": "pins",
@@ -41,9 +31,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "McpServerNotFound",
-    "McpServerUnavailable",
-    "McpToolFailed",
     "McpToolset",
     "MemoryPins",
     "OAuthConfig",
@@ -53,7 +40,6 @@ __all__ = [
     "ServerConfig",
     "ServerTool",
     "StoredPins",
-    "ToolNotOffered",
     "ToolState",
     "effect_of",
     "load_servers",

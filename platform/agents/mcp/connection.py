@@ -26,7 +26,7 @@ from rostra.agents.mcp.auth import LOGIN_SECONDS, Login, open_auth
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.http import HttpClient
 from rostra.agents.mcp.stdio import stdio_transport
-from rostra.agents.mcp.text import reason_of
+from rostra.agents.mcp.text import innermost, one_line, reason_of
 from rostra.agents.tools.tool import ToolFailure
 from rostra.core import RostraError, get_logger
 
@@ -138,8 +138,11 @@ class Connection:
         # Whatever ends this connection ends nothing else: servers and the library between us can
         # raise anything, alone or in groups.
         except Exception as error:
-            self.end(_reason(error))  # unless it is known better, such as from the child's death
-            failure = ToolFailure(self._told(self._why), began=False)
+            cause = innermost(error)
+            self.end(_reason(cause))  # unless it is known better, such as from the child's death
+            failure = cause
+            if not isinstance(cause, RostraError | ToolFailure):
+                failure = ToolFailure(self._told(self._why), began=False)
         finally:
             self._client = None
             self.end("the connection ended")
@@ -217,12 +220,9 @@ class Connection:
         return f"Server {self._config.name!r} cannot be used: {why}."
 
 
-def _reason(error: Exception) -> str:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, MCPError):
-        return reason_of(error).removeprefix("MCPError: ").rstrip(".")
-    return reason_of(error)
+def _reason(error: BaseException) -> str:
+    # An answer of the server's needs no name of ours before it.
+    return one_line(error.message).rstrip(".") if isinstance(error, MCPError) else reason_of(error)
 
 
 def _version() -> str:

@@ -25,10 +25,16 @@ def bounded(text: str, limit: int = MAX_MESSAGE) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def reason_of(error: BaseException) -> str:
-    """Why something failed, in one line: the innermost first error of a group."""
+def innermost(error: BaseException) -> BaseException:
+    """The first error within groups of errors."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in one line."""
+    error = innermost(error)
     said = one_line(str(error))
     name = type(error).__name__
     return f"{name}: {said}" if said else name

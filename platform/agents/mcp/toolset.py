@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -59,6 +59,7 @@ _MAX_PAGES = 1000
 _MAX_SCHEMA = 256 * 1024
 _MAX_DESCRIPTION = 16_384
 _MAX_PROBLEMS = 50
+_NAMED = 20
 # Key in a call's `_meta`: the same for each attempt at the same call.
 _CALL_KEY = "rostra/call"
 
@@ -102,8 +103,11 @@ class PromptInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
+    """What a server offers; `withheld` says which of it is not approved."""
+
     tools: Mapping[str, ServerTool]
     problems: tuple[str, ...]
+    withheld: tuple[str, ...]
     at: float
 
 
@@ -151,7 +155,8 @@ class McpToolset:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the tools that are not offered, as of the last list."""
-        return self._listing.problems if self._listing else ()
+        listing = self._listing
+        return listing.problems + listing.withheld if listing else ()
 
     @property
     def protocol(self) -> str | None:
@@ -159,17 +164,34 @@ class McpToolset:
         connection = self._connection
         return connection.client.protocol_version if connection and connection.usable else None
 
+    @property
+    def transport(self) -> str:
+        """How it is reached: its URL, or the command that starts it."""
+        config = self._config
+        return config.url or " ".join((config.command or "", *config.args))
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether a person may have to log in before it can be used."""
+        oauth = self._config.oauth
+        return oauth is not None and oauth.grant == "authorization_code"
+
+    def log_in_with(self, login: Login) -> None:
+        """From the next connection on a person is there, who is shown where to log in."""
+        self._login = login
+
     async def list(self) -> Sequence[ToolInfo]:
         """The tools on offer: approved, and allowed by the configuration.
 
         Raises:
             ToolFailure: the server cannot be reached or does not answer.
         """
-        return [tool.info for tool in await self.survey() if tool.state is ToolState.APPROVED]
+        _, listing = await self._within_patience(self._ready(judge_again=True))
+        return [tool.info for tool in listing.tools.values() if tool.state is ToolState.APPROVED]
 
     # `Sequence` and `tuple` below, for in this class `list` is the method above.
     async def survey(self) -> tuple[ServerTool, ...]:
-        """All tools of the server that the configuration allows, approved or not.
+        """All tools that the configuration allows, approved or not, as the server has them now.
 
         Raises:
             ToolFailure: the server cannot be reached or does not answer.
@@ -336,62 +358,70 @@ class McpToolset:
             raise
         return connection
 
-    async def _ready(self, *, fresh: bool = False) -> tuple[Connection, _Listing]:
-        """A connection and a list of its tools that is as good as new."""
+    async def _ready(
+        self, *, fresh: bool = False, judge_again: bool = False
+    ) -> tuple[Connection, _Listing]:
+        """A connection and a list of its tools that is as good as new.
+
+        Args:
+            fresh: reads the list in any case.
+            judge_again: looks in any case whether something was approved meanwhile.
+        """
         async with self._lock:
             connection = await self._connected()
             listing = self._listing
             age = self._clock() - listing.at if listing else 0.0
-            if (
-                fresh
-                or listing is None
-                or connection.tools_changed
-                or age > self._config.recheck_seconds
-            ):
+            old = age > self._config.recheck_seconds
+            if fresh or listing is None or connection.tools_changed or old:
                 # First, for a change while the list is being read makes another reading needed.
                 connection.tools_changed = False
-                listing = self._listing = await self._read_tools(connection.client)
+                listing = await self._read_tools(connection.client)
+            elif judge_again:
+                listing = await self._judged(listing)
+            self._listing = listing
             return connection, listing
 
     async def _read_tools(self, client: Client) -> _Listing:
         """Reads the server's tools and judges them by their pins."""
         problems: list[str] = []
         read: Iterable[Tool] = await self._all(client.list_tools, lambda page: page.tools, problems)
-        pinned = await self._pins.get(self.name)
         seen: dict[str, ServerTool] = {}
         for tool in read:
             if not self._wanted(tool.name):
                 continue
-            found = self._described(tool, pinned.get(tool.name))
+            found = self._described(tool)
             if isinstance(found, str):
                 problems.append(found)
             elif found.info.name in seen:
                 problems.append(f"{self.name}: two tools are named {one_line(tool.name)!r}")
             else:
                 seen[found.info.name] = found
-        if seen and not pinned and self._config.approve_first:
-            digests = {tool.remote: tool.digest for tool in seen.values()}
-            await self._pins.approve(self.name, digests, "first sight")
-            log.info("approved_at_first_sight", server=self.name, tools=len(digests))
-            seen = {
-                name: ServerTool(tool.info, tool.remote, tool.digest, ToolState.APPROVED)
-                for name, tool in seen.items()
-            }
+        if len(problems) > _MAX_PROBLEMS:
+            more = len(problems) - _MAX_PROBLEMS
+            problems[_MAX_PROBLEMS:] = [f"{self.name}: {more} more problems"]
+        return await self._judged(_Listing(seen, tuple(problems), (), self._clock()))
+
+    async def _judged(self, listing: _Listing) -> _Listing:
+        """The tools as they stand to their pins now; a server seen first is approved, if it may."""
+        pinned = await self._pins.get(self.name)
+        if listing.tools and not pinned and self._config.approve_first:
+            pinned = {tool.remote: tool.digest for tool in listing.tools.values()}
+            await self._pins.approve(self.name, pinned, "first sight")
+            log.info("approved_at_first_sight", server=self.name, tools=len(pinned))
+        tools = {
+            name: replace(tool, state=judge(tool.digest, pinned.get(tool.remote)))
+            for name, tool in listing.tools.items()
+        }
+        withheld = []
         for state, why in (
             (ToolState.NEW, "not approved yet"),
             (ToolState.CHANGED, "changed since approved"),
         ):
-            names = [name for name, tool in seen.items() if tool.state is state]
+            names = [name for name, tool in tools.items() if tool.state is state]
             if names:
-                shown = ", ".join(names[:20]) + (
-                    f" and {len(names) - 20} more" if names[20:] else ""
-                )
-                problems.append(f"{self.name}: {why}: {shown}")
-        if len(problems) > _MAX_PROBLEMS:
-            problems[_MAX_PROBLEMS:] = [
-                f"{self.name}: {len(problems) - _MAX_PROBLEMS} more problems"
-            ]
-        return _Listing(seen, tuple(problems), self._clock())
+                more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+                withheld.append(f"{self.name}: {why}: {', '.join(names[:_NAMED])}{more}")
+        return replace(listing, tools=tools, withheld=tuple(withheld))
 
     def _wanted(self, name: str) -> bool:
         config = self._config
@@ -399,7 +429,7 @@ class McpToolset:
             fnmatchcase(name, pattern) for pattern in config.deny
         )
 
-    def _described(self, tool: Tool, pinned: str | None) -> ServerTool | str:
+    def _described(self, tool: Tool) -> ServerTool | str:
         """The tool, or why it cannot be one."""
         description = tool.description or tool.title or ""
         if len(description) > _MAX_DESCRIPTION:
@@ -414,7 +444,7 @@ class McpToolset:
             effect=effect_of(tool.annotations, self._config.trust),
             source=self.name,
         )
-        return ServerTool(info, tool.name, digest, judge(digest, pinned))
+        return ServerTool(info, tool.name, digest, ToolState.NEW)
 
     async def _all(
         self,
@@ -476,8 +506,12 @@ class McpToolset:
                 connection, listing = await self._within_patience(self._ready())
         except TimeoutError:
             raise ToolFailure(
-                f"Server {self.name!r} could not be reached within {allowed:.0f} s.", began=False
+                f"Server {self.name!r} could not be reached within {allowed:g} s.", began=False
             ) from None
+        tool = listing.tools.get(name)
+        if tool is not None and tool.state is not ToolState.APPROVED:
+            # Perhaps it was approved elsewhere since.
+            _, listing = await self._within_patience(self._ready(judge_again=True))
         tool = listing.tools.get(name)
         if tool is None:
             raise ToolFailure(

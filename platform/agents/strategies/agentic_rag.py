@@ -26,7 +26,7 @@ from rostra.agents.tools.select import SEARCH_TOOLS
 from rostra.agents.tools.tool import ToolInfo
 from rostra.core import Role, ToolCall
 
-_QUERY_CHARS = 300
+_QUERY_CHARS = 200
 _REASON_CHARS = 300
 _LEAST_OVERLAP = 0.5
 _STEM = 5
@@ -41,7 +41,7 @@ _SAID_ANYWAY = re.compile(
 class Route(msgspec.Struct, forbid_unknown_fields=True):
     """Whether to search, and for what."""
 
-    thought: Annotated[str, msgspec.Meta(max_length=400)]
+    thought: Annotated[str, msgspec.Meta(max_length=200)]
     search: bool
     query: Annotated[str, msgspec.Meta(max_length=_QUERY_CHARS)]
 
@@ -197,7 +197,7 @@ def _checks_schema(count: int) -> dict[str, Any]:
     check = {
         "type": "object",
         "properties": {
-            "reason": {"type": "string", "maxLength": _REASON_CHARS},
+            "reason": {"type": "string"},
             "supported": {"type": "boolean"},
         },
         "required": ["reason", "supported"],

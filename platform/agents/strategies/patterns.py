@@ -17,7 +17,7 @@ import msgspec
 
 from rostra.agents.events import Origin
 from rostra.agents.scope import Message, Piece, Reply, Scope, together
-from rostra.agents.strategies.schemas import bounded
+from rostra.agents.strategies.schemas import THOUGHT, fitted
 from rostra.agents.strategies.steps import Malformed, read_object
 from rostra.core import GenerationOptions, JsonSchema, Role
 
@@ -56,7 +56,7 @@ async def filled(
     """Asks for an object of a schema until one can be read.
 
     Args:
-        schema: fit for a grammar; see `bounded`.
+        schema: fit for a grammar; see `fitted`.
         read: makes the value, or raises `Malformed` with words for the model.
     """
     talk = list(messages)
@@ -94,7 +94,7 @@ async def cascade(
         except msgspec.ValidationError as error:
             raise Malformed(f"{error}.") from error
 
-    schema = bounded(msgspec.json.schema(form))
+    schema = fitted(msgspec.json.schema(form))
     asked = await filled(scope, purpose, messages, schema, read, model=model, max_tokens=max_tokens)
     return asked.value
 
@@ -120,7 +120,7 @@ async def routing(
 
     listed = "\n".join(f"- {name}: {what}" for name, what in routes.items())
     rules = Message(Role.SYSTEM, (Piece(scope.prompt("choose", choices=listed)),))
-    schema = _form(thought={"type": "string", "maxLength": 400}, choice={"enum": list(routes)})
+    schema = _form(thought=THOUGHT, choice={"enum": list(routes)})
     asked = await filled(scope, purpose, [rules, *messages], schema, read, model=model)
     return asked.value
 
@@ -151,7 +151,7 @@ async def cycle(
             raise Malformed(f'"items" has {least} to {most} entries.')
         return items
 
-    form = bounded(msgspec.json.schema(item))
+    form = fitted(msgspec.json.schema(item))
     schema = _form(items={"type": "array", "items": form, "minItems": least, "maxItems": most})
     asked = await filled(scope, purpose, messages, schema, read, model=model, max_tokens=max_tokens)
     return asked.value
@@ -197,7 +197,7 @@ async def self_consistent(
     return Majority(best, values.count(best), samples)
 
 
-def _form(**properties: dict[str, Any]) -> dict[str, Any]:
+def _form(**properties: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,

@@ -25,17 +25,18 @@ from rostra.agents.strategies.conversation import (
 from rostra.agents.strategies.patterns import cascade, filled
 from rostra.agents.strategies.plans import MOST_PLAN_STEPS, checked, levels, next_ids
 from rostra.agents.strategies.react import ReAct
+from rostra.agents.strategies.schemas import THOUGHT
 from rostra.agents.strategies.steps import Malformed
 from rostra.agents.strategies.synthesis import synthesise
 from rostra.core import Role
 
-_GOAL_CHARS = 400
+_GOAL_CHARS = 2000
 
 
 class Verdict(msgspec.Struct, forbid_unknown_fields=True):
     """Whether a result reaches its goal."""
 
-    reason: Annotated[str, msgspec.Meta(max_length=400)]
+    reason: Annotated[str, msgspec.Meta(max_length=200)]
     passed: bool
 
 
@@ -139,7 +140,10 @@ class PlanExecute:
             steps = msgspec.convert(value.get("steps"), list[PlanStep])
         except msgspec.ValidationError as error:
             raise Malformed(f'"steps": {error}.') from error
-        plain = [PlanStep(step.id, step.goal, list(dict.fromkeys(step.needs))) for step in steps]
+        plain = [
+            PlanStep(step.id, step.goal[:_GOAL_CHARS], list(dict.fromkeys(step.needs)))
+            for step in steps
+        ]
         return checked(plain, passed, self.most_plan_steps)
 
     async def _carry_out(
@@ -225,7 +229,7 @@ def _plan_schema(ids: Sequence[str], done: Sequence[str]) -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     "id": {"const": own},
-                    "goal": {"type": "string", "minLength": 1, "maxLength": _GOAL_CHARS},
+                    "goal": {"type": "string", "minLength": 1},
                     "needs": needs,
                 },
                 "required": ["id", "goal", "needs"],
@@ -240,7 +244,7 @@ def plan_form(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "thought": {"type": "string", "maxLength": _GOAL_CHARS},
+            "thought": THOUGHT,
             "steps": {
                 "type": "array",
                 "prefixItems": list(items),

@@ -26,7 +26,7 @@ from rostra.agents.strategies.toolbox import Chooser, Toolbox, open_toolbox
 from rostra.core import Role
 
 _SLOT = re.compile(r"#(E[1-9][0-9]{0,2})(?![0-9])")
-_GOAL_CHARS = 200
+_GOAL_CHARS = 500
 # Of a result that goes into an argument.
 _FILLED_CHARS = 2000
 
@@ -203,7 +203,7 @@ def _plan_schema(ids: Sequence[str], toolbox: Toolbox) -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "id": {"const": own},
-                "goal": {"type": "string", "maxLength": _GOAL_CHARS},
+                "goal": {"type": "string"},
                 "call": {"$ref": "#/$defs/call"},
             },
             "required": ["id", "goal", "call"],

@@ -1,8 +1,12 @@
-"""JSON schemas made fit for a grammar: bounded in length and depth, and without rare keywords.
+"""JSON schemas made fit for a grammar: of bounded depth and size, and without rare keywords.
 
-What always holds for `bounded(schema)`: a grammar can hold the result in full; apart from the
-bounds, whatever the schema takes the result takes too, so what was left out is checked once the
-text is there. A part of which no sense can be made becomes any value of bounded size.
+What always holds for `fitted(schema)`: a grammar can hold the result in full and is small; apart
+from depth and from keys that nobody declared, whatever the schema takes the result takes too, so
+what was left out is checked once the text is there. A part of which no sense can be made becomes
+any value of bounded depth.
+
+Lengths above `MOST_COUNTED` are left out: a grammar that counts characters has states for each of
+them, and the number of tokens bounds the text anyway.
 """
 
 import math
@@ -11,13 +15,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MOST_CHARS = 4000
-MOST_ITEMS = 32
+MOST_COUNTED = 200
+MOST_COUNTED_ITEMS = 16
 MOST_OPEN_KEYS = 16
 MOST_DEPTH = 12
-MOST_PARTS = 1000
+MOST_PARTS = 500
 MOST_ENUM = 500
 MOST_PATTERN = 200
+
+THOUGHT: Mapping[str, Any] = {"type": "string", "pattern": r'^[^"\\\x00-\x1f]{0,300}$'}
+"""The schema of a short text on one line, without quotes and escapes, which makes it cheap to
+count: what a model thinks before it decides."""
 
 _FORMATS = frozenset({"date", "date-time", "time", "uuid", "ipv4", "email"})
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -30,7 +38,7 @@ class _Unfit(Exception):
     """No sense can be made of a part."""
 
 
-def bounded(schema: Any) -> dict[str, Any]:
+def fitted(schema: Any) -> dict[str, Any]:
     """See this module.
 
     Args:
@@ -50,23 +58,17 @@ def open_object(depth: int = 1) -> dict[str, Any]:
     return {
         "type": "object",
         "maxProperties": MOST_OPEN_KEYS,
-        "propertyNames": {"maxLength": 64},
         "additionalProperties": any_value(depth),
     }
 
 
 def any_value(depth: int = 1) -> dict[str, Any]:
     """The schema of any value that holds others at most so deep."""
-    options: list[dict[str, Any]] = [
-        {"type": "string", "maxLength": MOST_CHARS},
-        {"type": "number"},
-        {"type": "boolean"},
-        {"type": "null"},
-    ]
+    options: list[dict[str, Any]] = [{"type": ["string", "number", "boolean", "null"]}]
     if depth > 0:
-        items = any_value(depth - 1)
-        options.append({"type": "array", "items": items, "maxItems": MOST_ITEMS})
-        options.append(open_object(depth - 1))
+        inner = any_value(depth - 1)
+        options.append({"type": "array", "items": inner})
+        options.append({"type": "object", "additionalProperties": inner})
     return {"anyOf": options}
 
 
@@ -162,17 +164,11 @@ class _Fitter:
         }
 
     def _array(self, schema: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-        least, most = schema.get("minItems", 0), schema.get("maxItems", MOST_ITEMS)
-        if not _natural(least) or not _natural(most) or least > min(most, MOST_ITEMS):
-            raise _Unfit
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
         if "prefixItems" in schema or isinstance(schema.get("items"), list):
             raise _Unfit
-        return {
-            "type": "array",
-            "items": self.part(schema.get("items", {}), path),
-            "minItems": least,
-            "maxItems": min(most, MOST_ITEMS),
-        }
+        made = {"type": "array", "items": self.part(schema.get("items", {}), path)}
+        return made | _counts("Items", least, most, MOST_COUNTED_ITEMS)
 
 
 def _joined(beside: Mapping[str, Any], branch: Any) -> Any:
@@ -195,11 +191,20 @@ def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "string", "pattern": pattern}
     if schema.get("format") in _FORMATS:
         return {"type": "string", "format": schema["format"]}
-    least, most = schema.get("minLength", 0), schema.get("maxLength", MOST_CHARS)
-    if not _natural(least) or not _natural(most) or least > min(most, MOST_CHARS):
-        raise _Unfit
-    shortest = {"minLength": least} if least else {}
-    return {"type": "string", **shortest, "maxLength": min(most, MOST_CHARS)}
+    least, most = schema.get("minLength", 0), schema.get("maxLength")
+    return {"type": "string", **_counts("Length", least, most, MOST_COUNTED)}
+
+
+def _counts(what: str, least: Any, most: Any, counted: int) -> dict[str, Any]:
+    """The bounds of a length as far as they are worth counting."""
+    made: dict[str, Any] = {}
+    if _natural(least) and 0 < least <= counted:
+        made[f"min{what}"] = least
+    if _natural(most) and most <= counted:
+        if most < made.get(f"min{what}", 0):
+            raise _Unfit
+        made[f"max{what}"] = most
+    return made
 
 
 def _range(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,15 +24,14 @@ import msgspec
 
 from rostra.agents.events import Answer, Citation, Claim, PlannedCall
 from rostra.agents.scope import Reply, Sentence, Step
-from rostra.agents.strategies.schemas import bounded
+from rostra.agents.strategies.schemas import THOUGHT, fitted
 from rostra.agents.tools.schema import problems, unusable
 from rostra.agents.tools.tool import ToolInfo
 from rostra.core import JsonSchema, ToolCall, sentence_spans
 
 MOST_CALLS = 4
 NO_ANSWER = "NO ANSWER"
-THOUGHT_CHARS = 400
-CLAIM_CHARS = 600
+MOST_THOUGHT_CHARS = 4000
 MOST_CLAIMS = 8
 MOST_EVIDENCE = 8
 # Of what a model wrote, as it is shown to it again.
@@ -53,8 +52,11 @@ def step_constraint(
         tools: that may be called; without any, the step can only be an answer.
         sentences: that an answer may cite.
         most_calls: in one step, side by side.
+
+    Only the thought is counted by the character: the rest ends with the answer's tokens, which a
+    generator that holds to a constraint never lets run out in the middle.
     """
-    options = []
+    schema = _record(thought=THOUGHT, final=_final(sentences))
     if tools:
         calls = {
             "type": "array",
@@ -62,9 +64,11 @@ def step_constraint(
             "minItems": 1,
             "maxItems": most_calls,
         }
-        options.append(_record(thought=_thought(), action=calls))
-    options.append(_record(thought=_thought(), final=_final(sentences)))
-    return JsonSchema(json.dumps({"anyOf": options} if len(options) > 1 else options[0]))
+        # One of the two, told by their number: as alternatives of whole objects the thought would
+        # be counted twice.
+        schema["properties"] = {"thought": THOUGHT, "action": calls, "final": _final(sentences)}
+        schema |= {"required": ["thought"], "minProperties": 2, "maxProperties": 2}
+    return JsonSchema(json.dumps(schema))
 
 
 def call_schema(tool: ToolInfo) -> dict[str, Any]:
@@ -75,16 +79,12 @@ def call_schema(tool: ToolInfo) -> dict[str, Any]:
 # Asked for at every step of every run, always about the same tools.
 @lru_cache(maxsize=1024)
 def _call_schema(name: str, parameters: str) -> dict[str, Any]:
-    return _record(tool={"const": name}, args=bounded(json.loads(parameters)))
+    return _record(tool={"const": name}, args=fitted(json.loads(parameters)))
 
 
 @lru_cache(maxsize=1024)
 def _checkable(parameters: str) -> bool:
     return unusable(json.loads(parameters)) is None
-
-
-def _thought() -> dict[str, Any]:
-    return {"type": "string", "maxLength": THOUGHT_CHARS}
 
 
 def _final(sentences: Sequence[Sentence]) -> dict[str, Any]:
@@ -94,12 +94,11 @@ def _final(sentences: Sequence[Sentence]) -> dict[str, Any]:
         evidence["items"] = {"type": "integer", "minimum": numbers[0], "maximum": numbers[-1]}
     elif numbers:
         evidence["items"] = {"enum": numbers}
-    claim = _record(text={"type": "string", "minLength": 1, "maxLength": CLAIM_CHARS},
-                    evidence=evidence)  # fmt: skip
+    claim = _record(text={"type": "string", "minLength": 1}, evidence=evidence)
     return _record(claims={"type": "array", "items": claim, "maxItems": MOST_CLAIMS})
 
 
-def _record(**properties: dict[str, Any]) -> dict[str, Any]:
+def _record(**properties: Mapping[str, Any]) -> dict[str, Any]:
     """An object of just these keys, in this order."""
     return {
         "type": "object",
@@ -162,7 +161,7 @@ def parse_step(
     try:
         value = read_object(text)
         said = value.get("thought", "")
-        thought = said[: 10 * THOUGHT_CHARS] if isinstance(said, str) else ""
+        thought = said[:MOST_THOUGHT_CHARS] if isinstance(said, str) else ""
         if ("action" in value) == ("final" in value):
             raise Malformed('A step has either "action" or "final".')
         if "final" in value:
@@ -211,7 +210,7 @@ def read_native(
         if not reply.text.strip():
             return Step(error="You said nothing. Call a tool or answer.")
         return Step(final=read_marked(reply.text, sentences))
-    thought = reply.text[: 10 * THOUGHT_CHARS]
+    thought = reply.text[:MOST_THOUGHT_CHARS]
     try:
         if len(reply.calls) > most_calls:
             raise Malformed(f"At most {most_calls} calls fit in one step.")

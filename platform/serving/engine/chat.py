@@ -254,12 +254,10 @@ class _Reading:
         self._sampling = asked.sampling
         self._reason = FinishReason.STOP
         self._usage = Usage()
-        self._tokens = 0
         self._called = False
 
     def see(self, output: Output) -> list[Delta | ToolCall]:
         """Takes the next output; gives what it shows."""
-        self._tokens += len(output.token_ids)
         if output.usage is not None:
             self._usage = output.usage
         if output.finish_reason is not None:
@@ -291,12 +289,13 @@ class _Reading:
                 return None
 
     def _reason_now(self) -> FinishReason:
-        # A grammar ends every text within the limit, so of free text it says `stop` where it cut.
+        # A grammar ends every text within the limit, so of free text it says `stop` where it cut;
+        # the last token is then an end token, which outputs do not show.
         is_cut = (
             self._parser is not None
             and self._sampling.constraint is not None
             and not self._called
-            and self._tokens >= self._sampling.max_tokens
+            and self._usage.completion_tokens >= self._sampling.max_tokens
         )
         if self._reason is FinishReason.LENGTH or is_cut:
             return FinishReason.LENGTH

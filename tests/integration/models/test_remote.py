@@ -602,6 +602,25 @@ async def test_the_one_that_tries_may_leave(endpoint: Endpoint, make: Make) -> N
     assert (await complete(model, HELLO, GenerationOptions())).text == "back"
 
 
+async def test_the_first_word_of_the_one_that_tries_lets_others_go(
+    endpoint: Endpoint, make: Make
+) -> None:
+    model = make(breaker=Breaker(threshold=1, cooldown=0))
+    endpoint.answers = [failed(500)]
+    with pytest.raises(RemoteUnavailable):
+        await events_of(model)
+
+    async def hang(send: Send) -> None:
+        await send(chunk({"content": "a"}))
+        await asyncio.Event().wait()
+
+    endpoint.answers = [Answer(write=hang), said("b")]
+    slow = model.stream(HELLO, GenerationOptions())
+    assert await anext(slow) == Delta("a")
+    assert (await complete(model, HELLO, GenerationOptions())).text == "b"
+    await slow.aclose()
+
+
 # --- Making ---
 
 

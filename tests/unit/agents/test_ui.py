@@ -224,12 +224,7 @@ EVENTS: list[tuple[RunEvent, list[dict[str, Any]]]] = [
             {
                 "type": "data-decision",
                 "id": "c1",
-                "data": {
-                    "type": "ApprovalDecided",
-                    "call": "c1",
-                    "decision": "approve",
-                    "by": "ada",
-                },
+                "data": {"decision": "approve", "by": "ada", "note": ""},
             }
         ],
     ),

@@ -29,6 +29,19 @@ OPERATIONS = {
     ("post", "/api/chats"): "createChat",
     ("get", "/api/chats/{chat_id}"): "getChat",
     ("delete", "/api/chats/{chat_id}"): "deleteChat",
+    ("post", "/api/runs"): "startRun",
+    ("get", "/api/runs"): "listRuns",
+    ("get", "/api/runs/{run_id}"): "getRun",
+    ("delete", "/api/runs/{run_id}"): "deleteRun",
+    ("get", "/api/runs/{run_id}/events"): "streamRun",
+    ("get", "/api/runs/{run_id}/log"): "getRunLog",
+    ("post", "/api/runs/{run_id}/approvals"): "decideRun",
+    ("post", "/api/runs/{run_id}/cancel"): "cancelRun",
+    ("post", "/api/runs/{run_id}/resume"): "resumeRun",
+    ("post", "/api/runs/{run_id}/fork"): "forkRun",
+    ("get", "/api/memories"): "listMemories",
+    ("delete", "/api/memories"): "deleteMemories",
+    ("delete", "/api/memories/{memory_id}"): "deleteMemory",
 }
 
 
@@ -91,6 +104,12 @@ async def test_uploads_and_streams_are_described(client: Client) -> None:
         "application/json",
         "text/event-stream",
     }
+    assert set(paths["/api/runs"]["post"]["responses"]["202"]["content"]) == {
+        "application/json",
+        "text/event-stream",
+    }
+    follow = paths["/api/runs/{run_id}/events"]["get"]["responses"]["200"]["content"]
+    assert set(follow) == {"text/event-stream"}
 
 
 async def test_nothing_is_loaded_from_elsewhere(client: Client) -> None:

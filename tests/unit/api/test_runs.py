@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from rostra.api import Pace, create_app
 from rostra.core import GenerationOptions, Role, Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
-from rostra.store import put_memory
+from rostra.store import open_database, put_memory
 from tests.fakes import FakeEmbedder
 
 Client = AsyncTestClient[Litestar]
@@ -45,7 +46,8 @@ class Tools:
 
     def __init__(self) -> None:
         self.called: list[str] = []
-        self.hanging = asyncio.Event()
+        # The application runs in a thread of its own.
+        self.hanging = threading.Event()
 
     async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
         self.called.append(name)
@@ -243,7 +245,7 @@ async def test_a_call_waits_for_its_approval(
 async def test_a_cancelled_run_is_over(client: Client, tools: Tools) -> None:
     run = await start(client, "hang")
     path = f"/api/runs/{run['id']}"
-    await tools.hanging.wait()
+    await asyncio.to_thread(tools.hanging.wait)
     assert (await client.get(path)).json()["executing"]
     assert (await client.delete(path)).json()["code"] == "run_conflict"
     resumed = await client.post(f"{path}/resume")
@@ -322,9 +324,11 @@ async def test_what_is_not_there(client: Client) -> None:
         assert (await client.get(f"/api/runs/{uuid4()}/events?{query}")).status_code == 400
 
 
-async def test_memories_are_listed_and_deleted(client: Client, app: Litestar) -> None:
-    database = app.state.services.runtime.database
-    async with database.write() as session:
+async def test_memories_are_listed_and_deleted(client: Client, settings: Settings) -> None:
+    async with (
+        await open_database(settings.resolved_database_url) as database,
+        database.write() as session,
+    ):
         for text in ("one", "two", "three"):
             made = await put_memory(session, "", text, source="user")
         await put_memory(session, "somebody else", "secret", source="user")

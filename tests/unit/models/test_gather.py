@@ -79,6 +79,15 @@ def test_calls_without_numbers_and_ids() -> None:
     assert made[-1].reason is FinishReason.TOOL_CALLS
 
 
+def test_calls_that_are_all_numbered_zero() -> None:
+    made = gather(
+        call('{"x": 1}', name="a", index=0, id="i"),
+        call('{"x"', name="a", index=0, id="j"),
+        call(": 2}", index=0),
+    )
+    assert made[1:-1] == [ToolCall("i", "a", '{"x": 1}'), ToolCall("j", "a", '{"x": 2}')]
+
+
 def test_content_in_parts_and_refusals() -> None:
     parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "b"}]
     text, _ = gather({"content": None}, {"content": "a"}, {"content": parts}, {"refusal": "c"})

@@ -10,7 +10,10 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
@@ -31,6 +34,11 @@ from mcp.types import (
 )
 from pydantic import BaseModel, ConfigDict
 
+if TYPE_CHECKING:  # as a process of its own this file stands alone
+    from rostra.agents.mcp import McpToolset, ServerConfig
+
+PEER = Path(__file__)
+REVISIONS = ("2026-07-28", "2025-11-25")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 NOTE = "Grain came from Alexandria."
 READS = ToolAnnotations(read_only_hint=True)
@@ -212,15 +220,37 @@ def many(count: int, page: int, *, endless: bool = False) -> Server[Any]:
     return Server("many", version="1", on_list_tools=on_list_tools, on_call_tool=on_call_tool)
 
 
+def over_stdio(**settings: Any) -> "ServerConfig":
+    """The peer as a child process."""
+    from rostra.agents.mcp import ServerConfig
+
+    return ServerConfig(name="peer", command=sys.executable, args=(str(PEER), "stdio"), **settings)
+
+
+@asynccontextmanager
+async def closing(toolset: "McpToolset") -> AsyncIterator["McpToolset"]:
+    """Closes a toolset, whatever happens."""
+    try:
+        yield toolset
+    finally:
+        await toolset.close()
+
+
 class Served:
     """An ASGI app on a loopback port of this process."""
 
-    def __init__(self, app: Any, port: int = 0) -> None:
+    def __init__(self, app: Any, port: int = 0, *, lifespan: bool = True) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._ready = asyncio.Event()
         self._server = _Server(
-            uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1), self._ready
+            uvicorn.Config(
+                app,
+                log_config=None,
+                timeout_graceful_shutdown=1,
+                lifespan="on" if lifespan else "off",
+            ),
+            self._ready,
         )
         self._task: asyncio.Task[None] | None = None
 

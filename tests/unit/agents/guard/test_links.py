@@ -27,7 +27,7 @@ CLEAN = ForeignLinks(frozenset({"good.test", ".docs.test"}))
 ALLOWED = {"home.test", "good.test"}
 # GFM, spec 6.9: what an extended autolink begins with; linkify-it takes `//` too.
 LITERAL = re.compile(
-    r"(?:(?:https?|ftp)://(?=\w)|(?<![:/])//(?=\w+\.\w)|www\.(?=[-\w]))[^\s<]*"
+    r"(?:(?:https?|ftp)://(?=\w)|(?<![:/])//(?=\w+\.\w)|(?<![a-z0-9])www\.(?=[-\w]))[^\s<]*"
     r"|(?:mailto|xmpp):[^\s<@]+@[^\s<]+",
     re.IGNORECASE,
 )
@@ -178,6 +178,9 @@ ATTACKS = [
     "https://good.test\\.evil.test/",
     'https://good.test".evil.test/',
     "https://good.test).evil.test/",
+    "https://good.test>@evil.test/",
+    "https://good.test](x@evil.test",
+    "https://good.test/](//evil.test",
     "https://good.test,.evil.test/",
     "https://good.test%2eevil.test/",
     "https://good.test。evil.test/",

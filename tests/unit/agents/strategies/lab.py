@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
+import msgspec
 
 from rostra.agents import prompts
 from rostra.agents.driver import Parts, RunRequest, drive, started
@@ -23,9 +23,7 @@ Call = Callable[[dict[str, Any], CallContext], Awaitable[ToolResult]]
 Script = Callable[[Sequence[ChatMessage], GenerationOptions], str | Turn]
 
 
-def info(
-    name: str, *arguments: str, effect: Effect = Effect.READ, schema: Any = None
-) -> ToolInfo:
+def info(name: str, *arguments: str, effect: Effect = Effect.READ, schema: Any = None) -> ToolInfo:
     """A tool whose arguments are all required strings."""
     made = {
         "type": "object",
@@ -111,11 +109,11 @@ class Ran:
         return [record.event for record in self.records if isinstance(record.event, kind)]
 
     def by_key(self) -> dict[tuple[str, str], Any]:
-        """Effects and conclusions under their keys."""
+        """Effects and conclusions under their keys, but for calls that were begun again."""
         return {
             (type(event).__name__, event.key): event
             for event in (record.event for record in self.records)
-            if hasattr(event, "key")
+            if hasattr(event, "key") and getattr(event, "attempt", 1) == 1
         }
 
 
@@ -141,7 +139,7 @@ class Lab:
         chat: dict[str, ChatModel] = dict(models)
         called: list[tuple[str, dict[str, Any]]] = []
         catalog = await Catalog.open({LOCAL: _noting(self.tools, called)})
-        request = RunRequest(self.task, strategy.name, budget=self.budget)
+        request = RunRequest(task=self.task, strategy=strategy.name, budget=self.budget)
         log = MemoryLog()
         log.records = list(records)
         journal = Journal(log, records)
@@ -182,8 +180,6 @@ class Lab:
 
 
 def _timeless(last: Any, other: Any) -> Any:
-    import msgspec
-
     if not isinstance(last, RunEnded) or not isinstance(other, RunEnded):
         return last
     spent = msgspec.structs.replace(last.spent, seconds=other.spent.seconds)
@@ -207,8 +203,3 @@ def schema_of(options: GenerationOptions) -> dict[str, Any]:
     assert isinstance(options.constraint, JsonSchema)
     schema: dict[str, Any] = json.loads(options.constraint.schema)
     return schema
-
-
-@pytest.fixture
-def lab() -> Lab:
-    return Lab()

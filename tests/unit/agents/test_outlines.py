@@ -28,7 +28,7 @@ from rostra.agents.events import (
     Usage,
     encode_event,
 )
-from rostra.agents.outline import outline, read_log
+from rostra.agents.outlines import outline, read_log
 from rostra.core import new_id
 from rostra.store import (
     RunNotFound,

@@ -1,0 +1,409 @@
+"""`rostra agent`: tasks for agents, and their runs.
+
+What always holds: a call that changes something is made only after a yes at the terminal, or when
+its tool was named with `--approve`; `--yes` answers everything else. Without a terminal nobody is
+asked: the run is left paused and can be resumed.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import click
+
+from rostra.agents import (
+    ApprovalDecided,
+    Budget,
+    Effect,
+    Paused,
+    Record,
+    ReplayReport,
+    RunEnded,
+    RunRequest,
+    Status,
+)
+from rostra.agents.outlines import Waiting, outline, read_log, waiting
+from rostra.cli.ids import run_id as read_id
+from rostra.cli.output import (
+    console,
+    json_option,
+    offset_option,
+    print_json,
+    print_table,
+    with_runtime,
+)
+from rostra.cli.run_view import RunView, call_text
+from rostra.core import Settings, collapse_whitespace, normalize_text
+from rostra.runtime import Runtime
+from rostra.store import delete_run, get_run, list_runs
+
+_GOOD = (Status.COMPLETED, Status.ABSTAINED)
+_TASK_CHARS = 80
+_STATUSES = [str(status) for status in Status]
+
+Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
+"""A decision and a note; None leaves the run paused."""
+
+
+@click.group("agent")
+def command() -> None:
+    """Give an agent a task; list, show, resume, replay, fork and cancel runs."""
+
+
+def _budget_options(function: Any) -> Any:
+    for option in (
+        click.option("--max-seconds", type=click.FloatRange(0, min_open=True)),
+        click.option("--max-tokens", type=click.IntRange(1)),
+        click.option("--max-steps", type=click.IntRange(1), help="Most questions to the model."),
+    ):
+        function = option(function)
+    return function
+
+
+def _answer_options(function: Any) -> Any:
+    for option in (
+        click.option(
+            "--approve",
+            multiple=True,
+            metavar="TOOL",
+            help="Allow this tool's calls beforehand; may be given several times.",
+        ),
+        click.option(
+            "--yes",
+            is_flag=True,
+            help="Ask nothing: allow what only reads and what --approve names, deny the rest.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("run")
+@click.argument("task")
+@click.option("--strategy", default="react", show_default=True, help="react, plan, rewoo, ...")
+@click.option(
+    "--tools",
+    multiple=True,
+    metavar="NAMES",
+    help="Only these tools: names, servers or patterns, separated by commas.",
+)
+@_budget_options
+@_answer_options
+@json_option
+def run(
+    task: str,
+    strategy: str,
+    tools: tuple[str, ...],
+    max_steps: int | None,
+    max_tokens: int | None,
+    max_seconds: float | None,
+    approve: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Have an agent work on TASK, and show each step.
+
+    The exit status is 0 when it came to an answer or found that there is none.
+    """
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        request = RunRequest(
+            task=normalize_text(task),
+            strategy=strategy,
+            tools=_names(tools),
+            budget=_budget(runtime.settings, max_steps, max_tokens, max_seconds),
+            approve=list(approve),
+        )
+        run_id = await runtime.agents.start(request)
+        return await _follow(runtime, run_id, _decider(approve, yes, as_json), as_json)
+
+    return _report(with_runtime(work), as_json)
+
+
+@command.command("resume")
+@click.argument("run_id")
+@_answer_options
+@json_option
+def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """Go on with a run that was interrupted, or that waits for a decision."""
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        wanted = read_id(run_id)
+        await runtime.agents.resume(wanted)
+        return await _follow(runtime, wanted, _decider(approve, yes, as_json), as_json)
+
+    return _report(with_runtime(work), as_json)
+
+
+@command.command("fork")
+@click.argument("run_id")
+@click.argument("step", type=click.IntRange(0))
+@_budget_options
+@_answer_options
+@json_option
+def fork(
+    run_id: str,
+    step: int,
+    max_steps: int | None,
+    max_tokens: int | None,
+    max_seconds: float | None,
+    approve: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Begin a new run with the first STEP steps of another one."""
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        changes: dict[str, Any] = {"approve": list(approve)} if approve else {}
+        if (max_steps, max_tokens, max_seconds) != (None, None, None):
+            changes["budget"] = _budget(runtime.settings, max_steps, max_tokens, max_seconds)
+        made = await runtime.agents.fork(read_id(run_id), step, **changes)
+        return await _follow(runtime, made, _decider(approve, yes, as_json), as_json)
+
+    return _report(with_runtime(work), as_json)
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice(_STATUSES))
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@offset_option
+@json_option
+def list_(status: str | None, limit: int, offset: int, as_json: bool) -> None:
+    """List runs, the newest first."""
+
+    async def work(runtime: Runtime) -> None:
+        async with runtime.database.read() as session:
+            items, total = await list_runs(session, None, status, limit, offset)
+        if as_json:
+            print_json({"items": items, "total": total})
+            return
+        print_table(
+            ("id", "status", "strategy", "task", "begun"),
+            (
+                (
+                    item.id,
+                    item.status,
+                    item.strategy,
+                    collapse_whitespace(item.task)[:_TASK_CHARS],
+                    item.created_at.isoformat(" ", "minutes"),
+                )
+                for item in items
+            ),
+        )
+
+    with_runtime(work)
+
+
+@command.command("show")
+@click.argument("run_id")
+@json_option
+def show(run_id: str, as_json: bool) -> None:
+    """Print what happened in a run."""
+
+    async def work(runtime: Runtime) -> None:
+        wanted = read_id(run_id)
+        records = await read_log(runtime.database, wanted)
+        if as_json:
+            short = await _outcome(runtime, wanted, records)
+            print_json(short | {"events": records})
+            return
+        view = RunView()
+        for record in records:
+            view.show(record)
+
+    with_runtime(work)
+
+
+@command.command("replay")
+@click.argument("run_id")
+@click.option("--ask-models", is_flag=True, help="Ask the models again and compare their answers.")
+@json_option
+def replay(run_id: str, ask_models: bool, as_json: bool) -> int:
+    """Execute a run again over its log, calling no tool, and compare."""
+
+    async def work(runtime: Runtime) -> ReplayReport:
+        return await runtime.agents.replay(read_id(run_id), ask_models=ask_models)
+
+    report = with_runtime(work)
+    if as_json:
+        print_json(report)
+    elif report.difference is None:
+        console().print(f"the same {report.events} events; {report.status}")
+    else:
+        console().print(f"[red]not the same[/]: {report.difference}", markup=True)
+    return 0 if report.difference is None else 1
+
+
+@command.command("cancel")
+@click.argument("run_id")
+@json_option
+def cancel(run_id: str, as_json: bool) -> None:
+    """End a run, wherever it is executed."""
+
+    async def work(runtime: Runtime) -> None:
+        await runtime.agents.cancel(read_id(run_id))
+
+    with_runtime(work)
+    if as_json:
+        print_json({"cancelled": run_id})
+    else:
+        console().print("cancelled")
+
+
+@command.command("delete")
+@click.argument("run_id")
+@json_option
+def delete(run_id: str, as_json: bool) -> None:
+    """Delete a run with its log."""
+
+    async def work(runtime: Runtime) -> None:
+        async with runtime.database.write() as session:
+            await delete_run(session, read_id(run_id))
+
+    with_runtime(work)
+    if as_json:
+        print_json({"deleted": run_id})
+    else:
+        console().print("deleted")
+
+
+async def _follow(runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool) -> dict[str, Any]:
+    """Shows a run until it ends or is left paused; returns what came of it."""
+    view = None if quiet else RunView()
+    try:
+        seq = 0
+        while not await _watch(runtime, run_id, seq, view):
+            records = await read_log(runtime.database, run_id)
+            seq = records[-1].seq
+            for one in waiting(records):
+                decided = await decide(one)
+                if decided is None:
+                    return await _outcome(runtime, run_id, records)
+                decision, note = decided
+                await runtime.agents.decide(
+                    run_id,
+                    one.call.id,
+                    decision,  # type: ignore[arg-type] # checked against the run's own
+                    by="terminal",
+                    note=note,
+                )
+    except asyncio.CancelledError:
+        click.echo(f"\ngo on with: rostra agent resume {run_id}", err=True)
+        raise
+    return await _outcome(runtime, run_id, await read_log(runtime.database, run_id))
+
+
+async def _watch(runtime: Runtime, run_id: UUID, after: int, view: RunView | None) -> bool:
+    """Shows events as they come; True at the run's end, False where it waits for a person."""
+    events = runtime.agents.events(run_id, after)
+    busy = None if view is None else view.busy("working")
+    if busy is not None:
+        busy.__enter__()
+    try:
+        async for record in events:
+            if view is not None:
+                view.show(record)
+            if isinstance(record.event, RunEnded):
+                return True
+            if isinstance(record.event, Paused | ApprovalDecided):
+                async with runtime.database.read() as session:
+                    now = await get_run(session, run_id)
+                if now.status == Status.PAUSED and now.last_seq == record.seq:
+                    return False
+    finally:
+        if busy is not None:
+            busy.__exit__(None, None, None)
+    return True
+
+
+def _decider(approve: Sequence[str], yes: bool, as_json: bool) -> Decide:
+    async def beforehand(one: Waiting) -> tuple[str, str] | None:
+        if one.reason != "approval":
+            return None
+        if one.effect is Effect.READ or one.call.tool in approve:
+            return "approve", ""
+        return "deny", "Nobody was there to ask."
+
+    async def nobody(one: Waiting) -> tuple[str, str] | None:
+        return None
+
+    if yes:
+        return beforehand
+    return nobody if as_json or not sys.stdin.isatty() else _ask
+
+
+async def _ask(one: Waiting) -> tuple[str, str] | None:
+    """Asks at the terminal; anything but a clear word is a no."""
+    out = console()
+    if one.reason == "approval":
+        out.print(f"\n{call_text(one.call)}", markup=False)
+        for why in one.why:
+            out.print(f"  {why}", markup=False, style="yellow")
+        said = await _read_line("Allow this call? [y/N] ")
+        return ("approve", "") if said in ("y", "yes") else ("deny", "")
+    out.print(f"\n{call_text(one.call)} began, and nobody knows whether it happened.", markup=False)
+    said = await _read_line("Has it happened (d), make it again (r), give it up (g)? [leave it] ")
+    words = {"d": "done", "done": "done", "r": "retry", "retry": "retry", "g": "deny"}
+    return (words[said], "") if said in words else None
+
+
+async def _read_line(prompt: str) -> str:
+    """A line from the terminal, in lower case; unlike a thread's, this wait can be cancelled."""
+    click.echo(prompt, nl=False)
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def ready() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin.fileno(), ready)
+    try:
+        return (await line).strip().lower()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) -> dict[str, Any]:
+    async with runtime.database.read() as session:
+        stored = await get_run(session, run_id)
+    short = outline(records)
+    return {
+        "run": run_id,
+        "status": stored.status,
+        "task": stored.task,
+        "strategy": stored.strategy,
+        "answer": short.ended.answer if short.ended else None,
+        "error": short.ended.error if short.ended else None,
+        "spent": short.spent,
+        "problems": short.problems,
+        "waiting": short.waiting,
+    }
+
+
+def _report(outcome: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        print_json(outcome)
+    elif outcome["status"] == Status.PAUSED:
+        console().print(f"waits for you: rostra agent resume {outcome['run']}", markup=False)
+    else:
+        console().print(f"rostra agent show {outcome['run']}", style="dim", markup=False)
+    return 0 if outcome["status"] in _GOOD else 1
+
+
+def _budget(
+    settings: Settings, steps: int | None, tokens: int | None, seconds: float | None
+) -> Budget:
+    return Budget(
+        steps=steps or settings.agent_steps,
+        tokens=tokens,
+        seconds=seconds or settings.agent_seconds,
+        calls=settings.agent_calls,
+    )
+
+
+def _names(given: Sequence[str]) -> list[str] | None:
+    names = [name.strip() for one in given for name in one.split(",") if name.strip()]
+    return names or None

@@ -1,0 +1,291 @@
+"""`rostra mcp`: the tools of MCP servers, listed, called and approved.
+
+What always holds: what a server says is shown without its control characters; nothing is called
+that is not approved, and nothing is approved that was not named, but for what is seen first.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from rostra.agents import CallContext, McpToolset, ToolFailure
+from rostra.cli.output import console, json_option, print_json, with_runtime
+from rostra.core import Conflict, InvalidRequest, NotFound, RostraError
+from rostra.runtime import Runtime
+
+_BY = "cli"
+_LONGEST = 200
+
+
+class McpServerNotFound(NotFound):
+    """No MCP server of this name is configured."""
+
+    code = "mcp_server_not_found"
+
+
+class McpServerUnavailable(RostraError):
+    """An MCP server cannot be reached, does not answer, or does not speak the protocol."""
+
+    status = 503
+    code = "mcp_server_unavailable"
+
+
+class McpCallFailed(RostraError):
+    """A call at an MCP server failed after it had begun; it may have had its effect."""
+
+    status = 502
+    code = "mcp_call_failed"
+
+
+class ToolNotOffered(Conflict):
+    """An MCP server has no such tool, or nobody has approved it as it is now."""
+
+    code = "tool_not_offered"
+
+
+login_option = click.option(
+    "--login", is_flag=True, help="Log in where the server wants it; prints an address to open."
+)
+
+
+@click.group("mcp")
+def command() -> None:
+    """List, call and approve tools of MCP servers.
+
+    Servers stand in the settings under `mcp.servers`.
+    """
+
+
+@command.command("list")
+@click.argument("server", required=False)
+@login_option
+@json_option
+def list_(server: str | None, login: bool, as_json: bool) -> None:
+    """List servers with their tools, resources and prompts."""
+
+    async def work(runtime: Runtime) -> None:
+        servers = _servers(runtime, login)
+        chosen = [_server(servers, server)] if server else list(servers.values())
+        rows = await asyncio.gather(*(_described(toolset) for toolset in chosen))
+        if server and "error" in rows[0]:
+            raise _unavailable(chosen[0], rows[0]["error"])
+        if as_json:
+            print_json({"servers": rows})
+        elif not rows:
+            console().print("No MCP servers are set.")
+        else:
+            for row in rows:
+                _print_server(row)
+
+    with_runtime(work)
+
+
+@command.command("call")
+@click.argument("server")
+@click.argument("tool")
+@click.option("--args", "given", default="{}", show_default=True, help="Arguments, a JSON object.")
+@click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(0, 86_400, min_open=True),
+    help="Seconds until the call is given up.",
+)
+@login_option
+@json_option
+def call(
+    server: str, tool: str, given: str, timeout: float, login: bool, as_json: bool
+) -> int | None:
+    """Call a tool and print what it says; its progress goes to stderr."""
+    arguments = _arguments(given)
+
+    async def work(runtime: Runtime) -> bool:
+        toolset = _server(_servers(runtime, login), server)
+        context = CallContext(run="cli", call="cli", timeout=timeout, progress=_progress)
+        try:
+            result = await toolset.call(tool, arguments, context)
+        except ToolFailure as failure:
+            raise await _explained(toolset, tool, failure) from None
+        if as_json:
+            print_json(
+                {
+                    "text": result.text,
+                    "structured": result.structured,
+                    "is_error": result.is_error,
+                    "bytes": result.size,
+                    "documents": result.documents,
+                }
+            )
+        elif result.is_error:
+            click.echo(_clean(result.text), err=True)
+        else:
+            click.echo(_clean(result.text))
+        return result.is_error
+
+    return 1 if with_runtime(work) else None
+
+
+@command.command("approve")
+@click.argument("server")
+@click.argument("tools", nargs=-1)
+@login_option
+@json_option
+def approve(server: str, tools: tuple[str, ...], login: bool, as_json: bool) -> None:
+    """Approve a server's tools as they are now; without TOOLS, all of them.
+
+    Until then a tool that is new or has changed is not offered to agents.
+    """
+
+    async def work(runtime: Runtime) -> None:
+        toolset = _server(_servers(runtime, login), server)
+        try:
+            approved = await toolset.approve(tools or None, by=_BY)
+        except ToolFailure as failure:
+            there = await _names(toolset)
+            if there is not None and (missing := [name for name in tools if name not in there]):
+                raise ToolNotOffered(
+                    f"server {server!r} has no tool {missing[0]!r}", hint=_have(there)
+                ) from None
+            raise _unavailable(toolset, str(failure)) from None
+        names = [tool.info.name for tool in approved]
+        if as_json:
+            print_json({"server": server, "approved": names})
+        elif names:
+            console().print(escape(f"approved: {', '.join(names)}"))
+        else:
+            console().print("all of them were approved already")
+
+    with_runtime(work)
+
+
+def _servers(runtime: Runtime, login: bool) -> dict[str, McpToolset]:
+    found = {
+        name: toolset
+        for name, toolset in sorted(runtime.workshop.servers().items())
+        if isinstance(toolset, McpToolset)
+    }
+    if login:
+        for toolset in found.values():
+            toolset.log_in_with(_show_address)
+    return found
+
+
+def _server(servers: dict[str, McpToolset], name: str) -> McpToolset:
+    if name not in servers:
+        raise McpServerNotFound(
+            f"there is no MCP server named {name!r}",
+            hint=f"There are: {', '.join(servers)}." if servers else "None is set.",
+        )
+    return servers[name]
+
+
+async def _described(toolset: McpToolset) -> dict[str, Any]:
+    """A server and what it has, or why it cannot be used."""
+    row: dict[str, Any] = {"name": toolset.name, "transport": toolset.transport}
+    try:
+        tools = await toolset.survey()
+        row |= {
+            "protocol": toolset.protocol,
+            "tools": [
+                {
+                    "name": tool.info.name,
+                    "state": tool.state,
+                    "effect": tool.info.effect,
+                    "description": tool.info.description,
+                    "parameters": tool.info.parameters,
+                }
+                for tool in tools
+            ],
+            "resources": await toolset.resources(),
+            "prompts": await toolset.prompts(),
+            "problems": list(toolset.problems),
+        }
+    except ToolFailure as failure:
+        row["error"] = str(failure)
+    return row
+
+
+def _print_server(row: dict[str, Any]) -> None:
+    out = console()
+    protocol = f" [dim]{row['protocol']}[/]" if row.get("protocol") else ""
+    out.print(f"[bold]{escape(row['name'])}[/]{protocol}  {escape(_clean(row['transport']))}")
+    if "error" in row:
+        out.print(f"  [red]{escape(_clean(row['error']))}[/]")
+        return
+    for tool in row["tools"]:
+        colour = "green" if tool["state"] == "approved" else "yellow"
+        lines = _clean(tool["description"]).strip().splitlines()
+        about = escape(lines[0][:_LONGEST]) if lines else ""
+        out.print(
+            f"  {escape(tool['name'])}  [{colour}]{tool['state']}[/] "
+            f"[dim]{tool['effect']}[/]  {about}"
+        )
+    for resource in row["resources"]:
+        out.print(f"  [dim]resource[/] {escape(_clean(resource.uri))}")
+    for prompt in row["prompts"]:
+        out.print(f"  [dim]prompt[/] {escape(_clean(prompt.name))}")
+    for problem in row["problems"]:
+        out.print(f"  [yellow]{escape(_clean(problem))}[/]")
+    if any(tool["state"] != "approved" for tool in row["tools"]):
+        out.print(f"  [dim]rostra mcp approve {escape(row['name'])} approves them[/]")
+
+
+async def _explained(toolset: McpToolset, tool: str, failure: ToolFailure) -> RostraError:
+    """Why a call failed, as an error that says what to do."""
+    if failure.began:
+        return McpCallFailed(str(failure))
+    states = await _names(toolset)
+    if states is None:
+        return _unavailable(toolset, str(failure))
+    if tool not in states:
+        return ToolNotOffered(
+            f"server {toolset.name!r} has no tool {tool!r} on offer", hint=_have(states)
+        )
+    if states[tool] != "approved":
+        return ToolNotOffered(str(failure), hint=f"rostra mcp approve {toolset.name} {tool}")
+    return _unavailable(toolset, str(failure))
+
+
+async def _names(toolset: McpToolset) -> dict[str, str] | None:
+    """Names and states of a server's tools; None where it cannot be asked."""
+    if toolset.protocol is None:
+        return None
+    try:
+        return {tool.info.name: tool.state for tool in await toolset.survey()}
+    except ToolFailure:
+        return None
+
+
+def _have(states: dict[str, str]) -> str:
+    return f"It has: {', '.join(list(states)[:20])}." if states else "It has none."
+
+
+def _unavailable(toolset: McpToolset, why: str) -> McpServerUnavailable:
+    hint = f"rostra mcp list {toolset.name} --login" if toolset.needs_login else None
+    return McpServerUnavailable(_clean(why), hint=hint)
+
+
+def _arguments(given: str) -> dict[str, Any]:
+    try:
+        arguments = json.loads(given)
+    except ValueError as error:
+        raise InvalidRequest(f"--args is no JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise InvalidRequest("--args must be a JSON object")
+    return arguments
+
+
+async def _progress(text: str) -> None:
+    click.echo(_clean(text), err=True)
+
+
+async def _show_address(address: str) -> None:
+    click.echo(f"Open this address to log in:\n  {address}", err=True)
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)

@@ -1,0 +1,191 @@
+"""A run as lines on a terminal, each event as it comes.
+
+What always holds: whatever a model or a tool wrote is shown as text; it can neither mark up nor
+steer the terminal, and takes a bounded number of lines.
+"""
+
+import re
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from rostra.agents import (
+    Answer,
+    ApprovalAsked,
+    ApprovalDecided,
+    Decided,
+    Equipped,
+    ModelAnswered,
+    ModelAsked,
+    Noted,
+    Outcome,
+    Paused,
+    Planned,
+    PlannedCall,
+    Record,
+    Resumed,
+    RunEnded,
+    RunStarted,
+    Status,
+    ToolEnded,
+    ToolStarted,
+    Verified,
+)
+from rostra.cli.output import console
+
+_MAX_LINES = 6
+_MAX_CHARS = 600
+_MAX_ARGUMENTS = 200
+# Everything that a terminal might take for a command, but for line ends and tabs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class RunView:
+    """Prints a run's records, in their order."""
+
+    def __init__(self, out: Console | None = None) -> None:
+        self._out = out or console()
+        self._asked: dict[str, Record] = {}
+        self._calls: dict[str, PlannedCall] = {}
+
+    def busy(self, what: str) -> AbstractContextManager[Any]:
+        """Shows that something goes on, where somebody looks."""
+        if not sys.stdout.isatty():
+            return nullcontext()
+        return self._out.status(what)
+
+    def show(self, record: Record) -> None:
+        """Prints one event; many print nothing."""
+        match record.event:
+            case RunStarted() as event:
+                told = f"{event.strategy}, {event.model or 'no model'}"
+                self._line("task", f"{event.task}  ({told})", "bold")
+            case Equipped(tools=tools, problems=problems):
+                self._line("tools", ", ".join(tool.name for tool in tools) or "none", "dim")
+                for problem in problems:
+                    self._line("", problem, "yellow")
+            case Resumed():
+                self._line("resumed", "", "dim")
+            case Paused(reason=reason):
+                self._line("paused", reason.replace("_", " "), "yellow")
+            case ModelAsked() as asked:
+                self._asked[asked.key] = record
+            case ModelAnswered() as event:
+                self._answered(record, event)
+            case Decided() as event:
+                self._decided(event)
+            case Planned() as event:
+                self._planned(event)
+            case ToolStarted() as event:
+                self._calls[event.call.id] = event.call
+                again = f"  (attempt {event.attempt})" if event.attempt > 1 else ""
+                self._line("call", f"{call_text(event.call)}{again}", "cyan")
+            case ToolEnded() as event:
+                good = event.outcome is Outcome.OK
+                cut = f"  (of {event.bytes:,} bytes)" if event.truncated else ""
+                self._line(
+                    "result" if good else str(event.outcome),
+                    _short(event.text) + cut,
+                    "dim" if good else "red",
+                )
+            case ApprovalAsked() as event:
+                self._calls[event.call.id] = event.call
+                why = "; ".join(event.reasons)
+                self._line("approval", f"{call_text(event.call)}: {why}", "yellow")
+            case ApprovalDecided() as event:
+                self._line("decision", event.decision, "yellow")
+            case Verified() as event:
+                found = "passed" if event.passed else "failed"
+                self._line("check", f"{event.subject} {found}. {event.reason}", "magenta")
+            case Noted() as event:
+                self._line("note", f"{event.kind} {event.text}", "yellow")
+            case RunEnded() as event:
+                self._ended(event)
+
+    def _answered(self, record: Record, event: ModelAnswered) -> None:
+        asked = self._asked.pop(event.key, None)
+        tokens = event.usage.prompt_tokens + event.usage.completion_tokens
+        if asked is None or not isinstance(asked.event, ModelAsked):
+            return
+        seconds = (record.at - asked.at).total_seconds()
+        self._line(asked.event.purpose, f"{tokens} tokens, {seconds:.1f} s", "dim")
+        if event.error is not None:
+            self._line("error", str(event.error.get("message", "")), "red")
+
+    def _decided(self, event: Decided) -> None:
+        if event.thought:
+            self._line("thought", _short(event.thought), "italic")
+        if event.error is not None:
+            self._line("mistake", _short(event.error), "red")
+
+    def _planned(self, event: Planned) -> None:
+        if event.reason:
+            self._line("plan", f"anew: {event.reason}", "magenta")
+        for step in event.steps:
+            after = f" (after {', '.join(step.needs)})" if step.needs else ""
+            self._line("plan", f"{step.id}  {_short(step.goal)}{after}", "magenta")
+
+    def _ended(self, event: RunEnded) -> None:
+        self._out.print()
+        if event.answer is not None:
+            self._answer(event.answer)
+        elif event.status is Status.ABSTAINED:
+            self._out.print("No answer that its sources support was found.")
+        if event.error is not None:
+            self._line("error", str(event.error.get("message", "")), "red")
+        spent = event.spent
+        cost = f", cost {spent.cost:.4f}" if spent.cost else ""
+        self._line(
+            str(event.status),
+            f"{spent.steps} steps, {spent.tokens} tokens, {spent.calls} calls, "
+            f"{spent.seconds:.1f} s{cost}",
+            "green" if event.status is Status.COMPLETED else "yellow",
+        )
+
+    def _answer(self, answer: Answer) -> None:
+        cited = [one for claim in answer.claims for one in claim.evidence]
+        numbers = {one.number: at for at, one in enumerate(cited, 1)}
+        if not answer.claims:
+            self._out.print(Text(_clean(answer.text)))
+        for claim in answer.claims:
+            marks = "".join(f"[{numbers[one.number]}]" for one in claim.evidence)
+            self._out.print(Text(_clean(claim.text)), Text(marks, "cyan"))
+        for one in cited:
+            place = one.document_id or self._tool(one.call)
+            if one.document_id:
+                place += f" {one.start}-{one.end}"
+            line = Text(f"[{numbers[one.number]}] ", "cyan")
+            self._out.print(line.append(f"{_short(one.quote)}  ", "").append(place, "dim"))
+
+    def _tool(self, call: str) -> str:
+        known = self._calls.get(call)
+        return known.tool if known is not None else call
+
+    def _line(self, name: str, text: str, style: str) -> None:
+        self._out.print(Text(f"{name:>9}  ", "bold").append(_clean(text), style))
+
+
+def call_text(call: PlannedCall) -> str:
+    """A call on one line."""
+    told = ", ".join(
+        f"{name}={msgspec.json.encode(value).decode()}" for name, value in call.arguments.items()
+    )
+    return _clean(f"{call.tool}({_cut(told, _MAX_ARGUMENTS)})")
+
+
+def _short(text: str) -> str:
+    lines = [line for line in _clean(text).splitlines() if line.strip()]
+    more = f" ... {len(lines) - _MAX_LINES} more lines" if len(lines) > _MAX_LINES else ""
+    return _cut("\n           ".join(lines[:_MAX_LINES]), _MAX_CHARS) + more
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + " ..."
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

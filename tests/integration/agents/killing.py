@@ -1,0 +1,145 @@
+"""Runs a scripted agent in children that are killed at a given moment, and executes it again.
+
+`python -m tests.integration.agents.killing DATABASE_URL FOLDER STRIDE` prints one JSON line for each
+STRIDE-th moment: what was done to the world, how the run stands, and what it spent. A moment is the n-th of
+all times at which the log is about to be written, has been written, or a tool is about to act or
+has acted.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from rostra.agents import Agents, Budget, Paused, RunEnded, RunRequest, prompts
+from rostra.store import RunLog, get_run, open_database
+from tests.agent_parts import Bench, StepModel, World, action, final
+
+SCRIPT = [
+    action(("read", "a")),
+    action(("write", "b"), ("read", "c")),
+    action(("idempotent", "d")),
+    action(("write", "e")),
+    final("It is done.", 1),
+]
+REQUEST = RunRequest(task="Change it.", budget=Budget(steps=6, calls=5))
+# Short: a run is free again at once when its process has died.
+_LEASE = timedelta(seconds=0.1)
+
+
+class Moments:
+    """Counts moments and kills this process at one of them."""
+
+    def __init__(self, deadly: int) -> None:
+        self._left = deadly
+
+    def __call__(self, *_: object) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_child(work: object) -> bool:
+    """Runs a coroutine in a forked child; whether it came to its end."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with suppress(Exception):
+            asyncio.run(work)  # type: ignore[arg-type]
+            code = 0
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    work.close()  # type: ignore[attr-defined]
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise RuntimeError("the child failed")
+    return os.WIFEXITED(status)
+
+
+def agents_over(database: object, world: World, moments: Moments | None) -> Agents:
+    bench = Bench(StepModel(SCRIPT), world, asks=False)
+    agents = Agents(database, bench.open, model="steps", prompts=prompts, lease=_LEASE)  # type: ignore[arg-type]
+    if moments is not None:
+        log: RunLog = agents._log
+        write = log.append
+
+        async def append(*arguments: object, **more: object) -> None:
+            moments()
+            await write(*arguments, **more)  # type: ignore[arg-type]
+            moments()
+
+        log.append = append  # type: ignore[method-assign, assignment]
+        world.hook = moments
+    return agents
+
+
+async def begin(url: str, world: World, note: Path, deadly: int) -> None:
+    """The first execution; writes the run's id as soon as there is one."""
+    async with await open_database(url) as database:
+        agents = agents_over(database, world, Moments(deadly))
+        run_id = await agents.start(REQUEST)
+        note.write_text(str(run_id))
+        await agents.wait(run_id)
+        await agents.close()
+
+
+async def go_on(url: str, world: World, note: Path, deadly: int) -> None:
+    """A server that takes the run over, if it still runs, and dies too."""
+    async with await open_database(url) as database:
+        agents = agents_over(database, world, Moments(deadly) if deadly else None)
+        run_id = UUID(note.read_text())
+        while True:
+            async with database.read() as session:
+                run = await get_run(session, run_id)
+            if run.status != "running":
+                break
+            if await agents.resume(run_id):
+                await agents.wait(run_id)
+            await asyncio.sleep(_LEASE.total_seconds() / 10)
+        await agents.close()
+
+
+async def look(url: str, note: Path, out: Path) -> None:
+    """How the run stands."""
+    async with await open_database(url) as database:
+        agents = agents_over(database, World(out), None)
+        run_id = UUID(note.read_text())
+        records = await agents._read(run_id)
+        last = records[-1].event
+        found: dict[str, object] = {"events": len(records), "last": type(last).__name__}
+        if isinstance(last, RunEnded):
+            found |= {"status": last.status, "steps": last.spent.steps, "calls": last.spent.calls}
+        if isinstance(last, Paused):
+            found |= {"reason": last.reason}
+        found["ends"] = sum(isinstance(record.event, RunEnded) for record in records)
+        found["replay"] = (await agents.replay(run_id)).difference
+        out.write_text(json.dumps(found))
+        await agents.close()
+
+
+def main(url: str, folder: Path, stride: int) -> None:
+    deadly = 1 - stride
+    survived = False
+    while not survived:
+        deadly += stride
+        here = folder / str(deadly)
+        here.mkdir()
+        world, note, out = World(here / "world.txt"), here / "run", here / "out"
+        survived = in_child(begin(url, world, note, deadly))
+        if not note.exists():
+            continue  # killed before anybody was told of the run
+        if not survived:
+            # The one who takes over is killed as well, a little later each time.
+            in_child(go_on(url, world, note, 1 + deadly % 5))
+            in_child(go_on(url, world, note, 0))
+        in_child(look(url, note, out))
+        found = json.loads(out.read_text())
+        print(json.dumps(found | {"moment": deadly, "done": world.done()}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,88 @@
+"""Tools that change under their names are not offered and not called."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from rostra.agents.mcp import McpToolset, MemoryPins, ServerConfig
+from rostra.agents.tools.tool import CallContext, ToolFailure
+from tests.integration.agents.mcp.peer import (
+    REVISIONS,
+    Served,
+    closing,
+    many,
+)
+
+CONTEXT = CallContext(run="r", call="r:1")
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_changed_tool_is_not_offered_until_approved_again(
+    config: Callable[..., ServerConfig], revision: str
+) -> None:
+    pins = MemoryPins()
+    async with closing(McpToolset(config(protocol=revision), pins=pins)) as toolset:
+        await toolset.call("echo", {"text": "1"}, CONTEXT)
+        await toolset.call("change", {}, CONTEXT)
+        # Reads the list anew, whether or not the server has said so by then.
+        await toolset.survey()
+        assert "echo" not in {tool.name for tool in await toolset.list()}
+        assert toolset.problems == ("peer: changed since approved: echo",)
+        with pytest.raises(ToolFailure, match="changed since it was approved") as failure:
+            await toolset.call("echo", {"text": "2"}, CONTEXT)
+        assert not failure.value.began
+        [approved] = await toolset.approve(["echo"], by="ann")
+        assert approved.info.name == "echo"
+        assert (await toolset.call("echo", {"text": "3"}, CONTEXT)).text == "3"
+        assert "echo" in {tool.name for tool in await toolset.list()}
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_change_that_the_server_tells_of_is_seen_by_the_next_call(
+    config: Callable[..., ServerConfig], revision: str
+) -> None:
+    async with closing(McpToolset(config(protocol=revision))) as toolset:
+        await toolset.call("change", {}, CONTEXT)
+        async with asyncio.timeout(20):
+            while True:  # the notice may come after the result
+                try:
+                    await toolset.call("echo", {"text": "x"}, CONTEXT)
+                except ToolFailure as failure:
+                    assert not failure.began
+                    break
+
+
+async def test_nothing_is_approved_unasked_where_the_configuration_says_so(
+    config: Callable[..., ServerConfig],
+) -> None:
+    async with closing(McpToolset(config(approve_first=False))) as toolset:
+        assert await toolset.list() == []
+        [problem] = toolset.problems
+        assert problem.startswith("peer: not approved yet: echo, add")
+        with pytest.raises(ToolFailure, match="has not been approved"):
+            await toolset.call("echo", {"text": "x"}, CONTEXT)
+        with pytest.raises(ToolFailure, match="no tool 'nothing'"):
+            await toolset.approve(["nothing"], by="ann")
+        await toolset.approve(["add"], by="ann")
+        assert [tool.name for tool in await toolset.list()] == ["add"]
+        await toolset.approve(None, by="ann")
+        assert len(await toolset.list()) == 15
+
+
+async def test_five_thousand_tools_on_pages_and_a_list_without_end() -> None:
+    pages = many(5000, 250).streamable_http_app()
+    async with (
+        Served(pages) as served,
+        closing(McpToolset(ServerConfig(name="many", url=served.url))) as toolset,
+    ):
+        tools = await toolset.list()
+        assert [tool.name for tool in tools] == [f"tool_{n}" for n in range(5000)]
+        assert (await toolset.call("tool_4999", {}, CONTEXT)).text == "tool_4999"
+    endless = many(0, 100, endless=True).streamable_http_app()
+    async with (
+        Served(endless) as served,
+        closing(McpToolset(ServerConfig(name="many", url=served.url, max_tools=1000))) as toolset,
+    ):
+        assert len(await toolset.list()) == 1000
+        assert toolset.problems == ("many: its list has no end; read 1,000 of it",)

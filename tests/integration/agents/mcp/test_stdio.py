@@ -1,0 +1,209 @@
+"""Servers as child processes: what they see, how they end, and what they may write."""
+
+import asyncio
+import os
+import select
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rostra.agents.mcp import McpToolset, ServerConfig
+from rostra.agents.tools.tool import CallContext, ToolFailure
+from tests.integration.agents.mcp.peer import (
+    REVISIONS,
+    closing,
+    over_stdio,
+)
+
+CONTEXT = CallContext(run="r", call="r:1")
+
+
+def script(tmp_path: Path, code: str, **settings: Any) -> ServerConfig:
+    """A server over stdio whose every byte is written by hand."""
+    path = tmp_path / "server.py"
+    path.write_text(code, encoding="utf-8")
+    return ServerConfig(name="peer", command=sys.executable, args=(str(path),), **settings)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_dying_child_fails_its_call_and_the_next_one_starts_another(revision: str) -> None:
+    async with closing(McpToolset(over_stdio(protocol=revision))) as toolset:
+        await toolset.list()
+        beside = asyncio.create_task(toolset.call("slow", {}, CONTEXT))
+        with pytest.raises(ToolFailure, match="exited with status 3") as failure:
+            await toolset.call("die", {}, CONTEXT)
+        assert failure.value.began
+        with pytest.raises(ToolFailure) as other:
+            await beside
+        assert other.value.began
+        assert (await toolset.call("echo", {"text": "new"}, CONTEXT)).text == "new"
+
+
+async def test_a_child_sees_a_minimal_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "s")
+    monkeypatch.setenv("HANDED_ON", "h")
+    given = over_stdio(env={"GIVEN": "g"}, pass_env=("HANDED_ON",))
+    async with closing(McpToolset(given)) as toolset:
+        names = set((await toolset.call("environment", {}, CONTEXT)).structured["result"])
+    assert {"GIVEN", "HANDED_ON", "PATH"} <= names
+    assert "SECRET_TOKEN" not in names
+    assert len(names) < 12
+
+
+async def test_what_a_child_writes_to_stderr_is_logged_without_its_colours(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level("INFO", logger="rostra.agents.mcp"):
+        async with closing(McpToolset(over_stdio())) as toolset:
+            await toolset.call("noise", {}, CONTEXT)
+    assert "low on parchment" in caplog.text or "low on parchment" in capfd.readouterr().out
+    assert "\x1b[31m" not in caplog.text
+
+
+async def test_a_child_and_what_it_started_are_gone_after_close() -> None:
+    async with closing(McpToolset(over_stdio())) as toolset:
+        grandchild = int((await toolset.call("spawn", {}, CONTEXT)).text)
+        handle = os.pidfd_open(grandchild)
+        assert select.select([handle], [], [], 0)[0] == []
+    # Readable once it is dead; the kill is sent, so that is a matter of scheduling.
+    assert select.select([handle], [], [], 10)[0] == [handle]
+    os.close(handle)
+
+
+ANSWERS = """
+import json, sys
+def say(id, result):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}) + "\\n")
+    sys.stdout.flush()
+print("Welcome to the server!", flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    match asked["method"]:
+        case "initialize":
+            say(asked["id"], {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "raw", "version": "1"}})
+        case "tools/list":
+            say(asked["id"], {"tools": TOOLS})
+        case "tools/call":
+            CALL
+        case method if "id" in asked:
+            error = {"code": -32601, "message": "no such method"}
+            print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": error}), flush=True)
+"""
+
+
+def raw(call: str, tools: list[dict[str, Any]] | None = None) -> str:
+    listed = tools or [{"name": "t", "inputSchema": {"type": "object"}}]
+    return ANSWERS.replace("CALL", call).replace("TOOLS", repr(listed))
+
+
+async def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> None:
+    config = script(
+        tmp_path, raw('say(asked["id"], {"content": [{"type": "text", "text": "ok"}]})')
+    )
+    async with closing(McpToolset(config)) as toolset:
+        assert (await toolset.call("t", {}, CONTEXT)).text == "ok"
+        assert toolset.protocol == "2025-11-25"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"content": "no list"},
+        {"content": [{"type": "hologram"}]},
+        {"content": [], "structuredContent": "no object"},
+        {},
+    ],
+)
+async def test_an_answer_against_the_protocol_is_an_observation(
+    tmp_path: Path, answer: dict[str, Any]
+) -> None:
+    config = script(tmp_path, raw(f'say(asked["id"], {answer!r})'))
+    async with closing(McpToolset(config)) as toolset:
+        result = await toolset.call("t", {}, CONTEXT)
+    assert result.is_error
+    assert result.text.startswith("The tool ran, but its answer is not valid")
+
+
+async def test_structured_content_against_its_schema_is_an_observation(tmp_path: Path) -> None:
+    tool = {
+        "name": "t",
+        "inputSchema": {"type": "object"},
+        "outputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}},
+    }
+    answer = {"content": [], "structuredContent": {"n": "seven"}}
+    config = script(tmp_path, raw(f'say(asked["id"], {answer!r})', [tool]))
+    async with closing(McpToolset(config)) as toolset:
+        result = await toolset.call("t", {}, CONTEXT)
+    assert result.is_error
+
+
+async def test_names_that_no_model_takes_are_rewritten_and_twins_reported(tmp_path: Path) -> None:
+    schema = {"type": "object"}
+    odd = "files/read.text " + "x" * 100
+    tools = [
+        {"name": odd, "inputSchema": schema},
+        {"name": "twin", "description": "one", "inputSchema": schema},
+        {"name": "twin", "description": "two", "inputSchema": schema},
+        {"name": "wide", "inputSchema": {"type": "object", "description": "y" * 300_000}},
+        {"name": "wordy", "description": "z" * 20_000, "inputSchema": schema},
+    ]
+    echo = 'say(asked["id"], {"content": [{"type": "text", "text": asked["params"]["name"]}]})'
+    async with closing(McpToolset(script(tmp_path, raw(echo, tools)))) as toolset:
+        first, second = await toolset.list()
+        assert first.name.startswith("files_read_text_x")
+        assert len(first.name) <= 64
+        assert (await toolset.call(first.name, {}, CONTEXT)).text == odd
+        assert (second.name, second.description) == ("twin", "one")
+        assert toolset.problems == (
+            "peer: two tools are named 'twin'",
+            "peer: the schema of 'wide' is too large",
+            "peer: the description of 'wordy' is too long",
+        )
+
+
+async def test_a_line_without_end_ends_the_connection_only(tmp_path: Path) -> None:
+    code = raw('sys.stdout.write("x" * 400_000); sys.stdout.flush()')
+    config = script(tmp_path, code, max_result_bytes=100_000)
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure, match="more than 100,000 bytes") as failure:
+            await toolset.call("t", {}, CONTEXT)
+        assert failure.value.began
+        assert len(await toolset.list()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (("/nonexistent/server",), "No such file"),
+        ((sys.executable, "-c", "raise SystemExit(7)"), "exited with status 7"),
+        ((sys.executable, "-c", "import time; time.sleep(1000)"), "no answer within 1 s"),
+    ],
+)
+async def test_a_command_that_is_no_server(command: tuple[str, ...], why: str) -> None:
+    config = ServerConfig(name="peer", command=command[0], args=command[1:], connect_seconds=1)
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure, match=why) as failure:
+            await toolset.list()
+        assert not failure.value.began
+
+
+async def test_giving_up_while_a_server_starts_leaves_no_child(tmp_path: Path) -> None:
+    born = tmp_path / "pid"
+    os.mkfifo(born)
+    code = (
+        "import os, sys, time\n"
+        f"open({str(born)!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(1000)\n"
+    )
+    toolset = McpToolset(script(tmp_path, code))
+    listing = asyncio.create_task(toolset.list())
+    pid = int(await asyncio.to_thread(born.read_text))
+    listing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listing
+    await toolset.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
