@@ -156,12 +156,13 @@ def _lines(file: BinaryIO, most: int) -> Iterator[tuple[int, str]]:
     """Numbered lines; what is longer than a piece comes in pieces of the same number."""
     number, begun = 1, False
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    while most > 0 and (piece := file.readline(min(_LINE_BYTES, most))):
+    while piece := file.readline(room := min(_LINE_BYTES, most)):
         most -= len(piece)
         ends = piece.endswith(b"\n")
+        is_last = len(piece) < room and not ends
         if ends:
             piece = piece[:-1].removesuffix(b"\r")
-        text = decoder.decode(piece, final=ends)
+        text = decoder.decode(piece, final=ends or is_last)
         if text or (ends and not begun):
             yield number, text
         begun = not ends

@@ -1,8 +1,8 @@
 """The application: every resource, what protects it, and what it works with, put together.
 
 What always holds: whatever goes wrong is answered with a problem document, under /v1 in OpenAI's
-shape; everything under /api, /v1, /health, /schema and /metrics is the API's, every other path the
-page's.
+shape; everything under /api, /v1, /mcp, /health, /schema and /metrics is the API's, every other
+path the page's.
 """
 
 from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ from rostra.api import (
     documents,
     health,
     jobs,
+    mcp,
     memories,
     runs,
     search,

@@ -36,6 +36,7 @@ PATH = "/mcp"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 
+
 class TokenRequired(RostraError):
     """The request bears no token, or a wrong one, or comes from elsewhere where none is set."""
 
@@ -98,12 +99,16 @@ class McpEndpoint:
         if refusal is not None:
             await _refuse(send, refusal)
             return
-        await self._manager.asgi_app(scope, receive, send)  # type: ignore[arg-type]  # the same ASGI, typed by two libraries
+        # Both are ASGI; two libraries type it in two ways.
+        await self._manager.asgi_app(scope, receive, send)  # type: ignore[arg-type]
 
     def _refusal(self, scope: Scope) -> TokenRequired | None:
         if self._access.token is not None:
             scheme, _, given = Headers.from_scope(scope).get("authorization", "").partition(" ")
-            known = hmac.compare_digest(given.strip().encode(), self._access.token.encode())
+            # Headers are bytes, read as Latin-1; a token is UTF-8.
+            known = hmac.compare_digest(
+                given.strip().encode("latin-1"), self._access.token.encode()
+            )
             if scheme.lower() == "bearer" and known:
                 return None
             return TokenRequired("a bearer token is required", hint="Send the one that is set.")
@@ -182,9 +187,7 @@ class AgentTools:
         try:
             last = await asyncio.wait_for(self._runtime.agents.wait(run_id), seconds)
         except TimeoutError:
-            return AgentRun(
-                run_id=str(run_id), status="running", answer=None, quotes=[], note=None
-            )
+            return AgentRun(run_id=str(run_id), status="running", answer=None, quotes=[], note=None)
         return _standing(run_id, last.event)
 
 

@@ -39,7 +39,7 @@ _ASSIGNED = re.compile(
     r"(?i)\b((?:[a-z0-9]{1,30}[_-]){0,3}(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)"
     r"""["']?\s{0,3}[:=]\s{0,3}["']?)([^\s"'⟨⟩]{8,200})"""
 )
-_TOKEN = re.compile(r"(?<![\w+/=-])[A-Za-z0-9_+/-]{32,512}={0,2}(?![\w+/=-])")
+_TOKEN = re.compile(r"(?<![\w+/-])[A-Za-z0-9_+/-]{32,512}={0,2}(?![\w+/=-])")
 _LEAST_BITS = 4.0
 _LEAST_CHANGES = 0.35
 

@@ -1,9 +1,9 @@
 """Runs a scripted agent in children that are killed at a given moment, and executes it again.
 
-`python -m tests.integration.agents.killing DATABASE_URL FOLDER STRIDE` prints one JSON line for each
-STRIDE-th moment: what was done to the world, how the run stands, and what it spent. A moment is the n-th of
-all times at which the log is about to be written, has been written, or a tool is about to act or
-has acted.
+`python -m tests.integration.agents.killing DATABASE_URL FOLDER STRIDE` prints a JSON line for each
+STRIDE-th moment: what was done to the world, how the run stands, and what it spent. Moments are all
+times at which the log is about to be written, has been written, or a tool is about to act or has
+acted.
 """
 
 import asyncio

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,18 +11,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from rostra.agents.driver import Parts, RunRequest
-from rostra.agents.events import Answer, Claim, Decided, Effect, PlannedCall
-from rostra.agents.execution import Guard
-from rostra.agents.scope import Message, Piece, Scope
-from rostra.agents.service import Agents
-from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
+from rostra.agents import Agents
 from rostra.api import Pace, create_app
-from rostra.core import GenerationOptions, Role, Settings
-from rostra.models import ScriptedModel
+from rostra.core import Settings
 from rostra.runtime import Runtime, open_runtime
 from rostra.store import open_database, put_memory
 from tests.fakes import FakeEmbedder
+from tests.fakes_runs import Prompts, Tools, World
 
 Client = AsyncTestClient[Litestar]
 LOCAL = "http://127.0.0.1"
@@ -35,58 +29,6 @@ DETAIL = {
 }  # fmt: skip
 
 
-class Tools:
-    """`look` reads, `send` changes something, `hang` waits until it is let go."""
-
-    tools = (
-        ToolInfo("look", "Looks.", {"type": "object"}, Effect.READ),
-        ToolInfo("send", "Sends.", {"type": "object"}, Effect.WRITE),
-        ToolInfo("hang", "Hangs.", {"type": "object"}, Effect.READ),
-    )
-
-    def __init__(self) -> None:
-        self.called: list[str] = []
-        # The application runs in a thread of its own.
-        self.hanging = threading.Event()
-
-    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        self.called.append(name)
-        if name == "hang":
-            self.hanging.set()
-            await asyncio.Event().wait()
-        return ToolResult(f"{name} gave 7.")
-
-
-class Obeys:
-    """A strategy: asks the model, calls each tool whose name the task contains, and answers."""
-
-    name = "obeys"
-
-    async def run(self, scope: Scope) -> Answer | None:
-        asked = [Message(Role.USER, (Piece(scope.task),))]
-        for number, tool in enumerate(word for word in scope.task.split() if word in TOOLS):
-            await scope.ask("step", asked, GenerationOptions())
-            call = PlannedCall(f"c{number}", tool, {})
-            await scope.note(Decided(scope.key(), f"use {tool}", [call]))
-            await scope.call([call])
-        return Answer("It is 7.", [Claim("It is 7.")])
-
-
-TOOLS = {tool.name for tool in Tools.tools}
-
-
-class Prompts:
-    def render(self, name: str, values: Mapping[str, Any]) -> str:
-        return name
-
-    def versions(self) -> dict[str, str]:
-        return {}
-
-
-def reasons(info: ToolInfo, sources: object) -> list[str]:
-    return [] if info.effect is Effect.READ else ["it changes something"]
-
-
 @pytest.fixture
 def tools() -> Tools:
     return Tools()
@@ -94,23 +36,13 @@ def tools() -> Tools:
 
 @pytest.fixture
 def app(settings: Settings, embedder: FakeEmbedder, tools: Tools) -> Litestar:
-    guard = Guard(
-        reasons=reasons,
-        loop=lambda history, call: None,
-        observe=lambda result, limit: (result.text, False, len(result.text)),
-        clean=lambda text: (text, ()),
-    )
-
-    @asynccontextmanager
-    async def parts(request: RunRequest) -> AsyncIterator[Parts]:
-        model = ScriptedModel(["ok"], loop=True)
-        yield Parts({"main": model}, tools, Obeys(), guard, Prompts())
-
     @asynccontextmanager
     async def runtime() -> AsyncIterator[Runtime]:
         async with open_runtime(settings) as opened:
             await opened.agents.close()
-            opened.agents = Agents(opened.database, parts, model="scripted", prompts=Prompts())
+            opened.agents = Agents(
+                opened.database, World(tools).open, model="scripted", prompts=Prompts()
+            )
             yield opened
 
     return create_app(settings, runtime, pace=Pace(poll=0.05, beat=0.05))

@@ -67,7 +67,7 @@ def test_personal_data_is_removed_and_not_repeated(text: str, kind: str) -> None
     "text",
     [
         "On 2024-05-17 at 12:30:45, version 16.3.2 of 192.168.100.200 had 1234567890123 rows.",
-        "Card 4111 1111 1111 1112 has a wrong check digit, DE89 3704 0044 0532 0130 01 too.",
+        "Card 4111 1111 1111 1112 has a wrong check digit, DE89 3704 0044 0532 0130 02 too.",
         "The order 12-34-56 of 1,234,567.89 EUR; ISBN 978-3-16-148410-0; pi is 3.14159265358979.",
         "a@b, @handle, user@localhost and 10+20+30",
         str(uuid.UUID(int=12345678901234567890)),
@@ -199,4 +199,6 @@ def test_what_is_kept_of_a_document_is_verbatim(parts: list[str], at: int, lengt
         assert filtered.text[span.at : span.at + length] == stored[span.start : span.end]
     if filtered.text == text:
         assert list(spans) == given_spans
-    assert apply(filters, filtered.text).text == filtered.text
+    for each in filters:
+        once = each(text).text
+        assert each(once).text == once

@@ -256,7 +256,7 @@ def test_what_is_removed_is_said_and_the_rest_is_readable() -> None:
 
 
 def test_code_loses_nothing_but_gains_a_space() -> None:
-    code = 'x = f"<div class=\'a\'>" # std <std::string>'
+    code = "x = f\"<div class='a'>\" # std <std::string>"
     assert cleaned(code).replace(" ", "") == code.replace(" ", "")
 
 
@@ -268,7 +268,20 @@ def test_hosts_that_a_user_names() -> None:
 PIECES = st.sampled_from(
     [
         *"[]()<>!\\/&;:#?@=\"'`*_~.,- \n\tx0",
-        *("](", "]:", "![", "[a]", "\n\n", "\n> ", "\n- ", "\n[a]: ", "//", "/\\", "https:", "ftp:"),
+        *(
+            "](",
+            "]:",
+            "![",
+            "[a]",
+            "\n\n",
+            "\n> ",
+            "\n- ",
+            "\n[a]: ",
+            "//",
+            "/\\",
+            "https:",
+            "ftp:",
+        ),
         *("https://", "HTTP://", "www.", "evil.test", "good.test", "a.docs.test", "javascript:"),
         *("data:", "mailto:", "&colon;", "&sol;", "&#47;", "&#x3a;", "&Tab;", "&NewLine;", "&lt;"),
         *("<a href=", "<img src=", "<img ", "<style>", "<script>", "<!--", "-->", "</a>", "src="),

@@ -34,7 +34,7 @@ def test_no_policy_lets_untrusted_text_act(
 
 
 @pytest.mark.parametrize(
-    ("effect", "sources"), product(Effect, [(), ("document:x", "tool:y")]), ids=str
+    ("effect", "sources"), [*product(Effect, [(), ("document:x", "tool:y")])], ids=str
 )
 def test_the_default_policy_asks_for_everything_but_reading(
     effect: Effect, sources: tuple[str, ...]

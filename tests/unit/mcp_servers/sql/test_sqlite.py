@@ -185,7 +185,6 @@ async def test_values_are_bounded_before_they_are_made(database: SqliteDatabase)
         f"{ENDLESS} SELECT group_concat(zeroblob(1000000)) FROM r",
         "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))",
         f"SELECT 1 WHERE 'a' LIKE '{'%a' * 400}'",
-        f"SELECT {'(' * 2000}1{')' * 2000}",
     ):
         with pytest.raises(InvalidRequest):
             await database.query(sql, 10)

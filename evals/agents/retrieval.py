@@ -1,0 +1,314 @@
+"""How many of the documents that a task needs an agent finds, beside one plain search.
+
+Sets are in tau2-bench's layout (Barres et al., 2025): documents as JSON files with `id`, `title`
+and `content`, and tasks that list their `required_documents`. A task is the words of the person who
+calls: several wishes at once, told at length, which one query meets badly.
+
+What always holds: both sides search the same collection; plain search is given as many documents as
+the agent was shown for that task, and as many as its first page beside it. A document counts as
+shown when a passage of it stood in a result that a model read.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from evals.agents.chains import prompt_of
+from evals.agents.runs import RunLogged, Setting, local_tools, run_once
+from evals.errors import DatasetError
+from rostra.agents import (
+    Budget,
+    CallContext,
+    DocumentSpan,
+    Effect,
+    Limits,
+    Origin,
+    RunRequest,
+    StaticToolset,
+    ToolEnded,
+    ToolInfo,
+    ToolResult,
+    ToolStarted,
+    make_strategy,
+)
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    GenerationOptions,
+    Role,
+    normalize_text,
+    sentence_spans,
+)
+from rostra.ingest import OnProgress, ParsedDocument, ReadySource, Span, SpanKind
+from rostra.models import ScriptedModel
+from rostra.retrieval import SearchRequest
+from rostra.runtime import Runtime
+from rostra.store import get_collection, list_documents
+
+_COLLECTION = "agent-tasks"
+_PAGE = 500
+_HITS = 5
+_FIRST_PAGE = 10
+_MOST_QUERIES = 8
+_QUERIES_A_STEP = 4
+_QUERY_CHARS = 300
+_LEAST_WORDS = 4
+_SENTENCE = re.compile(r"^ *\[(\d+)\] (.+)$", re.MULTILINE)
+# How tasks tell a person to play a part; says nothing of what is asked for.
+_STAGING = re.compile(
+    r"\b(?:role|character|customer support agent|customer service|representative|tool|dump|"
+    r"respond|conversation|ask for instructions)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NeedyTask:
+    """A task and the documents that it takes."""
+
+    id: str
+    text: str
+    required: frozenset[str]
+
+
+@dataclass(slots=True)
+class RetrievalRow:
+    """One way to retrieve, over all tasks.
+
+    Attributes:
+        recalls: of each task.
+        shown: documents a task.
+        searches: of each task.
+    """
+
+    name: str
+    recalls: list[float] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    searches: list[int] = field(default_factory=list)
+
+    def add(self, task: NeedyTask, found: Sequence[str], searches: int) -> None:
+        """Counts what was found for a task."""
+        self.recalls.append(len(task.required & set(found)) / len(task.required))
+        self.shown.append(len(set(found)))
+        self.searches.append(searches)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "retrieval": self.name,
+            "tasks": len(self.recalls),
+            "recall": round(mean(self.recalls), 4) if self.recalls else 0.0,
+            "complete": sum(recall == 1.0 for recall in self.recalls),
+            "shown": round(mean(self.shown), 2) if self.shown else 0.0,
+            "searches": round(mean(self.searches), 2) if self.searches else 0.0,
+        }
+
+
+@dataclass(slots=True)
+class AgentRetrievalReport:
+    """Plain search and the agent; `failed` runs found what they were shown until then."""
+
+    rows: list[RetrievalRow]
+    failed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"results": [row.to_dict() for row in self.rows], "runs_without_answer": self.failed}
+
+
+# --- The set ---
+
+
+def read_needy_tasks(folder: Path) -> list[NeedyTask]:
+    """The tasks of a folder that need documents.
+
+    Raises:
+        DatasetError: there are none, or a file cannot be read.
+    """
+    tasks: list[NeedyTask] = []
+    for path in sorted((folder / "tasks").glob("*.json")):
+        try:
+            row = json.loads(path.read_text("utf-8"))
+            scenario = row["user_scenario"]["instructions"]
+            text = scenario if isinstance(scenario, str) else json.dumps(scenario)
+            required = frozenset(map(str, row.get("required_documents") or ()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{path}: {error!r}") from error
+        if required:
+            tasks.append(NeedyTask(str(row.get("id", path.stem)), normalize_text(text), required))
+    if not tasks:
+        raise DatasetError(f"{folder}: no tasks/*.json with required_documents")
+    return tasks
+
+
+def read_task_documents(folder: Path) -> list[ReadySource]:
+    """The documents of a folder, under their ids.
+
+    Raises:
+        DatasetError: there are none, or a file cannot be read.
+    """
+    sources: list[ReadySource] = []
+    for path in sorted((folder / "documents").glob("*.json")):
+        try:
+            row = json.loads(path.read_text("utf-8"))
+            title, body = normalize_text(row["title"]).strip(), normalize_text(row["content"])
+            uri = str(row["id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{path}: {error!r}") from error
+        text = f"{title}\n\n{body}" if title else body
+        spans = (Span(SpanKind.HEADING, 0, len(title), 1),) if title else ()
+        document = ParsedDocument(text, title[:300] or uri, "text/plain", spans, {})
+        sources.append(ReadySource(uri, document))
+    if not sources:
+        raise DatasetError(f"{folder}: no documents/*.json")
+    return sources
+
+
+# --- The evaluation ---
+
+
+async def evaluate_agent_retrieval(
+    runtime: Runtime,
+    folder: Path,
+    *,
+    model: ChatModel | None = None,
+    strategy: str = "rag",
+    limit: int | None = None,
+    on_ingest: OnProgress | None = None,
+    on_task: Callable[[int, int], None] = lambda done, total: None,
+) -> AgentRetrievalReport:
+    """Ingests the documents and looks for those of each task.
+
+    Args:
+        runtime: of a workspace; see `open_workspace`.
+        folder: the set.
+        model: chooses what to search for; None takes a script that searches for the task's
+            sentences, several at a time.
+        strategy: by name.
+        limit: most tasks.
+        on_ingest: progress of the ingest.
+        on_task: called with the number done and the total.
+
+    Raises:
+        DatasetError: the set is missing or malformed.
+    """
+    tasks = read_needy_tasks(folder)[:limit]
+    sources = read_task_documents(folder)
+    await runtime.ingester.ingest(sources, _COLLECTION, on_progress=on_ingest, delete_missing=("",))
+    uris = await _uris(runtime)
+    first, same, agentic = (
+        RetrievalRow(f"plain, first {_FIRST_PAGE}"),
+        RetrievalRow("plain, as many as the agent"),
+        RetrievalRow(f"agent, {'scripted' if model is None else model.name}"),
+    )
+    report = AgentRetrievalReport([first, same, agentic])
+    for done, task in enumerate(tasks, 1):
+        logged = await _search_as_agent(runtime, task, model, strategy)
+        found = [uris[span.document_id] for span in _spans(logged) if span.document_id in uris]
+        agentic.add(task, found, len(logged.of(ToolStarted)))
+        report.failed += getattr(logged.last, "answer", None) is None
+        ranking = await _plain(runtime, task.text, max(_FIRST_PAGE, len(set(found))))
+        first.add(task, ranking[:_FIRST_PAGE], 1)
+        same.add(task, ranking[: len(set(found))], 1)
+        on_task(done, len(tasks))
+    return report
+
+
+async def _plain(runtime: Runtime, text: str, count: int) -> list[str]:
+    query = text[: runtime.settings.max_query_chars]
+    request = SearchRequest(query, (_COLLECTION,), k=count, per_document=1)
+    return [hit.uri for hit in (await runtime.searcher.search(request)).hits]
+
+
+async def _search_as_agent(
+    runtime: Runtime, task: NeedyTask, model: ChatModel | None, strategy: str
+) -> RunLogged:
+    setting = Setting(
+        {"main": model or searching_model()},
+        local_tools(_search_tool(runtime)),
+        make_strategy(strategy),
+        limits=Limits(observation=20_000),
+    )
+    request = RunRequest(task=task.text, strategy=strategy, budget=Budget(steps=20, calls=40))
+    return await run_once(request, setting, task.id)
+
+
+def _spans(logged: RunLogged) -> list[DocumentSpan]:
+    return [span for ended in logged.of(ToolEnded) for span in ended.documents]
+
+
+async def _uris(runtime: Runtime) -> Mapping[str, str]:
+    """Address by id of the collection's documents."""
+    found: dict[str, str] = {}
+    async with runtime.database.read() as session:
+        collection = await get_collection(session, _COLLECTION)
+        while True:
+            page, total = await list_documents(
+                session, collection.id, limit=_PAGE, offset=len(found)
+            )
+            found |= {str(document.id): document.uri for document in page}
+            if not page or len(found) >= total:
+                return found
+
+
+def _search_tool(runtime: Runtime) -> StaticToolset:
+    async def search(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        request = SearchRequest(arguments["query"], (_COLLECTION,), k=_HITS, per_document=1)
+        text, spans = "", []
+        for hit in (await runtime.searcher.search(request)).hits:
+            text += f"{hit.title}:\n"
+            spans.append(DocumentSpan(len(text), str(hit.document_id), hit.start, hit.end))
+            text += f"{hit.text}\n\n"
+        return ToolResult(text or "Nothing was found.", Origin.DOCUMENT, tuple(spans))
+
+    query = {"type": "string", "minLength": 1, "maxLength": _QUERY_CHARS}
+    parameters = {
+        "type": "object",
+        "properties": {"query": query},
+        "required": ["query"],
+        "additionalProperties": False,
+    }
+    description = "Passages of the bank's documents that match a query."
+    return StaticToolset(((ToolInfo("search", description, parameters, Effect.READ), search),))
+
+
+# --- The script ---
+
+
+def searching_model() -> ScriptedModel:
+    """A model that searches for what the task says, part by part, and quotes what it found."""
+    return ScriptedModel(_answer)
+
+
+def _answer(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+    parts = queries_of(next(each.content for each in messages if each.role is Role.USER))
+    said = sum(each.role is Role.ASSISTANT for each in messages)
+    match prompt_of(messages):
+        case "rag_route":
+            return json.dumps({"thought": "", "search": True, "query": parts[0]})
+        case "support":
+            return json.dumps({"checks": [{"reason": "", "supported": True}]})
+    # The strategy itself made the first search.
+    begin = 1 + (said - 1) * _QUERIES_A_STEP
+    if asked := parts[begin : begin + _QUERIES_A_STEP]:
+        action = [{"tool": "search", "args": {"query": query}} for query in asked]
+        return json.dumps({"thought": "", "action": action})
+    read = "\n".join(each.content for each in messages if each.role is not Role.SYSTEM)
+    found = _SENTENCE.findall(read)
+    claims = [{"text": found[0][1][:500], "evidence": [int(found[0][0])]}] if found else []
+    return json.dumps({"thought": "", "final": {"claims": claims}})
+
+
+def queries_of(text: str) -> list[str]:
+    """At most eight queries that a task's sentences make, in their order; never none."""
+    sentences = [text[start:end] for start, end in sentence_spans(text)]
+    telling = [
+        sentence
+        for sentence in sentences
+        if len(sentence.split()) >= _LEAST_WORDS and not _STAGING.search(sentence)
+    ] or [text]
+    size = -(-len(telling) // _MOST_QUERIES)
+    groups = [" ".join(telling[at : at + size]) for at in range(0, len(telling), size)]
+    return [" ".join(group.split())[:_QUERY_CHARS] for group in groups]

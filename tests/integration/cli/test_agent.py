@@ -1,0 +1,194 @@
+"""`rostra agent`: runs begun, asked about, listed, shown, replayed, forked, resumed, cancelled."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from rostra.cli.main import run
+from rostra.core import Settings
+from rostra.runtime.agents import Workshop
+from tests.fakes_runs import Tools, World
+
+Invoke = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def tools() -> Tools:
+    return Tools()
+
+
+@pytest.fixture
+def invoke(
+    settings: Settings,
+    tools: Tools,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> Invoke:
+    """Runs a command line over the small world of runs; status, parsed or raw stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Workshop, "open", lambda _, request: World(tools).open(request))
+    monkeypatch.setattr(Workshop, "check", lambda *_: None)
+
+    def call(*arguments: str) -> tuple[int, Any, str]:
+        status = run(["agent", *arguments])
+        out, err = capfdbinary.readouterr()
+        text = out.decode()
+        assert "Traceback" not in text + err.decode()
+        return status, json.loads(text) if "--json" in arguments else text, err.decode()
+
+    return call
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A terminal at standard input; what is given is typed on it."""
+    master, slave = os.openpty()
+    with os.fdopen(slave, "r") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield lambda text: (os.write(master, text.encode()), None)[1]
+        os.close(master)
+
+
+def test_a_run_is_shown_step_by_step(invoke: Invoke, tools: Tools) -> None:
+    status, text, _ = invoke("run", "look at it")
+    assert status == 0
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    words = [line[0] for line in lines]
+    assert words[:6] == ["task", "tools", "step", "thought", "call", "result"]
+    assert "look()" in text
+    assert "It is 7. [1]" in text
+    assert "[1] look gave 7.  look" in text
+    assert "completed" in text
+    assert tools.called == ["look"]
+
+
+def test_a_run_as_json_and_what_is_done_with_it(invoke: Invoke, tools: Tools) -> None:
+    status, made, _ = invoke("run", "look look", "--json")
+    assert status == 0
+    assert (made["status"], made["answer"]["text"]) == ("completed", "It is 7.")
+    assert made["spent"]["steps"] == made["spent"]["calls"] == 2
+    _, listed, _ = invoke("list", "--json")
+    assert [item["id"] for item in listed["items"]] == [made["run"]]
+    assert made["run"] in invoke("list")[1]
+    assert invoke("list", "--status", "failed", "--json")[1] == {"items": [], "total": 0}
+    _, shown, _ = invoke("show", made["run"], "--json")
+    assert [event["seq"] for event in shown["events"]] == list(range(1, len(shown["events"]) + 1))
+    assert shown["events"][-1]["event"]["type"] == "RunEnded"
+    assert "It is 7." in invoke("show", made["run"])[1]
+    status, replayed, _ = invoke("replay", made["run"], "--json")
+    assert (status, replayed["difference"], replayed["status"]) == (0, None, "completed")
+    assert "the same" in invoke("replay", made["run"])[1]
+    assert tools.called == ["look", "look"]
+    status, forked, _ = invoke("fork", made["run"], "1", "--max-steps", "5", "--json")
+    assert (status, forked["status"]) == (0, "completed")
+    assert tools.called == ["look"] * 3
+    assert invoke("cancel", made["run"], "--json")[1]["error"]["code"] == "run_conflict"
+    assert invoke("delete", made["run"])[0] == 0
+    status, gone, _ = invoke("show", made["run"], "--json")
+    assert (status, gone["error"]["code"]) == (2, "run_not_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "called"),
+    [
+        (["--yes"], 0, []),
+        (["--yes", "--approve", "send"], 0, ["send"]),
+        (["--approve", "send"], 0, ["send"]),
+        (["--approve", "look"], 1, []),
+        ([], 1, []),
+    ],
+)
+def test_what_changes_something_is_allowed_by_name_alone(
+    invoke: Invoke, tools: Tools, options: list[str], status: int, called: list[str]
+) -> None:
+    found, made, _ = invoke("run", "send it", *options, "--json")
+    assert found == status
+    assert tools.called == called
+    assert made["status"] == ("completed" if status == 0 else "paused")
+    if status:
+        (waiting,) = made["waiting"]
+        assert (waiting["call"]["tool"], waiting["why"]) == ("send", ["it changes something"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"), [("y\n", ["send"]), ("YES\n", ["send"]), ("n\n", []), ("\n", [])]
+)
+def test_a_person_is_asked_at_the_terminal(
+    invoke: Invoke,
+    tools: Tools,
+    terminal: Callable[[str], None],
+    typed: str,
+    called: list[str],
+) -> None:
+    terminal(typed)
+    status, text, _ = invoke("run", "send it")
+    assert status == 0
+    assert "Allow this call? [y/N]" in text
+    assert "send()" in text
+    assert tools.called == called
+
+
+def test_a_run_left_paused_is_resumed_later(
+    invoke: Invoke, tools: Tools, terminal: Callable[[str], None]
+) -> None:
+    _, made, _ = invoke("run", "look send", "--json")
+    assert made["status"] == "paused"
+    status, text, _ = invoke("show", made["run"])
+    assert "paused" in text
+    terminal("y\n")
+    status, text, _ = invoke("resume", made["run"])
+    assert status == 0
+    assert "completed" in text
+    assert tools.called == ["look", "send"]
+    status, again, _ = invoke("resume", made["run"], "--json")
+    assert (status, again["status"]) == (0, "completed")
+    assert tools.called == ["look", "send"]
+
+
+def test_a_paused_run_can_be_cancelled(invoke: Invoke) -> None:
+    _, made, _ = invoke("run", "send", "--json")
+    assert invoke("cancel", made["run"])[0] == 0
+    assert invoke("show", made["run"], "--json")[1]["status"] == "cancelled"
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    invoke: Invoke, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ctrl-C once the tool is being called.
+    def interrupt() -> None:
+        tools.hanging.wait()
+        os.kill(os.getpid(), 2)
+
+    threading.Thread(target=interrupt).start()
+    status, _, err = invoke("run", "look hang")
+    assert status == 130
+    assert "rostra agent resume" in err
+    _, listed, _ = invoke("list", "--json")
+    (item,) = listed["items"]
+    assert (item["status"], item["held"]) == ("running", False)
+
+
+def test_what_tools_write_does_not_steer_the_terminal(invoke: Invoke, tools: Tools) -> None:
+    tools._result = "\x1b[2J\x9b31m [bold]x[/] \u202e" + "line\n" * 50
+    _, text, _ = invoke("run", "look")
+    assert "\x1b" not in text
+    assert "\x9b" not in text
+    assert "\u202e" not in text
+    assert "[bold]x[/]" in text
+    assert text.count("line\n") < 20
+
+
+def test_errors_are_one_line(invoke: Invoke) -> None:
+    for arguments in (("show", "x"), ("resume", str(uuid4())), ("cancel", str(uuid4()))):
+        status, answer, err = invoke(*arguments, "--json")
+        assert (status, answer["error"]["code"]) == (2, "run_not_found")
+        assert err.startswith("error: ")
+    assert invoke("run", " ", "--json")[1]["error"]["code"] == "invalid_request"
+    assert invoke("run", "x", "--max-steps", "0", "--json")[0] == 2

@@ -1,0 +1,151 @@
+"""ReWOO: placeholders, levels, failures, plans that cannot be, and resuming."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from rostra.agents.events import Budget, ModelAsked, Planned, RunEnded, Status, ToolEnded
+from rostra.agents.execution import Limits
+from rostra.agents.strategies.rewoo import ReWOO
+from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
+from rostra.core import ChatMessage, GenerationOptions
+from tests.unit.agents.strategies.lab import Lab, by_prompt, final, info, is_prompt, turns
+
+
+def plan(*steps: tuple[str, str, dict[str, Any]]) -> str:
+    listed = [
+        {"id": name, "goal": f"do {name}", "call": {"tool": tool, "args": args}}
+        for name, tool, args in steps
+    ]
+    return json.dumps({"thought": "so", "steps": listed})
+
+
+THREE = plan(
+    ("E1", "search", {"query": "alpha"}),
+    ("E2", "search", {"query": "beta"}),
+    ("E3", "add", {"a": "#E1", "b": "#E2"}),
+)
+ANSWER = final(("Together they weigh 42 kg.", [1, 2, 3]))
+GOOD = by_prompt(rewoo_plan=turns(THREE), synthesis=ANSWER)
+
+
+async def test_one_plan_all_calls_one_answer() -> None:
+    ran = await Lab().run_cut_everywhere(ReWOO(), GOOD)
+    assert ran.answer == "Together they weigh 42 kg."
+    assert len(ran.all(ModelAsked)) == 2
+    again = await Lab().run(ReWOO(), GOOD)
+    assert again.called == [
+        ("search", {"query": "alpha"}),
+        ("search", {"query": "beta"}),
+        ("add", {"a": "Alpha weighs 12 kg.", "b": "Beta weighs 30 kg."}),
+    ]
+
+
+async def test_what_a_result_says_is_no_placeholder() -> None:
+    async def echo(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        return ToolResult(arguments["text"])
+
+    lab = Lab(tools=((info("echo", "text"), echo),))
+    script = by_prompt(
+        rewoo_plan=turns(
+            plan(
+                ("E1", "echo", {"text": "say #E2x and #E1"}),
+                ("E2", "echo", {"text": "it says #E1"}),
+            ),
+            plan(("E1", "echo", {"text": "say # E2"}), ("E2", "echo", {"text": "it says #E1"})),
+        ),
+        synthesis=final(("Said.", [2])),
+    )
+    ran = await lab.run(ReWOO(), script)
+    assert ran.called[-1] == ("echo", {"text": "it says say # E2"})
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ((("E1", "add", {"a": "#E2", "b": "1"}), ("E2", "add", {"a": "#E1", "b": "1"})), "circle"),
+        ((("E1", "add", {"a": "#E9", "b": "1"}),), "no step"),
+        ((("E1", "launch", {"a": "1"}),), "no tool"),
+        ((("E1", "add", {"a": "1"}),), "wrong"),
+    ],
+)
+async def test_a_plan_that_cannot_be_carried_out_is_told(steps: Any, why: str) -> None:
+    script = by_prompt(rewoo_plan=turns(plan(*steps), THREE), synthesis=ANSWER)
+    ran = await Lab().run_cut_everywhere(ReWOO(), script)
+    assert ran.answer == "Together they weigh 42 kg."
+    again = await Lab().run(ReWOO(), script)
+    assert why in again.models["main"].seen[1][0][-1].content
+
+
+async def test_after_a_failed_call_the_rest_is_planned_anew() -> None:
+    async def broken(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        raise ToolFailure("out of order")
+
+    lab = Lab(tools=(*Lab().tools, (info("broken", "query"), broken)))
+
+    def planner(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        if is_prompt(messages, "synthesis"):
+            return ANSWER
+        if len(messages) == 2:
+            return plan(
+                ("E1", "search", {"query": "alpha"}),
+                ("E2", "broken", {"query": "beta"}),
+                ("E3", "add", {"a": "#E1", "b": "#E2"}),
+            )
+        assert "out of order" in messages[-1].content
+        assert "Alpha weighs 12 kg." in messages[-1].content
+        return plan(
+            ("E4", "search", {"query": "beta"}), ("E5", "add", {"a": "#E1", "b": "#E4"})
+        )
+
+    ran = await lab.run_cut_everywhere(ReWOO(), planner)
+    assert ran.answer == "Together they weigh 42 kg."
+    assert [len(event.steps) for event in ran.all(Planned)] == [3, 2]
+    assert ran.all(Planned)[1].reason == "E2: error"
+    again = await lab.run(ReWOO(), planner)
+    assert [name for name, _ in again.called] == ["search", "broken", "search", "add"]
+
+
+async def test_tools_that_always_fail_or_hang_end_in_an_abstention() -> None:
+    async def hangs(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        await asyncio.Event().wait()
+        raise RuntimeError("unreachable")
+
+    def again(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        spoken = sum(message.role == "assistant" for message in messages)
+        return plan((f"E{spoken + 1}", "hangs", {}))
+
+    lab = Lab(tools=((info("hangs"), hangs),), limits=Limits(call_seconds=0.01))
+    ran = await lab.run(ReWOO(), again)
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.ABSTAINED
+    assert len(ran.all(Planned)) == 3
+    assert len(ran.all(ToolEnded)) == 3
+
+
+async def test_invalid_words_everywhere_still_end() -> None:
+    for said in ("no", "{}", '{"steps": 3}', '{"steps": [3]}', '{"steps": [{"id": "E1"}]}'):
+        ran = await Lab().run(ReWOO(), turns(said))
+        assert isinstance(ran.last, RunEnded)
+        assert ran.last.status is Status.ABSTAINED
+    lying = by_prompt(rewoo_plan=turns(THREE), synthesis=final(("They fly.", [77])))
+    ran = await Lab().run(ReWOO(), lying)
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.ABSTAINED
+
+
+async def test_a_budget_of_calls_holds_for_a_whole_level() -> None:
+    ran = await Lab(budget=Budget(calls=1)).run_cut_everywhere(ReWOO(), GOOD)
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.EXHAUSTED
+    assert not ran.called
+
+
+async def test_without_tools_there_is_no_plan() -> None:
+    ran = await Lab(tools=()).run(ReWOO(), turns("never asked"))
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.ABSTAINED
+    assert not ran.all(ModelAsked)

@@ -1,0 +1,278 @@
+"""Scopes of an execution: what they let pass, what they refuse, what they make of results."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rostra.agents import (
+    Budget,
+    BudgetSpent,
+    CallContext,
+    Catalog,
+    Decided,
+    DocumentSpan,
+    Effect,
+    Execution,
+    Journal,
+    Limits,
+    MemoryLog,
+    ModelAnswered,
+    Origin,
+    Outcome,
+    PlannedCall,
+    RunPaused,
+    StaticToolset,
+    ToolEnded,
+    ToolFailure,
+    ToolInfo,
+    ToolResult,
+    ToolStarted,
+    default_guard,
+    prompts,
+)
+from rostra.agents.scope import Message, Piece
+from rostra.core import (
+    ChatEvent,
+    ChatMessage,
+    Delta,
+    Finish,
+    FinishReason,
+    GenerationOptions,
+    Overloaded,
+    Role,
+)
+
+HELLO = [Message(Role.USER, (Piece("hello there", Origin.USER),))]
+ANY = {"type": "object", "additionalProperties": True}
+
+
+class Model:
+    """Says one thing; is overloaded the first times."""
+
+    name = "model"
+
+    def __init__(self, text: str = "well", sheds: int = 0) -> None:
+        self.text, self.sheds = text, sheds
+        self.options: list[GenerationOptions] = []
+
+    async def count_tokens(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> int:
+        return sum(len(message.content.split()) for message in messages)
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> AsyncIterator[ChatEvent]:
+        self.options.append(options)
+        if len(self.options) <= self.sheds:
+            raise Overloaded("busy")
+        yield Delta(self.text)
+        count = await self.count_tokens(messages, options)
+        usage = {"prompt_tokens": count, "completion_tokens": min(options.max_tokens, 7)}
+        yield Finish(FinishReason.STOP, usage)
+
+
+async def execution(
+    *results: ToolResult | Exception,
+    effect: Effect = Effect.READ,
+    model: Model | None = None,
+    budget: Budget | None = None,
+    limits: Limits | None = None,
+    log: MemoryLog | None = None,
+) -> Execution:
+    """One whose tool `tool` gives results in turn, the last one for ever."""
+    left = list(results)
+
+    async def call(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        result = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    tools = StaticToolset(((ToolInfo("tool", "Does it.", ANY, effect), call),))
+    log = log or MemoryLog()
+    return Execution(
+        run_id="run",
+        task="task",
+        user="",
+        journal=Journal(log, log.records),
+        budget=budget or Budget(),
+        models={"main": model or Model()},
+        tools=await Catalog.open({"local": tools}),
+        guard=default_guard(),
+        prompts=prompts.render,
+        limits=limits or Limits(),
+    )
+
+
+def call(number: int = 0, tool: str = "tool", **arguments: Any) -> PlannedCall:
+    return PlannedCall(f"c{number}", tool, arguments)
+
+
+async def test_a_result_becomes_numbered_sentences() -> None:
+    run = await execution(ToolResult("One is here. Two is there."))
+    [seen] = await run.scope().call([call()])
+    assert seen.text == "[1] One is here.\n[2] Two is there."
+    [more] = await run.scope("other/").call([call(1, x=1)])
+    assert [one.number for one in more.sentences] == [3, 4]
+    assert [one.number for one in run.sentences] == [1, 2, 3, 4]
+
+
+async def test_numbers_are_the_same_in_the_next_execution() -> None:
+    log = MemoryLog()
+    first = await execution(ToolResult("One is here. Two is there."), log=log)
+    await first.scope("b/").call([call()])
+    await first.scope("a/").call([call(1)])
+    second = await execution(ToolFailure("must not be called"), log=log)
+    [a] = await second.scope("a/").call([call(1)])
+    [b] = await second.scope("b/").call([call()])
+    assert [one.number for one in a.sentences + b.sentences] == [3, 4, 1, 2]
+
+
+async def test_a_quote_keeps_its_place_in_its_document() -> None:
+    result = ToolResult(
+        "From a page:\nOne is here. Two is there.",
+        Origin.DOCUMENT,
+        (DocumentSpan(13, "doc", 100, 126),),
+    )
+    [seen] = await (await execution(result)).scope().call([call()])
+    placed = [(one.text, one.start, one.end) for one in seen.sentences if one.document_id]
+    assert placed == [("One is here.", 100, 112), ("Two is there.", 113, 126)]
+
+
+async def test_ten_megabytes_are_cut() -> None:
+    log = MemoryLog()
+    run = await execution(ToolResult("word. " * 1_700_000), limits=Limits(2000), log=log)
+    [seen] = await run.scope().call([call()])
+    [end] = [one.event for one in log.records if isinstance(one.event, ToolEnded)]
+    assert len(end.text) <= 2000
+    assert (end.truncated, end.bytes) == (True, 6 * 1_700_000)
+    assert len(seen.text) < 10_000
+
+
+async def test_foreign_links_do_not_reach_the_model() -> None:
+    run = await execution(ToolResult("See [this](https://evil.example/x?secret) now."))
+    [seen] = await run.scope().call([call()])
+    assert "evil.example" not in seen.text
+
+
+@pytest.mark.parametrize(
+    ("planned", "said"),
+    [
+        (call(tool="nothing"), "no tool"),
+        (PlannedCall("c", "tool", {"x": 1}), "well"),
+    ],
+)
+async def test_a_wrong_call_is_an_observation(planned: PlannedCall, said: str) -> None:
+    [seen] = await (await execution(ToolResult("well"))).scope().call([planned])
+    assert said in seen.text
+
+
+async def test_a_tool_that_does_not_answer_is_given_up() -> None:
+    async def never(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        await asyncio.Event().wait()
+        raise RuntimeError("unreachable")
+
+    run = await execution(ToolResult(""), limits=Limits(call_seconds=0.01))
+    tools = StaticToolset(((ToolInfo("tool", "Waits.", ANY, Effect.READ), never),))
+    run.tools = await Catalog.open({"local": tools})
+    [seen] = await run.scope().call([call()])
+    assert seen.outcome is Outcome.ERROR
+    assert "did not answer" in seen.text
+
+
+async def test_calls_that_wait_do_not_hold_up_others() -> None:
+    log = MemoryLog()
+    run = await execution(ToolResult("well"), effect=Effect.WRITE, log=log)
+    more = ToolInfo("read", "Reads.", ANY, Effect.READ)
+
+    async def read(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        return ToolResult("read it")
+
+    run.tools = run.tools.with_toolset([more], StaticToolset(((more, read),)))  # type: ignore[attr-defined]
+    with pytest.raises(RunPaused) as paused:
+        await run.scope().call([call(0), call(1, tool="read"), call(2)])
+    assert (paused.value.reason, paused.value.calls) == ("approval", ["c0", "c2"])
+    ended = [one.event.call for one in run.journal.records if isinstance(one.event, ToolEnded)]
+    assert ended == ["c1"]
+    assert not [
+        one for one in log.records
+        if isinstance(one.event, ToolStarted) and one.event.effect is Effect.WRITE
+    ]  # fmt: skip
+
+
+async def test_the_same_call_with_the_same_result_is_stopped() -> None:
+    scope = (await execution(ToolResult("Nothing new."))).scope()
+    outcomes = [(await scope.call([call(number)]))[0].outcome for number in range(8)]
+    assert outcomes[0] is Outcome.OK
+    assert outcomes[-1] is Outcome.DENIED
+
+
+async def test_a_start_is_on_disk_before_the_call() -> None:
+    log = MemoryLog()
+    seen: list[int] = []
+
+    async def look(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        seen.append(sum(isinstance(one.event, ToolStarted) for one in log.records))
+        return ToolResult("well")
+
+    run = await execution(ToolResult(""), log=log)
+    tools = StaticToolset(((ToolInfo("tool", "Looks.", ANY, Effect.READ), look),))
+    run.tools = await Catalog.open({"local": tools})
+    await run.scope().call([call()])
+    assert seen == [1]
+    assert isinstance(log.records[-1].event, ToolEnded)
+
+
+async def test_tokens_are_never_overspent_by_a_model_that_counts() -> None:
+    model = Model()
+    run = await execution(ToolResult(""), model=model, budget=Budget(tokens=12))
+    scope = run.scope()
+    await scope.ask("step", HELLO, GenerationOptions(max_tokens=100))
+    assert model.options[0].max_tokens == 10
+    with pytest.raises(BudgetSpent, match="tokens"):
+        await scope.ask("step", HELLO * 2, GenerationOptions(max_tokens=100))
+    assert run.journal.spent().tokens == 9
+
+
+async def test_calls_over_the_budget_are_not_made() -> None:
+    run = await execution(ToolResult("well"), budget=Budget(calls=3))
+    scope = run.scope()
+    await scope.call([call(0), call(1, x=1)])
+    with pytest.raises(BudgetSpent, match="calls"):
+        await scope.call([call(2, x=2), call(3, x=3)])
+    assert run.journal.spent().calls == 2
+
+
+async def test_a_busy_model_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rostra.agents.execution._FIRST_DELAY", 0)
+    model = Model(sheds=2)
+    run = await execution(ToolResult(""), model=model)
+    reply = await run.scope().ask("step", HELLO, GenerationOptions())
+    assert (reply.text, len(model.options)) == ("well", 3)
+    assert run.journal.spent().steps == 1
+
+
+async def test_what_a_model_has_read_is_known() -> None:
+    run = await execution(ToolResult("well"))
+    messages = [*HELLO, Message(Role.USER, (Piece("x", Origin.TOOL, "web"),))]
+    reply = await run.scope().ask("step", messages, GenerationOptions())
+    assert reply.sources == ("tool:web",)
+    clean = await run.scope("other/").ask("step", HELLO, GenerationOptions())
+    assert clean.sources == ()
+
+
+async def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
+    log = MemoryLog()
+    for _ in range(2):
+        model = Model()
+        run = await execution(ToolResult(""), model=model, log=log)
+        scope = run.scope()
+        await scope.ask("step", HELLO, GenerationOptions())
+        await scope.note(Decided(scope.key(), "so"))
+        await run.journal.keep()
+    assert not model.options
+    assert len([one for one in log.records if isinstance(one.event, ModelAnswered)]) == 1

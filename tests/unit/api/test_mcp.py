@@ -1,0 +1,155 @@
+"""`/mcp` in this process: who is let in, and what the tools are."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from litestar import Litestar
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult, TextContent
+from pydantic import SecretStr
+
+from rostra.api import Pace, create_app
+from rostra.core import Settings
+from tests.fakes import FakeEmbedder
+
+ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+TOOLS = {"search", "read", "cite", "list_documents", "ask", "run_agent", "wait_for_agent"}
+HERE = ("127.0.0.1", 40000)
+ELSEWHERE = ("192.0.2.7", 40000)
+
+
+def text(result: CallToolResult) -> str:
+    return "".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+@asynccontextmanager
+async def opened(
+    app: Litestar, *, client: tuple[str, int] = HERE, base: str = "http://127.0.0.1:8321"
+) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app, client=client)
+    async with (
+        app.lifespan(),
+        httpx2.AsyncClient(transport=transport, base_url=base, timeout=60) as http,
+    ):
+        yield http
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+async def test_both_revisions_are_served(app: Litestar, mode: Any) -> None:
+    async with (
+        opened(app) as http,
+        Client(
+            streamable_http_client("http://127.0.0.1:8321/mcp", http_client=http), mode=mode
+        ) as client,
+    ):
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert set(tools) == TOOLS
+        for name, tool in tools.items():
+            assert tool.annotations is not None
+            assert tool.annotations.read_only_hint is (name != "run_agent")
+            assert tool.output_schema is not None
+        found = await client.call_tool("list_documents", {})
+        assert "no collection 'default'" in text(found)
+        refused = await client.call_tool("search", {"query": " "})
+        assert refused.is_error
+        assert "Hint:" in text(refused)
+
+
+async def test_an_agent_needs_a_model_and_a_run(app: Litestar) -> None:
+    async with (
+        opened(app) as http,
+        Client(streamable_http_client("http://127.0.0.1:8321/mcp", http_client=http)) as client,
+    ):
+        for tool, arguments, told in (
+            ("run_agent", {"task": "Count the hills."}, "model"),
+            ("run_agent", {"task": " "}, "empty"),
+            ("run_agent", {"task": "x", "strategy": "guess"}, "guess"),
+            ("run_agent", {"task": "x" * 20_001}, "20000"),
+            ("wait_for_agent", {"run_id": "1; DROP TABLE runs"}, "no run id"),
+            ("wait_for_agent", {"run_id": "00000000-0000-0000-0000-000000000000"}, "no run"),
+        ):
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error, (tool, arguments)
+            assert told in text(result)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:8321"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example:8321"}, 403),
+        ({"origin": "http://127.0.0.1:8321"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"content-type": "text/plain"}, 400),
+    ],
+)
+async def test_pages_of_others_are_refused(
+    app: Litestar, headers: dict[str, str], status: int
+) -> None:
+    async with opened(app) as http:
+        answer = await http.post("/mcp", headers=ACCEPT | headers, json=LIST)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_reading_from_other_pages_is_refused_too(app: Litestar) -> None:
+    """The rest of the API needs no such check, because browsers keep its answers from them."""
+    async with opened(app) as http:
+        answer = await http.get("/mcp", headers=ACCEPT | {"origin": "http://evil.example"})
+        assert answer.status_code == 403
+
+
+async def test_without_a_token_only_this_machine_is_let_in(
+    settings: Settings, embedder: FakeEmbedder, static: Path
+) -> None:
+    app = create_app(settings.model_copy(update={"host": "0.0.0.0"}), static=static)
+    async with opened(app, client=ELSEWHERE) as http:
+        answer = await http.post("/mcp", headers=ACCEPT, json=LIST)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert answer.json()["code"] == "token_required"
+
+
+@pytest.mark.parametrize("client", [HERE, ELSEWHERE])
+async def test_with_a_token_nobody_is_let_in_without_it(
+    settings: Settings, embedder: FakeEmbedder, static: Path, client: tuple[str, int]
+) -> None:
+    app = create_app(
+        settings.model_copy(update={"api_token": SecretStr("s3cret-ü")}),
+        static=static,
+        pace=Pace(poll=0.05, beat=0.05),
+    )
+    async with opened(app, client=client) as http:
+        for given in (None, "", "Bearer", "Bearer ", "Bearer s3cret", "Basic s3cret-ü", "s3cret-ü"):
+            headers = dict(ACCEPT) if given is None else ACCEPT | {"authorization": given}
+            sent = {name: value.encode() for name, value in headers.items()}
+            answer = await http.post("/mcp", headers=sent, json=LIST)
+            assert answer.status_code == 401, given
+        for given in ("Bearer s3cret-ü", "bearer  s3cret-ü"):
+            sent = {name: value.encode() for name, value in ACCEPT.items()}
+            answer = await http.post(
+                "/mcp", headers=sent | {"authorization": given.encode()}, json=LIST
+            )
+            assert answer.status_code == 200, given
+
+
+async def test_what_is_no_message_is_refused(app: Litestar) -> None:
+    async with opened(app) as http:
+        for body in (b"", b"{", b"[]", b'"x"', b"\xff", b'{"jsonrpc": "1.0"}', b"[" * 100_000):
+            answer = await http.post("/mcp", headers=ACCEPT, content=body)
+            assert 400 <= answer.status_code < 500, body[:20]
+        answer = await http.post("/mcp", headers=ACCEPT, content=b"x" * (5 * 1024 * 1024))
+        assert answer.status_code == 413
+        for path in ("/mcp/x", "/mcp/../mcpx"):
+            assert (await http.post(path, headers=ACCEPT, json=LIST)).status_code == 404
+        assert (await http.post("/mcp", headers=ACCEPT, json=LIST)).status_code == 200
