@@ -40,7 +40,13 @@ class Tools:
         The result says how long the page is: go on from its end.
         """
         fetched = await self._fetcher.fetch(url)
-        page = await asyncio.to_thread(extract, fetched.body, fetched.content_type, fetched.url)
+        page = await asyncio.to_thread(
+            extract,
+            fetched.body,
+            fetched.content_type,
+            fetched.url,
+            truncated=fetched.truncated,
+        )
         first = min(start, len(page.text))
         past = min(len(page.text), first + MAX_TEXT)
         return Page(

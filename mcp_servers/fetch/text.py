@@ -36,7 +36,6 @@ _BLOCKS = frozenset(
     )
 )
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
-_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,14 @@ class PageText:
     links: tuple[Link, ...] = ()
 
 
-def extract(body: bytes, content_type: str, url: httpx.URL) -> PageText:
+def extract(body: bytes, content_type: str, url: httpx.URL, *, truncated: bool = False) -> PageText:
     """The text of a page.
 
     Args:
         body: as the server sent it, unpacked.
         content_type: of the header; may be empty.
         url: which its links are relative to.
+        truncated: the body is only the beginning, and may end within a character.
 
     Raises:
         InvalidRequest: it is no text.
@@ -73,12 +73,13 @@ def extract(body: bytes, content_type: str, url: httpx.URL) -> PageText:
         media_type = "text/html" if _HTML_START.match(body) else "text/plain"
     if media_type in ("text/html", "application/xhtml+xml"):
         found = _CHARSET.search(body, 0, 4096)
-        return _html(_decoded(body, declared or (found[1].decode() if found else "")), url)
+        declared = declared or (found[1].decode() if found else "")
+        return _html(_decoded(body, declared, truncated), url)
     if not media_type.startswith("text/") and not media_type.endswith(_TEXTS):
         raise InvalidRequest(f"the page is of type {media_type[:100]!r}, which is not read as text")
     if b"\0" in body[:1024] and not declared.startswith(("utf-16", "utf-32")):
         raise InvalidRequest("the page is no text, whatever its server says")
-    return PageText("", media_type, normalize_text(_decoded(body, declared)))
+    return PageText("", media_type, normalize_text(_decoded(body, declared, truncated)))
 
 
 def _content_type(header: str) -> tuple[str, str]:
@@ -87,15 +88,14 @@ def _content_type(header: str) -> tuple[str, str]:
     return media_type.strip().lower(), found[1].lower() if found else ""
 
 
-def _decoded(body: bytes, declared: str) -> str:
+def _decoded(body: bytes, declared: str, truncated: bool) -> str:
     if declared:
         try:
             return body.decode(declared, errors="replace")
         except (LookupError, ValueError):  # no such charset
             pass
     try:
-        # The last character may have been cut in half.
-        return codecs.getincrementaldecoder("utf-8")().decode(body)
+        return codecs.getincrementaldecoder("utf-8")().decode(body, final=not truncated)
     except UnicodeDecodeError:
         return body.decode("cp1252", errors="replace")
 
@@ -115,53 +115,62 @@ def _html(source: str, url: httpx.URL) -> PageText:
     etree.strip_elements(root, *_INVISIBLE, with_tail=False)
     for element in root.xpath(".//*[@hidden or @aria-hidden='true']"):
         element.clear(keep_tail=True)
-    text = _BLANK_LINES.sub("\n\n", "".join(_pieces(root))).strip()
+    text = "\n".join(line.rstrip() for line in "".join(_pieces(root)).split("\n")).strip("\n")
     return PageText(name[:_MAX_TITLE], "text/html", normalize_text(text), _links(root, url))
+
+
+class _Lines:
+    """Text in order; breaks between blocks are kept until text follows, and the largest counts."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._breaks = 0
+        self._space = False
+
+    def line_end(self, count: int = 1) -> None:
+        """Goes on `count` lines further down."""
+        self._breaks = max(self._breaks, count)
+        self._space = False
+
+    def put(self, text: str | None, *, verbatim: bool = False) -> None:
+        """Adds text on this line; with its own spaces and line ends if it is verbatim."""
+        words = text if verbatim else " ".join((text or "").split())
+        if not text:
+            return
+        if words:
+            if self._breaks and self.pieces:
+                self.pieces.append("\n" * self._breaks)
+            elif self._space or (text[0].isspace() and not verbatim and not self._breaks):
+                self.pieces.append(" ")
+            self.pieces.append(words)
+            self._breaks, self._space = 0, False
+        self._space = not verbatim and text[-1].isspace() and not self._breaks
 
 
 def _pieces(root: etree._Element) -> list[str]:
     """Text in order, with line ends between blocks."""
-    pieces: list[str] = []
+    lines = _Lines()
     verbatim = 0
-
-    def put(text: str | None) -> None:
-        if not text:
-            return
-        if verbatim:
-            pieces.append(text)
-            return
-        words = " ".join(text.split())
-        begins = not pieces or pieces[-1].endswith(("\n", " "))
-        if text[0].isspace() and not begins:
-            pieces.append(" ")
-        if words:
-            pieces.append(words + (" " if text[-1].isspace() else ""))
-
-    def end_line(blank: bool = False) -> None:
-        if pieces:
-            pieces[-1] = pieces[-1].rstrip(" ")
-            pieces.append("\n\n" if blank else "\n")
-
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag
         starts = event == "start"
         if tag in _HEADINGS or tag in ("p", "pre", "table", "ul", "ol"):
-            end_line(blank=True)
+            lines.line_end(2)
         elif tag in _BLOCKS or (tag == "br" and starts):
-            end_line()
+            lines.line_end()
         elif tag in ("td", "th") and not starts:
-            pieces.append(" | ")
+            lines.put(" | ", verbatim=True)
         if starts:
             if tag in _HEADINGS:
-                pieces.append(_HEADINGS[tag])
+                lines.put(_HEADINGS[tag], verbatim=True)
             elif tag == "li":
-                pieces.append("- ")
+                lines.put("- ", verbatim=True)
             verbatim += tag == "pre"
-            put(element.text)
+            lines.put(element.text, verbatim=verbatim > 0)
         else:
             verbatim -= tag == "pre"
-            put(element.tail)
-    return pieces
+            lines.put(element.tail, verbatim=verbatim > 0)
+    return lines.pieces
 
 
 def _links(root: etree._Element, url: httpx.URL) -> tuple[Link, ...]:

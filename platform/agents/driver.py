@@ -6,7 +6,7 @@ wrong ends this run alone.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -104,14 +104,12 @@ async def drive(
     parts: Parts,
     *,
     by: str = "",
-    progress: Callable[[str, str], Any] | None = None,
     ask_again: bool = False,
 ) -> RunEnded | Paused:
     """Executes a run whose journal begins with `RunStarted`; gives its last event.
 
     Args:
         by: who executes it, for the log.
-        progress: told each piece of a model's answer under its key; a coroutine function.
         ask_again: of a replay; see `Execution.ask_again`.
 
     Raises:
@@ -145,7 +143,6 @@ async def drive(
         prompts=parts.prompts.render,
         limits=parts.limits,
         workspace=parts.workspace,
-        progress=progress,
         ask_again=ask_again,
     )
     last = await _run(execution, parts.strategy)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol, runtime_checkable
@@ -39,14 +39,13 @@ from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolRes
 from rostra.core import (
     ChatMessage,
     ChatModel,
-    Delta,
-    Finish,
     GenerationOptions,
     ModelUnavailable,
     Overloaded,
     ToolCall,
     sentence_spans,
 )
+from rostra.models import complete
 
 # Attempts of a repeatable call that a dying process broke off, and of a question to a model.
 _CALL_ATTEMPTS = 3
@@ -114,7 +113,6 @@ class Execution:
 
     Attributes:
         models: by role; `main` is always there.
-        progress: told each piece of a model's answer under its key as it comes.
         ask_again: ask models what they have answered already, and compare.
         sentences: numbered from 1; a number without a sentence is one not seen in this execution.
     """
@@ -130,7 +128,6 @@ class Execution:
     prompts: Callable[[str, Mapping[str, Any]], str]
     limits: Limits = field(default_factory=Limits)
     workspace: str = ""
-    progress: Callable[[str, str], Awaitable[None]] | None = None
     ask_again: bool = False
     sentences: list[Sentence] = field(default_factory=list)
     # Tokens set aside for questions that are being answered, and keys of calls about to begin.
@@ -309,36 +306,23 @@ class RunScope:
     ) -> ModelAnswered:
         for attempt in range(1, _ASK_ATTEMPTS + 1):
             try:
-                return await self._stream(key, model, messages, options)
+                said = await complete(model, messages, options)
+                return ModelAnswered(
+                    key,
+                    said.text,
+                    msgspec.convert(dict(said.usage), Usage, strict=False),
+                    str(said.finish),
+                    [(call.name, call.arguments) for call in said.calls],
+                )
             except (ModelUnavailable, Overloaded) as error:
-                if attempt == _ASK_ATTEMPTS:
+                # A model that cannot answer has tried by itself; one that is busy has not.
+                most = _ASK_ATTEMPTS if isinstance(error, Overloaded) else 2
+                if attempt == most:
                     failure = error.to_dict()
                     return ModelAnswered(key, "", Usage(), finish="error", error=failure)
                 # Full jitter, so that runs that were shed together do not come back together.
                 await asyncio.sleep(random.uniform(0, _FIRST_DELAY * 2**attempt))
         raise RuntimeError("unreachable")
-
-    async def _stream(
-        self,
-        key: str,
-        model: ChatModel,
-        messages: Sequence[ChatMessage],
-        options: GenerationOptions,
-    ) -> ModelAnswered:
-        parts: list[str] = []
-        calls: list[tuple[str, str]] = []
-        finish, usage = "stop", Usage()
-        async for event in model.stream(messages, options):
-            match event:
-                case Delta(text):
-                    parts.append(text)
-                    if self._run.progress is not None:
-                        await self._run.progress(key, text)
-                case ToolCall(name=name, arguments=arguments):
-                    calls.append((name, arguments))
-                case Finish(reason, used):
-                    finish, usage = str(reason), msgspec.convert(used, Usage, strict=False)
-        return ModelAnswered(key, "".join(parts), usage, finish, calls)
 
     # --- Tools ---
 

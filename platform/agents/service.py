@@ -9,7 +9,7 @@ runs back.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,6 @@ class ReplayReport:
 
 
 OpenParts = Callable[[RunRequest], AbstractAsyncContextManager[Parts]]
-Progress = Callable[[UUID, str, str], Awaitable[None]]
 
 
 class Agents:
@@ -101,7 +100,6 @@ class Agents:
         prompts: the library.
         durable: let logs survive the death of the machine too.
         lease: how long a process that says nothing keeps a run.
-        progress: told pieces of models' answers as they come: run, key, text.
     """
 
     def __init__(
@@ -114,7 +112,6 @@ class Agents:
         prompts: Prompts,
         durable: bool = False,
         lease: timedelta = timedelta(seconds=30),
-        progress: Progress | None = None,
     ) -> None:
         self._database = database
         self._open_parts = open_parts
@@ -123,7 +120,6 @@ class Agents:
         self._prompts = prompts
         self._log = RunLog(database, durable=durable)
         self._lease = lease
-        self._progress = progress
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._news: dict[UUID, asyncio.Event] = {}
@@ -365,7 +361,8 @@ class Agents:
                 ]
                 await self._append(claim, records)
             journal = Journal(_ClaimedLog(self, claim), records)
-            await self._drive(run_id, request, journal)
+            async with self._open_parts(request) as parts:
+                await drive(str(run_id), request, journal, parts, by=self._owner)
         except LostLease:
             log.warning("a run is executed elsewhere", run=str(run_id))
         except asyncio.CancelledError:
@@ -377,17 +374,6 @@ class Agents:
             await self._fail(claim, error)
         finally:
             beating.cancel()
-
-    async def _drive(self, run_id: UUID, request: RunRequest, journal: Journal) -> None:
-        async def tell(key: str, text: str) -> None:
-            if self._progress is not None:
-                await self._progress(run_id, key, text)
-
-        async with self._open_parts(request) as parts:
-            await drive(
-                str(run_id), request, journal, parts, by=self._owner,
-                progress=tell if self._progress is not None else None,
-            )  # fmt: skip
 
     async def _fail(self, claim: RunClaim, error: RostraError) -> None:
         """Ends a run that could not even be driven: no model, or a log of another program."""

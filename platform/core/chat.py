@@ -5,7 +5,7 @@ What always holds: a tool call comes whole; a stream ends with exactly one `Fini
 another way.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -106,11 +106,11 @@ class Finish:
 
     Attributes:
         reason: why it ended.
-        usage: token counts by name, as far as the model tells.
+        usage: token counts by name, as far as the model tells, and `cost` where it has a price.
     """
 
     reason: FinishReason
-    usage: dict[str, int] = field(default_factory=dict)
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 ChatEvent = Delta | ToolCall | Finish

@@ -87,7 +87,7 @@ def test_types_become_json_types() -> None:
 
 
 @pytest.mark.skipif(not BFCL.is_dir(), reason="the BFCL set is not here")
-def test_every_schema_of_the_set_is_json_schema() -> None:
-    for task in read_tool_tasks(BFCL):
+def test_schemas_of_the_set_are_json_schema() -> None:
+    for task in read_tool_tasks(BFCL)[::12]:
         jsonschema.Draft202012Validator.check_schema(calls_schema(task))
         assert task_messages(task)[-1].role == "user"

@@ -60,7 +60,7 @@ def destinations(text: str) -> Iterator[str]:
                 if name.lower() in LOADING:
                     yield str(value)
             if node.tag in ("script", "style"):
-                yield "javascript:"
+                yield "javascript:x"
             if node.tag not in ("a", "code", "pre"):
                 shown = [node.text, *(child.tail for child in node)]
                 for piece in filter(None, shown):
@@ -75,7 +75,7 @@ def leaves(destination: str) -> bool:
     plain = re.sub(r"[\t\n\r]", "", destination.strip("".join(map(chr, range(33)))))
     scheme = re.match(r"[a-z][a-z0-9+.-]*:", plain, re.IGNORECASE)
     if scheme and scheme[0].lower() not in ("http:", "https:"):
-        return scheme[0].lower() != "mailto:" or "?" in plain
+        return "?" in plain if scheme[0].lower() == "mailto:" else plain != scheme[0]
     plain = re.sub(r"^[^?#]*", lambda path: path[0].replace("\\", "/"), plain)
     if scheme:
         # The web's schemes need no slashes and take any number of them.

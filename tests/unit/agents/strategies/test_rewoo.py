@@ -97,9 +97,7 @@ async def test_after_a_failed_call_the_rest_is_planned_anew() -> None:
             )
         assert "out of order" in messages[-1].content
         assert "Alpha weighs 12 kg." in messages[-1].content
-        return plan(
-            ("E4", "search", {"query": "beta"}), ("E5", "add", {"a": "#E1", "b": "#E4"})
-        )
+        return plan(("E4", "search", {"query": "beta"}), ("E5", "add", {"a": "#E1", "b": "#E4"}))
 
     ran = await lab.run_cut_everywhere(ReWOO(), planner)
     assert ran.answer == "Together they weigh 42 kg."

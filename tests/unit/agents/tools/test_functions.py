@@ -249,4 +249,4 @@ def test_every_value_that_matches_the_schema_arrives(arguments: dict[str, Any]) 
     info, call = tool(typed)
     assert problems(info.parameters, arguments) == []
     result = asyncio.run(call(arguments, CONTEXT))
-    assert result.text == repr(tuple(arguments.values()))
+    assert result.text == repr(tuple(arguments[name] for name in info.parameters["properties"]))

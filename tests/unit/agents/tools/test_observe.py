@@ -35,7 +35,8 @@ def test_ten_megabytes_become_head_and_tail_of_whole_sentences() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 10_000_000, "\n" * 10_000_000, "a " * 5_000_000, "\x1b[0m" * 2_000_000, "𝄞" * 10**6]
+    "text",
+    ["x" * 10_000_000, "\n" * 10_000_000, "a " * 5_000_000, "\x1b[0m" * 2_000_000, "𝄞" * 10**6],
 )
 def test_text_without_sentences_is_cut_too(text: str) -> None:
     shown, truncated, _ = observe(ToolResult(text), 1000)
@@ -68,7 +69,9 @@ def test_structured_results_without_text_are_shown_as_json() -> None:
 
 
 TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=300) | st.lists(
-    st.sampled_from(["A short sentence. ", "\n\n", "word ", "\x00", "\r\n", "é", "\x1b[1m", "- x\n"]),
+    st.sampled_from(
+        ["A short sentence. ", "\n\n", "word ", "\x00", "\r\n", "é", "\x1b[1m", "- x\n"]
+    ),
     max_size=80,
 ).map("".join)
 

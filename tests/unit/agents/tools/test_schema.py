@@ -101,7 +101,7 @@ def test_problems_name_the_place_and_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("schema", "arguments"),
     [
-        (of(a={"type": "string", "pattern": "^(a+)+$"}), {"a": "a" * 60 + "!"}),
+        (of(a={"type": "string", "pattern": "^(a|a)*$"}), {"a": "a" * 60 + "!"}),
         ({"patternProperties": {"^(a|a)*$": False}}, {"a" * 60 + "!": 1}),
         (
             {"patternProperties": {"^(a|a)*$": {}}, "additionalProperties": False},
@@ -153,16 +153,18 @@ SCHEMAS = st.recursive(
             *({"minimum": 1}, {"maxLength": 1}, {"pattern": "^b"}, {"const": "a"}, {}, True, False),
         ]
     ),
-    lambda inner: st.builds(dict, properties=st.dictionaries(NAMES, inner, max_size=2))
-    | st.builds(dict, additionalProperties=inner, properties=st.dictionaries(NAMES, inner))
-    | st.builds(
-        dict,
-        patternProperties=st.dictionaries(st.sampled_from(["^a", "b|c"]), inner, max_size=2),
-        additionalProperties=inner,
-    )
-    | st.builds(dict, anyOf=st.lists(inner, min_size=1, max_size=3))
-    | st.builds(dict, items=inner)
-    | st.builds(lambda each: {"not": each}, inner),
+    lambda inner: (
+        st.builds(dict, properties=st.dictionaries(NAMES, inner, max_size=2))
+        | st.builds(dict, additionalProperties=inner, properties=st.dictionaries(NAMES, inner))
+        | st.builds(
+            dict,
+            patternProperties=st.dictionaries(st.sampled_from(["^a", "b|c"]), inner, max_size=2),
+            additionalProperties=inner,
+        )
+        | st.builds(dict, anyOf=st.lists(inner, min_size=1, max_size=3))
+        | st.builds(dict, items=inner)
+        | st.builds(lambda each: {"not": each}, inner)
+    ),
     max_leaves=8,
 )
 
