@@ -22,6 +22,13 @@ class ReplayDiverged(Conflict):
     code = "replay_diverged"
 
 
+class RunGivenUp(RostraError):
+    """A run's process died with it again and again."""
+
+    status = 500
+    code = "run_given_up"
+
+
 class RunPaused(Exception):
     """Leaves a strategy when its run waits for a person. Strategies let it pass.
 

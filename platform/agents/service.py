@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from rostra.agents.driver import Parts, Prompts, RunRequest, drive, started
-from rostra.agents.errors import LogEnds, ReplayDiverged
+from rostra.agents.errors import LogEnds, ReplayDiverged, RunGivenUp
 from rostra.agents.events import (
     ApprovalAsked,
     ApprovalDecided,
@@ -40,7 +40,9 @@ from rostra.core import (
     ChatModel,
     GenerationOptions,
     InvalidRequest,
+    Overloaded,
     RostraError,
+    StoreUnavailable,
     get_logger,
 )
 from rostra.store import (
@@ -67,6 +69,8 @@ Decision = Literal["approve", "deny", "done", "retry"]
 _DECISIONS = {"approval": ("approve", "deny"), "outcome_unknown": ("done", "retry", "deny")}
 _MAX_TASK = 20_000
 _PAGE = 500
+# Executions that neither ended nor paused; one that kills its process is not tried for ever.
+_MOST_ATTEMPTS = 5
 # How often a watcher looks for events that another process writes.
 _POLL_SECONDS = 0.5
 
@@ -100,6 +104,7 @@ class Agents:
         prompts: the library.
         durable: let logs survive the death of the machine too.
         lease: how long a process that says nothing keeps a run.
+        most_runs: that this process executes at once.
     """
 
     def __init__(
@@ -112,6 +117,7 @@ class Agents:
         prompts: Prompts,
         durable: bool = False,
         lease: timedelta = timedelta(seconds=30),
+        most_runs: int = 256,
     ) -> None:
         self._database = database
         self._open_parts = open_parts
@@ -120,6 +126,7 @@ class Agents:
         self._prompts = prompts
         self._log = RunLog(database, durable=durable)
         self._lease = lease
+        self._most_runs = most_runs
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._news: dict[UUID, asyncio.Event] = {}
@@ -132,6 +139,7 @@ class Agents:
 
         Raises:
             InvalidRequest: no task, too long a task, an unknown strategy or option.
+            Overloaded: too many runs are executed here.
         """
         if not request.task.strip():
             raise InvalidRequest("the task is empty", field="task")
@@ -141,6 +149,7 @@ class Agents:
                 field="task",
             )
         self._check(request)
+        self._make_room()
         async with self._database.write() as session:
             run = await create_run(
                 session,
@@ -237,8 +246,10 @@ class Agents:
         Raises:
             RunNotFound: there is no such run.
             InvalidRequest: it has fewer steps.
+            Overloaded: too many runs are executed here.
         """
         records = await self._read(run_id)
+        self._make_room()
         asked = [record.seq for record in records if isinstance(record.event, ModelAsked)]
         if not 0 <= steps <= len(asked):
             raise InvalidRequest(f"run {run_id} has {len(asked)} steps, not {steps}", field="step")
@@ -302,12 +313,12 @@ class Agents:
             await get_run(session, run_id)
         while True:
             news = self._news.setdefault(run_id, asyncio.Event())
-            news.clear()
             page = await self._page(run_id, after)
             for record in page:
                 after = record.seq
                 yield record
                 if isinstance(record.event, RunEnded):
+                    self._news.pop(run_id, None)
                     return
             if not page:
                 with suppress(TimeoutError):
@@ -319,8 +330,13 @@ class Agents:
     async def recover(self) -> None:
         """Takes over runs whose process died, until cancelled."""
         while True:
-            async with self._database.write() as session:
-                claim = await claim_run(session, self._owner, self._lease)
+            claim = None
+            if len(self._tasks) < self._most_runs:
+                try:
+                    async with self._database.write() as session:
+                        claim = await claim_run(session, self._owner, self._lease)
+                except StoreUnavailable as error:
+                    log.warning("lost runs could not be looked for", reason=error.message)
             if claim is not None:
                 self._spawn(claim)
             else:
@@ -335,6 +351,13 @@ class Agents:
         if tasks:
             await asyncio.wait(tasks)
         await self._log.close()
+
+    def _make_room(self) -> None:
+        if len(self._tasks) >= self._most_runs:
+            raise Overloaded(
+                f"{len(self._tasks)} runs are being executed, no more are taken",
+                hint="Try again later.",
+            )
 
     def _spawn(self, claim: RunClaim) -> None:
         run_id = claim.run.id
@@ -352,6 +375,10 @@ class Agents:
         run_id = claim.run.id
         beating = asyncio.create_task(self._beat(claim, asyncio.current_task()))
         try:
+            if claim.run.attempts > _MOST_ATTEMPTS:
+                raise RunGivenUp(
+                    f"the run was begun {_MOST_ATTEMPTS} times and its process died each time"
+                )
             request = request_of(claim.run)
             records = await self._read(run_id)
             if not records:

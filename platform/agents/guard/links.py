@@ -38,7 +38,7 @@ _INLINE = re.compile(
 _HTML_LINK = re.compile(r"<(a|img)\b([^<>]*)>", re.IGNORECASE)
 _ADDRESS_IN_TAG = re.compile(r"""(?:href|src)\s*=\s*["']?\s*([^\s"'<>]+)""", re.IGNORECASE)
 # Container marks may stand between a definition's label and its destination on the next line.
-_BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S*))", re.ASCII)
+_BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S{0,1000}))", re.ASCII)
 _OPEN = re.compile(
     r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>)"
     r"|(?P<raw>(?:script|style)\b)"
@@ -68,6 +68,8 @@ _WHOLE = re.compile(
     r"https?://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?)(?::\d{1,5})?(?:[/?#][^\\]*)?",
     re.IGNORECASE | re.ASCII,
 )
+# Nothing in it can be an escape, a scheme, or another host.
+_SURELY_RELATIVE = re.compile(r"(?!//)[!-%'-9;-\[\]-~]*", re.ASCII)
 _LEAVES = re.compile(r"//|[a-z][a-z0-9+.-]*:[^\s>]", re.IGNORECASE)
 _HOST = re.compile(r"(?:(?:https?|ftps?):)?/+(?:[^/?#]*@)?([a-z0-9.-]{1,100})", re.IGNORECASE)
 _WORTH_TELLING = re.compile(
@@ -100,6 +102,8 @@ class ForeignLinks:
 
     def _leaves(self, destination: str) -> bool:
         """Whether a destination could be read as anything but relative or allowed."""
+        if _SURELY_RELATIVE.fullmatch(destination):
+            return False
         if (whole := _WHOLE.fullmatch(destination)) and self.allows(whole["host"]):
             return False
         return any(_LEAVES.match(plain) for plain in _readings(destination))

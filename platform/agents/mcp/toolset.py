@@ -552,10 +552,10 @@ class McpToolset:
                 finally:
                     heard.over = True
         except TimeoutError:
-            waited = "in time" if now() >= ends else f"for {idle:g} s"
+            over = now() >= ends
+            what = "did not end in time" if over else f"gave no sign of life for {idle:g} s"
             raise ToolFailure(
-                f"Server {self.name!r} gave no sign of life {waited}; the call was cancelled. "
-                "It may have had its effect."
+                f"Server {self.name!r} {what}; the call was cancelled. It may have had its effect."
             ) from None
         except MCPError as error:
             return self._failed(error, connection)

@@ -53,7 +53,7 @@ def fitted(schema: Any) -> dict[str, Any]:
     return made if _all_objects(made) else open_object()
 
 
-def open_object(depth: int = 1) -> dict[str, Any]:
+def open_object(depth: int = 2) -> dict[str, Any]:
     """The schema of any object of bounded size."""
     return {
         "type": "object",

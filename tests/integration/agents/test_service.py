@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from rostra.agents import (
     Agents,
@@ -26,8 +27,9 @@ from rostra.agents import (
     make_strategy,
     prompts,
 )
-from rostra.core import InvalidRequest, ModelUnavailable
+from rostra.core import InvalidRequest, ModelUnavailable, Overloaded
 from rostra.store import Database, RunConflict, RunNotFound, get_run
+from rostra.store.tables import RunRow
 from tests.agent_parts import Bench, StepModel, World, action, final
 
 READS = [action(("read", "a")), action(("read", "b"), ("read", "c")), final("It is fine.", 2)]
@@ -377,4 +379,32 @@ async def test_a_hundred_runs_at_once(database: Database, world: World) -> None:
     assert {end.status for end in ends} == {Status.COMPLETED}
     assert {end.spent.steps for end in ends} == {20}
     assert len(world.done()) == 1900
+    await agents.close()
+
+
+async def test_a_server_takes_as_many_runs_as_it_can_hold(database: Database, world: World) -> None:
+    world.gate = asyncio.Event()
+    agents = make(database, world, READS, most_runs=2)
+    runs = [await agents.start(RunRequest(task="Look around.")) for _ in range(2)]
+    with pytest.raises(Overloaded):
+        await agents.start(RunRequest(task="Look around."))
+    world.gate.set()
+    for run_id in runs:
+        await ended(agents, run_id)
+    await agents.close()
+
+
+async def test_a_run_that_kills_its_process_is_given_up(database: Database, world: World) -> None:
+    agents = make(database, world, WRITES)
+    run_id = await agents.start(RunRequest(task="Change it."))
+    await agents.wait(run_id)
+    async with database.write() as session:
+        await session.execute(
+            update(RunRow).where(RunRow.id == run_id).values(status="running", attempts=5)
+        )
+    await agents.resume(run_id)
+    end = await ended(agents, run_id)
+    assert end.status is Status.FAILED
+    assert end.error is not None
+    assert end.error["code"] == "run_given_up"
     await agents.close()

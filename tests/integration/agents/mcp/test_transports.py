@@ -107,7 +107,7 @@ async def test_silence_and_endless_progress_end_a_call(
         assert silent.value.began
         assert (await toolset.call("was_cancelled", {}, CONTEXT)).text == "yes"
         context = CallContext(run="r", call="r:2", progress=progress)
-        with pytest.raises(ToolFailure, match="no sign of life in time") as endless:
+        with pytest.raises(ToolFailure, match="did not end in time") as endless:
             await toolset.call("chatter", {}, context)
         assert endless.value.began
         # It was heard for longer than it could have been silent.
@@ -150,20 +150,6 @@ async def test_binary_parts_and_files_are_described(config: Callable[..., Server
     )
     assert result.size is not None
     assert result.size > 1008
-
-
-@pytest.mark.parametrize("revision", REVISIONS)
-async def test_large_results_come_whole_and_too_large_ones_fail_alone(
-    config: Callable[..., ServerConfig], revision: str
-) -> None:
-    ten = 10 * 1024 * 1024
-    async with closing(McpToolset(config(protocol=revision))) as toolset:
-        assert len((await toolset.call("big", {"size": ten}, CONTEXT)).text) == ten
-    async with closing(McpToolset(config(protocol=revision, max_result_bytes=200_000))) as toolset:
-        with pytest.raises(ToolFailure) as failure:
-            await toolset.call("big", {"size": ten}, CONTEXT)
-        assert failure.value.began
-        assert (await toolset.call("echo", {"text": "on"}, CONTEXT)).text == "on"
 
 
 async def test_requests_to_the_person_are_refused_politely(

@@ -122,7 +122,7 @@ class Lab:
     """Executes runs; the same with a part of an earlier log."""
 
     tools: tuple[tuple[ToolInfo, Call], ...] = TOOLS
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     limits: Limits = field(default_factory=Limits)
     task: str = "What do Alpha and Beta weigh together?"
 
@@ -169,9 +169,8 @@ class Lab:
             again = await self.run(strategy, script, whole.records[:cut])
             assert again.last == _timeless(whole.last, again.last), cut
             assert again.by_key() == whole.by_key(), cut
-            assert [record.seq for record in again.records] == [
-                number for number in range(1, len(again.records) + 1)
-            ]
+            numbers = [record.seq for record in again.records]
+            assert numbers == list(range(1, len(numbers) + 1))
         replayed = await self.run(strategy, script, whole.records)
         assert replayed.records == whole.records
         assert not any(model.seen for model in replayed.models.values())

@@ -92,23 +92,15 @@ async def test_models_with_calls_of_their_own_see_the_search_as_theirs() -> None
 
     def script(messages: Sequence[ChatMessage], options: GenerationOptions) -> str | Turn:
         seen.append(messages)
-        if not any(message.call_id for message in messages):
-            return route(True, "beta")
-        if "support" in messages[0].content and "statement" in messages[0].content:
-            return GRANTS
         if sum(message.role == "assistant" for message in messages) == 1:
             return Turn("", (ToolCall("t", "search", '{"query": "alpha"}'),))
         return "Alpha weighs 12 kg [2]."
 
-    def checked(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
-        return GRANTS
+    def checker(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        return GRANTS if "Statement 1" in messages[1].content else route(True, "beta")
 
     strategy = AgenticRAG(react=ReAct(native=True), checker="checker")
-
-    def routed(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
-        return route(True, "beta") if "Statement 1" not in messages[1].content else GRANTS
-
-    ran = await LAB.run(strategy, {"main": script, "checker": routed})
+    ran = await LAB.run(strategy, {"main": script, "checker": checker})
     assert ran.answer == "Alpha weighs 12 kg."
     first = seen[0]
     assert [call.id for message in first for call in message.calls] == [

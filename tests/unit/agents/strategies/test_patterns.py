@@ -48,11 +48,11 @@ async def test_a_form_is_filled_in_field_by_field() -> None:
 
 
 async def test_a_form_that_is_wrong_is_told_and_tried_again_once() -> None:
+    async def look(scope: Scope) -> Finding | None:
+        return await cascade(scope, "look", ASKED, Finding)
+
     for wrong in ('{"reason": "x", "size": "three"}', '{"size": 3}', "hm", "[]"):
-        value, ran = await result(
-            lambda scope: cascade(scope, "look", ASKED, Finding),
-            turns(wrong, '{"reason": "x", "size": 3}'),
-        )
+        value, ran = await result(look, turns(wrong, '{"reason": "x", "size": 3}'))
         assert value == {"reason": "x", "size": 3}
         assert "cannot be used" in ran.models["main"].seen[1][0][-1].content
         value, ran = await result(

@@ -151,7 +151,7 @@ def failing_at_first(messages: Sequence[ChatMessage], options: GenerationOptions
 async def test_a_step_that_fails_its_check_is_planned_anew_and_the_rest_is_kept() -> None:
     ran = await Lab().run_cut_everywhere(PlanExecute(), roles(failing_at_first))
     assert ran.answer == "Together they weigh 42 kg."
-    first, second = ran.all(Planned)
+    _, second = ran.all(Planned)
     assert second.reason == "E2: it is the wrong thing"
     assert [event.subject for event in ran.all(Verified) if event.passed] == ["E1", "E3", "E4"]
     assert [name for name, _ in (await _run(failing_at_first)).called] == [

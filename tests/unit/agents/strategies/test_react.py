@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 from rostra.agents.events import (
@@ -244,7 +245,7 @@ async def test_prompts_grow_at_their_end() -> None:
     told = [
         [(one.role, one.content) for one in messages] for messages, _ in ran.models["main"].seen
     ]
-    for before, after in zip(told, told[1:], strict=False):
+    for before, after in pairwise(told):
         assert after[: len(before)] == before
 
 

@@ -60,6 +60,17 @@ UNENFORCEABLE: list[Any] = [
 ]
 
 
+KEYWORDS = (
+    *("type", "properties", "items", "required", "enum", "const", "anyOf", "oneOf", "allOf", "not"),
+    *("pattern", "format", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *("prefixItems", "additionalProperties", "$ref"),
+)
+ODD_WORDS = (
+    *("object", "array", "string", "integer", "number", "boolean", "null"),
+    *("a", "^a$", "#/properties/a", "#", "date"),
+)
+
+
 def tool(schema: Any, number: int = 0) -> ToolInfo:
     return ToolInfo(f"tool_{number}", "d", schema, Effect.READ)
 
@@ -75,41 +86,7 @@ def test_every_tool_fits_a_grammar(schema: Any) -> None:
 
 @given(st.data())
 def test_any_json_at_all_as_a_schema_fits_a_grammar(data: st.DataObject) -> None:
-    words = [
-        "type",
-        "properties",
-        "items",
-        "required",
-        "enum",
-        "const",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "not",
-        "pattern",
-        "format",
-        "minimum",
-        "maximum",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "maxItems",
-        "prefixItems",
-        "additionalProperties",
-        "$ref",
-        "object",
-        "array",
-        "string",
-        "integer",
-        "number",
-        "boolean",
-        "null",
-        "a",
-        "^a$",
-        "#/properties/a",
-        "#",
-        "date",
-    ]
+    words = [*KEYWORDS, *ODD_WORDS]
     scalar = st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.sampled_from(words)
     value = st.recursive(
         scalar,
