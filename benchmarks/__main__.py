@@ -12,10 +12,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ingest, search
+from benchmarks import agents, ingest, search
 from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
+    "agents": agents.run,
     "ingest": ingest.run,
     "search": search.run,
 }

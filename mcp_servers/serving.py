@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 log = get_logger(__name__)
 
+_OURS = (500, 503)  # statuses of errors that whoever runs the server should see
+
 READ_ONLY = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
 )
@@ -91,7 +93,7 @@ def _telling(
         try:
             return await tool(*args, **kwargs)
         except RostraError as error:
-            if error.status >= 500:
+            if error.status in _OURS:
                 log.warning("a tool failed", code=error.code, reason=error.message)
             raise ToolError(await explain(error)) from error
 

@@ -13,6 +13,8 @@ from random import Random
 from typing import Any
 
 import msgspec
+import torch
+from safetensors import safe_open
 
 from evals.speed.decode import run_batch
 from evals.speed.drive import Arrival, Trace, drive
@@ -25,6 +27,7 @@ from rostra.serving import (
     SamplingParams,
     WeightFormat,
     load_front,
+    make_linear,
 )
 
 # Tokens of a step with chunked prefill: a step that long is little longer than one that decodes.
@@ -312,10 +315,38 @@ def _weights(model: Path, config: EngineConfig, size: Size) -> list[Ablation]:
                 speeds[name].append(speed)
     for core in cores.values():
         core.close()
-    return [
+    rows = [
         _row(f"{name} weights", "new tokens/s, batch 1", speeds["none"], speeds[name], more=True)
         for name in ("int8", "int4")
     ]
+    kinds: tuple[WeightFormat, ...] = ("int8", "int4")
+    for name in kinds:
+        plain, quantized = (_linear_error(model, one) for one in ("none", name))
+        rows.append(
+            Ablation(
+                f"{name} weights", "largest error of a linear, %", plain, quantized,
+                plain / quantized,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _linear_error(model: Path, weights: WeightFormat) -> float:
+    """Largest relative error, in percent of the exact product's norm, of a linear of layer 0."""
+    random = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for file in sorted(model.glob("*.safetensors")):
+        with safe_open(file, "pt") as stored:
+            names = [name for name in stored.keys() if ".layers.0." in name]  # noqa: SIM118
+            for name in names:
+                weight = stored.get_tensor(name)
+                if weight.ndim != 2:
+                    continue
+                x = torch.randn(64, weight.shape[1], generator=random).to(weight.dtype)
+                exact = x.double() @ weight.double().T
+                found = make_linear(weight, None, weights=weights)(x).double()
+                largest = max(largest, float((found - exact).norm() / exact.norm()))
+    return 100 * largest
 
 
 def _with(config: EngineConfig, **changes: Any) -> EngineConfig:

@@ -4,13 +4,14 @@ What always holds: no tool changes anything; every answer is bounded, whatever i
 of the caller's comes back as a tool error that says what to do, and the server goes on.
 """
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from mcp.server.mcpserver import MCPServer
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from mcp_servers.knowledge.lines import count_line_ends, line_starts
 from mcp_servers.knowledge.results import Answer, Document, Documents, Hit, Hits, Quote, Text
 from mcp_servers.serving import explain, make_server, offer
 from rostra.answer import Question
@@ -38,7 +39,6 @@ MAX_TEXT = 20_000
 MAX_QUOTE = 4_000
 _NAMED_COLLECTIONS = 20
 _MAX_OFFSET = 10**9  # databases refuse numbers past 64 bits
-_BLOCK = 1_000_000  # code points read at once while lines are counted
 
 _INSTRUCTIONS = """\
 The user's own documents. `search` finds passages, `read` gives the text around one, `cite` gives \
@@ -105,14 +105,15 @@ class Tools:
         wanted = _document_id(document_id)
         async with self._runtime.database.read() as session:
             document = await get_document(session, wanted)
+            reader = partial(get_text, session, wanted)
             length = document.length
             if by_lines:
                 past_line = None if end_line is None else end_line + 1
-                first, asked = await _line_starts(session, wanted, length, first_line, past_line)
+                first, asked = await line_starts(reader, length, first_line, past_line)
             else:
                 first, asked = min(start, length), length if end is None else min(end, length)
             past = min(asked, first + MAX_TEXT)
-            text = await get_text(session, wanted, first, past)
+            text = await reader(first, past)
         return Text(
             document_id=wanted,
             uri=document.uri,
@@ -153,7 +154,7 @@ class Tools:
                     field="end",
                 )
             quote = await get_text(session, wanted, start, end)
-            line = 1 + await _count_lines(session, wanted, start)
+            line = 1 + await count_line_ends(partial(get_text, session, wanted), start)
         (page,) = await self._runtime.searcher.pages([(wanted, start)])
         return Quote(
             document_id=wanted,
@@ -234,36 +235,3 @@ def _document_id(given: str) -> UUID:
             f"{given!r} is no document id", hint="search and list_documents give ids."
         )
     return wanted
-
-
-async def _line_starts(
-    session: AsyncSession, document_id: UUID, length: int, first: int, past: int | None
-) -> tuple[int, int]:
-    """The code points at which two lines begin; `length` for a line past the last."""
-    starts: list[int] = []
-    wanted = [first - 1] if past is None else [first - 1, past - 1]
-    at, seen = 0, 0  # code points read, and the line ends among them
-    while len(starts) < len(wanted) and at <= length:
-        block = await get_text(session, document_id, at, at + _BLOCK)
-        ends = block.count("\n")
-        while len(starts) < len(wanted) and wanted[len(starts)] <= seen + ends:
-            starts.append(at + _after_line_end(block, wanted[len(starts)] - seen))
-        at, seen = at + _BLOCK, seen + ends
-    starts += [length] * (2 - len(starts))
-    return starts[0], starts[1]
-
-
-def _after_line_end(text: str, number: int) -> int:
-    """Where the text goes on after its n-th line end; 0 for n = 0."""
-    at = 0
-    for _ in range(number):
-        at = text.index("\n", at) + 1
-    return at
-
-
-async def _count_lines(session: AsyncSession, document_id: UUID, end: int) -> int:
-    """The line ends before a code point."""
-    count = 0
-    for at in range(0, end, _BLOCK):
-        count += (await get_text(session, document_id, at, min(end, at + _BLOCK))).count("\n")
-    return count

@@ -18,10 +18,8 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
-from rostra.agents.driver import RunRequest
-from rostra.agents.events import ApprovalDecided, Budget, Paused
+from rostra.agents import Agents, ApprovalDecided, Budget, Paused, RunRequest
 from rostra.agents.outlines import outline, read_log
-from rostra.agents.service import Agents
 from rostra.agents.ui import UiMessage
 from rostra.api.errors import problem_of
 from rostra.api.openapi import RunOperation, problems

@@ -11,8 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from rostra.agents.events import Answer as RunAnswer
-from rostra.agents.events import Budget, PlannedCall, Spent
+from rostra.agents import Answer as RunAnswer
+from rostra.agents import Budget, PlannedCall, Spent
 from rostra.answer import AnswerMode
 from rostra.retrieval import SearchMode
 from rostra.store import DEFAULT_COLLECTION

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rostra.serving.grammar.tool_tags import tool_call_tag
     from rostra.serving.grammar.vocabulary import Vocabulary
     from rostra.serving.models.config import read_config
+    from rostra.serving.models.linear import make_linear
     from rostra.serving.models.locate import locate_config, resolve_checkpoint
     from rostra.serving.parsers import (
         ContentDelta,
@@ -74,6 +75,7 @@ _HOMES = {
     "EngineState": "engine.client",
     "EngineCore": "engine.core",
     "load_front": "engine.frontend",
+    "make_linear": "models.linear",
     "Completion": "engine.engine",
     "Engine": "engine.engine",
     "EngineInfo": "engine.info",
@@ -172,6 +174,7 @@ __all__ = [
     "engine_config",
     "load_front",
     "locate_config",
+    "make_linear",
     "make_plan",
     "opens_reasoning",
     "read_config",

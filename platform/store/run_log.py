@@ -5,6 +5,9 @@ of this process, at any moment and by any signal; with `durable` it survives tha
 too, at the price of waiting for the disk. Cancelling the caller does not tear an append: it has
 happened whole, or failed, before the cancellation goes on.
 
+Never append within `Database.write()`: on SQLite the two would wait for each other. There is
+`append_events` for that.
+
 On SQLite appends have a connection and a thread of their own: through the ordinary session every
 statement would be handed to another thread and back, which costs several times the statement.
 """

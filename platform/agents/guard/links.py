@@ -91,7 +91,7 @@ class ForeignLinks:
 
     def __call__(self, text: str) -> Filtered:
         """See `OutputFilter`."""
-        passes = [self._readable, self._tags, self._destinations, _openings, self._bare, _encoded]
+        passes = [self._readable, self._destinations, self._tags, _openings, self._bare, _encoded]
         return run_passes(self.name, text, passes)
 
     def allows(self, host: str) -> bool:
@@ -112,6 +112,8 @@ class ForeignLinks:
         """Well-formed links and images, so that what is left of them reads well."""
         edits: list[Edit] = []
         found: list[str] = []
+        if "](" not in text:
+            return edits, found
         for match in _INLINE.finditer(text):
             image, label, destination = match.groups()
             destination = destination.removeprefix("<").removesuffix(">")
@@ -137,6 +139,8 @@ class ForeignLinks:
     def _destinations(self, text: str) -> Found:
         edits: list[Edit] = []
         found: list[str] = []
+        if "](" not in text and "]:" not in text:
+            return edits, found
         for match in _BEFORE_DESTINATION.finditer(text):
             between, run = match.groups()
             if "<" in between:
@@ -155,6 +159,8 @@ class ForeignLinks:
     def _bare(self, text: str) -> Found:
         edits: list[Edit] = []
         found: list[str] = []
+        if not _may_have_address(text):
+            return edits, found
         position = 0
         while (match := _BARE.search(text, position)) is not None:
             if match[0] == "//":
@@ -192,6 +198,8 @@ def _openings(text: str) -> Found:
     """
     edits: list[Edit] = []
     found: list[str] = []
+    if "<" not in text:
+        return edits, found
     equals = closes = -1
     for match in _OPEN.finditer(text):
         if match["tag"] is not None:
@@ -214,6 +222,8 @@ def _encoded(text: str) -> Found:
     """Addresses that only show once entities and backslash escapes are decoded."""
     edits: list[Edit] = []
     found: list[str] = []
+    if "&" not in text and "\\" not in text:
+        return edits, found
     for match in _RUN.finditer(text):
         if _ESCAPE.search(match[0]) is None:
             continue
@@ -271,6 +281,12 @@ def _balanced(run: str, openers: str) -> str:
                 return run[:at]
             waiting[char] -= 1
     return run
+
+
+def _may_have_address(text: str) -> bool:
+    """Quick, and True for every text in which `_BARE` finds something."""
+    lower = text.lower()
+    return "//" in text or any(begin in lower for begin in ("www.", "mailto:", "xmpp:"))
 
 
 def _find(text: str, char: str, start: int) -> int:

@@ -5,9 +5,10 @@ is one when the same call keeps giving the same result, or when a sequence of ca
 results begins anew for the third time.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from rostra.agents.events import PlannedCall
 
@@ -55,9 +56,9 @@ class LoopDetector:
         return None
 
 
-def _signature(call: PlannedCall) -> str:
+def _signature(call: PlannedCall) -> bytes:
     """Equal for calls of equal arguments, whatever their order and the space around strings."""
-    return json.dumps([call.tool, _plain(call.arguments)], sort_keys=True)
+    return msgspec.json.encode([call.tool, _plain(call.arguments)], order="sorted")
 
 
 def _plain(value: object) -> object:

@@ -34,6 +34,28 @@ _SHAPE = re.compile(
     "|".join(f"(?P<k{at}>{pattern})" for at, pattern in enumerate(_SHAPES.values()))
 )
 _NAMES = list(_SHAPES)
+# One of these stands in each shape; looking for them is a hundred times as quick.
+_HINTS = (
+    *(
+        "PRIVATE KEY",
+        "AKIA",
+        "ASIA",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "xox",
+        "sk-",
+        "AIza",
+        "k_live_",
+        "k_test_",
+    ),
+    *("hf_", "npm_", "pypi-", "SG.", "eyJ"),
+)
+_ASSIGNED_HINTS = ("passw", "secret", "token", "key")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/@:<>\"']{1,100}:)([^\s/@<>\"']{1,200})(?=@)")
 _ASSIGNED = re.compile(
     r"(?i)\b((?:[a-z0-9]{1,30}[_-]){0,3}(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)"
@@ -73,6 +95,8 @@ def looks_random(token: str) -> bool:
 def _shapes(text: str) -> tuple[list[Edit], list[str]]:
     edits: list[Edit] = []
     found: list[str] = []
+    if not any(hint in text for hint in _HINTS):
+        return edits, found
     for match in _SHAPE.finditer(text):
         what = _NAMES[int((match.lastgroup or "k0")[1:])]
         edits.append(Edit(*match.span(), f"⟨{what} removed⟩"))
@@ -87,6 +111,9 @@ def _url_passwords(text: str) -> tuple[list[Edit], list[str]]:
 
 def _assigned(text: str) -> tuple[list[Edit], list[str]]:
     """Values given to names like `api_key`; words and calls, as documentation has them, stay."""
+    lower = text.lower()
+    if not any(hint in lower for hint in _ASSIGNED_HINTS):
+        return [], []
     edits = [
         Edit(*match.span(2), "⟨secret removed⟩")
         for match in _ASSIGNED.finditer(text)

@@ -231,6 +231,7 @@ def _provider(
         tokens,
         redirect_handler=login or nobody,
         callback_handler=listener.result if listener else None,
+        client_metadata_url=oauth.client_metadata_url,
     )
     tokens.attach(provider)
     return provider

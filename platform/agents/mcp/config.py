@@ -41,6 +41,8 @@ class OAuthConfig(_Strict):
         grant: `authorization_code` asks a person in a browser once; `client_credentials` nobody.
         client_id: of a client registered beforehand; else this one registers itself.
         client_secret_env: environment variable with that client's secret.
+        client_metadata_url: of a document that describes the client, for servers that take such a
+            URL as the client's id.
         issuer: of the authorization server; client credentials are sent to no other.
         scope: scopes to ask for, separated by spaces.
         redirect_port: on the loopback interface; 0 takes a free one.
@@ -49,6 +51,7 @@ class OAuthConfig(_Strict):
     grant: Literal["authorization_code", "client_credentials"] = "authorization_code"
     client_id: str | None = None
     client_secret_env: str | None = None
+    client_metadata_url: str | None = Field(None, pattern=r"^https://[^/]+/.")
     issuer: str | None = None
     scope: str | None = None
     redirect_port: int = Field(0, ge=0, le=65535)

@@ -456,7 +456,8 @@ class McpToolset:
         found: Any = []
         cursor: str | None = None
         seen: set[str] = set()
-        limit = self._config.max_tools
+        size = 0
+        limit, most = self._config.max_tools, self._config.max_result_bytes
         for _ in range(_MAX_PAGES):
             try:
                 # A server that is silent between two pages is as dead as one silent in a call.
@@ -467,14 +468,14 @@ class McpToolset:
                     return ()
                 raise
             found.extend(items(page))
+            size += len(page.model_dump_json())
             cursor = page.next_cursor
-            if cursor is None or cursor in seen or len(found) > limit:
+            if cursor is None or cursor in seen or len(found) > limit or size > most:
                 break
             seen.add(cursor)
         if (cursor is not None or len(found) > limit) and problems is not None:
-            problems.append(
-                f"{self.name}: its list has no end; read {min(len(found), limit):,} of it"
-            )
+            read = min(len(found), limit)
+            problems.append(f"{self.name}: its list has no end or is too long; read {read:,} of it")
         return cast("Sequence[T]", found[:limit])
 
     async def _within_patience(self, work: Awaitable[T]) -> T:

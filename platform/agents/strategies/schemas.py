@@ -151,8 +151,9 @@ class _Fitter:
             raise _Unfit
         others = schema.get("additionalProperties", True)
         if not properties and others is not False:
-            values = self.part(others, path) if isinstance(others, Mapping) else any_value()
-            return {**open_object(), "additionalProperties": values}
+            if not isinstance(others, Mapping):
+                return open_object()
+            return {**open_object(), "additionalProperties": self.part(others, path)}
         if not all(key in properties for key in required):
             raise _Unfit
         # Keys that nobody declared help no model; leaving them out keeps the object bounded.

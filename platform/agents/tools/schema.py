@@ -87,30 +87,26 @@ def unusable(parameters: Any) -> str | None:
     That is so for what is no valid schema of an object, refers to something outside itself, or is
     too large (`MAX_BYTES`, `MAX_DEPTH`).
     """
-    from jsonschema import SchemaError  # type: ignore[import-untyped] # it ships no types
-
     if not isinstance(parameters, dict):
         return "the schema is no JSON object"
     if _depth(parameters) > MAX_DEPTH:
         return f"the schema is nested deeper than {MAX_DEPTH}"
     try:
-        size = len(json.dumps(parameters))
+        size = len(json.dumps(parameters, allow_nan=False))
     except (TypeError, ValueError) as error:
         return f"the schema is no JSON: {error}"
     if size > MAX_BYTES:
         return f"the schema is larger than {MAX_BYTES >> 10} KiB"
     if parameters.get("type", "object") != "object":
         return f"arguments are an object, the schema is of type {parameters['type']!r}"
-    try:
-        _validator_class().check_schema(parameters)
-    except SchemaError as error:
-        where = "".join(f"/{step}" for step in error.absolute_path) or "/"
-        return f"the schema is not valid at {where}: {error.message[:200]}"
-    except RecursionError:
-        return "the schema is nested too deep"
     for pointer, schema in _schemas(parameters):
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and not reference.startswith("#"):
+        for keyword, value in schema.items():
+            fits = _FITS.get(keyword)
+            if fits is not None and not fits(value):
+                where = f"{pointer.rstrip('/')}/{keyword}"
+                return f"the schema is not valid at {where}: {repr(value)[:100]}"
+        reference = schema.get("$ref", "#")
+        if not reference.startswith("#"):
             return f"$ref at {pointer} leaves the schema: {reference[:200]}"
     return None
 
@@ -124,7 +120,7 @@ def problems(parameters: Mapping[str, Any], arguments: Any) -> list[str]:
         parameters: a schema that is not `unusable`.
         arguments: JSON value.
     """
-    from jsonschema.exceptions import UnknownType  # type: ignore[import-untyped] # as above
+    from jsonschema.exceptions import UnknownType  # type: ignore[import-untyped] # no types
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
@@ -153,13 +149,17 @@ _deadline: ContextVar[float] = ContextVar("deadline of the check of a tool's arg
 def _validator_class() -> Any:
     """JSON Schema 2020-12 that looks at the clock and matches patterns within bounds.
 
-    Drafts before it are read by it too: what tools use of them means the same, but for `items` as
-    a list, which counts as no valid schema.
+    Drafts before it are read by it too: what tools use of them means the same, once `items` may be
+    a list as it was before `prefixItems`.
     """
-    from jsonschema import Draft202012Validator, validators
+    from jsonschema import (  # type: ignore[import-untyped] # it ships no types
+        Draft202012Validator,
+        validators,
+    )
 
     keywords = {
         **Draft202012Validator.VALIDATORS,
+        "items": _items(Draft202012Validator.VALIDATORS["items"]),
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
@@ -173,8 +173,7 @@ Keyword = Callable[[Any, Any, Any, Any], Iterator[Any] | None]
 
 def _timed(function: Keyword) -> Keyword:
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any] | None:
-        # Checking a schema against its own schema has no deadline; that one is well behaved.
-        if monotonic() > _deadline.get(float("inf")):
+        if monotonic() > _deadline.get():
             raise TimeoutError
         return function(validator, value, instance, schema)
 
@@ -187,6 +186,16 @@ def _matches(pattern: str, text: str) -> bool:
         return regex.search(pattern, text, timeout=_PATTERN_SECONDS) is not None
     except regex.error:
         return True
+
+
+def _items(since_2020: Keyword) -> Keyword:
+    def check(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[Any] | None:
+        if not isinstance(items, list):
+            return since_2020(validator, items, instance, schema)
+        heads: Keyword = validator.VALIDATORS["prefixItems"]
+        return heads(validator, items, instance, schema)
+
+    return check
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[Any]:
@@ -223,6 +232,61 @@ def _additional_properties(validator: Any, rest: Any, instance: Any, schema: Any
     elif isinstance(rest, dict):
         for name in extra:
             yield from validator.descend(instance[name], rest, path=name)
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, dict | bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and value >= 0 and value == int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_type(value: Any) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(isinstance(name, str) and name in _TYPES for name in names)
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _are_schemas(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_schema, value))
+
+
+def _are_named(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_schema, value.values()))
+
+
+_TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+# What the values of keywords must be, for checks with them to make sense. The schema of schemas
+# says the same, a hundred times as slowly: thousands of tools would take seconds.
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_ONE, _is_schema),
+    **dict.fromkeys(_LISTED, _are_schemas),
+    **dict.fromkeys(_NAMED, _are_named),
+    "items": lambda value: _is_schema(value) or _are_schemas(value),
+    "type": _is_type,
+    "enum": lambda value: isinstance(value, list),
+    "required": _are_strings,
+    "dependentRequired": lambda value: (
+        isinstance(value, dict) and all(map(_are_strings, value.values()))
+    ),
+    "uniqueItems": lambda value: isinstance(value, bool),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _is_number),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _is_count),
+    **dict.fromkeys(("minProperties", "maxProperties", "minContains", "maxContains"), _is_count),
+    **dict.fromkeys(
+        ("$ref", "$dynamicRef", "$id", "$anchor", "$dynamicAnchor", "pattern"),
+        lambda value: isinstance(value, str),
+    ),
+}
 
 
 def _schemas(root: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +15,9 @@ from litestar.testing import AsyncTestClient
 from rostra.agents import Agents
 from rostra.api import Pace, create_app
 from rostra.core import Settings
+from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
-from rostra.store import open_database, put_memory
+from rostra.store import claim_run, create_run, open_database, put_memory
 from tests.fakes import FakeEmbedder
 from tests.fakes_runs import Prompts, Tools, World
 
@@ -38,7 +40,7 @@ def tools() -> Tools:
 def app(settings: Settings, embedder: FakeEmbedder, tools: Tools) -> Litestar:
     @asynccontextmanager
     async def runtime() -> AsyncIterator[Runtime]:
-        async with open_runtime(settings) as opened:
+        async with open_runtime(settings, ScriptedModel(["ok"], loop=True)) as opened:
             await opened.agents.close()
             opened.agents = Agents(
                 opened.database, World(tools).open, model="scripted", prompts=Prompts()
@@ -206,6 +208,22 @@ async def test_a_fork_repeats_no_call(client: Client, tools: Tools) -> None:
     assert tools.called == ["look"] * 3
     refused = await client.post(f"/api/runs/{run['id']}/fork", json={"step": 9})
     assert refused.status_code == 400
+
+
+async def test_a_run_whose_server_died_is_gone_on_with(
+    app: Litestar, settings: Settings, tools: Tools
+) -> None:
+    async with (
+        await open_database(settings.resolved_database_url) as database,
+        database.write() as session,
+    ):
+        config = {"task": "look", "strategy": "obeys"}
+        left = await create_run(session, task="look", strategy="obeys", config=config)
+        await claim_run(session, "dead server", timedelta(seconds=-1))
+    async with AsyncTestClient(app, base_url=LOCAL) as client:
+        parts = [part for _, part in await follow(client, str(left.id))]
+    assert parts[-1]["finishReason"] == "stop"
+    assert tools.called == ["look"]
 
 
 async def test_the_log_by_page(client: Client) -> None:

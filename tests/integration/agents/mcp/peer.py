@@ -258,6 +258,13 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
+    def drop(self) -> None:
+        """Cuts all connections, as a dying process does."""
+        for connection in list(self._server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+
     async def __aenter__(self) -> "Served":
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         await self._ready.wait()

@@ -1,5 +1,6 @@
 """Logging in: bearer tokens, OAuth with a person, with client credentials, and across restarts."""
 
+import base64
 import json
 import secrets
 import socket
@@ -282,3 +283,67 @@ async def test_tokens_of_another_url_are_not_sent(tmp_path: Path) -> None:
             with pytest.raises(ToolFailure):
                 await toolset.list()
     assert set(seen) == {""}
+
+
+class Machine:
+    """A server that takes tokens of client credentials, and the authorization server beside it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.base = ""
+        self.asked: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        match scope["path"]:
+            case "/.well-known/oauth-protected-resource/mcp":
+                given = {"resource": f"{self.base}/mcp", "authorization_servers": [self.base]}
+            case "/.well-known/oauth-authorization-server":
+                given = {
+                    "issuer": self.base,
+                    "authorization_endpoint": f"{self.base}/authorize",
+                    "token_endpoint": f"{self.base}/token",
+                }
+            case "/token":
+                self.asked.append(headers[b"authorization"].decode())
+                given = {"access_token": "machine", "token_type": "Bearer", "expires_in": 60}
+            case _ if headers.get(b"authorization") == b"Bearer machine":
+                await self._app(scope, receive, send)
+                return
+            case _:
+                await send({"type": "http.response.start", "status": 401, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        kind = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": kind})
+        await send({"type": "http.response.body", "body": json.dumps(given).encode()})
+
+
+async def test_client_credentials_need_nobody_and_go_to_their_issuer_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROBOT_SECRET", "hush")
+    app = Machine(build().streamable_http_app())
+    async with Served(app) as served:
+        app.base = served.url.removesuffix("/mcp")
+        oauth = {
+            "grant": "client_credentials",
+            "client_id": "robot",
+            "client_secret_env": "ROBOT_SECRET",
+            "issuer": app.base,
+        }
+        config = ServerConfig.model_validate({"name": "m", "url": served.url, "oauth": oauth})
+        async with closing(McpToolset(config, token_file=tmp_path / "m.json")) as toolset:
+            assert (await toolset.call("echo", {"text": "in"}, CONTEXT)).text == "in"
+        basic = base64.b64encode(b"robot:hush").decode()
+        assert app.asked == [f"Basic {basic}"]
+
+        strange = oauth | {"issuer": "https://another.example"}
+        config = ServerConfig.model_validate({"name": "m", "url": served.url, "oauth": strange})
+        async with closing(McpToolset(config, token_file=tmp_path / "n.json")) as toolset:
+            with pytest.raises(ToolFailure, match="issuer"):
+                await toolset.list()
+        assert len(app.asked) == 1

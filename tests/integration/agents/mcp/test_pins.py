@@ -85,4 +85,4 @@ async def test_five_thousand_tools_on_pages_and_a_list_without_end() -> None:
         closing(McpToolset(ServerConfig(name="many", url=served.url, max_tools=1000))) as toolset,
     ):
         assert len(await toolset.list()) == 1000
-        assert toolset.problems == ("many: its list has no end; read 1,000 of it",)
+        assert toolset.problems == ("many: its list has no end or is too long; read 1,000 of it",)

@@ -181,8 +181,7 @@ async def test_values_are_bounded_before_they_are_made(database: SqliteDatabase)
     for sql in (
         "SELECT zeroblob(1000000000)",
         "SELECT randomblob(1000000000)",
-        "SELECT printf('%.*c', 1000000000, 'x')",
-        f"{ENDLESS} SELECT group_concat(zeroblob(1000000)) FROM r",
+        f"{ENDLESS} SELECT group_concat(hex(zeroblob(1000000))) FROM r",
         "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))",
         f"SELECT 1 WHERE 'a' LIKE '{'%a' * 400}'",
     ):

@@ -1,0 +1,237 @@
+"""Fetching from a real server on this machine, which only an option makes reachable."""
+
+import asyncio
+import gzip
+import ipaddress
+import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from mcp import Client
+from mcp.types import TextContent
+
+from mcp_servers.fetch.__main__ import main
+from mcp_servers.fetch.addresses import Guard, Unreachable
+from mcp_servers.fetch.client import Fetcher
+from rostra.core import InvalidRequest
+
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+# All of 127.0.0.0/8 is this machine: one address of it is allowed, so the others must be refused.
+ALLOWED = "127.0.0.2"
+GUARD = Guard(networks=(ipaddress.ip_network(ALLOWED),))
+HTML = "Content-Type: text/html; charset=utf-8"
+
+
+def page(body: bytes | str = b"", *headers: str, status: str = "200 OK") -> bytes:
+    data = body.encode() if isinstance(body, str) else body
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(data)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
+def redirect(target: str) -> bytes:
+    return page(b"", f"Location: {target}", status="302 Found")
+
+
+@asynccontextmanager
+async def serving(
+    pages: dict[str, bytes], host: str = ALLOWED
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """A server's address, and the requests it has seen; a page of b"" is never answered."""
+    requests: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            requests.append(request)
+            data = pages.get(request.split()[1], page(b"", status="404 Not Found"))
+            if not data:
+                await reader.read()
+            writer.write(data)
+            await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(answer, host, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://{host}:{port}", requests
+
+
+async def test_a_page_is_fetched_and_its_redirects_followed() -> None:
+    async with serving({"/a": redirect("/b?x=1#y"), "/b?x=1": page("hi", HTML)}) as (url, seen):
+        fetched = await Fetcher(GUARD).fetch(f"{url}/a#part")
+    assert str(fetched.url) == f"{url}/b?x=1"
+    assert (fetched.body, fetched.status, fetched.truncated) == (b"hi", 200, False)
+    assert fetched.content_type == "text/html; charset=utf-8"
+    assert len(seen) == 2
+    for request in seen:
+        names = {line.split(":")[0].lower() for line in request.splitlines()[1:] if line}
+        assert names == {"host", "user-agent", "accept", "accept-encoding"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "0"])
+async def test_this_machine_is_not_reached_directly_or_by_redirect(host: str) -> None:
+    async with serving({"/": page("secret")}, "127.0.0.1") as (inner, seen):
+        port = inner.rpartition(":")[2]
+        with pytest.raises((InvalidRequest, Unreachable)):
+            await Fetcher(GUARD).fetch(f"http://{host}:{port}/")
+        async with serving({"/": redirect(f"http://{host}:{port}/")}) as (url, _):
+            with pytest.raises((InvalidRequest, Unreachable)):
+                await Fetcher(GUARD).fetch(url)
+        assert seen == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.2/",
+        "http://user:pass@127.0.0.2/",
+        "http://127.0.0.2:22/",
+        "//169.254.169.254/latest/meta-data/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://" + "x" * 3_000,
+        "http://[",
+        "http://a..b/",
+        "http:///",
+    ],
+)
+async def test_redirects_are_checked_like_the_first_address(target: str) -> None:
+    async with serving({"/": redirect(target)}) as (url, _):
+        with pytest.raises((InvalidRequest, Unreachable)):
+            await Fetcher(GUARD).fetch(url)
+
+
+async def test_a_name_that_changes_its_address_between_two_requests() -> None:
+    answers = [[ALLOWED], ["127.0.0.1"]]
+
+    async def rebinding(host: str, port: int) -> list[str]:
+        return answers.pop(0)
+
+    async with serving({"/": redirect("/again"), "/again": page("secret")}) as (url, seen):
+        port = url.rpartition(":")[2]
+        guard = Guard(networks=GUARD.networks, resolve=rebinding)
+        with pytest.raises(InvalidRequest, match="not on the public internet"):
+            await Fetcher(guard).fetch(f"http://rebinding.example:{port}/")
+    assert len(seen) == 1
+    assert f"Host: rebinding.example:{port}" in seen[0]
+
+
+async def test_other_hosts_than_the_allowed_are_not_even_resolved() -> None:
+    async def nobody(host: str, port: int) -> list[str]:
+        raise AssertionError(f"{host} was resolved")
+
+    guard = Guard(hosts=frozenset({"good.example"}), resolve=nobody)
+    with pytest.raises(InvalidRequest, match=r"not among the hosts allowed: good\.example"):
+        await Fetcher(guard).fetch("http://evil.example/")
+
+
+async def test_redirects_end() -> None:
+    async with serving({"/": redirect("/")}) as (url, seen):
+        with pytest.raises(InvalidRequest, match="more than 5 times"):
+            await Fetcher(GUARD).fetch(url)
+    assert len(seen) == 6
+
+
+async def test_a_page_is_cut_where_it_is_too_large() -> None:
+    pages = {
+        "/long": page(b"x" * 5_000),
+        "/exact": page(b"x" * 1_000),
+        "/gzip": page(gzip.compress(b"y" * 50_000_000), "Content-Encoding: gzip"),
+        "/zlib": page(zlib.compress(b"z" * 500), "Content-Encoding: deflate"),
+        "/lies": page(b"no gzip", "Content-Encoding: gzip"),
+        "/br": page(b"?", "Content-Encoding: br"),
+    }
+    fetcher = Fetcher(GUARD, max_bytes=1_000)
+    async with serving(pages) as (url, _):
+        for path, size, truncated in (
+            ("long", 1_000, True),
+            ("exact", 1_000, False),
+            ("gzip", 1_000, True),
+            ("zlib", 500, False),
+        ):
+            fetched = await fetcher.fetch(f"{url}/{path}")
+            assert (len(fetched.body), fetched.truncated) == (size, truncated)
+        with pytest.raises(Unreachable, match="cannot be unpacked"):
+            await fetcher.fetch(f"{url}/lies")
+        with pytest.raises(Unreachable, match="packed as 'br'"):
+            await fetcher.fetch(f"{url}/br")
+
+
+async def test_servers_that_fail_are_told_of() -> None:
+    pages = {
+        "/slow": b"",
+        "/junk": b"this is no HTTP\r\n\r\n",
+        "/headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000,
+        "/short": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx",
+    }
+    fetcher = Fetcher(GUARD, seconds=0.5)
+    async with serving(pages) as (url, _):
+        for path, reason in (
+            ("missing", "404 Not Found"),
+            ("slow", "answer"),
+            ("junk", "cannot be read"),
+            ("headers", "cannot be read"),
+            ("short", "cannot be read"),
+        ):
+            with pytest.raises(Unreachable, match=reason):
+                await fetcher.fetch(f"{url}/{path}")
+    with pytest.raises(Unreachable, match="cannot be read"):
+        await fetcher.fetch(url)
+
+
+async def call(client: Client, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool("fetch", arguments)
+    assert not result.is_error, result.content
+    structured: dict[str, Any] = result.structured_content
+    return structured
+
+
+async def mistake(client: Client, **arguments: Any) -> str:
+    result = await client.call_tool("fetch", arguments)
+    assert result.is_error
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+async def test_the_tool_gives_text_part_by_part(connect: Connect) -> None:
+    words = " ".join(f"word{number}" for number in range(5_000))
+    pages = {
+        "/": page(f'<title>T</title><p>{words}</p><a href="/next">next</a>', HTML),
+        "/image": page(b"\x89PNG", "Content-Type: image/png"),
+    }
+    async with serving(pages) as (url, _), connect("fetch", "--allow-network", ALLOWED) as client:
+        (tool,) = (await client.list_tools()).tools
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is False  # a URL can carry anything out
+        assert tool.annotations.open_world_hint is True
+        first = await call(client, url=f"{url}/")
+        assert (first["title"], first["start"], first["end"]) == ("T", 0, 20_000)
+        assert first["links"] == [{"text": "next", "url": f"{url}/next"}]
+        rest = await call(client, url=f"{url}/", start=first["end"])
+        last = await call(client, url=f"{url}/", start=rest["end"])
+        assert first["text"] + rest["text"] + last["text"] == f"{words}\n\nnext"
+        assert last["end"] == last["length"]
+        assert "not read as text" in await mistake(client, url=f"{url}/image")
+        assert "404" in await mistake(client, url=f"{url}/missing")
+        assert "public internet" in await mistake(client, url="http://127.0.0.1:8009/")
+        assert "http://" in await mistake(client, url="file:///etc/passwd")
+
+
+async def test_listed_hosts_make_the_tool_one_that_reads(connect: Connect) -> None:
+    async with connect("fetch", "--allow-host", "docs.example") as client:
+        (tool,) = (await client.list_tools()).tools
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is True
+        assert "docs.example" in await mistake(client, url="http://other.example/")
+
+
+def test_a_network_that_is_none_is_named_on_stderr() -> None:
+    result = CliRunner().invoke(main, ["--allow-network", "10.0.0.1/8"])
+    assert result.exit_code == 2
+    assert "host bits" in result.stderr
