@@ -22,8 +22,8 @@ MAX_LINKS = 50
 _MAX_TITLE = 300
 _MAX_LINK_TEXT = 100
 _MAX_LINK_URL = 500
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
-_HTML_START = re.compile(rb"\s*(?:<!--.{0,500}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I)
+_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=["'\s]*([\w.:-]+)""", re.I)
+_HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")
 _TEXTS = ("json", "xml", "javascript", "ecmascript", "yaml", "toml", "csv", "x-sh", "sql")
 _INVISIBLE = _tags(
     "script style noscript template svg iframe object embed audio video canvas select datalist "
@@ -70,7 +70,7 @@ def extract(body: bytes, content_type: str, url: httpx.URL, *, truncated: bool =
     """
     media_type, declared = _content_type(content_type)
     if not media_type:
-        media_type = "text/html" if _HTML_START.match(body) else "text/plain"
+        media_type = "text/html" if _begins_as_html(body) else "text/plain"
     if media_type in ("text/html", "application/xhtml+xml"):
         found = _CHARSET.search(body, 0, 4096)
         declared = declared or (found[1].decode() if found else "")
@@ -82,9 +82,13 @@ def extract(body: bytes, content_type: str, url: httpx.URL, *, truncated: bool =
     return PageText("", media_type, normalize_text(_decoded(body, declared, truncated)))
 
 
+def _begins_as_html(body: bytes) -> bool:
+    return body[:1024].lstrip().lower().startswith(_HTML_STARTS)
+
+
 def _content_type(header: str) -> tuple[str, str]:
     media_type, _, parameters = header.partition(";")
-    found = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", parameters, re.I)
+    found = re.search(r"charset\s*=[\"'\s]*([\w.:-]+)", parameters, re.I)
     return media_type.strip().lower(), found[1].lower() if found else ""
 
 

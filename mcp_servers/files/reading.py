@@ -137,7 +137,7 @@ def _walk(
     here: list[Entry] = []
     for entry in entries(folder):
         if not effort.one_more():
-            return
+            break
         here.append(entry)
     for entry in sorted(here, key=lambda entry: entry.name):
         name = prefix + entry.name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
+    from rostra.agents import prompts
     from rostra.agents.driver import (
         Parts,
         RunRequest,
@@ -82,6 +83,17 @@ if TYPE_CHECKING:
     from rostra.agents.mcp.toolset import (
         McpToolset,
     )
+    from rostra.agents.memory.long import (
+        LongMemory,
+        memory_tools,
+    )
+    from rostra.agents.outlines import (
+        Outline,
+        Waiting,
+        outline,
+        read_log,
+        waiting,
+    )
     from rostra.agents.service import (
         Agents,
         ReplayReport,
@@ -96,6 +108,10 @@ if TYPE_CHECKING:
     )
     from rostra.agents.strategies.strategy import (
         Strategy,
+    )
+    from rostra.agents.telemetry import (
+        RunTracer,
+        TracedLog,
     )
     from rostra.agents.tools.catalog import (
         Catalog,
@@ -115,6 +131,10 @@ if TYPE_CHECKING:
         ToolInfo,
         ToolResult,
         Toolset,
+    )
+    from rostra.agents.ui import (
+        UiMessage,
+        ui_parts,
     )
 
 _HOMES = {
@@ -171,6 +191,13 @@ _HOMES = {
     "load_servers": "mcp.config",
     "StoredPins": "mcp.pins",
     "McpToolset": "mcp.toolset",
+    "LongMemory": "memory.long",
+    "memory_tools": "memory.long",
+    "Outline": "outlines",
+    "Waiting": "outlines",
+    "outline": "outlines",
+    "read_log": "outlines",
+    "waiting": "outlines",
     "Agents": "service",
     "ReplayReport": "service",
     "request_of": "service",
@@ -178,6 +205,8 @@ _HOMES = {
     "STRATEGIES": "strategies.make",
     "make_strategy": "strategies.make",
     "Strategy": "strategies.strategy",
+    "RunTracer": "telemetry",
+    "TracedLog": "telemetry",
     "Catalog": "tools.catalog",
     "function_toolset": "tools.functions",
     "tool": "tools.functions",
@@ -189,6 +218,8 @@ _HOMES = {
     "ToolInfo": "tools.tool",
     "ToolResult": "tools.tool",
     "Toolset": "tools.tool",
+    "UiMessage": "ui",
+    "ui_parts": "ui",
 }
 
 __all__ = [
@@ -211,6 +242,7 @@ __all__ = [
     "Guard",
     "Journal",
     "Limits",
+    "LongMemory",
     "McpToolset",
     "MemoryLog",
     "ModelAnswered",
@@ -218,6 +250,7 @@ __all__ = [
     "Noted",
     "Origin",
     "Outcome",
+    "Outline",
     "Parts",
     "Paused",
     "PlanStep",
@@ -233,6 +266,7 @@ __all__ = [
     "RunPaused",
     "RunRequest",
     "RunStarted",
+    "RunTracer",
     "ServerConfig",
     "Spent",
     "StaticToolset",
@@ -247,9 +281,12 @@ __all__ = [
     "ToolResult",
     "ToolStarted",
     "Toolset",
+    "TracedLog",
+    "UiMessage",
     "UnknownStrategy",
     "Usage",
     "Verified",
+    "Waiting",
     "decode_event",
     "default_guard",
     "drive",
@@ -259,10 +296,16 @@ __all__ = [
     "load_servers",
     "make_filters",
     "make_strategy",
+    "memory_tools",
+    "outline",
+    "prompts",
+    "read_log",
     "request_of",
     "searchable",
     "started",
     "tool",
+    "ui_parts",
+    "waiting",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -19,8 +19,7 @@ from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
 from rostra.agents import Agents, ApprovalDecided, Budget, Paused, RunRequest
-from rostra.agents.outlines import outline, read_log
-from rostra.agents.ui import UiMessage
+from rostra.agents import UiMessage, outline, read_log
 from rostra.api.errors import problem_of
 from rostra.api.openapi import RunOperation, problems
 from rostra.api.pages import IdInPath, Limit, Offset, id_in_path

@@ -24,7 +24,7 @@ from rostra.agents import (
     RunRequest,
     Status,
 )
-from rostra.agents.outlines import Waiting, outline, read_log, waiting
+from rostra.agents import Waiting, outline, read_log, waiting
 from rostra.cli.ids import run_id as read_id
 from rostra.cli.output import (
     console,

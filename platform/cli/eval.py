@@ -16,9 +16,9 @@ from evals import (
     open_workspace,
     read_judged_set,
 )
+from rostra.cli.bars import advance, bar, show
 from rostra.cli.eval_agents import COMMANDS
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
-from rostra.cli.progress import advance, bar, show
 from rostra.ingest import Progress
 
 data_option = click.option(

@@ -24,8 +24,8 @@ from evals import (
     try_scorer,
 )
 from rostra.agents import STRATEGIES
+from rostra.cli.bars import advance, bar, show
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
-from rostra.cli.progress import advance, bar, show
 from rostra.core import ConfigError
 
 data_option = click.option(

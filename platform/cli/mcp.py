@@ -270,12 +270,17 @@ def _unavailable(toolset: McpToolset, why: str) -> McpServerUnavailable:
 
 def _arguments(given: str) -> dict[str, Any]:
     try:
-        arguments = json.loads(given)
+        arguments = json.loads(given, parse_constant=_no_constant)
+        given.encode()
     except ValueError as error:
         raise InvalidRequest(f"--args is no JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise InvalidRequest("--args must be a JSON object")
     return arguments
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is none")
 
 
 async def _progress(text: str) -> None:

@@ -1,22 +1,85 @@
-"""Progress bars of verbs that take their time, on stderr, gone when they are done."""
+"""Progress of an ingest: a bar with rate and time left, or a line now and then."""
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
-from rich.progress import TaskID
+from rich.text import Text
 
-from rostra.ingest import Progress
+from rostra.ingest import OnProgress, Progress
 
-
-def bar() -> Bar:
-    """A bar with no tasks yet."""
-    return Bar(console=Console(stderr=True), transient=True)
+_LINE_EVERY_SECONDS = 10.0
 
 
-def advance(bar: Bar, task: TaskID, progress: Progress) -> None:
-    """Shows how far an ingest is."""
-    bar.update(task, total=progress.total, completed=progress.done)
+class _ChunkRate(ProgressColumn):
+    """Chunks per second so far."""
+
+    def render(self, task: Task) -> Text:
+        chunks, elapsed = task.fields["chunks"], task.elapsed or 0
+        return Text(f"{chunks} chunks, {chunks / elapsed if elapsed else 0:.0f}/s")
 
 
-def show(bar: Bar, task: TaskID, done: int, total: int) -> None:
-    """Shows that so many of all are done."""
-    bar.update(task, total=total, completed=done)
+@contextmanager
+def ingest_progress(total: int) -> Iterator[OnProgress]:
+    """Shows an ingest's progress on stderr while the block runs."""
+    if sys.stderr.isatty():
+        bar = Bar(
+            SpinnerColumn(),
+            TextColumn("Ingesting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("files,"),
+            _ChunkRate(),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        with bar:
+            yield _BarView(bar, total)
+    else:
+        yield _LineView(total)
+
+
+class _BarView:
+    def __init__(self, bar: Bar, total: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task("ingest", total=total, chunks=0)
+
+    def __call__(self, progress: Progress) -> None:
+        self._bar.update(self._task, completed=progress.done, chunks=progress.chunks)
+
+
+class _LineView:
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last < _LINE_EVERY_SECONDS:
+            return
+        self._last = now
+        elapsed = now - self._began
+        line = (
+            f"{progress.done} of {self._total} files, {progress.chunks} chunks, "
+            f"{progress.chunks / elapsed:.0f}/s"
+        )
+        if progress.done:
+            left = elapsed / progress.done * (self._total - progress.done)
+            line += f", about {left:.0f} s left"
+        click.echo(line, err=True)

@@ -4,14 +4,14 @@ What each tool, resource and prompt must be is written in the suite's scenarios,
 are the suite's. It shows that the protocol library, set up as our servers set it up, passes: what
 fails here is not the fault of `/mcp`.
 
-Run as `python -m tests.conformance.everything_server PORT`.
+Run as `python -m tests.conformance.everything_server`.
 """
 
 import asyncio
 import base64
 import json
+import socket
 import struct
-import sys
 import zlib
 from typing import Annotated, Any
 
@@ -523,7 +523,14 @@ def build() -> MCPServer:
     return server
 
 
-if __name__ == "__main__":
-    port = int(sys.argv[1])
+def main() -> None:
+    """Serves on a free port, and says which on stdout."""
     app = build().streamable_http_app(event_store=Events(), retry_interval=100)
-    uvicorn.run(app, host="127.0.0.1", port=port, http="h11", log_level="error")
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, http="h11", log_level="error")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,7 @@ _BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S{0,1000}))", re.ASCI
 _OPEN = re.compile(
     r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>)"
     r"|(?P<raw>(?:script|style)\b)"
-    r"|(?P<tag>[A-Za-z][^\s<>/]*[\s/])"
+    r"|(?P<tag>[A-Za-z][^\s>/]*[\s/])"
     r"|(?P<mail>[^\s<>@]+@[^\s<>]*>))",
     re.IGNORECASE,
 )

@@ -21,7 +21,13 @@ _PHONE = re.compile(
     r"|(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4})(?![\w-]|\.\d)"
 )
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w]|\.\d)")
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w]|\.\d)")
+
+# Visa, Mastercard, American Express, Diners Club, JCB, Discover.
+_NETWORKS = re.compile(
+    r"4\d{12}(?:\d{3})?|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,12 @@ class PersonalData:
 
 
 def luhn(number: str) -> bool:
-    """Whether a card number's last digit is right, and it is one that networks give out."""
-    digits = [int(digit) for digit in _digits(number)]
-    doubled = [
-        digit if at % 2 == 0 else sum(divmod(2 * digit, 10))
-        for at, digit in enumerate(reversed(digits))
-    ]
-    return 13 <= len(digits) <= 19 and digits[0] in range(2, 7) and sum(doubled) % 10 == 0
+    """Whether a number is of a card network's length and range, and its check digit is right."""
+    plain = _digits(number)
+    if _NETWORKS.fullmatch(plain) is None:
+        return False
+    doubled = [2 * int(digit) for digit in plain[-2::-2]]
+    return (sum(map(int, plain[-1::-2])) + sum(sum(divmod(each, 10)) for each in doubled)) % 10 == 0
 
 
 def iban(number: str) -> bool:

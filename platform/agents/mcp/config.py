@@ -83,6 +83,7 @@ class ServerConfig(_Strict):
         protocol: revision to speak; `auto` takes the newest that both sides know.
         trust: whether its annotations of effects are believed.
         cites: whether it may name parts of stored documents; only for servers of our own.
+        offer_resources: whether agents get tools to list and read its resources.
         approve_first: whether the tools that it has when it is first seen are approved unasked.
         enabled: whether it is used at all.
         allow: patterns of tool names to offer, such as `read_*`.
@@ -109,6 +110,7 @@ class ServerConfig(_Strict):
     protocol: Literal["auto", "2026-07-28", "2025-11-25"] = "auto"
     trust: Trust = "none"
     cites: bool = False
+    offer_resources: bool = False
     approve_first: bool = True
     enabled: bool = True
     allow: tuple[str, ...] = ("*",)

@@ -10,6 +10,7 @@ bounded.
 
 import asyncio
 import hashlib
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from rostra.agents.events import Effect
 from rostra.agents.mcp.auth import LOGIN_SECONDS, Login
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.connection import Connection
@@ -40,6 +42,7 @@ from rostra.agents.mcp.content import block_text, resource_of, result_of
 from rostra.agents.mcp.effects import effect_of
 from rostra.agents.mcp.http import began_of
 from rostra.agents.mcp.pins import MemoryPins, Pins, ToolState, judge, pin_digest
+from rostra.agents.mcp.resources import call_resource_tool, resource_tools
 from rostra.agents.mcp.text import bounded, one_line, reason_of
 from rostra.agents.tools.tool import (
     NAME_PATTERN,
@@ -53,6 +56,8 @@ from rostra.core import get_logger
 log = get_logger(__name__)
 
 T = TypeVar("T")
+# Within the class `list` is the method of a toolset.
+list_ = list
 PageT = TypeVar("PageT", bound=PaginatedResult)
 
 _MAX_PAGES = 1000
@@ -187,9 +192,9 @@ class McpToolset:
             ToolFailure: the server cannot be reached or does not answer.
         """
         _, listing = await self._within_patience(self._ready(judge_again=True))
-        return [tool.info for tool in listing.tools.values() if tool.state is ToolState.APPROVED]
+        offered = [tool.info for tool in listing.tools.values() if tool.state is ToolState.APPROVED]
+        return offered + self._resource_tools(listing)
 
-    # `Sequence` and `tuple` below, for in this class `list` is the method above.
     async def survey(self) -> tuple[ServerTool, ...]:
         """All tools that the configuration allows, approved or not, as the server has them now.
 
@@ -234,6 +239,10 @@ class McpToolset:
             ToolFailure: it is not on offer, the server cannot be reached or has gone, or a
                 deadline has passed.
         """
+        _check_sendable(arguments)
+        listing = self._listing
+        if listing and any(info.name == name for info in self._resource_tools(listing)):
+            return await self._within_patience(call_resource_tool(self, name, arguments))
         allowed = min(self._config.absolute_seconds, context.timeout)
         ends = asyncio.get_running_loop().time() + allowed
         for attempt in (1, 2):
@@ -278,6 +287,7 @@ class McpToolset:
         """
 
         async def ask() -> ToolResult:
+            _check_sendable(uri)
             client = (await self._connect()).client
             return resource_of((await client.read_resource(uri)).contents)
 
@@ -316,6 +326,7 @@ class McpToolset:
         """
 
         async def ask() -> tuple[tuple[str, str], ...]:
+            _check_sendable([name, arguments])
             client = (await self._connect()).client
             found = await client.get_prompt(name, arguments)
             return tuple((m.role, block_text(m.content)) for m in found.messages)
@@ -446,11 +457,17 @@ class McpToolset:
         )
         return ServerTool(info, tool.name, digest, ToolState.NEW)
 
+    def _resource_tools(self, listing: _Listing) -> list_[ToolInfo]:
+        if not self._config.offer_resources:
+            return []
+        effect = Effect.READ if self._config.trust == "annotations" else Effect.UNKNOWN
+        return resource_tools(self.name, effect, listing.tools)
+
     async def _all(
         self,
         ask: Callable[..., Awaitable[PageT]],
         items: Callable[[PageT], Sequence[T]],
-        problems: "Problems | None" = None,
+        problems: list_[str] | None = None,
     ) -> Iterable[T]:
         """All pages of a list, up to the bounds; nothing where the server has no such list."""
         found: Any = []
@@ -589,9 +606,6 @@ class McpToolset:
         return ToolResult(f"The server answered with an error: {said}", is_error=True)
 
 
-Problems = list[str]
-
-
 class _Progress:
     """Hears of progress: a sign of life, told on in words while the last word is not under way."""
 
@@ -613,6 +627,19 @@ class _Progress:
             await self._context.progress(f"{share}: {one_line(message)}" if message else share)
         finally:
             self._telling = False
+
+
+def _check_sendable(value: Any) -> None:
+    """Raises what would otherwise end a connection while the message is being written.
+
+    Raises:
+        ToolFailure: the value is no JSON, such as for a NaN, or no text that can be encoded.
+    """
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        why = reason_of(error)
+        raise ToolFailure(f"The arguments cannot be sent as JSON: {why}.", began=False) from None
 
 
 def _local_name(remote: str) -> str:

@@ -68,7 +68,7 @@ class AgenticRAG:
     @property
     def name(self) -> str:
         """See `Strategy.name`."""
-        return "agentic_rag"
+        return "rag"
 
     async def run(self, scope: Scope) -> Answer | None:
         """See `Strategy.run`."""

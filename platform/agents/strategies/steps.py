@@ -205,7 +205,7 @@ def read_native(
     own format; `NO_ANSWER` is an abstention.
     """
     if not reply.calls:
-        if reply.text.lstrip().startswith(("{", "```")):
+        if _looks_like_a_step(reply.text):
             return parse_step(reply.text, tools, sentences, key=key, most_calls=most_calls)
         if not reply.text.strip():
             return Step(error="You said nothing. Call a tool or answer.")
@@ -218,6 +218,13 @@ def read_native(
         return Step(thought, calls=tuple(calls))
     except Malformed as error:
         return Step(thought, error=str(error))
+
+
+def _looks_like_a_step(text: str) -> bool:
+    try:
+        return not {"action", "final"}.isdisjoint(read_object(text))
+    except Malformed:
+        return False
 
 
 def _native_call(call: ToolCall) -> dict[str, Any]:

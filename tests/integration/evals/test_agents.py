@@ -124,11 +124,12 @@ def test_retrieval_by_agents(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_random_agents(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["eval", "run", "random-agents", "--runs", "4", "--json"]) == 0
+    assert run(["eval", "run", "random-agents", "--runs", "2", "--json"]) == 0
     rows = printed(capsys)["results"]
     assert [row["strategy"] for row in rows] == ["react", "plan", "rewoo", "rag"]
     for row in rows:
-        assert row["runs"] == 4
-        assert row["steps"] >= 4
-        assert sum(row["ends"].values()) == 4
+        assert row["runs"] == 2
+        assert row["steps"] >= 2
+        assert sum(row["ends"].values()) == 2

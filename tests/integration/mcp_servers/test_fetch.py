@@ -164,16 +164,14 @@ async def test_a_page_is_cut_where_it_is_too_large() -> None:
 
 async def test_servers_that_fail_are_told_of() -> None:
     pages = {
-        "/slow": b"",
         "/junk": b"this is no HTTP\r\n\r\n",
         "/headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000,
         "/short": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx",
     }
-    fetcher = Fetcher(GUARD, seconds=0.5)
+    fetcher = Fetcher(GUARD)
     async with serving(pages) as (url, _):
         for path, reason in (
             ("missing", "404 Not Found"),
-            ("slow", "answer"),
             ("junk", "cannot be read"),
             ("headers", "cannot be read"),
             ("short", "cannot be read"),
@@ -182,6 +180,13 @@ async def test_servers_that_fail_are_told_of() -> None:
                 await fetcher.fetch(f"{url}/{path}")
     with pytest.raises(Unreachable, match="cannot be read"):
         await fetcher.fetch(url)
+
+
+async def test_a_server_that_never_answers_is_left() -> None:
+    async with serving({"/": b""}) as (url, seen):
+        with pytest.raises(Unreachable, match="answer"):
+            await Fetcher(GUARD, seconds=0.5).fetch(url)
+    assert len(seen) <= 1
 
 
 async def call(client: Client, **arguments: Any) -> dict[str, Any]:

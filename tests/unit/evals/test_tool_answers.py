@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from evals.tool_answers import ask_for_calls, calls_of, calls_schema, json_schema, task_messages

@@ -78,6 +78,7 @@ def test_people_see_what_is_approved(configured: None, capsys: pytest.CaptureFix
         (["call", "gone", "x"], 1, "mcp_server_unavailable"),
         (["call", "gone", "x", "--args", "{"], 2, "invalid_request"),
         (["call", "gone", "x", "--args", "[]"], 2, "invalid_request"),
+        (["call", "gone", "x", "--args", '{"a": NaN}'], 2, "invalid_request"),
         (["call", "peer", "x", "--timeout", "0"], 2, "usage"),
         (["approve", "gone", "x"], 1, "mcp_server_unavailable"),
     ],

@@ -18,7 +18,7 @@ CALLERS = 12
 @pytest.mark.parametrize("revision", REVISIONS)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_no_call_is_made_twice_and_none_that_never_began(revision: str, seed: int) -> None:
-    chance = random.Random(seed)
+    chance, patience = random.Random(seed), random.Random(seed)
     state = State()
     outcomes: dict[str, str] = {}
     ended: asyncio.Queue[str] = asyncio.Queue()
@@ -29,7 +29,7 @@ async def test_no_call_is_made_twice_and_none_that_never_began(revision: str, se
         while not over:
             count += 1
             text = f"{number}.{count}"
-            context = CallContext(run="r", call=text, timeout=chance.choice([0.01, 5, 5]))
+            context = CallContext(run="r", call=text, timeout=patience.choice([0.01, 5, 5]))
             try:
                 result = await toolset.call("echo", {"text": text}, context)
             except ToolFailure as failure:

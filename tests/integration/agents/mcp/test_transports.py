@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -71,58 +72,6 @@ async def test_the_newest_common_revision_is_taken(config: Callable[..., ServerC
         assert toolset.protocol == "2026-07-28"
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
-async def test_a_cancelled_call_is_cancelled_at_the_server(
-    config: Callable[..., ServerConfig], revision: str
-) -> None:
-    begun = asyncio.Event()
-
-    async def progress(_: str) -> None:
-        begun.set()
-
-    async with closing(McpToolset(config(protocol=revision))) as toolset:
-        context = CallContext(run="r", call="r:1", progress=progress)
-        call = asyncio.create_task(toolset.call("slow", {}, context))
-        await begun.wait()
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
-        assert (await toolset.call("was_cancelled", {}, CONTEXT)).text == "yes"
-
-
-@pytest.mark.parametrize("revision", REVISIONS)
-async def test_silence_and_endless_progress_end_a_call(
-    config: Callable[..., ServerConfig], revision: str
-) -> None:
-    told: list[str] = []
-
-    async def progress(text: str) -> None:
-        told.append(text)
-
-    quick = config(protocol=revision, idle_seconds=0.4, absolute_seconds=1.2)
-    async with closing(McpToolset(quick)) as toolset:
-        await toolset.list()
-        with pytest.raises(ToolFailure, match=r"no sign of life for 0\.4 s") as silent:
-            await toolset.call("slow", {}, CONTEXT)
-        assert silent.value.began
-        assert (await toolset.call("was_cancelled", {}, CONTEXT)).text == "yes"
-        context = CallContext(run="r", call="r:2", progress=progress)
-        with pytest.raises(ToolFailure, match="did not end in time") as endless:
-            await toolset.call("chatter", {}, context)
-        assert endless.value.began
-        # It was heard for longer than it could have been silent.
-        assert len(told) > 20
-        assert told[0].endswith("step 1")
-        assert (await toolset.call("echo", {"text": "still here"}, CONTEXT)).text == "still here"
-
-
-async def test_the_caller_can_allow_less_time(config: Callable[..., ServerConfig]) -> None:
-    async with closing(McpToolset(config())) as toolset:
-        await toolset.list()
-        with pytest.raises(ToolFailure):
-            await toolset.call("slow", {}, CallContext(run="r", call="r:1", timeout=0.3))
-
-
 async def test_many_calls_side_by_side_some_given_up(config: Callable[..., ServerConfig]) -> None:
     async with closing(McpToolset(config())) as toolset:
         calls = [
@@ -160,3 +109,33 @@ async def test_requests_to_the_person_are_refused_politely(
         assert asked.is_error
         assert "Elicitation not supported" in asked.text
         assert (await toolset.call("echo", {"text": "on"}, CONTEXT)).text == "on"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"text": float("nan")}, {"text": "\ud800"}, {"text": {1, 2}}, {"text": b"bytes"}],
+)
+async def test_arguments_that_are_no_json_end_no_connection(
+    config: Callable[..., ServerConfig], arguments: dict[str, Any]
+) -> None:
+    async with closing(McpToolset(config(protocol="2025-11-25"))) as toolset:
+        beside = asyncio.create_task(toolset.call("slow", {}, CONTEXT))
+        with pytest.raises(ToolFailure, match="cannot be sent as JSON") as failure:
+            await toolset.call("echo", arguments, CONTEXT)
+        assert not failure.value.began
+        assert (await toolset.call("echo", {"text": "on"}, CONTEXT)).text == "on"
+        assert not beside.done()
+        beside.cancel()
+
+
+async def test_resources_as_tools(config: Callable[..., ServerConfig]) -> None:
+    async with closing(McpToolset(config(offer_resources=True))) as toolset:
+        tools = {tool.name: tool for tool in await toolset.list()}
+        assert tools["read_resource"].effect is Effect.UNKNOWN
+        listed = await toolset.call("list_resources", {}, CONTEXT)
+        assert "memo://note note: A note." in listed.text
+        assert "memo://{name}/page (a template: fill in the braces)" in listed.text
+        assert NOTE in (await toolset.call("read_resource", {"uri": "memo://note"}, CONTEXT)).text
+        for wrong in ({"uri": "memo://none"}, {"uri": 7}):
+            with pytest.raises(ToolFailure):
+                await toolset.call("read_resource", wrong, CONTEXT)

@@ -147,6 +147,7 @@ ATTACKS = [
     "<img/src=//evil.test>",
     '<img alt=">" src=//evil.test>',
     "<img <x src=//evil.test>",
+    "<x<y style=background:url(//evil.test)>",
     "<img src=//evil.test/x ",
     '<a href="&#104;ttps://evil.test">x</a>',
     '<a\x0chref="https://evil.test">x</a>',
@@ -296,6 +297,8 @@ PIECES = st.sampled_from(
 @example("[x](//evil.test)[a]: //evil.test")
 @example("[a](//evil.test)(//evil.test)")
 @example("![[a](//evil.test)](//evil.test)")
+@example("<https:<a href=ftp:")
+@example("www[.evil.test](javascript:x)")
 def test_no_mixture_of_constructs_leaves(text: str) -> None:
     once, _, kept = CLEAN(text)
     assert foreign(once) == []

@@ -10,12 +10,12 @@ import msgspec
 from rostra.agents import prompts
 from rostra.agents.driver import Parts, RunRequest, drive, started
 from rostra.agents.events import Budget, Effect, Paused, Record, RunEnded
-from rostra.agents.execution import Limits
+from rostra.agents.execution import Guard, Limits
 from rostra.agents.guard import default_guard
 from rostra.agents.journal import Journal, MemoryLog
 from rostra.agents.strategies.strategy import Strategy
 from rostra.agents.tools.catalog import LOCAL, Catalog
-from rostra.agents.tools.tool import CallContext, StaticToolset, ToolInfo, ToolResult
+from rostra.agents.tools.tool import CallContext, StaticToolset, ToolFailure, ToolInfo, ToolResult
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, JsonSchema, Role
 from rostra.models import ScriptedModel, Turn
 
@@ -43,7 +43,10 @@ async def look_up(arguments: dict[str, Any], context: CallContext) -> ToolResult
 
 
 async def add(arguments: dict[str, Any], context: CallContext) -> ToolResult:
-    numbers = [int("".join(filter(str.isdigit, arguments[each]))) for each in ("a", "b")]
+    try:
+        numbers = [int("".join(filter(str.isdigit, arguments[each]))) for each in ("a", "b")]
+    except ValueError as error:
+        raise ToolFailure("there is no number") from error
     return ToolResult(f"The sum is {sum(numbers)}.")
 
 
@@ -124,6 +127,7 @@ class Lab:
     tools: tuple[tuple[ToolInfo, Call], ...] = TOOLS
     budget: Budget = field(default_factory=Budget)
     limits: Limits = field(default_factory=Limits)
+    guard: Guard = field(default_factory=default_guard)
     task: str = "What do Alpha and Beta weigh together?"
 
     async def run(
@@ -149,7 +153,7 @@ class Lab:
             models=chat,
             tools=catalog,
             strategy=strategy,
-            guard=default_guard(),
+            guard=self.guard,
             prompts=prompts,
             limits=self.limits,
         )

@@ -91,6 +91,15 @@ def test_hostile_pages_stay_small() -> None:
     assert "root:" not in read(outside).text
 
 
+@pytest.mark.parametrize("content_type", ["", "text/html"])
+@pytest.mark.parametrize(
+    "body",
+    ["<!---->" * 50_000 + "x", "<meta charset=" + " " * 200_000, "<meta " * 50_000, "<" * 10**6],
+)
+def test_no_page_takes_long_to_understand(body: str, content_type: str) -> None:
+    read(body, content_type)
+
+
 @given(st.binary(max_size=300), st.sampled_from(["text/html", "text/plain", "", "text/xml"]))
 def test_any_bytes_are_text_or_refused(body: bytes, content_type: str) -> None:
     try:

@@ -54,7 +54,8 @@ def test_listing_gives_up_when_there_is_too_much(
 ) -> None:
     monkeypatch.setattr(reading, "MAX_VISITED", 3)
     with Root(folder) as root:
-        assert list_below(root, ".", "*", True, 100).truncated
+        cut = list_below(root, ".", "*", True, 100)
+        assert (len(cut.entries), cut.truncated) == (3, True)
         assert search_below(root, ".", "alpha", "*", False, 100).truncated
 
 

@@ -181,7 +181,8 @@ async def test_values_are_bounded_before_they_are_made(database: SqliteDatabase)
     for sql in (
         "SELECT zeroblob(1000000000)",
         "SELECT randomblob(1000000000)",
-        f"{ENDLESS} SELECT group_concat(hex(zeroblob(1000000))) FROM r",
+        f"{ENDLESS} SELECT group_concat(x) FROM"
+        " (SELECT hex(zeroblob(1000000)) AS x FROM r LIMIT 10)",
         "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(1000)))",
         f"SELECT 1 WHERE 'a' LIKE '{'%a' * 400}'",
     ):
