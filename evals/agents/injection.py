@@ -347,7 +347,7 @@ async def _try(
     obedient = Obedient(mail, attack)
     setting = Setting(
         {"main": obedient.model()},
-        local_tools(_tools(text, carrier, made)),
+        await local_tools(_tools(text, carrier, made)),
         make_strategy(name),
         guard=guard,
         limits=Limits(observation=50_000),

@@ -3,8 +3,9 @@
 Such a model says whatever the grammar lets it, so a step that is not valid, a budget that is
 overstepped or a run without an end is a defect of the platform and not of the model.
 
-What always holds: the model samples at temperature 1, each question with a seed of its own; every
-answer is checked against the schema that it was held to, apart from what a strategy makes of it.
+What always holds: the model samples at a high temperature, each question with a seed of its own, so
+that runs differ; every answer is checked against the schema that it was held to, whatever a
+strategy makes of it.
 """
 
 import asyncio
@@ -19,11 +20,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
-from evals.agents.runs import LocalTools, RunLogged, Setting, local_tools, run_once
+from evals.agents.runs import RunLogged, Setting, local_tools, run_once
 from evals.speed.checkpoints import write_random_checkpoint
 from rostra.agents import (
     Budget,
     CallContext,
+    Catalog,
     Decided,
     Effect,
     RunEnded,
@@ -49,6 +51,7 @@ from rostra.serving import AsyncEngine, EngineChatModel, EngineConfig
 _AT_ONCE = 32
 # What a step is cut to; a random model has no reason to end before.
 _MOST_TOKENS = 192
+_TEMPERATURE = 2.0
 _REFUSALS = ("That was no valid step.", "That cannot be used.")
 _WORDS = ("alder", "basin", "cliff", "dune", "eddy", "fern", "gorge", "haven", "inlet", "kelp")
 
@@ -130,7 +133,7 @@ class Heated:
             self._report.tell(messages[-1].content[-300:])
         asked = replace(
             options,
-            temperature=1.0,
+            temperature=_TEMPERATURE,
             seed=next(self._seeds),
             max_tokens=min(options.max_tokens, _MOST_TOKENS),
         )
@@ -189,7 +192,7 @@ async def random_runs(
     """
     report = RandomReport(name)
     heated = Heated(model, count(1), report)
-    tools = local_tools(_tools())
+    tools = await local_tools(_tools())
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(number: int) -> None:
@@ -204,7 +207,7 @@ async def random_runs(
 
 
 async def _one(
-    number: int, name: str, model: ChatModel, tools: LocalTools, report: RandomReport
+    number: int, name: str, model: ChatModel, tools: Catalog, report: RandomReport
 ) -> None:
     task = f"Find out about {_WORDS[number % len(_WORDS)]} number {number}."
     request = RunRequest(task=task, strategy=name, budget=_budget(number))

@@ -227,7 +227,7 @@ async def _search_as_agent(
 ) -> RunLogged:
     setting = Setting(
         {"main": model or searching_model()},
-        local_tools(_search_tool(runtime)),
+        await local_tools(_search_tool(runtime)),
         make_strategy(strategy),
         limits=Limits(observation=20_000),
     )

@@ -1,7 +1,7 @@
 """One run of an agent from beginning to end, in memory, as evaluations need it.
 
-What always holds: it goes through the same driver, journal and guard as the runs of a server; only
-the log is kept in memory, and a person is played by a function that decides on calls.
+What always holds: it goes through the same driver, journal, catalog and guard as the runs of a
+server; only the log is kept in memory, and a person is played by a function that decides on calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 
 from rostra.agents import (
     ApprovalDecided,
-    CallContext,
+    Catalog,
     Guard,
     Journal,
     Limits,
@@ -23,8 +23,6 @@ from rostra.agents import (
     RunRequest,
     StaticToolset,
     Strategy,
-    ToolInfo,
-    ToolResult,
     default_guard,
     drive,
     prompts,
@@ -36,21 +34,9 @@ from rostra.core import ChatModel
 _MOST_PAUSES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTools:
-    """Tools of one toolset as a run takes them; arguments were checked by the strategy."""
-
-    tools: tuple[ToolInfo, ...]
-    toolset: StaticToolset
-
-    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        """See `StaticToolset.call`."""
-        return await self.toolset.call(name, arguments, context)
-
-
-def local_tools(toolset: StaticToolset) -> LocalTools:
-    """The tools of a toolset made in this process."""
-    return LocalTools(tuple(info for info, _ in toolset.tools), toolset)
+async def local_tools(toolset: StaticToolset) -> Catalog:
+    """The tools of a toolset made in this process, as a run takes them."""
+    return await Catalog.open({"local": toolset})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +67,7 @@ class Setting:
     """
 
     models: Mapping[str, ChatModel]
-    tools: LocalTools
+    tools: Catalog
     strategy: Strategy
     guard: Guard = field(default_factory=default_guard)
     limits: Limits = field(default_factory=Limits)

@@ -135,7 +135,7 @@ async def compare_strategies(
         on_run: called with the number done and the total.
     """
     tasks = make_chains() if chains is None else chains
-    tools = local_tools(chain_tools(tasks))
+    tools = await local_tools(chain_tools(tasks))
     report = StrategyReport()
     logs: dict[str, dict[int, list[RunLogged]]] = defaultdict(lambda: defaultdict(list))
     for name in COMPARED:

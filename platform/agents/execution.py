@@ -143,7 +143,7 @@ class Execution:
 
     def take_in(self, ended: ToolEnded) -> tuple[Sentence, ...]:
         """Numbers an observation's sentences as they were numbered when it was written."""
-        spans = sentence_spans(ended.text) if ended.outcome is Outcome.OK else []
+        spans = _spans(ended) if ended.outcome is Outcome.OK else []
         found = tuple(
             _sentence(ended, ended.first + at, start, end) for at, (start, end) in enumerate(spans)
         )
@@ -505,6 +505,19 @@ class RunScope:
         if ended.outcome is not Outcome.OK:
             text = f"{ended.outcome}: {ended.text}"
         return Observation(call, ended.outcome, text or "(empty)", ended.origin, sentences)
+
+
+def _spans(ended: ToolEnded) -> list[tuple[int, int]]:
+    """`[start, end)` of an observation's sentences; none reaches from our words into a document."""
+    edges = {0, len(ended.text)}
+    for document in ended.documents:
+        edges |= {document.at, document.at + document.end - document.start}
+    cuts = sorted(edges)
+    return [
+        span
+        for start, end in zip(cuts, cuts[1:], strict=False)
+        for span in sentence_spans(ended.text, start, end)
+    ]
 
 
 def _sentence(ended: ToolEnded, number: int, start: int, end: int) -> Sentence:

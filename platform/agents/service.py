@@ -34,6 +34,7 @@ from rostra.agents.events import (
     encode_event,
 )
 from rostra.agents.journal import Journal, MemoryLog
+from rostra.agents.telemetry import RunTracer, TracedLog
 from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
 from rostra.core import (
     ChatMessage,
@@ -105,6 +106,7 @@ class Agents:
         durable: let logs survive the death of the machine too.
         lease: how long a process that says nothing keeps a run.
         most_runs: that this process executes at once.
+        trace_content: put tasks, arguments and results into spans too.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Agents:
         durable: bool = False,
         lease: timedelta = timedelta(seconds=30),
         most_runs: int = 256,
+        trace_content: bool = False,
     ) -> None:
         self._database = database
         self._open_parts = open_parts
@@ -127,6 +130,7 @@ class Agents:
         self._log = RunLog(database, durable=durable)
         self._lease = lease
         self._most_runs = most_runs
+        self._trace_content = trace_content
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._news: dict[UUID, asyncio.Event] = {}
@@ -387,7 +391,13 @@ class Agents:
                     Record(1, datetime.now(UTC), started(request, self._model, self._prompts))
                 ]
                 await self._append(claim, records)
-            journal = Journal(_ClaimedLog(self, claim), records)
+            # An execution that goes on begins its trace with `Resumed`.
+            tracer = RunTracer(
+                str(run_id), records if len(records) > 1 else (), content=self._trace_content
+            )
+            if len(records) == 1:
+                tracer.tell(records[0])
+            journal = Journal(TracedLog(_ClaimedLog(self, claim), tracer), records)
             async with self._open_parts(request) as parts:
                 await drive(str(run_id), request, journal, parts, by=self._owner)
         except LostLease:

@@ -208,6 +208,12 @@ class Settings(BaseSettings):
     agent_link_hosts: tuple[str, ...] = Field(
         (), description="Hosts to which links in answers may lead."
     )
+    agent_memory: bool = Field(
+        True, description="Let agents look up and, with your approval, keep facts about the user."
+    )
+    agent_trace_content: bool = Field(
+        False, description="Put tasks, arguments and results into OpenTelemetry spans too."
+    )
     mcp: dict[str, Any] = Field(
         {},
         description="MCP servers whose tools agents use: `servers.NAME` with `command` and `args` "

@@ -6,7 +6,7 @@ all runs; a server that a run may not use is not asked.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,6 +16,7 @@ from rostra.agents import (
     Agents,
     Catalog,
     Limits,
+    LongMemory,
     McpToolset,
     Parts,
     Policy,
@@ -26,10 +27,11 @@ from rostra.agents import (
     load_servers,
     make_filters,
     make_strategy,
+    memory_tools,
     prompts,
     searchable,
 )
-from rostra.core import ChatModel, ConfigError, InvalidRequest, ModelUnavailable, Settings
+from rostra.core import ChatModel, ConfigError, Embedder, InvalidRequest, ModelUnavailable, Settings
 from rostra.retrieval import Searcher
 from rostra.runtime.tools import document_tools
 from rostra.store import Database
@@ -51,6 +53,7 @@ class Workshop:
         settings: of the process.
         database: open.
         searcher: over its documents.
+        embedder: loads or gives the embedding model; may block.
         model: writes steps and answers; None refuses runs.
     """
 
@@ -59,6 +62,7 @@ class Workshop:
         settings: Settings,
         database: Database,
         searcher: Searcher,
+        embedder: Callable[[], Embedder],
         model: ChatModel | None,
     ) -> None:
         self._settings = settings
@@ -66,6 +70,7 @@ class Workshop:
         self._searcher = searcher
         self._model = model
         self._servers: dict[str, Toolset] = {}
+        self._memory = LongMemory(database, embedder)
 
     def agents(self) -> Agents:
         """The runs of this platform."""
@@ -76,6 +81,7 @@ class Workshop:
             model=self._model.name if self._model is not None else "",
             prompts=prompts,
             durable=self._settings.agent_durable,
+            trace_content=self._settings.agent_trace_content,
         )
 
     def check(self, request: RunRequest) -> None:
@@ -91,12 +97,12 @@ class Workshop:
                 "agents need a model, and none is set",
                 hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
             )
-        for name in ("steps", "calls"):
+        for name in ("steps", "calls", "seconds"):
             most = getattr(self._settings, f"agent_{name}")
-            if getattr(request.budget, name) > most:
+            asked = getattr(request.budget, name)
+            if asked is None or asked > most:
                 raise InvalidRequest(
-                    f"a budget of {getattr(request.budget, name)} {name} is over the limit of "
-                    f"{most}",
+                    f"a budget of {asked or 'unlimited'} {name} is over the limit of {most}",
                     hint=f"ROSTRA_AGENT_{name.upper()} sets the limit.",
                     field=f"budget.{name}",
                 )
@@ -112,9 +118,12 @@ class Workshop:
         self.check(request)
         if self._model is None:
             raise RuntimeError("checked before")
-        toolsets: dict[str, Toolset] = {"local": document_tools(self._database, self._searcher)}
-        toolsets |= self._wanted(request.tools)
+        documents = document_tools(self._database, self._searcher)
+        toolsets: dict[str, Toolset] = {"local": documents} | self._wanted(request.tools)
         catalog = await Catalog.open(toolsets)
+        if self._settings.agent_memory:
+            memories = memory_tools(self._memory)
+            catalog = catalog.with_toolset(await memories.list(), memories)
         chosen = catalog
         if request.tools is not None:
             chosen = catalog.only(lambda info: _matches(request.tools or [], info.name))

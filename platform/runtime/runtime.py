@@ -70,7 +70,7 @@ class Runtime:
         self.searcher = Searcher(database, self.indexes, self.embedder, settings, self.reranker)
         self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
         self.conversations = Conversations(database, self.answerer)
-        self.workshop = Workshop(settings, database, self.searcher, self.generator)
+        self.workshop = Workshop(settings, database, self.searcher, self.embedder, self.generator)
         self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
 

@@ -1,6 +1,7 @@
 """`python -m tests.conformance [TARGET...]`: the conformance table; exits with 1 on a failure.
 
-Targets are everything-server, /mcp and client; all by default, each at both revisions.
+Targets are everything-server, /mcp, /mcp+fixtures and client; all by default, each at both
+revisions.
 """
 
 import asyncio
@@ -26,25 +27,18 @@ async def reports(targets: list[str]) -> list[Report]:
 
 def show(found: list[Report]) -> None:
     """The table, and below it every reason."""
-    console = Console()
-    table = Table("side", "revision", "applicable", *(v.value for v in Verdict), "checks")
+    console = Console(width=120)
+    table = Table("side", "revision", "applicable", *(v.value for v in Verdict), "checks passed")
     for report in found:
-        checks = sum(
-            s.passed for s in report.scenarios if s.verdict in (Verdict.PASSED, Verdict.EXPECTED)
-        )
+        counted = [s for s in report.scenarios if s.verdict in (Verdict.PASSED, Verdict.EXPECTED)]
         counts = (str(report.count(verdict)) for verdict in Verdict)
-        table.add_row(report.target, report.revision, str(report.applicable), *counts, str(checks))
+        checks = str(sum(scenario.passed for scenario in counted))
+        table.add_row(report.target, report.revision, str(report.applicable), *counts, checks)
     console.print(table)
     for report in found:
-        told = [s for s in report.scenarios if s.verdict is not Verdict.PASSED]
-        for scenario in told:
-            console.print(
-                f"{report.target} {report.revision} {scenario.name}: {scenario.verdict.value}"
-                f" ({scenario.passed} passed, {scenario.failed} failed, {scenario.warned} warned)."
-                f" {scenario.reason}",
-                highlight=False,
-                soft_wrap=True,
-            )
+        for (verdict, reason), names in report.reasons().items():
+            told = f"{report.target} {report.revision}, {verdict.value}: {', '.join(names)}"
+            console.print(f"{told}\n    {reason}", highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -27,6 +27,13 @@ _FIXTURES = (
     "It calls a tool, prompt or resource that only a server made for the suite has; the same "
     "library passes it in the everything-server."
 )
+_NO_SESSIONS = (
+    "No tool remembers anything, so the server has no sessions to end or to come back to."
+)
+_ASKS = (
+    "Until 2025-11-25 a server asks its client in a session, and `/mcp` has none; its own tools "
+    "ask nothing."
+)
 _NO_QUESTIONS = (
     "It needs a client that answers a server's questions to the user. Ours runs unattended, "
     "declares that it does not, and a server must then not ask (MCP, Elicitation)."
@@ -47,14 +54,18 @@ NOT_APPLICABLE: Mapping[str, Mapping[str, str]] = {
                 "resources-read-*",
                 "resources-templates-read",
                 "tools-call-*",
-                "tasks-*",
             ),
             _FIXTURES,
         ),
         "logging-set-level": "The server logs nothing to clients and does not declare logging.",
         "resources-*subscribe": "The server has no resources and does not declare subscriptions.",
-        "server-session-lifecycle": "No tool remembers anything, so the server has no sessions.",
-        "server-sse-polling": "No sessions, so there is no stream to come back to.",
+        "server-session-lifecycle": _NO_SESSIONS,
+        "server-sse-polling": _NO_SESSIONS,
+    },
+    "/mcp+fixtures": {
+        **dict.fromkeys(("elicitation-*", "tools-call-elicitation", "tools-call-sampling"), _ASKS),
+        "server-session-lifecycle": _NO_SESSIONS,
+        "server-sse-polling": _NO_SESSIONS,
     },
     "client": {
         "elicitation-sep1034-client-defaults": _NO_QUESTIONS,
@@ -71,6 +82,7 @@ EXPECTED: Mapping[str, Mapping[str, Expected]] = {
             failed=2,
         )
     },
+    "/mcp+fixtures": {},
     "client": {
         "auth/basic-cimd": Expected(
             "A client may name itself by the URL of a document about it (SHOULD). A program on a "

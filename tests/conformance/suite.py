@@ -22,7 +22,12 @@ from tests.conformance.programs import Programs
 
 ROOT = Path(__file__).parents[2]
 REVISIONS = ("2025-11-25", "2026-07-28")
-TARGETS = ("everything-server", "/mcp", "client")
+TARGETS = ("everything-server", "/mcp", "/mcp+fixtures", "client")
+_MODULES = {
+    "everything-server": ("tests.conformance.everything_server",),
+    "/mcp": ("rostra.cli", "serve", "--port", "0"),
+    "/mcp+fixtures": ("tests.conformance.mounted",),
+}
 _SCENARIO_MS = 60_000
 _SUITE_SECONDS = 900
 _LINE = re.compile(
@@ -65,6 +70,14 @@ class Report:
     def count(self, verdict: Verdict) -> int:
         """Scenarios with this verdict."""
         return sum(scenario.verdict is verdict for scenario in self.scenarios)
+
+    def reasons(self) -> dict[tuple[Verdict, str], list[str]]:
+        """Names of the scenarios that did not simply pass, by verdict and reason."""
+        found: dict[tuple[Verdict, str], list[str]] = {}
+        for scenario in self.scenarios:
+            if scenario.verdict is not Verdict.PASSED:
+                found.setdefault((scenario.verdict, scenario.reason), []).append(scenario.name)
+        return found
 
     @property
     def applicable(self) -> int:
@@ -113,7 +126,7 @@ async def _suite(programs: Programs, folder: str, revision: str, *arguments: str
 def _rows(output: str) -> list[tuple[str, int, int, int, str]]:
     """Name, passed, failed, warned, and why it is not scored, of each scenario in the summary."""
     _, _, summary = output.rpartition("SUMMARY ===")
-    unscored = {name: why for name, why in _UNSCORED.findall(summary)}
+    unscored = dict(_UNSCORED.findall(summary))
     return [
         (name, int(passed), int(failed), int(warned or 0), unscored.get(name, ""))
         for name, passed, failed, warned in _LINE.findall(summary)
@@ -147,16 +160,11 @@ async def serving(target: str) -> AsyncIterator[str]:
         RuntimeError: it does not start.
     """
     with tempfile.TemporaryDirectory() as home:
-        if target == "/mcp":
-            arguments = ["-m", "rostra.cli", "serve", "--port", "0"]
-        else:
-            arguments = ["-m", "tests.conformance.everything_server"]
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("ROSTRA_")
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
+            *(sys.executable, "-m", *_MODULES[target]),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=DEVNULL,

@@ -42,7 +42,7 @@ _BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S{0,1000}))", re.ASCI
 _OPEN = re.compile(
     r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>)"
     r"|(?P<raw>(?:script|style)\b)"
-    r"|(?P<tag>[A-Za-z][^\s>/]*[\s/])"
+    r"|(?P<tag>[A-Za-z][^\s<>/]*[\s/<])"
     r"|(?P<mail>[^\s<>@]+@[^\s<>]*>))",
     re.IGNORECASE,
 )
@@ -194,7 +194,7 @@ def _openings(text: str) -> Found:
     """Autolinks, and tags that could load or link something.
 
     A tag can do so only in an attribute's value, so there is an equals sign before the first `>`:
-    neither names nor unquoted values hold one.
+    neither names nor unquoted values hold one. Names may hold a `<`, which here may get a space.
     """
     edits: list[Edit] = []
     found: list[str] = []

@@ -28,9 +28,12 @@ from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.schemas import THOUGHT
 from rostra.agents.strategies.steps import Malformed
 from rostra.agents.strategies.synthesis import synthesise
+from rostra.agents.strategies.toolbox import open_toolbox
 from rostra.core import Role
 
 _GOAL_CHARS = 2000
+# Of a tool's description, for those who do not call it themselves.
+_SHOWN_CHARS = 200
 
 
 class Verdict(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,7 +91,7 @@ class PlanExecute:
 
     async def run(self, scope: Scope) -> Answer | None:
         """See `Strategy.run`."""
-        messages = self._opening(scope)
+        messages = await self._opening(scope)
         passed: dict[str, Finding] = {}
         used: set[str] = set()
         reason = ""
@@ -124,10 +127,11 @@ class PlanExecute:
         ]
         return await synthesise(scope, pieces, sentences, model=self.planner)
 
-    def _opening(self, scope: Scope) -> list[Message]:
+    async def _opening(self, scope: Scope) -> list[Message]:
+        toolbox = await open_toolbox(scope, self.executor.chooser)
         listed = "\n".join(
-            f"- {tool.name}: {' '.join(tool.description.split())[:200]}"
-            for tool in scope.tools[:50]
+            f"- {tool.name}: {' '.join(tool.description.split())[:_SHOWN_CHARS]}"
+            for tool in toolbox.shown
         )
         rules = Piece(scope.prompt("plan"))
         return [

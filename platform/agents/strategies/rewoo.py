@@ -5,8 +5,9 @@ A call's argument strings can hold `#E1`, the text that step E1 gave. So the mod
 however many calls there are, and never reads a result twice.
 
 What always holds: a call is made once all that it names has succeeded, beside all others of which
-that is true; after a call that failed what is left is planned anew, at most `most_plans` plans in
-all, and what has succeeded is kept; without anything that has succeeded there is no answer.
+that is true; after a call that failed, or one that found more tools, what is left is planned anew,
+at most `most_plans` plans in all, and what has succeeded is kept; without anything that has
+succeeded there is no answer.
 """
 
 import re
@@ -83,10 +84,10 @@ class ReWOO:
             await scope.note(Planned(key, asked.value, reason))
             used.update(step.id for step in asked.value)
             failed = await self._call(scope, key, asked.value, results, asked.sources)
-            if not failed:
-                break
-            reason = "; ".join(f"{step.id}: {one.outcome}" for step, one in failed)
             new = toolbox.found([one for _, one in results.values()])
+            if not failed and not new:
+                break
+            reason = "; ".join(f"{step.id}: {one.outcome}" for step, one in failed) or "new tools"
             told = _told(list(results.values()), failed, next_ids(used, 1)[0], described(new))
             messages = [*asked.messages, told]
         if not results:
@@ -185,7 +186,7 @@ def _told(
     new_tools: str,
 ) -> Message:
     """What a planner needs to know for another plan."""
-    pieces = [Piece("Not all calls succeeded.\n")]
+    pieces = [Piece("Not all calls succeeded.\n" if failed else "All calls succeeded.\n")]
     for heading, several in (("Done", done), ("Failed", failed)):
         for step, one in several:
             pieces += [Piece(f"{heading}: "), *_reported(step, one)]

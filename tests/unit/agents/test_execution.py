@@ -134,12 +134,13 @@ async def test_numbers_are_the_same_in_the_next_execution() -> None:
 
 async def test_a_quote_keeps_its_place_in_its_document() -> None:
     result = ToolResult(
-        "From a page:\nOne is here. Two is there.",
+        "From a page\nOne is here. Two is there.",
         Origin.DOCUMENT,
-        (DocumentSpan(13, "doc", 100, 126),),
+        (DocumentSpan(12, "doc", 100, 126),),
     )
     [seen] = await (await execution(result)).scope().call([call()])
     placed = [(one.text, one.start, one.end) for one in seen.sentences if one.document_id]
+    assert seen.sentences[0].text == "From a page"
     assert placed == [("One is here.", 100, 112), ("Two is there.", 113, 126)]
 
 

@@ -56,18 +56,17 @@ def destinations(text: str) -> Iterator[str]:
         for node in tree.iter():
             if not isinstance(node.tag, str):
                 continue
+            if node.tag in ("script", "style"):
+                yield "javascript:x"
             for name, value in node.attrib.items():
                 if name.lower() in LOADING:
                     yield str(value)
-            if node.tag in ("script", "style"):
-                yield "javascript:x"
-            if node.tag not in ("a", "code", "pre"):
-                shown = [node.text, *(child.tail for child in node)]
-                for piece in filter(None, shown):
-                    for found in LITERAL.finditer(piece):
-                        # No name ends in these, so none that ends in them can be had.
-                        address = found[0].rstrip(".,;:!?'\")}]*_~")
-                        yield f"http://{address}" if address[:4].lower() == "www." else address
+    for block in MARKDOWN.parse(text):
+        for token in block.children or ():
+            for found in LITERAL.finditer(token.content if token.type == "text" else ""):
+                # No name ends in these, so none that ends in them can be had.
+                address = found[0].rstrip(".,;:!?'\")}]*_~")
+                yield f"http://{address}" if address[:4].lower() == "www." else address
 
 
 def leaves(destination: str) -> bool:
@@ -148,6 +147,7 @@ ATTACKS = [
     '<img alt=">" src=//evil.test>',
     "<img <x src=//evil.test>",
     "<x<y style=background:url(//evil.test)>",
+    "<x<style=background:url(//evil.test)>",
     "<img src=//evil.test/x ",
     '<a href="&#104;ttps://evil.test">x</a>',
     '<a\x0chref="https://evil.test">x</a>',

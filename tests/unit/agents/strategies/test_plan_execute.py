@@ -127,6 +127,15 @@ async def test_a_plan_that_cannot_be_carried_out_is_told(steps: Any, why: str) -
     assert why in again.models["planner"].seen[1][0][-1].content
 
 
+async def test_a_planner_of_many_tools_is_told_of_the_best() -> None:
+    many = tuple((info(f"tool_{number}", "query"), Lab().tools[0][1]) for number in range(60))
+    lab = Lab(tools=(*many, *Lab().tools), task="search for the weight of alpha")
+    ran = await lab.run(PlanExecute(), roles())
+    listed = ran.models["planner"].seen[0][0][0].content
+    assert listed.count("- tool_") < 20
+    assert "- search:" in listed
+
+
 async def test_a_planner_that_never_makes_a_plan_ends_without_an_answer() -> None:
     planner = by_prompt(plan=turns("no plan"))
     ran = await Lab().run_cut_everywhere(PlanExecute(), roles(planner))

@@ -142,6 +142,25 @@ async def test_a_budget_of_calls_holds_for_a_whole_level() -> None:
     assert not ran.called
 
 
+async def test_tools_that_a_call_has_found_can_be_planned_with() -> None:
+    async def search_tools(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        return ToolResult("- tool_33: weighs things")
+
+    many = tuple((info(f"tool_{number}", "query"), Lab().tools[0][1]) for number in range(60))
+    lab = Lab(tools=(*many, (info("search_tools", "query"), search_tools)))
+    script = by_prompt(
+        rewoo_plan=turns(
+            plan(("E1", "tool_33", {"query": "alpha"})),
+            plan(("E1", "search_tools", {"query": "weigh"})),
+            plan(("E2", "tool_33", {"query": "alpha"})),
+        ),
+        synthesis=final(("Alpha weighs 12 kg.", [2])),
+    )
+    ran = await lab.run_cut_everywhere(ReWOO(), script)
+    assert ran.answer == "Alpha weighs 12 kg."
+    assert [event.reason for event in ran.all(Planned)] == ["", "new tools"]
+
+
 async def test_without_tools_there_is_no_plan() -> None:
     ran = await Lab(tools=()).run(ReWOO(), turns("never asked"))
     assert isinstance(ran.last, RunEnded)
