@@ -404,7 +404,7 @@ _CONSTANTS = {
     "tau": Fraction("6.28318530717958647692528676655900576839433879875021164194988918"),
 }
 _FUNCTIONS: dict[str, Function] = {
-    "abs": _on_fractions(abs),
+    "abs": _on_fractions(Fraction.__abs__),
     "acos": _on_floats(math.acos),
     "asin": _on_floats(math.asin),
     "atan": _on_floats(math.atan),

@@ -12,9 +12,9 @@ That is reached not by parsing as some renderer does but by leaving none of them
 - `<` before a scheme, or before a tag with attributes, gets a space, and `//` before a host;
 - an address with a scheme, or beginning with `www.`, is replaced, host and all.
 
-What always holds: what is not an address is only ever broken, by a space, not lost. A host without
-scheme or `www.` is text, as in GFM, spec section 6.9; pages that link such names must not be
-shown text of models.
+What always holds: text without links and addresses loses nothing; at most it gains a space, as code
+with `<a b=c` does. A host without scheme or `www.` is text, as in GFM, spec section 6.9; a page
+that links such names must not be given text of models.
 """
 
 import html

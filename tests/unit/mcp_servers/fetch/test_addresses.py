@@ -1,6 +1,7 @@
 """What may be asked: public addresses, however they are written, and allowed hosts."""
 
 import ipaddress
+from collections.abc import Iterable
 
 import httpcore
 import httpx
@@ -121,7 +122,14 @@ class Dialled(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def connect_tcp(self, host: str, *_: object) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
         self.asked.append(host)
         raise httpcore.ConnectError("refused")
 
