@@ -11,7 +11,15 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
-    from mcp_servers.python import CallRefused, CallTool, Ending, Limits, Ran, Sandbox
+    from mcp_servers.python import (
+        CallRefused,
+        CallTool,
+        Ending,
+        Limits,
+        Ran,
+        Sandbox,
+        SandboxUnavailable,
+    )
     from mcp_servers.serving import offer
     from rostra.runtime import Runtime
 
@@ -22,6 +30,7 @@ _HOMES = {
     "Limits": "python",
     "Ran": "python",
     "Sandbox": "python",
+    "SandboxUnavailable": "python",
     "offer": "serving",
 }
 
@@ -32,6 +41,7 @@ __all__ = [
     "Limits",
     "Ran",
     "Sandbox",
+    "SandboxUnavailable",
     "knowledge_server",
     "offer",
 ]

@@ -51,7 +51,7 @@ from rostra.serving import AsyncEngine, EngineChatModel, EngineConfig
 _AT_ONCE = 32
 # What a step is cut to; a random model has no reason to end before.
 _MOST_TOKENS = 192
-_TEMPERATURE = 2.0
+_TEMPERATURE = 8.0
 _REFUSALS = ("That was no valid step.", "That cannot be used.")
 _WORDS = ("alder", "basin", "cliff", "dune", "eddy", "fern", "gorge", "haven", "inlet", "kelp")
 

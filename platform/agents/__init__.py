@@ -87,6 +87,9 @@ if TYPE_CHECKING:
         LongMemory,
         memory_tools,
     )
+    from rostra.agents.memory.short import (
+        Window,
+    )
     from rostra.agents.outlines import (
         Outline,
         Waiting,
@@ -104,6 +107,7 @@ if TYPE_CHECKING:
     )
     from rostra.agents.strategies.make import (
         STRATEGIES,
+        Means,
         make_strategy,
     )
     from rostra.agents.strategies.strategy import (
@@ -193,6 +197,7 @@ _HOMES = {
     "McpToolset": "mcp.toolset",
     "LongMemory": "memory.long",
     "memory_tools": "memory.long",
+    "Window": "memory.short",
     "Outline": "outlines",
     "Waiting": "outlines",
     "outline": "outlines",
@@ -202,6 +207,7 @@ _HOMES = {
     "ReplayReport": "service",
     "request_of": "service",
     "handoff_toolset": "strategies.handoff",
+    "Means": "strategies.make",
     "STRATEGIES": "strategies.make",
     "make_strategy": "strategies.make",
     "Strategy": "strategies.strategy",
@@ -244,6 +250,7 @@ __all__ = [
     "Limits",
     "LongMemory",
     "McpToolset",
+    "Means",
     "MemoryLog",
     "ModelAnswered",
     "ModelAsked",
@@ -287,6 +294,7 @@ __all__ = [
     "Usage",
     "Verified",
     "Waiting",
+    "Window",
     "decode_event",
     "default_guard",
     "drive",

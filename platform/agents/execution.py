@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -412,7 +412,9 @@ class RunScope:
             text += " What it does may have happened all the same; do not repeat it."
             return await self._end(key, call, Outcome.UNKNOWN, text)
         except ToolFailure as failure:
-            return await self._end(key, call, Outcome.ERROR, str(failure))
+            lost = failure.began and not info.effect.repeatable
+            ended = Outcome.UNKNOWN if lost else Outcome.ERROR
+            return await self._end(key, call, ended, str(failure))
         outcome = Outcome.ERROR if result.is_error else Outcome.OK
         return await self._end(key, call, outcome, result=result)
 
@@ -515,7 +517,7 @@ def _spans(ended: ToolEnded) -> list[tuple[int, int]]:
     cuts = sorted(edges)
     return [
         span
-        for start, end in zip(cuts, cuts[1:], strict=False)
+        for start, end in pairwise(cuts)
         for span in sentence_spans(ended.text, start, end)
     ]
 

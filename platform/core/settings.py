@@ -192,6 +192,13 @@ class Settings(BaseSettings):
     agent_observation_chars: int = Field(
         6000, ge=200, le=200_000, description="Most of a tool's result that a model reads."
     )
+    agent_context_tokens: int = Field(
+        12_000,
+        ge=1000,
+        le=10**7,
+        description="How much of a long run a model is shown again; what is older is dropped. Below "
+        "the model's context.",
+    )
     agent_call_seconds: FiniteFloat = Field(
         120, gt=0, description="Longest wait for one call of a tool."
     )

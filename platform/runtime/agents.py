@@ -12,17 +12,18 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rostra.agents import (
-    STRATEGIES,
     Agents,
     Catalog,
     Limits,
     LongMemory,
     McpToolset,
+    Means,
     Parts,
     Policy,
     RunRequest,
     StoredPins,
     Toolset,
+    Window,
     default_guard,
     load_servers,
     make_filters,
@@ -44,6 +45,10 @@ _OWN_SERVERS: Mapping[str, Mapping[str, Any]] = {
         "trust": "annotations",
     }
 }
+
+
+# Tools that only read, and show their arguments to whom they read from.
+_OUTBOUND = ("fetch__fetch",)
 
 
 class Workshop:
@@ -129,20 +134,31 @@ class Workshop:
             chosen = catalog.only(lambda info: _matches(request.tools or [], info.name))
         whole, index = await searchable(chosen)
         guard = default_guard(
-            Policy(trusted_tools=frozenset(request.approve)),
+            Policy(
+                trusted_tools=frozenset(request.approve),
+                outbound_tools=frozenset(_OUTBOUND),
+            ),
             make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
         )
         yield Parts(
             models={"main": self._model},
             tools=whole,
-            strategy=make_strategy(request.strategy, request.options, chooser=index.choose),
+            strategy=make_strategy(
+                request.strategy,
+                request.options,
+                Means(
+                    chooser=index.choose,
+                    window=Window(self._settings.agent_context_tokens),
+                    steps=request.budget.steps,
+                ),
+            ),
             guard=guard,
             prompts=prompts,
             limits=Limits(
                 observation=self._settings.agent_observation_chars,
                 call_seconds=self._settings.agent_call_seconds,
             ),
-            problems=whole.problems,
+            problems=(*whole.problems, *_problems(toolsets)),
             workspace=request.user,
         )
 
@@ -183,9 +199,14 @@ def configured_servers(settings: Settings) -> dict[str, Any]:
     return load_servers(settings.model_copy(update={"mcp": given}))
 
 
-def strategy_names() -> tuple[str, ...]:
-    """As people choose them."""
-    return tuple(STRATEGIES)
+def _problems(toolsets: Mapping[str, Toolset]) -> list[str]:
+    """What the MCP servers do not offer, and why."""
+    return [
+        f"{name}: {problem}"
+        for name, toolset in toolsets.items()
+        if isinstance(toolset, McpToolset)
+        for problem in toolset.problems
+    ]
 
 
 def _matches(patterns: list[str], name: str) -> bool:

@@ -1,11 +1,13 @@
 """Strategies by the names that people choose them by."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from rostra.agents.errors import UnknownStrategy
+from rostra.agents.memory.short import Window
 from rostra.agents.strategies.agentic_rag import AgenticRAG
 from rostra.agents.strategies.plan_execute import PlanExecute
 from rostra.agents.strategies.react import ReAct
@@ -25,27 +27,47 @@ class StrategyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     native: bool = False
 
 
-def _react(options: StrategyOptions, chooser: Chooser | None, executor: str = "main") -> ReAct:
-    return ReAct(native=options.native, chooser=chooser, model=executor)
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What strategies work with, beside what users say.
+
+    Attributes:
+        chooser: picks among more tools than a prompt holds; None goes by shared words.
+        window: how much of a long conversation stays; None is all of it.
+        steps: of the run's budget: a strategy that knows its last step can answer in it.
+    """
+
+    chooser: Chooser | None = None
+    window: Window | None = None
+    steps: int = 20
 
 
-_MAKERS: Mapping[str, Callable[[StrategyOptions, Chooser | None], Strategy]] = {
-    "react": _react,
-    "plan": lambda options, chooser: PlanExecute(executor=_react(options, chooser, "executor")),
-    "rewoo": lambda options, chooser: ReWOO(chooser=chooser),
-    "rag": lambda options, chooser: AgenticRAG(react=_react(options, chooser)),
+def _react(options: StrategyOptions, means: Means, most: int = 20, model: str = "main") -> ReAct:
+    return ReAct(
+        native=options.native,
+        most_steps=min(most, means.steps),
+        chooser=means.chooser,
+        window=means.window,
+        model=model,
+    )
+
+
+_MAKERS: Mapping[str, Callable[[StrategyOptions, Means], Strategy]] = {
+    "react": lambda options, means: _react(options, means, means.steps),
+    "plan": lambda options, means: PlanExecute(executor=_react(options, means, 6, "executor")),
+    "rewoo": lambda options, means: ReWOO(chooser=means.chooser),
+    "rag": lambda options, means: AgenticRAG(react=_react(options, means, 8)),
 }
 STRATEGIES = tuple(_MAKERS)
 
 
 def make_strategy(
-    name: str, options: Mapping[str, Any] | None = None, *, chooser: Chooser | None = None
+    name: str, options: Mapping[str, Any] | None = None, means: Means | None = None
 ) -> Strategy:
     """The strategy of a name.
 
     Args:
         options: fields of `StrategyOptions`.
-        chooser: picks among more tools than a prompt holds.
 
     Raises:
         UnknownStrategy: there is none of this name.
@@ -62,4 +84,4 @@ def make_strategy(
         read = msgspec.convert(dict(options or {}), StrategyOptions)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"options: {error}", field="options") from None
-    return make(read, chooser)
+    return make(read, means or Means())

@@ -464,7 +464,6 @@ async def test_other_systems_are_refused(
     [
         ("echo 0 > /proc/sys/user/max_user_namespaces", "unshare: No space left"),
         ("echo 0 > /proc/sys/user/max_mnt_namespaces", "unshare: No space left"),
-        ("echo 0 > /proc/sys/user/max_net_namespaces", "unshare: No space left"),
     ],
 )
 async def test_without_namespaces_nothing_is_run(before: str, step: str) -> None:

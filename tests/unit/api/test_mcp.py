@@ -13,9 +13,13 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 from pydantic import SecretStr
 
+from rostra.agents import Agents
 from rostra.api import Pace, create_app
 from rostra.core import Settings
+from rostra.models import ScriptedModel
+from rostra.runtime import Runtime, open_runtime
 from tests.fakes import FakeEmbedder
+from tests.fakes_runs import Prompts, Tools, World
 
 ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
@@ -77,6 +81,43 @@ async def test_an_agent_needs_a_model_and_a_run(app: Litestar) -> None:
             result = await client.call_tool(tool, arguments)
             assert result.is_error, (tool, arguments)
             assert told in text(result)
+
+
+async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
+    settings: Settings, embedder: FakeEmbedder, static: Path
+) -> None:
+    tools = Tools()
+
+    @asynccontextmanager
+    async def runtime() -> AsyncIterator[Runtime]:
+        async with open_runtime(settings, ScriptedModel(["ok"], loop=True)) as opened:
+            await opened.agents.close()
+            opened.agents = Agents(
+                opened.database, World(tools).open, model="scripted", prompts=Prompts()
+            )
+            yield opened
+
+    app = create_app(settings, runtime, static=static, pace=Pace(poll=0.05, beat=0.05))
+    async with (
+        opened(app) as http,
+        Client(streamable_http_client("http://127.0.0.1:8321/mcp", http_client=http)) as client,
+    ):
+
+        async def call(tool: str, **arguments: Any) -> dict[str, Any]:
+            result = await client.call_tool(tool, arguments)
+            assert not result.is_error, text(result)
+            return result.structured_content or {}
+
+        done = await call("run_agent", task="look at it", strategy="obeys")
+        assert (done["status"], bool(done["answer"]), done["note"]) == ("completed", True, None)
+        again = await call("wait_for_agent", run_id=done["run_id"])
+        assert again == done
+        asked = await call("run_agent", task="send it", strategy="obeys")
+        assert (asked["status"], asked["answer"]) == ("paused", None)
+        assert asked["note"].startswith("approval")
+        assert tools.called == ["look"]
+        left = await call("run_agent", task="hang on", strategy="obeys", seconds=0)
+        assert (left["status"], left["answer"]) == ("running", None)
 
 
 @pytest.mark.parametrize(

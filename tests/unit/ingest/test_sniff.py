@@ -117,3 +117,11 @@ def test_decoding_never_fails(data: bytes) -> None:
 @given(st.text(max_size=300))
 def test_utf8_comes_back(text: str) -> None:
     assert decode_text(text.encode()).text.removeprefix("\ufeff") == text.removeprefix("\ufeff")
+
+
+def test_comments_before_nothing_are_soon_read() -> None:
+    """What tries every way to split them would not end before this test's time is over."""
+    data = b"<!---->" * 500 + b"x"
+    assert sniff(data, "page") == media.PLAIN
+    assert sniff(b"<!-- a --> <!--b-->\n<HTML>", "page") == media.HTML
+    assert sniff(b"<!-- a --> text <html>", "page") == media.PLAIN
