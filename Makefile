@@ -38,12 +38,12 @@ say = printf '\033[1m==>\033[0m %s\n' "$(1)" >&2
 no_page = $(call say,The web page could not be built; is an npm registry reachable? All else \
 	works. 'make web' tries again and says why)
 
-.PHONY: help install web run test check bench soak format docs lock clean
+.PHONY: help install web run test check bench soak conformance format docs lock clean
 
 help: ## say what there is
 	@echo 'make TARGET [VARIABLE=value]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'Variables: EXTRA=cpu|gpu (here: $(EXTRA)), PYTHON (here: $(PYTHON)), DOCS=folder and'
 	@echo 'QUESTION="..." for run, HOST and PORT for run, ARGS="..." passed on by test, bench and soak,'
@@ -72,7 +72,7 @@ run: install ## read the project's docs (and DOCS=folder), answer a question, se
 	@exec $(BIN)/rostra serve --host "$(HOST)" --port "$(PORT)" </dev/null
 
 test: install $(DEV) ## all tests; those that need PostgreSQL or Chromium skip where it is missing
-	$(BIN)/pytest -rs --ignore=tests/soak $(ARGS)
+	$(BIN)/pytest -rs --ignore=tests/soak --ignore=tests/conformance $(ARGS)
 
 check: install $(DEV) ## ruff, mypy, import-linter, layout guards, and the page's own checks
 	$(BIN)/pytest -q tests/unit/test_layout.py
@@ -85,9 +85,11 @@ check: install $(DEV) ## ruff, mypy, import-linter, layout guards, and the page'
 bench: install $(DEV) ## measure; prints a table
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: install $(DEV) ## the tests that run long on purpose
-	@if [ ! -d tests/soak ]; then $(call say,There are no soak tests yet); exit 0; fi; \
-	$(BIN)/pytest -q tests/soak $(ARGS) || { status=$$?; [ $$status -eq 5 ] || exit $$status; }
+soak: install $(DEV) ## the tests that run long on purpose, and MCP's conformance suite
+	$(BIN)/pytest -q -rs tests/soak tests/conformance $(ARGS)
+
+conformance: install $(DEV) ## MCP's official conformance suite; prints a table
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 format: $(DEV) ## format the code and apply safe fixes
 	$(BIN)/ruff check --fix-only $(LINTED)

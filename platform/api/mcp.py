@@ -167,7 +167,8 @@ class AgentTools:
         Gives the answer, or after some time the run's id, for wait_for_agent. Calls that change
         something wait for a person's approval.
         """
-        request = RunRequest(task=task, strategy=strategy)
+        budget = self._runtime.workshop.budget
+        request = RunRequest(task=task, strategy=strategy, budget=budget)
         return await self._wait(await self._runtime.agents.start(request), seconds)
 
     async def wait_for_agent(

@@ -13,6 +13,7 @@ from typing import Any
 
 from rostra.agents import (
     Agents,
+    Budget,
     Catalog,
     Limits,
     LongMemory,
@@ -87,6 +88,14 @@ class Workshop:
             prompts=prompts,
             durable=self._settings.agent_durable,
             trace_content=self._settings.agent_trace_content,
+        )
+
+    @property
+    def budget(self) -> Budget:
+        """The most that a run may use."""
+        settings = self._settings
+        return Budget(
+            steps=settings.agent_steps, seconds=settings.agent_seconds, calls=settings.agent_calls
         )
 
     def check(self, request: RunRequest) -> None:
