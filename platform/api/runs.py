@@ -18,8 +18,16 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, QueryParameter
 from litestar.response import Stream
 
-from rostra.agents import Agents, ApprovalDecided, Budget, Paused, RunRequest
-from rostra.agents import UiMessage, outline, read_log
+from rostra.agents import (
+    Agents,
+    ApprovalDecided,
+    Budget,
+    Paused,
+    RunRequest,
+    UiMessage,
+    outline,
+    read_log,
+)
 from rostra.api.errors import problem_of
 from rostra.api.openapi import RunOperation, problems
 from rostra.api.pages import IdInPath, Limit, Offset, id_in_path

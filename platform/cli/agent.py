@@ -23,8 +23,11 @@ from rostra.agents import (
     RunEnded,
     RunRequest,
     Status,
+    Waiting,
+    outline,
+    read_log,
+    waiting,
 )
-from rostra.agents import Waiting, outline, read_log, waiting
 from rostra.cli.ids import run_id as read_id
 from rostra.cli.output import (
     console,

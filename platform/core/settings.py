@@ -196,8 +196,8 @@ class Settings(BaseSettings):
         12_000,
         ge=1000,
         le=10**7,
-        description="How much of a long run a model is shown again; what is older is dropped. Below "
-        "the model's context.",
+        description="How much of a long run a model is shown again; what is older is dropped. "
+        "Keep it below the model's context.",
     )
     agent_call_seconds: FiniteFloat = Field(
         120, gt=0, description="Longest wait for one call of a tool."
