@@ -516,9 +516,7 @@ def _spans(ended: ToolEnded) -> list[tuple[int, int]]:
         edges |= {document.at, document.at + document.end - document.start}
     cuts = sorted(edges)
     return [
-        span
-        for start, end in pairwise(cuts)
-        for span in sentence_spans(ended.text, start, end)
+        span for start, end in pairwise(cuts) for span in sentence_spans(ended.text, start, end)
     ]
 
 
