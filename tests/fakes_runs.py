@@ -11,9 +11,11 @@ from rostra.agents import (
     CallContext,
     Citation,
     Claim,
+    Cleaned,
     Decided,
     Effect,
     Guard,
+    Observed,
     Parts,
     PlannedCall,
     RunRequest,
@@ -103,8 +105,8 @@ class World:
         guard = Guard(
             reasons=needed,
             loop=lambda history, call: None,
-            observe=lambda result, limit: (result.text, False, len(result.text)),
-            clean=lambda text: (text, ()),
+            observe=lambda result, limit: Observed(result.text, False, len(result.text), ()),
+            clean=lambda text, documents: Cleaned(text, (), documents),
         )
         model = ScriptedModel(["ok"], loop=True)
         yield Parts({"main": model}, self._tools, Obeys(), guard, Prompts())

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         encode_event,
     )
     from rostra.agents.execution import (
+        Cleaned,
         Execution,
         Guard,
         Limits,
@@ -124,6 +125,9 @@ if TYPE_CHECKING:
         function_toolset,
         tool,
     )
+    from rostra.agents.tools.observe import (
+        Observed,
+    )
     from rostra.agents.tools.select import (
         ToolIndex,
         searchable,
@@ -183,6 +187,7 @@ _HOMES = {
     "Verified": "events",
     "decode_event": "events",
     "encode_event": "events",
+    "Cleaned": "execution",
     "Execution": "execution",
     "Guard": "execution",
     "Limits": "execution",
@@ -216,6 +221,7 @@ _HOMES = {
     "Catalog": "tools.catalog",
     "function_toolset": "tools.functions",
     "tool": "tools.functions",
+    "Observed": "tools.observe",
     "ToolIndex": "tools.select",
     "searchable": "tools.select",
     "CallContext": "tools.tool",
@@ -240,6 +246,7 @@ __all__ = [
     "Catalog",
     "Citation",
     "Claim",
+    "Cleaned",
     "Decided",
     "DocumentSpan",
     "Effect",
@@ -255,6 +262,7 @@ __all__ = [
     "ModelAnswered",
     "ModelAsked",
     "Noted",
+    "Observed",
     "Origin",
     "Outcome",
     "Outline",

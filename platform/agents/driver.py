@@ -197,10 +197,10 @@ def _internal(failure: BaseException) -> RostraError:
 
 def _cleaned(execution: Execution, answer: Answer) -> Answer:
     """The answer without what must not reach a page; quotes stay as they are stored."""
-    text, found = execution.guard.clean(answer.text)
+    text, found, _ = execution.guard.clean(answer.text, ())
     claims = []
     for claim in answer.claims:
-        said, more = execution.guard.clean(claim.text)
+        said, more, _ = execution.guard.clean(claim.text, ())
         claims.append(msgspec.structs.replace(claim, text=said))
         found = [*found, *more]
     if found:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -22,6 +22,7 @@ from rostra.agents.events import (
     ApprovalAsked,
     ApprovalDecided,
     Budget,
+    DocumentSpan,
     Effect,
     ModelAnswered,
     ModelAsked,
@@ -35,11 +36,13 @@ from rostra.agents.events import (
 )
 from rostra.agents.journal import Journal, attempt_key, over
 from rostra.agents.scope import Message, Observation, Reply, Scope, Sentence, together
+from rostra.agents.tools.observe import Observed
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
 from rostra.core import (
     ChatMessage,
     ChatModel,
     GenerationOptions,
+    InvalidRequest,
     ModelUnavailable,
     Overloaded,
     ToolCall,
@@ -82,14 +85,28 @@ class Guard:
             its arguments; empty when it needs none.
         loop: looks at the calls so far, oldest first, and the one to be made; says why it must not
             be, or None.
-        observe: bounds a result to so many characters: text, whether it was cut, bytes of all.
-        clean: removes from a tool's text what must not reach a model or a page; what it found.
+        observe: bounds a result to so many characters.
+        clean: removes from a text what must not reach a model or a page; its spans of documents
+            are moved along.
     """
 
     reasons: Callable[[ToolInfo, Sequence[str]], Sequence[str]]
     loop: Callable[[Sequence[tuple[PlannedCall, str]], PlannedCall], str | None]
-    observe: Callable[[ToolResult, int], tuple[str, bool, int]]
-    clean: Callable[[str], tuple[str, Sequence[str]]]
+    observe: Callable[[ToolResult, int], Observed]
+    clean: Callable[[str, Sequence[DocumentSpan]], "Cleaned"]
+
+
+class Cleaned(NamedTuple):
+    """A text that is fit to be shown.
+
+    Attributes:
+        findings: what was removed, in words that do not repeat it.
+        documents: spans of stored documents, where they stand in this text.
+    """
+
+    text: str
+    findings: Sequence[str] = ()
+    documents: Sequence[DocumentSpan] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +244,16 @@ class RunScope:
         if begun:
             journal.put(asked)
         if there is None:
-            options, held = await self._afford(chosen, said, options, asked=begun)
+            afforded, held = await self._afford(chosen, said, options, asked=begun)
             try:
                 await journal.keep(asked)
-                there = await self._answer(key, chosen, said, options)
+                there = await self._answer(key, chosen, said, afforded)
                 journal.put(there)
+            except InvalidRequest as error:
+                if afforded.max_tokens == options.max_tokens:
+                    raise
+                # What the budget left is not enough for any answer of this form.
+                raise _spent("tokens", self._run.budget) from error
             finally:
                 self._run.give_back(held)
         if there.error is not None:
@@ -474,30 +496,23 @@ class RunScope:
     ) -> ToolEnded:
         """Writes the end of a call and numbers its sentences."""
         result = result or ToolResult(text)
-        shown, truncated, size = self._run.guard.observe(result, self._run.limits.observation)
-        shown, findings = self._run.guard.clean(shown)
-        # A span that no longer stands where it stood backs nothing.
-        documents = [
-            span
-            for span in result.documents
-            if shown[span.at : span.at + span.end - span.start]
-            == result.text[span.at : span.at + span.end - span.start]
-            and span.at + span.end - span.start <= len(shown)
-        ]
+        seen = self._run.guard.observe(result, self._run.limits.observation)
+        shown = self._run.guard.clean(seen.text, seen.documents)
         ended = ToolEnded(
             key,
             call.id,
             outcome,
-            shown,
+            shown.text,
             origin=result.origin,
             first=len(self._run.sentences) + 1,
-            bytes=size,
-            truncated=truncated,
-            documents=documents,
+            bytes=seen.bytes,
+            truncated=seen.truncated,
+            documents=list(shown.documents),
         )
         self._run.take_in(ended)
-        if findings:
-            self._run.journal.put(Noted(f"{key}!", "guard.removed", data={"found": [*findings]}))
+        if shown.findings:
+            found = {"found": [*shown.findings]}
+            self._run.journal.put(Noted(f"{key}!", "guard.removed", data=found))
         await self._run.journal.keep(ended)
         return ended
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
-from rostra.agents.events import PlannedCall
-from rostra.agents.execution import Guard
+from rostra.agents.events import DocumentSpan, PlannedCall
+from rostra.agents.execution import Cleaned, Guard
 from rostra.agents.guard.filters import OutputFilter, apply
 from rostra.agents.guard.hidden import HiddenText
 from rostra.agents.guard.links import ForeignLinks
 from rostra.agents.guard.loop import LoopDetector
 from rostra.agents.guard.pii import PersonalData
 from rostra.agents.guard.policy import Policy, approval_reasons
+from rostra.agents.guard.rewrite import moved
 from rostra.agents.guard.secrets import Secrets
-from rostra.agents.tools.observe import observe
+from rostra.agents.tools.observe import observed
 from rostra.agents.tools.tool import ToolInfo
 from rostra.core import ConfigError
 
@@ -63,8 +64,8 @@ def default_guard(
     def loops(past: Sequence[tuple[PlannedCall, str]], call: PlannedCall) -> str | None:
         return detector(past, call)
 
-    def clean(text: str) -> tuple[str, Sequence[str]]:
+    def clean(text: str, documents: Sequence[DocumentSpan]) -> Cleaned:
         filtered = apply(cleaners, text)
-        return filtered.text, filtered.findings
+        return Cleaned(filtered.text, filtered.findings, moved(documents, filtered.kept))
 
-    return Guard(reasons=reasons, loop=loops, observe=observe, clean=clean)
+    return Guard(reasons=reasons, loop=loops, observe=observed, clean=clean)

@@ -61,12 +61,6 @@ def observed(result: ToolResult, limit: int) -> Observed:
     return Observed(shown.text, cut, size, moved(result.documents, shown.kept))
 
 
-def observe(result: ToolResult, limit: int) -> tuple[str, bool, int]:
-    """The same as text, whether something was left out, and bytes of the whole."""
-    bounded = observed(result, limit)
-    return bounded.text, bounded.truncated, bounded.bytes
-
-
 def _utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 

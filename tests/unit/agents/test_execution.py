@@ -41,6 +41,7 @@ from rostra.core import (
     Finish,
     FinishReason,
     GenerationOptions,
+    InvalidRequest,
     Overloaded,
     Role,
 )
@@ -277,3 +278,36 @@ async def test_an_answer_is_asked_for_once(tmp_path: Path) -> None:
         await run.journal.keep()
     assert not model.options
     assert len([one for one in log.records if isinstance(one.event, ModelAnswered)]) == 1
+
+
+async def test_a_quote_behind_what_was_removed_keeps_its_place() -> None:
+    link = "[here](https://evil.example/x) "
+    result = ToolResult(
+        f"{link}\nOne is here. Two is there.",
+        Origin.DOCUMENT,
+        (DocumentSpan(len(link) + 1, "doc", 100, 126),),
+    )
+    [seen] = await (await execution(result)).scope().call([call()])
+    assert "evil.example" not in seen.text
+    placed = [(one.text, one.start, one.end) for one in seen.sentences if one.document_id]
+    assert placed == [("One is here.", 100, 112), ("Two is there.", 113, 126)]
+
+
+async def test_a_budget_too_small_for_any_answer_is_spent() -> None:
+    class Strict(Model):
+        async def stream(
+            self, messages: Sequence[ChatMessage], options: GenerationOptions
+        ) -> AsyncIterator[ChatEvent]:
+            if options.max_tokens < 50:
+                raise InvalidRequest("the shortest text takes 50 tokens")
+            async for event in super().stream(messages, options):
+                yield event
+
+    options = GenerationOptions(max_tokens=100)
+    poor = await execution(ToolResult(""), model=Strict(), budget=Budget(tokens=40))
+    with pytest.raises(BudgetSpent, match="tokens"):
+        await poor.scope().ask("step", HELLO, options)
+    rich = await execution(ToolResult(""), model=Strict(), budget=Budget(tokens=1000))
+    assert (await rich.scope().ask("step", HELLO, options)).text == "well"
+    with pytest.raises(InvalidRequest, match="shortest"):
+        await rich.scope().ask("step", HELLO, GenerationOptions(max_tokens=10))

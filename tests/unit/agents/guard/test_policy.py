@@ -110,9 +110,10 @@ def test_the_default_guard_has_all_parts() -> None:
     guard = default_guard()
     assert guard.reasons(info(Effect.WRITE), ["document:x"])
     assert guard.loop([(call("a"), "r")] * 3, call("a"))
-    assert guard.observe(ToolResult("x" * 100), 50)[1:] == (True, 100)
-    assert guard.clean("![x](https://evil.test)") == (
+    assert guard.observe(ToolResult("x" * 100), 50)[1:3] == (True, 100)
+    assert guard.clean("![x](https://evil.test)", ()) == (
         "x ⟨image from evil[.]test removed⟩",
         ("links: image from evil.test",),
+        (),
     )
-    assert default_guard(filters=[]).clean("https://evil.test") == ("https://evil.test", ())
+    assert default_guard(filters=[]).clean("https://evil.test", ())[:2] == ("https://evil.test", ())

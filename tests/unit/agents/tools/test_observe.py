@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rostra.agents.events import DocumentSpan
-from rostra.agents.tools.observe import observe, observed
+from rostra.agents.tools.observe import observed
 from rostra.agents.tools.tool import ToolResult
 
 SENTENCE = "Sentence number {} says that autovacuum runs in the background. "
 LONG = "".join(SENTENCE.format(number) for number in range(200_000))
 MARK = re.compile(r"\n\n⟨([\d,]+) characters left out⟩\n\n")
+
+
+def observe(result: ToolResult, limit: int) -> tuple[str, bool, int]:
+    """Text, whether something was left out, and bytes of the whole."""
+    bounded = observed(result, limit)
+    return bounded.text, bounded.truncated, bounded.bytes
 
 
 def test_what_is_short_is_whole() -> None:
