@@ -51,10 +51,31 @@ def result_of(answer: CallToolResult, *, cites: bool) -> ToolResult:
                 structured=structured,
                 size=_bytes(told),
             )
-    if not answer.content and structured is not None:
-        text = json.dumps(structured, ensure_ascii=False)
+    if structured is not None and (not answer.content or _says(text, structured)):
+        text = _told(structured)
         size = _bytes(text)
     return ToolResult(text, structured=structured, is_error=answer.is_error, size=size)
+
+
+def _says(text: str, structured: Any) -> bool:
+    """Whether a text is nothing but the structured content, as servers write it for old clients."""
+    try:
+        return bool(json.loads(text) == structured)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _told(structured: Any) -> str:
+    """Structured content in as few words as can be: indented JSON makes poor sentences."""
+    if isinstance(structured, dict) and not any(
+        isinstance(value, dict | list) for value in structured.values()
+    ):
+        return "; ".join(f"{name}: {_scalar(value)}" for name, value in structured.items())
+    return json.dumps(structured, ensure_ascii=False)
+
+
+def _scalar(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def resource_of(

@@ -310,4 +310,4 @@ async def test_a_budget_too_small_for_any_answer_is_spent() -> None:
     rich = await execution(ToolResult(""), model=Strict(), budget=Budget(tokens=1000))
     assert (await rich.scope().ask("step", HELLO, options)).text == "well"
     with pytest.raises(InvalidRequest, match="shortest"):
-        await rich.scope().ask("step", HELLO, GenerationOptions(max_tokens=10))
+        await rich.scope("b/").ask("step", HELLO, GenerationOptions(max_tokens=10))
