@@ -14,7 +14,7 @@ def test_killed_at_every_moment(database_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "moments"
     folder.mkdir()
     # Every moment on one engine takes long enough.
-    stride = 1 if database_url.startswith("sqlite") else 3
+    stride = 1 if database_url.startswith("sqlite") else 6
     program = [sys.executable, "-m", "tests.integration.agents.killing"]
     ran = subprocess.run(
         [*program, database_url, str(folder), str(stride)],

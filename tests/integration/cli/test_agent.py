@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,16 +159,19 @@ def test_a_paused_run_can_be_cancelled(invoke: Invoke) -> None:
     assert invoke("show", made["run"], "--json")[1]["status"] == "cancelled"
 
 
-def test_an_interrupted_run_says_how_to_go_on(
-    invoke: Invoke, tools: Tools, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_says_how_to_go_on(invoke: Invoke, tools: Tools) -> None:
     # Ctrl-C once the tool is being called.
     def interrupt() -> None:
         tools.hanging.wait()
-        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
-    status, _, err = invoke("run", "look hang")
+    # A shell that runs the tests in the background has them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        status, _, err = invoke("run", "look hang")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert status == 130
     assert "rostra agent resume" in err
     _, listed, _ = invoke("list", "--json")

@@ -34,8 +34,10 @@ def test_what_is_missing_comes_with_advice(
 def test_settings_are_listed_without_secrets(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ROSTRA_DATABASE_URL", "postgresql://someone:secret@127.0.0.1/none")
+    monkeypatch.setenv("ROSTRA_DATABASE_URL", "postgresql://someone:hush@127.0.0.1/none")
+    monkeypatch.setenv("ROSTRA_CHAT_API_KEY", "hush-hush")
+    monkeypatch.setenv("ROSTRA_API_TOKEN", "hush-hush")
     assert run(["doctor", "--settings"]) == 0
     out = capsys.readouterr().out
     assert "ROSTRA_CHUNK_TOKENS" in out
-    assert "secret" not in out
+    assert "hush" not in out

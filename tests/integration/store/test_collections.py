@@ -148,4 +148,8 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "jobs": 0,
         "files": 0,
         "batches": 0,
+        "runs": 0,
+        "run_events": 0,
+        "memories": 0,
+        "tool_pins": 0,
     }
