@@ -253,6 +253,9 @@ class EngineCore:
             # Keys rotated in another way are of no use to others.
             request = msgspec.structs.replace(request, adapter=f"{request.adapter}@{first}")
         matchers = self._matchers(request)
+        if matchers and all(matcher.finished for matcher in matchers):
+            self._end_empty(request)
+            return
         sequences = self._scheduler.add(request)
         wanted = request.sampling.prompt_logprobs is not None
         self._requests[request.id] = _Request(
@@ -263,6 +266,13 @@ class EngineCore:
             self._clock(),
             prompt_logprobs=[] if wanted else None,
         )
+
+    def _end_empty(self, request: EngineRequest) -> None:
+        """A request whose grammar knows no text but the empty one: there is nothing to compute."""
+        for index in range(request.n):
+            reason = FinishReason.STOP
+            self._outbox.append(Tokens(request.id, index, [], finish_reason=reason))
+        self._outbox.append(RequestEnd(request.id, Usage(prompt_tokens=len(request.prompt))))
 
     def _take_in(self, events: list[EngineEvent]) -> None:
         """Admits requests whose grammar has been read; waits a little when all else is done."""

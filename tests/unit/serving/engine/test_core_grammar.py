@@ -233,3 +233,22 @@ def test_an_abort_while_the_grammar_is_read(folder: Path, compiler: GrammarCompi
     assert collector.results["gone"].end.error is None
     assert collector.results["half"].reasons == {0: FinishReason.STOP, 1: FinishReason.ABORT}
     core.check_integrity()
+
+
+@pytest.mark.parametrize("constraint", [Choice(("",)), Regex("()"), Regex("a{0}")], ids=repr)
+def test_a_grammar_of_the_empty_text_alone(
+    folder: Path, compiler: GrammarCompiler, constraint: Constraint
+) -> None:
+    """There is nothing to compute for it; others go on, and so does the loop."""
+    core = make_core(folder)
+    requests = [request("other", random_prompt(Random(1), 5), max_tokens=20)]
+    for name in ("first", "second"):
+        grammar = compiler.compile_now(constraint, max_tokens=4)
+        prompt = random_prompt(Random(2), 5)
+        requests.append(request(name, prompt, max_tokens=4, grammar=grammar, n=2))
+    results = run(core, requests)
+    for name in ("first", "second"):
+        assert results[name].tokens == {0: [], 1: []}
+        assert set(results[name].reasons.values()) == {FinishReason.STOP}
+        assert results[name].end.error is None
+    assert len(results["other"].tokens[0]) == 20
