@@ -16,6 +16,7 @@ from rostra.agents.errors import BudgetSpent, LogEnds, ReplayDiverged, RunPaused
 from rostra.agents.events import (
     Answer,
     Budget,
+    Decided,
     Equipped,
     Noted,
     Paused,
@@ -26,7 +27,7 @@ from rostra.agents.events import (
     ToolRecord,
 )
 from rostra.agents.execution import Execution, Guard, Limits, Tools
-from rostra.agents.journal import Journal
+from rostra.agents.journal import Journal, over
 from rostra.agents.strategies.strategy import Strategy
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
 from rostra.core import ChatModel, RostraError, get_logger
@@ -178,8 +179,22 @@ async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
         error = _internal(failure)
     if answer is not None:
         answer = _cleaned(execution, answer)
+    elif error is None and _ran_out(execution):
+        error = BudgetSpent(
+            f"the run used its {budget.steps} steps without coming to an answer",
+            hint="Start it again with more steps, or fork it.",
+            budget="steps",
+        )
     told = error.to_dict() if error is not None else None
     return RunEnded(_status(answer, error), journal.spent(), answer, told)
+
+
+def _ran_out(execution: Execution) -> bool:
+    """Whether the last step that the budget allowed was no answer, not even that there is none."""
+    journal = execution.journal
+    decided = [one.event for one in journal.records if isinstance(one.event, Decided)]
+    open_end = bool(decided) and decided[-1].final is None
+    return open_end and over(journal.spent(), execution.budget) == "steps"
 
 
 def _status(answer: Answer | None, error: RostraError | None) -> Status:

@@ -160,7 +160,8 @@ class Execution:
 
     def take_in(self, ended: ToolEnded) -> tuple[Sentence, ...]:
         """Numbers an observation's sentences as they were numbered when it was written."""
-        spans = _spans(ended) if ended.outcome is Outcome.OK else []
+        lines = _lines(ended) if ended.outcome is Outcome.OK else []
+        spans = [(start, end) for start, end, citable in lines if citable]
         found = tuple(
             _sentence(ended, ended.first + at, start, end) for at, (start, end) in enumerate(spans)
         )
@@ -484,7 +485,7 @@ class RunScope:
         if decided.decision == "approve":
             return None
         why = f" {decided.note}" if decided.note else ""
-        return Outcome.DENIED, f"A person did not allow this call.{why}"
+        return Outcome.DENIED, f"This call was not allowed.{why}"
 
     async def _end(
         self,
@@ -518,21 +519,42 @@ class RunScope:
 
     def _observed(self, call: PlannedCall, ended: ToolEnded) -> Observation:
         sentences = self._run.take_in(ended)
-        text = "\n".join(f"[{one.number}] {one.text}" for one in sentences)
         if ended.outcome is not Outcome.OK:
             text = f"{ended.outcome}: {ended.text}"
-        return Observation(call, ended.outcome, text or "(empty)", ended.origin, sentences)
+            return Observation(call, ended.outcome, text, ended.origin)
+        numbers = iter(sentences)
+        lines = [
+            f"[{next(numbers).number}] {ended.text[start:end]}"
+            if citable
+            else ended.text[start:end].strip()
+            for start, end, citable in _lines(ended)
+        ]
+        text = "\n".join(lines) or "(empty)"
+        return Observation(call, ended.outcome, text, ended.origin, sentences)
 
 
-def _spans(ended: ToolEnded) -> list[tuple[int, int]]:
-    """`[start, end)` of an observation's sentences; none reaches from our words into a document."""
-    edges = {0, len(ended.text)}
-    for document in ended.documents:
-        edges |= {document.at, document.at + document.end - document.start}
-    cuts = sorted(edges)
-    return [
-        span for start, end in pairwise(cuts) for span in sentence_spans(ended.text, start, end)
-    ]
+def _lines(ended: ToolEnded) -> list[tuple[int, int, bool]]:
+    """`[start, end)` of an observation's sentences, and whether each can be cited.
+
+    Where a result has parts of stored documents, what stands between them is the tool's own words
+    and no evidence; no sentence reaches from one into the other. A number of a heading is no
+    sentence of its own.
+    """
+    inside = [(one.at, one.at + one.end - one.start) for one in ended.documents]
+    edges = {0, len(ended.text), *(edge for span in inside for edge in span)}
+    lines: list[tuple[int, int, bool]] = []
+    for start, end in pairwise(sorted(edges)):
+        citable = not inside or any(first <= start and end <= past for first, past in inside)
+        begun: int | None = None
+        for first, past in sentence_spans(ended.text, start, end):
+            begun = first if begun is None else begun
+            if past < end and not any(map(str.isalpha, ended.text[begun:past])):
+                continue
+            lines.append((begun, past, citable))
+            begun = None
+        if begun is not None:
+            lines.append((begun, end, citable))
+    return lines
 
 
 def _sentence(ended: ToolEnded, number: int, start: int, end: int) -> Sentence:

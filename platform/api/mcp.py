@@ -64,7 +64,7 @@ def access_of(settings: Settings) -> McpAccess:
     own = settings.host.lower().strip("[]")
     names = dict.fromkeys((*_LOOPBACK, f"[{own}]" if ":" in own else own))
     hosts = tuple(form for name in names for form in (name, f"{name}:*"))
-    token = settings.api_token.get_secret_value()
+    token = settings.mcp_token.get_secret_value()
     return McpAccess(token or None, hosts, tuple(f"http://{host}" for host in hosts))
 
 

@@ -228,7 +228,7 @@ class Settings(BaseSettings):
     )
 
     # Server
-    api_token: SecretStr = Field(
+    mcp_token: SecretStr = Field(
         SecretStr(""),
         description="Bearer token that clients of `/mcp` must send; empty lets only this machine "
         "in.",

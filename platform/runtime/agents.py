@@ -6,7 +6,7 @@ all runs; a server that a run may not use is not asked.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,6 +23,8 @@ from rostra.agents import (
     Policy,
     RunRequest,
     StoredPins,
+    ToolIndex,
+    ToolInfo,
     Toolset,
     Window,
     default_guard,
@@ -141,7 +143,14 @@ class Workshop:
         chosen = catalog
         if request.tools is not None:
             chosen = catalog.only(lambda info: _matches(request.tools or [], info.name))
-        whole, index = await searchable(chosen)
+            if request.tools and not chosen.tools:
+                raise InvalidRequest(
+                    f"no tool is called {' or '.join(request.tools)}",
+                    hint="`rostra mcp list` names the tools of servers; "
+                    f"your own are {', '.join(info.name for info in catalog.tools[:8])}.",
+                    field="tools",
+                )
+        whole, _ = await searchable(chosen)
         guard = default_guard(
             Policy(
                 trusted_tools=frozenset(request.approve),
@@ -156,7 +165,7 @@ class Workshop:
                 request.strategy,
                 request.options,
                 Means(
-                    chooser=index.choose,
+                    chooser=_choose,
                     window=Window(self._settings.agent_context_tokens),
                     steps=request.budget.steps,
                 ),
@@ -192,6 +201,11 @@ class Workshop:
                 )
             found[name] = self._servers[name]
         return found
+
+
+async def _choose(query: str, tools: Sequence[ToolInfo]) -> Sequence[ToolInfo]:
+    """The best tools for a text, by the words that the run was told of them."""
+    return await (await ToolIndex.build(tools)).choose(query, tools)
 
 
 def configured_servers(settings: Settings) -> dict[str, Any]:

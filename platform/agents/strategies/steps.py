@@ -265,7 +265,9 @@ def read_call(
     name, args = value["tool"], value.get("args", {})
     tool = next((each for each in tools if each.name == name), None)
     if tool is None:
-        there = ", ".join(each.name for each in tools) or "none"
+        if not tools:
+            raise Malformed("No more calls can be made: this step has to be the answer.")
+        there = ", ".join(each.name for each in tools)
         raise Malformed(f"There is no tool {_shown(name)} here. Tools: {there}.")
     if not isinstance(args, dict):
         raise Malformed(f"The arguments of {name} must be an object.")

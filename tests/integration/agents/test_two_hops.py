@@ -55,7 +55,7 @@ def test_an_answer_of_two_searches_and_a_product(
             [
                 line("Find both numbers.", *searches),
                 line("Multiply.", ("calculator__calculate", {"expression": "8 * 1600"})),
-                json.dumps({"text": final("They take 12,800 bytes.", 3, 7)}),
+                json.dumps({"text": final("They take 12,800 bytes.", 1, 2)}),
             ]
         )
     )

@@ -36,7 +36,7 @@ def test_settings_are_listed_without_secrets(
 ) -> None:
     monkeypatch.setenv("ROSTRA_DATABASE_URL", "postgresql://someone:hush@127.0.0.1/none")
     monkeypatch.setenv("ROSTRA_CHAT_API_KEY", "hush-hush")
-    monkeypatch.setenv("ROSTRA_API_TOKEN", "hush-hush")
+    monkeypatch.setenv("ROSTRA_MCP_TOKEN", "hush-hush")
     assert run(["doctor", "--settings"]) == 0
     out = capsys.readouterr().out
     assert "ROSTRA_CHUNK_TOKENS" in out

@@ -166,7 +166,7 @@ async def test_with_a_token_nobody_is_let_in_without_it(
     settings: Settings, embedder: FakeEmbedder, static: Path, client: tuple[str, int]
 ) -> None:
     app = create_app(
-        settings.model_copy(update={"api_token": SecretStr("s3cret-ü")}),
+        settings.model_copy(update={"mcp_token": SecretStr("s3cret-ü")}),
         static=static,
         pace=Pace(poll=0.05, beat=0.05),
     )

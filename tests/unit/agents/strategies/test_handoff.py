@@ -35,7 +35,7 @@ def lab(outcome: Answer | Exception | None, seen: list[Any], effect: Effect = Ef
     return Lab(tools=tuple((info, call) for info, call in tools))
 
 
-ASKS = turns(act(("expert", {"task": "Weigh Alpha."})), final(("12 kg it is.", [3])))
+ASKS = turns(act(("expert", {"task": "Weigh Alpha."})), final(("12 kg it is.", [1])))
 
 
 async def test_an_answer_comes_with_quotes_that_can_be_cited_again() -> None:
