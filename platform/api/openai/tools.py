@@ -119,14 +119,20 @@ def toolset(
     """What a request's `tools`, `tool_choice` and `parallel_tool_calls` come to.
 
     Raises:
-        InvalidParameter: a choice without tools or of a tool that is not there, equal names, or
-            too many tools.
+        InvalidParameter: a choice without tools or of a tool that is not there, equal names, too
+            many tools, or arguments that are no object.
     """
     offered = {function.name: function for function in functions or ()}
     if len(offered) != len(functions or ()):
         raise InvalidParameter("tools: two tools have the same name", field="tools")
     if len(offered) > MAX_TOOLS:
         raise InvalidParameter(f"tools: more than {MAX_TOOLS}", field="tools")
+    for place, function in enumerate(functions or ()):
+        if (function.parameters or {}).get("type", "object") != "object":
+            field = f"tools[{place}].function.parameters"
+            raise InvalidParameter(
+                f"{field}: arguments are an object, so is their schema", field=field
+            )
     if choice == "none" or (not offered and choice in (None, "auto")):
         return Toolset()
     if not offered:

@@ -28,8 +28,10 @@ def error_in(response: httpx.Response, status: int) -> dict[str, Any]:
     return error
 
 
+NO_OBJECT = {"type": "function", "function": {"name": "f", "parameters": {"type": "integer"}}}
 # More of the request, and the parameter that is named.
 BAD: list[tuple[dict[str, Any], str | None]] = [
+    ({"tools": [NO_OBJECT]}, "tools[0].function.parameters"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"max_tokens": -5}, "max_tokens"),
     ({"max_tokens": 10**9}, "max_tokens"),
