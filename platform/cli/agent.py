@@ -40,10 +40,11 @@ from rostra.cli.output import (
 from rostra.cli.run_view import RunView, call_text
 from rostra.core import Settings, collapse_whitespace, normalize_text
 from rostra.runtime import Runtime
-from rostra.store import delete_run, get_run, list_runs
+from rostra.store import Run, delete_run, get_run, list_runs
 
 _GOOD = (Status.COMPLETED, Status.ABSTAINED)
 _TASK_CHARS = 80
+_YES, _NO = ("y", "yes"), ("n", "no", "")
 _STATUSES = [str(status) for status in Status]
 
 Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
@@ -187,7 +188,7 @@ def list_(status: str | None, limit: int, offset: int, as_json: bool) -> None:
             (
                 (
                     item.id,
-                    item.status,
+                    "interrupted" if _is_left(item) else item.status,
                     item.strategy,
                     collapse_whitespace(item.task)[:_TASK_CHARS],
                     item.created_at.isoformat(" ", "minutes"),
@@ -272,6 +273,11 @@ def delete(run_id: str, as_json: bool) -> None:
         console().print("deleted")
 
 
+def _is_left(run: Run) -> bool:
+    """Whether a run is neither ended nor executed by anybody."""
+    return run.status == Status.RUNNING and not run.held
+
+
 async def _follow(runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool) -> dict[str, Any]:
     """Shows a run until it ends or is left paused; returns what came of it."""
     view = None if quiet else RunView()
@@ -338,14 +344,15 @@ def _decider(approve: Sequence[str], yes: bool, as_json: bool) -> Decide:
 
 
 async def _ask(one: Waiting) -> tuple[str, str] | None:
-    """Asks at the terminal; anything but a clear word is a no."""
+    """Asks at the terminal until there is a clear word; none at all is a no."""
     out = console()
     if one.reason == "approval":
         out.print(f"\n{call_text(one.call)}", markup=False)
         for why in one.why:
             out.print(f"  {why}", markup=False, style="yellow")
-        said = await _read_line("Allow this call? [y/N] ")
-        return ("approve", "") if said in ("y", "yes") else ("deny", "")
+        while (said := await _read_line("Allow this call? [y/N] ")) not in _YES + _NO:
+            out.print("Say y or n.")
+        return ("approve", "") if said in _YES else ("deny", "")
     out.print(f"\n{call_text(one.call)} began, and nobody knows whether it happened.", markup=False)
     said = await _read_line("Has it happened (d), make it again (r), give it up (g)? [leave it] ")
     words = {"d": "done", "done": "done", "r": "retry", "retry": "retry", "g": "deny"}
