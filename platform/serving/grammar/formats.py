@@ -2,7 +2,7 @@
 
 What always holds: every text admitted has the format; of addresses only the common ones are
 admitted (ASCII, no quoted local parts, no address literals, no `--`, at most 248 characters of
-host). Other formats are annotations, as JSON Schema 2020-12 has it by default.
+host). Names that JSON Schema does not define are annotations, as 2020-12 has it by default.
 """
 
 from rostra.serving.grammar.expr import Expr
@@ -61,9 +61,22 @@ _PATTERNS = {
     "json-pointer": r"(?:/(?:[^/~]|~[01])*)*",
 }
 FORMATS = tuple(_PATTERNS)
+UNENFORCED = frozenset(
+    {
+        "ecmascript-regex",
+        "idn-email",
+        "idn-hostname",
+        "iri",
+        "iri-reference",
+        "regex",
+        "relative-json-pointer",
+        "uri-template",
+    }
+)
+"""Formats that JSON Schema defines and no grammar here admits; other names assert nothing."""
 
 
 def format_expr(name: str) -> Expr | None:
-    """The texts of a format, None for a format that is only an annotation."""
+    """The texts of a format; None for one that is not enforced, or only an annotation."""
     pattern = _PATTERNS.get(name)
     return None if pattern is None else parse_regex(pattern)

@@ -105,8 +105,9 @@ class XGrammarMatcher:
             self._settle()
 
     def fill(self, bitmask: torch.Tensor, row: int) -> None:
+        if self.finished:
+            raise GrammarBroken("The text is complete: nothing may follow.")
         with _defects():
-            self._go_on()
             self._fill(bitmask, row)
 
     def _fill(self, bitmask: torch.Tensor, row: int) -> None:
@@ -119,13 +120,10 @@ class XGrammarMatcher:
         bitmask[row, :words] = self._scratch[0]
 
     def take(self, token: int) -> list[int]:
-        with _defects():
-            self._go_on()
-            return self._take(token)
-
-    def _go_on(self) -> None:
         if self.finished:
-            raise GrammarBroken("The text is complete: nothing may follow.")
+            raise ValueError("the text is complete: nothing may follow")
+        with _defects():
+            return self._take(token)
 
     def _take(self, token: int) -> list[int]:
         if token in self._eos:

@@ -32,7 +32,7 @@ from rostra.serving.grammar.expr import (
     repeat,
     seq,
 )
-from rostra.serving.grammar.formats import format_expr
+from rostra.serving.grammar.formats import FORMATS, UNENFORCED, format_expr
 from rostra.serving.grammar.json_ebnf import ITEM_SEPARATOR, KEY_SEPARATOR
 from rostra.serving.grammar.numbers import decimals, integers, multiples
 from rostra.serving.grammar.regex import parse_regex
@@ -77,7 +77,7 @@ ENFORCED: Mapping[str, str] = {
     "minLength": "",
     "maxLength": "",
     "pattern": "regular ones; no word boundaries, back references or looking around",
-    "format": "the formats of `formats`; others are annotations",
+    "format": "the formats of `formats`; names that JSON Schema does not define are annotations",
     "minimum": "",
     "maximum": "",
     "exclusiveMinimum": "",
@@ -474,7 +474,7 @@ class _Compiler:
                 if parsed is not None:
                     languages.append(parsed)
             if isinstance(value.get("format"), str):
-                expr = format_expr(value["format"])
+                expr = self._format(atom)
                 if expr is not None:
                     languages.append(expr)
         if most is not None and most < least:
@@ -729,7 +729,7 @@ class _Compiler:
                     if parsed is not None:
                         dfa = regular.intersection(dfa, regular.from_expr(parsed))
                 if isinstance(each.value.get("format"), str):
-                    expr = format_expr(each.value["format"])
+                    expr = self._format(each)
                     if expr is not None:
                         dfa = regular.intersection(dfa, regular.from_expr(expr))
                 least = _count(each, "minLength", 0)
@@ -939,6 +939,12 @@ class _Compiler:
         return target
 
     # --- Refusals -----------------------------------------------------------------------------
+
+    def _format(self, atom: _Atom) -> Expr | None:
+        name = atom.value["format"]
+        if name in UNENFORCED:
+            self._refuse(atom, "format", f"{name} is none of {', '.join(FORMATS)}")
+        return format_expr(name)
 
     def _refuse(self, atom: _Atom, keyword: str, why: str) -> None:
         if not self.strict:

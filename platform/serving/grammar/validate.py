@@ -11,6 +11,7 @@ from jsonschema import (  # type: ignore[import-untyped] # it ships no types
     Draft4Validator,
     Draft7Validator,
     Draft202012Validator,
+    FormatChecker,
     SchemaError,
 )
 from jsonschema.exceptions import UnknownType  # type: ignore[import-untyped]
@@ -59,8 +60,11 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def make_validator(schema: Any) -> Validator:
+def make_validator(schema: Any, *, formats: bool = False) -> Validator:
     """A validator of the schema's own draft; 2020-12, else 7 or 4, where it names none.
+
+    Args:
+        formats: check those that jsonschema knows, too.
 
     Raises:
         InvalidGrammar: if the schema is not valid itself; the message has the pointer.
@@ -78,7 +82,9 @@ def make_validator(schema: Any) -> Validator:
         except SchemaError as error:
             first = first or error
             continue
-        validator: Validator = candidate(schema, registry=Registry())
+        validator: Validator = candidate(
+            schema, registry=Registry(), format_checker=FormatChecker() if formats else None
+        )
         return validator
     if first is None:
         raise InvalidGrammar("The schema's draft is not known.")
@@ -98,7 +104,7 @@ def validate_afterwards(schema: str, text: str) -> list[str]:
     Raises:
         InvalidGrammar: if the schema cannot be read.
     """
-    validator = make_validator(parse_schema(schema))
+    validator = make_validator(parse_schema(schema), formats=True)
     try:
         instance = json.loads(text, parse_constant=_refuse_constant)
     except ValueError as broken:

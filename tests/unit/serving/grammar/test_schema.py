@@ -9,6 +9,7 @@ import pytest
 from rostra.core import JsonSchema
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.expr import pruned
+from rostra.serving.grammar.formats import UNENFORCED
 from rostra.serving.grammar.schema import ENFORCED, REFUSED, schema_grammar
 from rostra.serving.grammar.validate import validate_afterwards
 
@@ -162,3 +163,22 @@ def test_a_product_of_alternatives_is_refused_in_time() -> None:
     with pytest.raises(InvalidGrammar, match=r"combinations|too large|deeply"):
         schema_grammar(json.dumps(schema), strict=True)
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("name", sorted(UNENFORCED))
+def test_a_format_that_cannot_be_kept_is_refused(name: str) -> None:
+    refused = refusal({"type": "object", "properties": {"x": {"type": "string", "format": name}}})
+    assert refused.details["keyword"] == "format"
+    assert name in refused.message
+
+
+def test_a_loose_format_is_checked_afterwards(compiled: Any) -> None:
+    schema = json.dumps({"type": "string", "format": "regex"})
+    assert compiled(JsonSchema(schema, strict=False)).accepts('"("')
+    assert validate_afterwards(schema, '"("')
+    assert not validate_afterwards(schema, '"(a)"')
+
+
+def test_a_format_of_no_standard_asserts_nothing(compiled: Any) -> None:
+    grammar = compiled(JsonSchema(json.dumps({"type": "string", "format": "colour"})))
+    assert grammar.accepts('"anything"')
