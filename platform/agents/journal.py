@@ -3,7 +3,8 @@
 What always holds: an event is written once, however often its run is executed; an event that is
 there and would be written differently now raises `ReplayDiverged` before anything happens. `keep`
 is on disk when it returns, with all that was `put` before it; what was only `put` may be lost with
-the process, and is written by the next execution.
+the process, and is written by the next execution. Who is cancelled in `keep` is so once the write
+has ended.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from rostra.agents.events import (
     ToolStarted,
     Verified,
 )
+from rostra.agents.lending import Loans, plus
 
 E = TypeVar("E")
 _REPEATED = (ModelAsked, ModelAnswered, ToolEnded, Decided, Planned, Verified)
@@ -87,6 +89,9 @@ class Journal:
         self._spent = _spent_by(self.records)
         self._earlier = self._spent.seconds
         self._began: datetime | None = None
+        self.loans = Loans()
+        for record in self.records:
+            self.loans.see(record.event)
 
     def find(self, kind: type[E], key: str) -> E | None:
         """The event of a kind under a key (or, of a decision, for a call), if it is there."""
@@ -118,6 +123,7 @@ class Journal:
         self.records.append(record)
         self._waiting.append(record)
         self._spent = _with(self._spent, event)
+        self.loans.see(event)
 
     async def keep(self, *events: RunEvent) -> None:
         """Writes events, and all that waits, before it returns."""
@@ -128,11 +134,14 @@ class Journal:
             if not self._waiting:
                 return
             waiting, self._waiting = self._waiting, []
+            writing = asyncio.create_task(self._log.append(waiting))
             try:
-                await self._log.append(waiting)
-            except BaseException:
-                self._waiting = waiting + self._waiting
-                raise
+                await _ended(writing)
+            finally:
+                # Cancelled or not: what is on disk is not written again, what is not waits on.
+                if writing.cancelled() or writing.exception() is not None:
+                    self._waiting = waiting + self._waiting
+            writing.result()
 
     def unseen(self) -> list[Record]:
         """Effects and conclusions that were there at the beginning and did not happen again.
@@ -154,6 +163,18 @@ class Journal:
     def begin(self) -> None:
         """Starts the clock of this execution; before, none runs."""
         self._began = self._clock()
+
+
+async def _ended(writing: asyncio.Task[None]) -> None:
+    """Waits for the end of a write; who is cancelled meanwhile learns of it afterwards."""
+    cancelled: asyncio.CancelledError | None = None
+    while not writing.done():
+        try:
+            await asyncio.wait([writing])
+        except asyncio.CancelledError as again:
+            cancelled = again
+    if cancelled is not None:
+        raise cancelled
 
 
 def over(spent: Spent, budget: Budget) -> str | None:
@@ -221,6 +242,8 @@ def _with(spent: Spent, event: RunEvent) -> Spent:
             more = Spent(tokens=usage.prompt_tokens + usage.completion_tokens, cost=usage.cost)
         case ToolStarted(attempt=1):
             more = Spent(calls=1)
+        case ToolEnded(spent=Spent() as more):
+            return plus(spent, more)
         case _:
             return spent
     return Spent(

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -114,26 +114,25 @@ async def open_database(url: str, *, migrate: bool = True, busy_timeout: float =
     return database
 
 
-def open_log_engine(database: Database, *, durable: bool, busy_timeout: float = 30.0) -> Engine:
-    """A second writer on a SQLite file, for a thread of its caller's own.
+def open_log_connection(
+    database: Database, *, durable: bool, busy_timeout: float = 30.0
+) -> sqlite3.Connection:
+    """A second writer on a SQLite file, for a thread of its caller's own; it begins by itself.
 
     Args:
         database: on SQLite.
         durable: whether a commit survives the machine's death; if not, it survives this
             process's, and the disk has it with the next commit of the ordinary writer.
         busy_timeout: seconds to wait for another writer.
+
+    Raises:
+        sqlite3.OperationalError: the file cannot be opened.
     """
-    engine = create_engine(
-        database.writer.url.set(drivername="sqlite+pysqlite"),
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"check_same_thread": False},
-        json_serializer=_to_json,
-    )
-    event.listen(engine, "connect", _sqlite_set_up(busy_timeout))
-    event.listen(engine, "connect", _set_up_writer if durable else _set_up_log_writer)
-    event.listen(engine, "begin", _begin_immediate)
-    return engine
+    file = database.writer.url.database or ""
+    connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+    _sqlite_set_up(busy_timeout)(connection, None)
+    (_set_up_writer if durable else _set_up_log_writer)(connection, None)
+    return connection
 
 
 async def _sqlite(url: URL, busy_timeout: float) -> Database:

@@ -2,25 +2,27 @@
 
 What always holds: an append is one transaction, on disk when it returns. It then survives the death
 of this process, at any moment and by any signal; with `durable` it survives that of the machine
-too, at the price of waiting for the disk. Cancelling the caller does not tear an append: it has
-happened whole, or failed, before the cancellation goes on.
+too, at the price of waiting for the disk. Cancelling the caller does not tear an append: it happens
+whole or not at all.
 
 Never append within `Database.write()`: on SQLite the two would wait for each other. There is
 `append_events` for that.
 
 On SQLite appends have a connection and a thread of their own: through the ordinary session every
-statement would be handed to another thread and back, which costs several times the statement.
+statement would be handed to another thread and back, which costs several times the statement. The
+statements are compiled once, see `prepared`.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 from uuid import UUID
 
-from rostra.store.database import Database, open_log_engine
+from rostra.store.database import Database, open_log_connection
 from rostra.store.faults import Translated
-from rostra.store.runs import Entry, append
+from rostra.store.runs import Entry, SqliteAppend, append
 
 
 class RunLog:
@@ -35,10 +37,9 @@ class RunLog:
         self._database = database
         self._durable = durable
         # SQLite alone; PostgreSQL's driver waits without a thread.
-        self._engine = (
-            open_log_engine(database, durable=durable) if database.engine_name == "sqlite" else None
-        )
+        self._append = SqliteAppend() if database.engine_name == "sqlite" else None
         self._thread = ThreadPoolExecutor(1, "run-log")
+        self._connection: sqlite3.Connection | None = None  # the thread's
         self._closed = False
 
     async def append(
@@ -56,22 +57,20 @@ class RunLog:
             LostLease: somebody else holds the run, it has stopped, or its log has gone on.
             StoreUnavailable: the database does not answer or stays locked.
         """
-        arguments = (run_id, after_seq, events, token, status, self._durable)
-        if self._engine is not None:
-            writing: asyncio.Future[None] = asyncio.get_running_loop().run_in_executor(
-                self._thread, self._in_thread, *arguments
+        arguments = (run_id, after_seq, events, token, status)
+        if self._append is not None:
+            await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._in_thread, self._append, *arguments
             )
         else:
-            writing = asyncio.create_task(self._in_pool(*arguments))
-        await _whole(writing)
+            await self._in_pool(*arguments)
 
     async def close(self) -> None:
         """Ends the connection, after the last append; a second time does nothing."""
         if self._closed:
             return
         self._closed = True
-        if self._engine is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._end_thread)
         self._thread.shutdown()
 
     async def __aenter__(self) -> Self:
@@ -82,17 +81,21 @@ class RunLog:
 
     def _in_thread(
         self,
+        append_now: SqliteAppend,
         run_id: UUID,
         after_seq: int,
         events: Sequence[Entry],
         token: int,
         status: str | None,
-        durable: bool,
     ) -> None:
-        if self._engine is None:
-            raise RuntimeError("only SQLite is written to in a thread")
-        with Translated(), self._engine.begin() as connection:
-            append(connection, run_id, after_seq, events, token, status, durable)
+        with Translated():
+            if self._connection is None:
+                self._connection = open_log_connection(self._database, durable=self._durable)
+            append_now(self._connection, run_id, after_seq, events, token, status)
+
+    def _end_thread(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
     async def _in_pool(
         self,
@@ -101,24 +104,9 @@ class RunLog:
         events: Sequence[Entry],
         token: int,
         status: str | None,
-        durable: bool,
     ) -> None:
         with Translated():
             async with self._database.writer.begin() as connection:
-                await connection.run_sync(append, run_id, after_seq, events, token, status, durable)
-
-
-async def _whole(writing: asyncio.Future[None]) -> None:
-    """Waits for the end of a write, also when cancelled meanwhile."""
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        # A second cancellation waits no less; a write is short, or fails by its own timeout.
-        while not writing.done():
-            try:
-                await asyncio.wait([writing])
-            except asyncio.CancelledError:
-                continue
-        if not writing.cancelled():
-            writing.exception()  # looked at, so that it is not reported as lost
-        raise
+                await connection.run_sync(
+                    append, run_id, after_seq, events, token, status, self._durable
+                )

@@ -8,6 +8,7 @@ paused run goes on only by a decision. A run that has ended never changes.
 What the events mean is known to `rostra.agents`; here they are a time, a type and bytes.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,8 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.core import Conflict, NotFound
+from rostra.core import Conflict, NotFound, new_id
 from rostra.store.leases import lost, report, unheld
+from rostra.store.prepared import Prepared
 from rostra.store.tables import Base, RunEventRow, RunRow, utc_now
 
 Entry = tuple[datetime, str, bytes]
@@ -122,9 +124,11 @@ async def create_run(
     config: dict[str, Any] | None = None,
     user: str = "",
     parent: UUID | None = None,
+    run_id: UUID | None = None,
 ) -> Run:
-    """Adds a run with an empty log; it waits to be claimed."""
+    """Adds a run with an empty log; it waits to be claimed. Its id is a new one by default."""
     row = RunRow(
+        id=run_id or new_id(),
         task=task,
         strategy=strategy,
         config=config or {},
@@ -150,6 +154,15 @@ async def get_run(session: AsyncSession, run_id: UUID) -> Run:
     if row is None:
         raise _missing(run_id)
     return _run(row)
+
+
+async def lock_run(session: AsyncSession, run_id: UUID) -> Run:
+    """A run by id, as it stays until this transaction ends.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    return _run(await _locked(session, run_id))
 
 
 async def list_runs(
@@ -315,27 +328,75 @@ def append(
     """`append_events` over a connection; `durable` is `RunLog`'s, for PostgreSQL."""
     if connection.dialect.name == "postgresql":
         connection.execute(_STRONG if durable else _WEAK)
-    found = {
+    advance = _ADVANCE if status is None else _ADVANCE_AND_STOP
+    changed = connection.execute(advance, _advanced(run_id, after_seq, events, token, status))
+    if changed.rowcount != 1:
+        raise lost(RunRow, run_id)
+    if events:
+        connection.execute(_ADD, _added(run_id, after_seq, events))
+
+
+class SqliteAppend:
+    """`append` as one transaction straight over SQLite's driver, at a fraction of its cost."""
+
+    def __init__(self) -> None:
+        self._advance = Prepared(_ADVANCE)
+        self._advance_and_stop = Prepared(_ADVANCE_AND_STOP)
+        self._add = Prepared(_ADD, ("run_id", "seq", "at", "type", "data"))
+
+    def __call__(
+        self,
+        connection: sqlite3.Connection,
+        run_id: UUID,
+        after_seq: int,
+        events: Sequence[Entry],
+        token: int,
+        status: str | None = None,
+    ) -> None:
+        """See `append_events`.
+
+        Args:
+            connection: in no transaction, and none begins by itself.
+
+        Raises:
+            LostLease: nothing is written.
+            sqlite3.Error: nothing is written.
+        """
+        advance = self._advance if status is None else self._advance_and_stop
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            values = _advanced(run_id, after_seq, events, token, status)
+            if advance.execute(connection, values) != 1:
+                raise lost(RunRow, run_id)
+            if events:
+                self._add.execute_many(connection, _added(run_id, after_seq, events))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _advanced(
+    run_id: UUID, after_seq: int, events: Sequence[Entry], token: int, status: str | None
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "run": run_id,
         "token": token,
         "after": after_seq,
         "last": after_seq + len(events),
         "now": utc_now(),
     }
-    if status is None:
-        changed = connection.execute(_ADVANCE, found)
-    else:
-        changed = connection.execute(_ADVANCE_AND_STOP, found | {"new_status": status})
-    if changed.rowcount != 1:
-        raise lost(RunRow, run_id)
-    if events:
-        connection.execute(
-            _ADD,
-            [
-                {"run_id": run_id, "seq": seq, "at": at, "type": kind, "data": data}
-                for seq, (at, kind, data) in enumerate(events, after_seq + 1)
-            ],
-        )
+    if status is not None:
+        values["new_status"] = status
+    return values
+
+
+def _added(run_id: UUID, after_seq: int, events: Sequence[Entry]) -> list[dict[str, Any]]:
+    return [
+        {"run_id": run_id, "seq": seq, "at": at, "type": kind, "data": data}
+        for seq, (at, kind, data) in enumerate(events, after_seq + 1)
+    ]
 
 
 async def read_events(

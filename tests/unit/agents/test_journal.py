@@ -176,3 +176,18 @@ def test_a_budget_is_spent_when_it_is_reached(steps: int, most: int) -> None:
     spent = Journal(MemoryLog(), records).spent()
     budget = Budget(steps=most, calls=1)
     assert (over(spent, budget) == "steps") == (steps >= most)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_is_cancelled_while_it_is_written_writes_it_once(fails: bool) -> None:
+    log = SlowLog(fails)
+    journal = Journal(log)
+    keeping = asyncio.create_task(journal.keep(START, asked("1")))
+    for _ in range(3):  # as a deadline and a person may
+        await asyncio.sleep(0)
+        keeping.cancel()
+    log.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    await journal.keep(answered("1"))
+    assert [record.seq for record in log.records] == [1, 2, 3]
