@@ -1,9 +1,33 @@
-"""What can be wrong with an evaluation's data."""
+"""What can be wrong with an evaluation: its data, its runs."""
 
-from rostra.core import InvalidRequest
+from rostra.core import Conflict, InvalidRequest, NotFound
 
 
 class DatasetError(InvalidRequest):
     """A judged set is missing, incomplete or contradicts itself; the message says where."""
 
     code = "invalid_dataset"
+
+
+class EvalRunNotFound(NotFound):
+    """No run of an evaluation goes by this name."""
+
+    code = "eval_run_not_found"
+
+
+class EvalRunBroken(InvalidRequest):
+    """A file is no log of a run, or is damaged elsewhere than in its last line."""
+
+    code = "eval_run_broken"
+
+
+class EvalRunConflict(Conflict):
+    """A run is written by another process, or was begun with other settings."""
+
+    code = "eval_run_conflict"
+
+
+class NothingToCompare(InvalidRequest):
+    """Two runs have no measure of the same samples in common."""
+
+    code = "nothing_to_compare"

@@ -1,0 +1,130 @@
+"""Where runs of evaluations are kept, and how one is named.
+
+What always holds: a run is one file, `ID.jsonl`, below `evals/runs/` in the data directory; its id
+begins with its time, so that names in order are runs in order.
+"""
+
+import platform
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evals.core import Header, RunFile, StateCache, Task, read_run
+from evals.errors import EvalRunNotFound
+from rostra.core import Settings
+
+_RECORDED = ("rostra", "torch", "sentence-transformers", "faiss-cpu", "xgrammar", "ir-measures")
+_MOST_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run that is being done.
+
+    Attributes:
+        cache: of solved samples.
+    """
+
+    file: RunFile
+    cache: StateCache
+    seed: int
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Where runs lie."""
+    return settings.home / "evals" / "runs"
+
+
+def list_runs(settings: Settings, limit: int = _MOST_LISTED) -> list[Path]:
+    """The newest runs, newest first."""
+    return sorted(runs_folder(settings).glob("*.jsonl"), reverse=True)[:limit]
+
+
+def find_run(settings: Settings, name: str) -> Path:
+    """The file of a run.
+
+    Args:
+        name: its id or the beginning of it, `latest`, `latest:KIND`, or a file's path.
+
+    Raises:
+        EvalRunNotFound: none or several go by it.
+    """
+    if name.endswith(".jsonl") or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise EvalRunNotFound(f"{path}: no such file")
+        return path
+    runs = list_runs(settings)
+    first, _, kind = name.partition(":")
+    if first == "latest":
+        found = [path for path in runs if not kind or read_run(path).header.kind == kind][:1]
+    else:
+        found = [path for path in runs if path.stem == name]
+        found = found or [path for path in runs if name and path.stem.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise EvalRunNotFound(f"{len(found)} runs begin with {name!r}: say more of the name")
+    raise EvalRunNotFound(
+        f"no run is called {name!r}", hint="`rostra eval list` shows what there is."
+    )
+
+
+@contextmanager
+def open_run(
+    settings: Settings,
+    kind: str,
+    tasks: Sequence[Task],
+    *,
+    seed: int = 0,
+    resume: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+) -> Iterator[Opened]:
+    """Begins a run or goes on with one.
+
+    Args:
+        resume: name of the run to go on with; see `find_run`.
+        out: where its file is to be, instead of the data directory.
+
+    Raises:
+        EvalRunNotFound, EvalRunConflict: of `resume`.
+    """
+    path = find_run(settings, resume) if resume is not None else out
+    if path is None:
+        path = runs_folder(settings) / f"{_new_id(kind)}.jsonl"
+    header = Header(
+        id=path.stem,
+        kind=kind,
+        begun=datetime.now(UTC),
+        seed=seed,
+        tasks=[task.header() for task in tasks],
+        arguments=dict(arguments or {}),
+        versions=_versions(),
+        device=f"{platform.machine()}, {platform.system()}",
+    )
+    cache = StateCache(settings.home / "evals" / "cache.db", header.versions)
+    try:
+        with RunFile(path, header) as file:
+            yield Opened(file, cache, seed)
+    finally:
+        cache.close()
+
+
+def _new_id(kind: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}-{secrets.token_hex(2)}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # an extra that is not installed
+    return found

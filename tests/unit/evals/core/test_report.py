@@ -1,0 +1,107 @@
+"""Reports: every sample is counted somewhere, and no number is made up."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eval_parts import Echo, Same, numbers, run
+
+from evals.core import (
+    Problem,
+    Sample,
+    Score,
+    State,
+    Task,
+    make_dataset,
+    read_run,
+    report_of,
+)
+from evals.errors import DatasetError
+
+
+async def test_the_mean_leaves_out_what_could_not_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    solver = Echo(fails=["s0", "s1"], wrong=["s2"])
+    await run(path, [Task(numbers(8), solver, [Same()])])
+    (task,) = report_of(read_run(path)).tasks
+    same = task.measure("same")
+    assert same is not None
+    assert same.estimate is not None
+    assert (same.estimate.mean, same.estimate.n) == (1.0, 5)
+    assert same.unscored == {"no number": 1}
+    assert task.failed == {"model_unavailable": 2}
+    assert task.usage.prompt_tokens == 12  # of six that answered
+
+
+async def test_a_measure_that_no_sample_has_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(3), Echo(wrong=["s0", "s1", "s2"]), [Same()])])
+    report = report_of(read_run(path)).to_dict()
+    (first, _) = report["tasks"][0]["measures"]
+    assert (first["value"], first["low"], first["n"]) == (None, None, 0)
+    assert first["unscored_for"] == {"no number": 3}
+    json.dumps(report, allow_nan=False)
+
+
+async def test_repetitions_are_reduced_before_the_mean(tmp_path: Path) -> None:
+    class Coin(Same):
+        async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+            return [Score("same", float(seed % 2))]
+
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(30), Echo(), [Coin()], repeats=3)])
+    record = read_run(path)
+    by_sample: dict[str, list[float]] = {}
+    for outcome in record.outcomes:
+        by_sample.setdefault(outcome.state.sample.id, []).append(outcome.scores[0].value or 0.0)
+    means = [sum(values) / 3 for values in by_sample.values()]
+    (task,) = report_of(record).tasks
+    mean, both = task.measures
+    assert mean.estimate is not None
+    assert both.estimate is not None
+    assert mean.estimate.mean == pytest.approx(sum(means) / 30)
+    assert both.estimate.mean == pytest.approx(sum(value == 1.0 for value in means) / 30)
+    assert (mean.estimate.n, mean.estimate.clusters) == (30, 10)
+
+
+async def test_a_resumed_run_reports_the_same_but_times(tmp_path: Path) -> None:
+    def tasks() -> list[Task]:
+        return [Task(numbers(20), Echo(wrong=["s3"], fails=["s9"]), [Same()], repeats=2)]
+
+    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
+    await run(whole, tasks())
+    broken.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:14]))
+    await run(broken, tasks(), parallel=3)
+    reports: list[dict[str, Any]] = []
+    for path in (whole, broken):
+        report = report_of(read_run(path)).to_dict()
+        for task in report["tasks"]:
+            task.pop("times")
+        reports.append(report)
+    assert reports[0] == reports[1]
+
+
+def test_a_score_is_finite_or_has_a_reason() -> None:
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="no score"):
+            Score("x", value)
+    with pytest.raises(ValueError, match="no reason"):
+        Score("x", None)
+
+
+def test_ids_that_come_twice_are_counted_and_the_first_stays() -> None:
+    samples = [Sample(id="a", input="1"), Sample(id="b", input="2"), Sample(id="a", input="3")]
+    dataset = make_dataset("set", samples, [Problem("no question", 2)])
+    assert [sample.input for sample in dataset.samples] == ["1", "2"]
+    assert [(one.reason, one.count) for one in dataset.problems] == [
+        ("no question", 2),
+        ("an id that another sample has", 1),
+    ]
+
+
+def test_an_empty_set_is_refused_with_its_reasons() -> None:
+    with pytest.raises(DatasetError, match="2: no question"):
+        make_dataset("set", [], [Problem("no question", 2)])
