@@ -14,7 +14,7 @@ from evals.core.log import Outcome, RunRecord, TaskHeader
 from evals.core.measures import Measure, Reduce
 from evals.core.samples import Sample
 from evals.core.states import Usage
-from evals.statistics import Estimate, mean_estimate, percentile_estimate
+from evals.statistics import Estimate, mean_estimate, percentile_estimate, proportion_estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
         estimate = None
         if values:
             clusters = [samples[sample].group or f"\0{sample}" for sample in values]
-            estimate = mean_estimate(list(values.values()), clusters, level=level)
+            estimate = _estimate(list(values.values()), clusters, level)
         measures.append(MeasureReport(measure, estimate, dict(unscored.most_common())))
     failed = Counter(outcome.failed for outcome in outcomes if outcome.failed)
     timed = [outcome.seconds for outcome in outcomes if not (outcome.cached or outcome.failed)]
@@ -184,8 +184,15 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
         usage,
         judging,
         sum(outcome.cached for outcome in outcomes),
-        (_percentile(timed, 0.5), _percentile(timed, 0.95)),
+        (_percentile(timed, 50), _percentile(timed, 95)),
     )
+
+
+def _estimate(values: Sequence[float], clusters: Sequence[str], level: float) -> Estimate:
+    """The mean; of yes and no, whose intervals stay between 0 and 1, as a share."""
+    if set(values) <= {0.0, 1.0}:
+        return proportion_estimate(values, clusters, level=level)
+    return mean_estimate(values, clusters, level=level)
 
 
 def _reduced(values: Sequence[float], reduce: Reduce) -> float:
@@ -198,8 +205,8 @@ def _reduced(values: Sequence[float], reduce: Reduce) -> float:
             return min(values)
 
 
-def _percentile(values: Sequence[float], q: float) -> float | None:
-    return percentile_estimate(values, q).mean if values else None
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return percentile_estimate(values, percent).mean if values else None
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

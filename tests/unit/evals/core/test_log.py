@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from eval_parts import Echo, Same, header, numbers, run
 
 from evals.core import Outcome, RunFile, State, Task, read_run
 from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
+from tests.eval_parts import Echo, Same, header, numbers, run
 
 
 def task(count: int = 4, **options: object) -> Task:
@@ -120,9 +120,9 @@ def test_a_full_disk_is_told_and_what_was_written_stays(
 
 _KILLED = """
 import asyncio, os, signal, sys
-sys.path.insert(0, "tests")
+sys.path.insert(0, "")
 from pathlib import Path
-from eval_parts import Echo, Same, numbers, run
+from tests.eval_parts import Echo, Same, numbers, run
 from evals.core import Task
 
 class Dies(Echo):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_parts import Echo, Same, numbers, run
 
 from evals.core import (
     Problem,
@@ -20,6 +19,7 @@ from evals.core import (
     report_of,
 )
 from evals.errors import DatasetError
+from tests.eval_parts import Echo, Same, numbers, run
 
 
 async def test_the_mean_leaves_out_what_could_not_be_told(tmp_path: Path) -> None:

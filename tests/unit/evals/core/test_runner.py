@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eval_parts import Echo, Same, header, numbers, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from evals.core import (
     read_run,
     run_tasks,
 )
+from tests.eval_parts import Echo, Same, header, numbers, run
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
