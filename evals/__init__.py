@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evals.agents.retrieval import AgentRetrievalReport, evaluate_agent_retrieval
     from evals.agents.strategies import StrategyReport, compare_strategies
     from evals.beir import JudgedSet, find_sets, read_judged_set
+    from evals.compare import Comparison, compare_runs, compare_systems
     from evals.core import (
         Better,
         Call,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         EvalRunNotFound,
         NothingToCompare,
     )
+    from evals.gate import GateReport, gate_run
     from evals.quotes import QuoteReport, evaluate_quotes
     from evals.retrieval import RetrievalScores, evaluate_retrieval
     from evals.runs import Opened, find_run, list_runs, open_run, runs_folder
@@ -66,6 +68,11 @@ if TYPE_CHECKING:
     from evals.workspace import open_workspace
 
 _HOMES = {
+    "Comparison": "compare",
+    "compare_runs": "compare",
+    "compare_systems": "compare",
+    "GateReport": "gate",
+    "gate_run": "gate",
     "InjectionReport": "agents.injection",
     "read_attacks": "agents.injection",
     "read_mails": "agents.injection",
@@ -148,12 +155,14 @@ __all__ = [
     "Better",
     "Call",
     "Cited",
+    "Comparison",
     "Dataset",
     "DatasetError",
     "DecodeReport",
     "EvalRunBroken",
     "EvalRunConflict",
     "EvalRunNotFound",
+    "GateReport",
     "Header",
     "InjectionReport",
     "JudgedSet",
@@ -187,13 +196,16 @@ __all__ = [
     "Unscored",
     "Usage",
     "ask_for_calls",
+    "compare_runs",
     "compare_strategies",
+    "compare_systems",
     "evaluate_agent_retrieval",
     "evaluate_quotes",
     "evaluate_retrieval",
     "evaluate_schemas",
     "find_run",
     "find_sets",
+    "gate_run",
     "list_runs",
     "make_dataset",
     "measure_decode",

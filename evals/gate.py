@@ -1,0 +1,102 @@
+"""The gate: may a candidate replace a baseline?
+
+What always holds: it closes on a significant regression, on a measure or dataset that the candidate
+no longer has, and on a candidate that is not complete; never on chance alone more often than
+`alpha` says, over all measures together.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from evals.compare import Comparison, compare_runs
+from evals.core import Better, RunRecord, values_of
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What the gate says, and why.
+
+    Attributes:
+        regressions: comparisons in which the candidate is worse.
+        missing: what the candidate lacks, in words.
+    """
+
+    baseline: str
+    candidate: str
+    alpha: float
+    comparisons: tuple[Comparison, ...]
+    regressions: tuple[Comparison, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the candidate may pass."""
+        return not self.regressions and not self.missing
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "open": self.is_open,
+            "baseline": self.baseline,
+            "candidate": self.candidate,
+            "alpha": self.alpha,
+            "regressions": [one.to_dict(self.alpha) for one in self.regressions],
+            "missing": list(self.missing),
+            "comparisons": [one.to_dict(self.alpha) for one in self.comparisons],
+        }
+
+
+def gate_run(
+    baseline: RunRecord,
+    candidate: RunRecord,
+    *,
+    alpha: float = 0.05,
+    tolerance: float = 0.0,
+    seed: int = 0,
+) -> GateReport:
+    """Holds a candidate against a baseline.
+
+    Args:
+        alpha: probability that a candidate that is as good is refused.
+        tolerance: a mean may be worse by so much, in the measure's unit.
+        seed: of the randomisation tests.
+
+    Raises:
+        NothingToCompare: the runs have nothing in common.
+    """
+    comparisons = compare_runs(baseline, candidate, seed=seed)
+    regressions = tuple(
+        one
+        for one in comparisons
+        if one.verdict(alpha) == "worse" and abs(one.difference) > tolerance
+    )
+    return GateReport(
+        baseline.header.id,
+        candidate.header.id,
+        alpha,
+        tuple(comparisons),
+        regressions,
+        tuple(_missing(baseline, candidate, comparisons)),
+    )
+
+
+def _missing(baseline: RunRecord, candidate: RunRecord, comparisons: list[Comparison]) -> list[str]:
+    told: list[str] = []
+    if not candidate.is_complete:
+        told.append(f"run {candidate.header.id} is not complete")
+    compared = {
+        (one.dataset, one.baseline_system, one.measure.name): one.left_out for one in comparisons
+    }
+    for number, task in enumerate(baseline.header.tasks):
+        own = [outcome for outcome in baseline.outcomes if outcome.task == number]
+        for measure in task.measures:
+            if measure.better is Better.NEITHER or not values_of(own, measure)[0]:
+                continue
+            left_out = compared.get((task.dataset, task.solver, measure.name))
+            if left_out is None:
+                told.append(f"{measure.name} of {task.name} cannot be compared")
+                continue
+            for reason in ("only in the baseline", "another sample under the same id"):
+                if count := left_out.get(reason):
+                    told.append(f"{measure.name} of {task.name}: {count} samples {reason}")
+    return told
