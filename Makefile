@@ -71,8 +71,11 @@ run: install ## read the project's docs (and DOCS=folder), answer a question, se
 	@$(call say,Serving; Ctrl-C ends)
 	@exec $(BIN)/rostra serve --host "$(HOST)" --port "$(PORT)" </dev/null
 
+# A worker that runs out of tests takes some of another's, so a file's tests may be in two. Without
+# bytecode every process that tests start would compile Rostra anew.
 test: install $(DEV) ## all tests; those that need PostgreSQL or Chromium skip where it is missing
-	$(BIN)/pytest -rs --ignore=tests/soak --ignore=tests/conformance $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -rs -n logical --maxprocesses 4 --dist worksteal \
+		--ignore=tests/soak --ignore=tests/conformance $(ARGS)
 
 check: install $(DEV) ## ruff, mypy, import-linter, layout guards, and the page's own checks
 	$(BIN)/pytest -q tests/unit/test_layout.py

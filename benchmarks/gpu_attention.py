@@ -2,8 +2,8 @@
 
 Decode reads every key and value once, so its limit is bytes over bandwidth; the bandwidth is that
 of a large copy on the same device in the same run. The peer is torch's SDPA over contiguous keys
-and values of equal lengths, which spares it the pages. Prefill is compared in operations a second,
-and the product with fixed tiles with the library's. Without CUDA it says so and ends.
+and values of equal lengths, which spares it the pages. Prefill is compared in operations a second.
+Without CUDA it says so and ends.
 """
 
 # mypy: disable-error-code="import-untyped"
@@ -18,12 +18,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 BLOCK_SIZE = 16
 DECODE = [(1, 512), (1, 8192), (16, 1024), (64, 1024), (256, 1024), (256, 4096)]
 PREFILL = [(1, 512), (1, 2048), (16, 128), (4, 4096)]
-PRODUCTS = [(1, 4096, 4096), (64, 4096, 4096), (2048, 4096, 4096), (64, 151936, 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,12 @@ def main(as_json: bool) -> None:
             "copy_gb_s": round(bandwidth / 1e9),
             "decode": [decode(*case, bandwidth) for case in DECODE],
             "prefill": [prefill(*case) for case in PREFILL],
-            "matmul_fixed": [product(*case) for case in PRODUCTS],
         }
     if as_json:
         click.echo(json.dumps(results))
         return
     click.echo(f"{results['device']}, copies at {results['copy_gb_s']} GB/s")
-    for name in ("decode", "prefill", "matmul_fixed"):
+    for name in ("decode", "prefill"):
         table = Table(*results[name][0], title=name, title_justify="left", box=None)
         for row in results[name]:
             table.add_row(*(str(value) for value in row.values()))
@@ -140,20 +138,6 @@ def prefill(batch: int, length: int) -> dict[str, Any]:
         "cold_tflop_s": round(work / cold / 1e12, 1),
         "chunk_tflop_s": round(3 * work / chunk / 1e12, 1),
         "sdpa_tflop_s": round(work / peer / 1e12, 1),
-    }
-
-
-def product(rows: int, width: int, inner: int) -> dict[str, Any]:
-    from rostra.serving.kernels.triton_matmul import matmul_fixed
-
-    x, w = draw(rows, inner), draw(width, inner)
-    fixed, plain = seconds(lambda: matmul_fixed(x, w)), seconds(lambda: linear(x, w))
-    return {
-        "rows": rows,
-        "out": width,
-        "in": inner,
-        "fixed_us": round(fixed * 1e6, 1),
-        "library_us": round(plain * 1e6, 1),
     }
 
 

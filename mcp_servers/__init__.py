@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Limits,
         Ran,
         Sandbox,
+        SandboxRunner,
         SandboxUnavailable,
     )
     from mcp_servers.serving import offer
@@ -30,6 +31,7 @@ _HOMES = {
     "Limits": "python",
     "Ran": "python",
     "Sandbox": "python",
+    "SandboxRunner": "python",
     "SandboxUnavailable": "python",
     "offer": "serving",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "Limits",
     "Ran",
     "Sandbox",
+    "SandboxRunner",
     "SandboxUnavailable",
     "knowledge_server",
     "offer",
@@ -49,9 +52,17 @@ __all__ = [
 __getattr__ = lazy_names(__name__, _HOMES)
 
 
-def knowledge_server(runtime: "Runtime") -> "MCPServer":
-    """The knowledge server's tools over an open platform; see `mcp_servers.knowledge`."""
+def knowledge_server(
+    runtime: "Runtime", *, name: str = "knowledge", instructions: str = ""
+) -> "MCPServer":
+    """The knowledge server's tools over an open platform; see `mcp_servers.knowledge`.
+
+    Args:
+        runtime: the platform.
+        name: `rostra-NAME` is what the server calls itself; `rostra` where it is empty.
+        instructions: said behind those for these tools.
+    """
     # Here, so that the other servers start without the platform.
     from mcp_servers.knowledge import build_server
 
-    return build_server(runtime)
+    return build_server(runtime, name=name, instructions=instructions)

@@ -20,11 +20,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 import uvicorn
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.types import ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import ValidationError
 
+from mcp_servers.arguments import wrong_arguments
 from rostra.core import RostraError, get_logger
 
 P = ParamSpec("P")
@@ -44,18 +46,38 @@ async def explain(error: RostraError) -> str:
     return f"{error.message}\nHint: {error.hint}" if error.hint else error.message
 
 
+class _Server(MCPServer[Any]):
+    """Tells a model in plain words which arguments of its call are wrong."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Calls a tool; raises as the library's server does."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise  # a mistake of ours: that its cause may be a validation is nothing to tell
+        except ToolError as error:
+            wrong = error.__cause__
+            if not isinstance(wrong, ValidationError):
+                raise
+            known = next(t.input_schema for t in await self.list_tools() if t.name == name)
+            said = wrong_arguments(wrong, arguments, known.get("properties", {}))
+            raise ToolError(f"The arguments of {name} are wrong.\n{said}") from wrong
+
+
 def make_server(name: str, instructions: str) -> MCPServer:
     """A server named `rostra-NAME` without tools.
 
     Set logging up first: the library installs a handler of its own where there is none.
 
     Args:
-        name: one word, lower case.
+        name: one word, lower case; empty for the platform itself, which is `rostra`.
         instructions: what clients tell their models of it.
     """
-    return MCPServer(
-        f"rostra-{name}",
-        title=f"Rostra {name}",
+    return _Server(
+        f"rostra-{name}" if name else "rostra",
+        title=f"Rostra {name}".strip(),
         instructions=instructions,
         version=_own_version(),
     )

@@ -22,6 +22,9 @@ import pytest
 from psycopg import sql
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports the hub's client
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: more threads of one, or of what it starts, would only wait.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
 
 from rostra.core import Settings
 from rostra.store import Database, open_database

@@ -150,10 +150,10 @@ def percentile_estimate(values: ArrayLike, percent: float, *, level: float = 0.9
     check_level(level)
     check_open_share(percent / 100, "percent / 100")
     array = np.sort(read_numbers(values))
-    below = stats.binom(array.size, percent / 100)  # how many values lie below the true one
     tail = (1 - level) / 2
-    # P(at most `low - 1` below) <= tail, and P(at least `high` below) <= tail; ranks from 1.
-    low, high = int(below.ppf(tail)), int(below.ppf(1 - tail)) + 1
+    # How many values lie below the true percentile is binomial. Ranks count from 1:
+    # P(at most `low - 1` below) <= tail, and P(at least `high` below) <= tail.
+    low, high = stats.binom.ppf([tail, 1 - tail], array.size, percent / 100).astype(int) + [0, 1]
     interval = None
     if low >= 1 and high <= array.size:
         interval = Interval(float(array[low - 1]), float(array[high - 1]), level)

@@ -228,12 +228,14 @@ def _share_variance(first: float, second: float, design: Design) -> float:
 
 def _highest_share(baseline: float, correlation: float | None) -> float:
     """The highest second share that can have the correlation with the baseline."""
-    if not correlation or not 0 < baseline < 1:
+    if not correlation:
         return 1.0
-    # At the bound one answer implies the other; then the odds ratio is correlation squared.
-    odds = baseline / (1 - baseline)
-    odds = odds / correlation**2 if correlation > 0 else 1 / (odds * correlation**2)
-    return odds / (1 + odds)
+    # At the bound one answer implies the other: then the odds of the two shares differ by the
+    # factor correlation^2 (for a negative one: those of a right and of a wrong answer).
+    implying = baseline if correlation > 0 else 1 - baseline
+    if implying == 0:
+        return 1.0
+    return implying / (implying + (1 - implying) * correlation**2)
 
 
 def _root(function: Callable[[float], float], start: float) -> float:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from evals.statistics.errors import StatisticsError
-from evals.statistics.estimate import Estimate, Interval
+from evals.statistics.estimate import Estimate, Interval, t_quantile
 from evals.statistics.inputs import (
     Clusters,
     Floats,
@@ -53,7 +53,10 @@ def bootstrap(
     """A statistic with a bootstrap interval (Efron, 1979) over whole clusters.
 
     `bca` corrects the percentile interval for bias and skew (Efron, 1987), with the jackknife over
-    clusters; it needs a smooth statistic. For percentiles take `percentile`.
+    clusters; it needs a smooth statistic. For percentiles take `percentile`. Both reach further
+    into the tails by what t reaches beyond the normal distribution, without which intervals from
+    few clusters are too narrow (Hesterberg, "What Teachers Should Know About the Bootstrap",
+    2015). Under ten clusters or so they still are.
 
     Args:
         values: n numbers, or n rows of numbers that `statistic` knows how to read.
@@ -88,10 +91,11 @@ def bootstrap(
     drawn = np.sort(drawn[np.isfinite(drawn)])
     if drawn.size < (1 - _MOST_UNDEFINED) * resamples or _same(drawn[0], drawn[-1]):
         return nothing
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    reach = math.sqrt(groups.count / (groups.count - 1)) * t_quantile(level, groups.count - 1)
+    ends = np.array([-reach, reach])
     if method == "bca":
-        tails = _corrected(tails, drawn, observed, _jackknife(array, groups, statistic, rng))
-    low, high = np.quantile(drawn, tails)
+        ends = _corrected(ends, drawn, observed, _jackknife(array, groups, statistic, rng))
+    low, high = np.quantile(drawn, special.ndtr(ends), method="weibull")
     interval = Interval(float(low), float(high), level)
     return Estimate(observed, interval, float(np.std(drawn, ddof=1)), n, groups.count)
 
@@ -190,8 +194,8 @@ def _jackknife(
     return found[np.isfinite(found)]
 
 
-def _corrected(tails: Floats, drawn: Floats, observed: float, jackknife: Floats) -> Floats:
-    """BCa's tails: shifted for the median's bias and stretched for skew.
+def _corrected(ends: Floats, drawn: Floats, observed: float, jackknife: Floats) -> Floats:
+    """BCa's ends, in standard deviations: shifted for the median's bias and stretched for skew.
 
     Where the observed value lies beyond all resamples, the bias is that of half a resample.
     """
@@ -203,11 +207,11 @@ def _corrected(tails: Floats, drawn: Floats, observed: float, jackknife: Floats)
     deviations = jackknife.mean() - jackknife if jackknife.size else np.zeros(1)
     spread = np.sum(deviations**2)
     skew = np.sum(deviations**3) / (6 * spread**1.5) if spread > 0 else 0.0
-    shifted = bias + special.ndtri(tails)
+    shifted = bias + ends
     # An acceleration so strong that the map folds over has no inverse: then bias alone.
     stretch = 1 - skew * shifted
     shifted = shifted / stretch if np.all(stretch > 0.1) else shifted
-    corrected: NDArray[np.float64] = special.ndtr(bias + shifted)
+    corrected: Floats = bias + shifted
     return corrected
 
 

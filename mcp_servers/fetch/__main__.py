@@ -9,9 +9,10 @@ from mcp.server.mcpserver import MCPServer
 
 from mcp_servers.fetch.addresses import Guard, Network
 from mcp_servers.fetch.client import Fetcher
+from mcp_servers.fetch.documents import DocumentReader
 from mcp_servers.fetch.server import build_server
 from mcp_servers.serving import Transport, serve, transport_options
-from rostra.core import configure_logging
+from rostra.core import configure_logging, load_settings
 
 
 def _networks(
@@ -59,7 +60,10 @@ def main(
     seconds: float,
     max_bytes: int,
 ) -> None:
-    """Offer public web pages as text to MCP clients.
+    """Offer public web pages and documents (PDF, DOCX) as text to MCP clients.
+
+    Documents are parsed within the limits of the settings parse_timeout, parse_memory_bytes and
+    max_text_chars.
 
     Without --allow-host, clients are told that a call does more than read: URLs can carry data out.
     """
@@ -67,9 +71,10 @@ def main(
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[MCPServer]:
-        configure_logging()
+        settings = load_settings()
+        configure_logging(settings.log_level, settings.log_format)
         fetcher = Fetcher(guard, seconds=seconds, max_bytes=max_bytes)
-        yield build_server(fetcher, trusted=bool(hosts))
+        yield build_server(fetcher, DocumentReader(settings), trusted=bool(hosts))
 
     serve(opened, transport)
 

@@ -19,7 +19,11 @@ _MAX_REDIRECTS = 5
 _AT_ONCE = 8
 _HEADERS = [
     ("User-Agent", "rostra-fetch"),
-    ("Accept", "text/html, application/xhtml+xml, text/*, application/json;q=0.9, */*;q=0.1"),
+    (
+        "Accept",
+        "text/html, application/xhtml+xml, text/*, application/json;q=0.9, application/pdf;q=0.8, "
+        "*/*;q=0.1",
+    ),
     ("Accept-Encoding", "gzip, deflate"),
 ]
 

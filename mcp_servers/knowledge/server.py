@@ -216,12 +216,17 @@ class Tools:
         return f"{told}\nCollections here: {names or 'none'}{more}."
 
 
-def build_server(runtime: Runtime) -> MCPServer:
+def build_server(runtime: Runtime, *, name: str = "knowledge", instructions: str = "") -> MCPServer:
     """The server over an open platform, on no transport yet; closing is the caller's part.
 
     Set logging up first: the library installs a handler of its own where there is none.
+
+    Args:
+        runtime: the platform.
+        name: as `make_server` takes it, where this is part of another server.
+        instructions: said behind those for these tools.
     """
-    server = make_server("knowledge", _INSTRUCTIONS)
+    server = make_server(name, f"{_INSTRUCTIONS} {instructions}".strip())
     tools = Tools(runtime)
     for tool in (tools.search, tools.read, tools.cite, tools.list_documents, tools.ask):
         offer(server, tool, explain=tools.explain)

@@ -1,7 +1,7 @@
 """Python: runs code in a sandbox that reaches nothing, over MCP or for a run of this platform.
 
-`Sandbox.run` also lets the code call tools; the MCP server has none to offer to it. Names load on
-first use, so that the sandbox alone does not import the protocol's library.
+`SandboxRunner` lets the code of a run call the run's tools; the MCP server has none to offer. Names
+load on first use, so that the sandbox alone does not import the protocol's library.
 """
 
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
+    from mcp_servers.python.runner import SandboxRunner
     from mcp_servers.python.sandbox import (
         CallRefused,
         CallTool,
@@ -27,6 +28,7 @@ _HOMES = {
     "Limits": "sandbox",
     "Ran": "sandbox",
     "Sandbox": "sandbox",
+    "SandboxRunner": "runner",
     "SandboxUnavailable": "sandbox",
     "build_server": "server",
 }
@@ -38,6 +40,7 @@ __all__ = [
     "Limits",
     "Ran",
     "Sandbox",
+    "SandboxRunner",
     "SandboxUnavailable",
     "build_server",
 ]

@@ -11,6 +11,7 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.agents import prompts
     from rostra.agents.driver import (
+        Handed,
         Parts,
         RunRequest,
         drive,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         Equipped,
         ModelAnswered,
         ModelAsked,
+        ModelCut,
         Noted,
         Origin,
         Outcome,
@@ -70,6 +72,10 @@ if TYPE_CHECKING:
     from rostra.agents.guard.policy import (
         Policy,
     )
+    from rostra.agents.handing import (
+        child_id,
+        hand_over,
+    )
     from rostra.agents.journal import (
         Journal,
         MemoryLog,
@@ -104,6 +110,7 @@ if TYPE_CHECKING:
         request_of,
     )
     from rostra.agents.strategies.handoff import (
+        HandedBack,
         handoff_toolset,
     )
     from rostra.agents.strategies.make import (
@@ -120,6 +127,14 @@ if TYPE_CHECKING:
     )
     from rostra.agents.tools.catalog import (
         Catalog,
+    )
+    from rostra.agents.tools.code import (
+        RUN_PYTHON,
+        CallFromCode,
+        CodeRefused,
+        CodeRun,
+        CodeRunner,
+        code_toolset,
     )
     from rostra.agents.tools.functions import (
         function_toolset,
@@ -146,6 +161,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "Handed": "driver",
     "Parts": "driver",
     "RunRequest": "driver",
     "drive": "driver",
@@ -166,6 +182,7 @@ _HOMES = {
     "Equipped": "events",
     "ModelAnswered": "events",
     "ModelAsked": "events",
+    "ModelCut": "events",
     "Noted": "events",
     "Origin": "events",
     "Outcome": "events",
@@ -194,6 +211,8 @@ _HOMES = {
     "default_guard": "guard.defaults",
     "make_filters": "guard.defaults",
     "Policy": "guard.policy",
+    "child_id": "handing",
+    "hand_over": "handing",
     "Journal": "journal",
     "MemoryLog": "journal",
     "ServerConfig": "mcp.config",
@@ -211,6 +230,7 @@ _HOMES = {
     "Agents": "service",
     "ReplayReport": "service",
     "request_of": "service",
+    "HandedBack": "strategies.handoff",
     "handoff_toolset": "strategies.handoff",
     "Means": "strategies.make",
     "STRATEGIES": "strategies.make",
@@ -219,6 +239,12 @@ _HOMES = {
     "RunTracer": "telemetry",
     "TracedLog": "telemetry",
     "Catalog": "tools.catalog",
+    "RUN_PYTHON": "tools.code",
+    "CallFromCode": "tools.code",
+    "CodeRefused": "tools.code",
+    "CodeRun": "tools.code",
+    "CodeRunner": "tools.code",
+    "code_toolset": "tools.code",
     "function_toolset": "tools.functions",
     "tool": "tools.functions",
     "Observed": "tools.observe",
@@ -235,6 +261,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "RUN_PYTHON",
     "STRATEGIES",
     "Agents",
     "Answer",
@@ -243,16 +270,22 @@ __all__ = [
     "Budget",
     "BudgetSpent",
     "CallContext",
+    "CallFromCode",
     "Catalog",
     "Citation",
     "Claim",
     "Cleaned",
+    "CodeRefused",
+    "CodeRun",
+    "CodeRunner",
     "Decided",
     "DocumentSpan",
     "Effect",
     "Equipped",
     "Execution",
     "Guard",
+    "Handed",
+    "HandedBack",
     "Journal",
     "Limits",
     "LongMemory",
@@ -261,6 +294,7 @@ __all__ = [
     "MemoryLog",
     "ModelAnswered",
     "ModelAsked",
+    "ModelCut",
     "Noted",
     "Observed",
     "Origin",
@@ -303,11 +337,14 @@ __all__ = [
     "Verified",
     "Waiting",
     "Window",
+    "child_id",
+    "code_toolset",
     "decode_event",
     "default_guard",
     "drive",
     "encode_event",
     "function_toolset",
+    "hand_over",
     "handoff_toolset",
     "load_servers",
     "make_filters",

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -36,6 +37,20 @@ from rostra.store import LostLease
 log = get_logger(__name__)
 
 
+class Handed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a run was handed its task by another.
+
+    Attributes:
+        agent: name of the agent that it is.
+        depth: how many times the task was handed on.
+        call: of the other run, which waits for this one; empty in a fork, for which nobody waits.
+    """
+
+    agent: str
+    depth: int = 1
+    call: str = ""
+
+
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to do and how.
 
@@ -46,6 +61,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         approve: names of tools whose calls the user allowed beforehand; a call that untrusted text
             influenced still needs a yes of its own.
         user: for whom.
+        sources: untrusted sources that influenced the task, which a model wrote then.
+        handed: by another run; None where a person began it.
     """
 
     task: str
@@ -55,6 +72,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, Any] = {}
     approve: list[str] = []
     user: str = ""
+    sources: list[str] = []
+    handed: Handed | None = None
 
 
 class Prompts(Protocol):
@@ -85,8 +104,10 @@ class Parts:
     workspace: str = ""
 
 
-def started(request: RunRequest, model: str, prompts: Prompts) -> RunStarted:
-    """The first event of a run."""
+def started(
+    request: RunRequest, model: str, prompts: Prompts, parent: UUID | None = None
+) -> RunStarted:
+    """The first event of a run; `parent` handed it its task."""
     return RunStarted(
         task=request.task,
         strategy=request.strategy,
@@ -95,6 +116,7 @@ def started(request: RunRequest, model: str, prompts: Prompts) -> RunStarted:
         options=request.options,
         prompts=prompts.versions(),
         user=request.user,
+        parent=None if parent is None else str(parent),
     )
 
 
@@ -144,6 +166,7 @@ async def drive(
         prompts=parts.prompts.render,
         limits=parts.limits,
         workspace=parts.workspace,
+        sources=tuple(request.sources),
         ask_again=ask_again,
     )
     last = await _run(execution, parts.strategy)

@@ -1,6 +1,12 @@
 """Errors of runs. What a model or a tool does wrong is an observation; these are ours or users'."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from rostra.core import Conflict, InvalidRequest, RostraError
+
+if TYPE_CHECKING:
+    from rostra.agents.events import ApprovalAsked
 
 
 class UnknownStrategy(InvalidRequest):
@@ -35,12 +41,16 @@ class RunPaused(Exception):
     Args:
         reason: `approval` or `outcome_unknown`.
         calls: ids of the calls in question.
+        asked: what the log must have of them, where they are another run's calls.
     """
 
-    def __init__(self, reason: str, calls: list[str]) -> None:
+    def __init__(
+        self, reason: str, calls: list[str], asked: "Sequence[ApprovalAsked]" = ()
+    ) -> None:
         super().__init__(f"{reason}: {', '.join(calls)}")
         self.reason = reason
         self.calls = calls
+        self.asked = asked
 
 
 class LogEnds(Exception):

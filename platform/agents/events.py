@@ -90,13 +90,18 @@ class Budget(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run has used so far; as `Budget`."""
+    """What a run has used so far; as `Budget`.
+
+    Attributes:
+        estimated: some of its tokens were counted by nobody; see `Usage`.
+    """
 
     steps: int = 0
     tokens: int = 0
     seconds: float = 0.0
     cost: float = 0.0
     calls: int = 0
+    estimated: bool = False
 
 
 class ToolRecord(msgspec.Struct, frozen=True):
@@ -145,17 +150,35 @@ class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One statement of an answer and what backs it."""
+    """One statement of an answer and what backs it.
+
+    Attributes:
+        unsupported: nothing does; computed, so that whoever reads a log or an answer sees it.
+    """
 
     text: str
     evidence: list[Citation] = []
+    unsupported: bool = False
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "unsupported", not self.evidence)
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run ends with; `text` is the claims as one text."""
+    """What a run ends with.
+
+    Attributes:
+        text: the claims as one text.
+        unsupported: how many claims nothing backs; computed. A text without claims is one of them.
+    """
 
     text: str
     claims: list[Claim] = []
+    unsupported: int = 0
+
+    def __post_init__(self) -> None:
+        bare = sum(claim.unsupported for claim in self.claims) if self.claims else bool(self.text)
+        msgspec.structs.force_setattr(self, "unsupported", int(bare))
 
 
 class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -176,12 +199,17 @@ class PlanStep(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of one answer of a model, and what they cost."""
+    """Tokens of one answer of a model, and what they cost.
+
+    Attributes:
+        estimated: the model did not count them all; what it left out is guessed by length.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     cost: float = 0.0
+    estimated: bool = False
 
 
 # --- Of the run itself ---
@@ -279,14 +307,30 @@ class ModelAnswered(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     error: dict[str, Any] | None = None
 
 
+class ModelCut(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """An answer was broken off, because the run's time was over; it is no answer.
+
+    Attributes:
+        usage: of the prompt and of what had been said, estimated.
+    """
+
+    key: str
+    usage: Usage
+
+
 class ToolStarted(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """A call is about to be made; `attempt` counts from 1."""
+    """A call is about to be made; `attempt` counts from 1.
+
+    Attributes:
+        lent: cut from what the run had left, for a run that the tool begins.
+    """
 
     key: str
     call: PlannedCall
     effect: Effect
     attempt: int = 1
     sources: list[str] = []
+    lent: Budget | None = None
 
 
 class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -297,6 +341,7 @@ class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
         first: number of its first sentence, counted over the run.
         bytes: size of the whole result.
         documents: spans of stored documents in `text`: see `DocumentSpan`.
+        spent: of what the call was lent; its seconds passed in this run too.
     """
 
     key: str
@@ -308,6 +353,7 @@ class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     bytes: int = 0
     truncated: bool = False
     documents: list["DocumentSpan"] = []
+    spent: Spent | None = None
 
 
 class DocumentSpan(msgspec.Struct, frozen=True):
@@ -388,6 +434,7 @@ RunEvent = (
     | RunEnded
     | ModelAsked
     | ModelAnswered
+    | ModelCut
     | ToolStarted
     | ToolEnded
     | ApprovalAsked

@@ -9,6 +9,7 @@ budget is exceeded but by the answer of a model that cannot count its tokens bef
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from rostra.agents.events import (
     Effect,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Noted,
     Outcome,
     PlannedCall,
@@ -35,9 +37,11 @@ from rostra.agents.events import (
     Usage,
 )
 from rostra.agents.journal import Journal, attempt_key, over
+from rostra.agents.lending import loan, plus
 from rostra.agents.scope import Message, Observation, Reply, Scope, Sentence, together
 from rostra.agents.tools.observe import Observed
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
+from rostra.agents.within import CallsWithin
 from rostra.core import (
     ChatMessage,
     ChatModel,
@@ -48,7 +52,7 @@ from rostra.core import (
     ToolCall,
     sentence_spans,
 )
-from rostra.models import complete
+from rostra.models import complete, usage_so_far
 
 # Attempts of a repeatable call that a dying process broke off, and of a question to a model.
 _CALL_ATTEMPTS = 3
@@ -117,11 +121,14 @@ class Limits:
         observation: most characters of an observation.
         call_seconds: until a call is given up.
         parallel: most calls at once.
+        shares: of the tools that begin runs of their own, by name: which part of what is left of
+            the run's budget a call takes with it. Those runs end by it, and by nothing else.
     """
 
     observation: int = 6000
     call_seconds: float = 60.0
     parallel: int = 8
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -131,6 +138,7 @@ class Execution:
     Attributes:
         models: by role; `main` is always there.
         ask_again: ask models what they have answered already, and compare.
+        sources: untrusted sources that influenced the task, and so whatever is made of it.
         sentences: numbered from 1; a number without a sentence is one not seen in this execution.
     """
 
@@ -146,10 +154,13 @@ class Execution:
     limits: Limits = field(default_factory=Limits)
     workspace: str = ""
     ask_again: bool = False
+    sources: tuple[str, ...] = ()
     sentences: list[Sentence] = field(default_factory=list)
     # Tokens set aside for questions that are being answered, and keys of calls about to begin.
     held: int = 0
     claimed: set[str] = field(default_factory=set)
+    # Why calls with a loan wait for a person, by key: they give nothing back before.
+    resting: dict[str, str] = field(default_factory=dict)
     returned: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -176,6 +187,16 @@ class Execution:
         self.held -= tokens
         self.returned.set()
         self.returned = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Waits until something that was set aside or lent may be had again.
+
+        Raises:
+            RunPaused: that may be only after a person's word.
+        """
+        if not self.held and self.resting and len(self.resting) >= len(self.journal.loans):
+            raise RunPaused(next(iter(self.resting.values())), [])
+        await self.returned.wait()
 
     def scope(self, prefix: str = "") -> "RunScope":
         """A scope whose keys begin with `prefix`."""
@@ -235,7 +256,8 @@ class RunScope:
         """See `Scope.ask`."""
         journal, key = self._run.journal, self.key()
         chosen = self._run.models.get(model) or self._run.models["main"]
-        sources = sorted({label for message in messages for label in _sources(message)})
+        read = (label for message in messages for label in _sources(message))
+        sources = sorted({*self._run.sources, *read})
         said = [ChatMessage(m.role, m.text, m.calls, m.call_id) for m in messages]
         asked = ModelAsked(key, purpose, chosen.name, _digest(said, options), sources)
         there = journal.find(ModelAnswered, key)
@@ -307,13 +329,17 @@ class RunScope:
                 spent = msgspec.structs.replace(spent, steps=spent.steps - 1)
             if (name := over(spent, budget)) and name != "calls":
                 raise _spent(name, budget)
+            lent = self._run.journal.loans.total
+            # What others have set aside and do not use may still be had.
+            if over(plus(spent, lent), budget) not in (None, "calls"):
+                await self._run.wait()
+                continue
             if budget.tokens is None:
                 return options, 0
-            left = budget.tokens - spent.tokens - self._run.held - prompt
-            if left >= options.max_tokens or not self._run.held:
+            left = budget.tokens - spent.tokens - lent.tokens - self._run.held - prompt
+            if left >= options.max_tokens or not (self._run.held or lent.tokens):
                 break
-            # What others have set aside and do not use may still be had.
-            await self._run.returned.wait()
+            await self._run.wait()
         if left < 1:
             raise _spent("tokens", budget)
         most = min(options.max_tokens, left)
@@ -327,22 +353,29 @@ class RunScope:
         messages: Sequence[ChatMessage],
         options: GenerationOptions,
     ) -> ModelAnswered:
+        heard: list[str] = []
         for attempt in range(1, _ASK_ATTEMPTS + 1):
             try:
-                said = await complete(model, messages, options)
+                said = await complete(model, messages, options, heard=heard)
                 return ModelAnswered(
                     key,
                     said.text,
-                    msgspec.convert(dict(said.usage), Usage, strict=False),
+                    _usage(said.usage),
                     str(said.finish),
                     [(call.name, call.arguments) for call in said.calls],
                 )
+            except asyncio.CancelledError:
+                # What was sent and said is used up, though nobody will read it.
+                cut = usage_so_far(model, messages, options, heard)
+                self._run.journal.put(ModelCut(key, _usage(cut)))
+                raise
             except (ModelUnavailable, Overloaded) as error:
                 # A model that cannot answer has tried by itself; one that is busy has not.
                 most = _ASK_ATTEMPTS if isinstance(error, Overloaded) else 2
                 if attempt == most:
                     failure = error.to_dict()
-                    return ModelAnswered(key, "", Usage(), finish="error", error=failure)
+                    lost = usage_so_far(model, messages, options, heard) if heard else {}
+                    return ModelAnswered(key, "", _usage(lost), finish="error", error=failure)
                 # Full jitter, so that runs that were shed together do not come back together.
                 await asyncio.sleep(random.uniform(0, _FIRST_DELAY * 2**attempt))
         raise RuntimeError("unreachable")
@@ -383,7 +416,8 @@ class RunScope:
             for key in keys
             if journal.find(ToolStarted, key) is None and journal.find(ToolEnded, key) is None
         ]
-        if new and journal.spent().calls + len(claimed) + len(new) > budget.calls:
+        taken = journal.spent().calls + journal.loans.total.calls + len(claimed)
+        if new and taken + len(new) > budget.calls:
             raise _spent("calls", budget)
         claimed.update(new)
 
@@ -400,6 +434,8 @@ class RunScope:
             RunPaused: it waits for a person.
         """
         journal = self._run.journal
+        within = CallsWithin(self._run, key, call, sources)
+        within.pass_over()
         if (there := journal.find(ToolEnded, key)) is not None:
             return there
         info = next((tool for tool in self.tools if tool.name == call.tool), None)
@@ -409,25 +445,44 @@ class RunScope:
                 key, call, Outcome.ERROR, f"There is no tool {call.tool!r}. Tools: {close}."
             )
         attempt = 1
+        began = journal.find(ToolStarted, key)
+        lent = began.lent if began is not None else None
         while journal.find(ToolStarted, attempt_key(key, attempt)) is not None:
             attempt += 1
-        if attempt > 1:
+        if lent is not None:
+            # However often it was left, it goes on with the one run that it began.
+            refusal = None
+        elif attempt > 1:
             refusal = self._begun_before(call, info.effect, attempt)
         else:
             refusal = self._guarded(key, call, info, sources, history)
         if refusal is not None:
             return await self._end(key, call, *refusal)
         self._run.claimed.discard(key)  # From here on the journal counts it.
-        await journal.keep(ToolStarted(key, call, info.effect, attempt, list(sources)))
+        if lent is None:
+            if call.tool in self._run.limits.shares and (lent := self._lend(call.tool)) is None:
+                text = "Too little of the run's budget is left for another run."
+                return await self._end(key, call, Outcome.ERROR, text)
+            await journal.keep(ToolStarted(key, call, info.effect, attempt, list(sources), lent))
         context = CallContext(
             run=self._run.run_id,
             call=f"{self._run.run_id}:{key}",
-            timeout=self._run.limits.call_seconds,
+            timeout=math.inf if lent is not None else self._run.limits.call_seconds,
             user=self._run.user,
+            sources=tuple(sources),
+            lent=lent,
+            call_tool=within.begin(attempt),
         )
         try:
             async with asyncio.timeout(context.timeout):
                 result = await self._run.tools.call(call.tool, call.arguments, context)
+        except RunPaused as paused:
+            # A run that it began waits for a person, and so this one does.
+            for asked in paused.asked:
+                journal.put(asked)
+            self._run.resting[key] = paused.reason
+            self._run.give_back(0)
+            raise
         except TimeoutError:
             text = f"The tool did not answer within {context.timeout:.0f} s."
             if info.effect.repeatable:
@@ -440,6 +495,14 @@ class RunScope:
             return await self._end(key, call, ended, str(failure))
         outcome = Outcome.ERROR if result.is_error else Outcome.OK
         return await self._end(key, call, outcome, result=result)
+
+    def _lend(self, tool: str) -> Budget | None:
+        run = self._run
+        taken = plus(run.journal.spent(), run.journal.loans.total)
+        taken = msgspec.structs.replace(
+            taken, tokens=taken.tokens + run.held, calls=taken.calls + len(run.claimed) + 1
+        )
+        return loan(run.budget, taken, run.limits.shares[tool])
 
     def _begun_before(
         self, call: PlannedCall, effect: Effect, attempt: int
@@ -509,12 +572,15 @@ class RunScope:
             bytes=seen.bytes,
             truncated=seen.truncated,
             documents=list(shown.documents),
+            spent=result.spent,
         )
         self._run.take_in(ended)
         if shown.findings:
             found = {"found": [*shown.findings]}
             self._run.journal.put(Noted(f"{key}!", "guard.removed", data=found))
         await self._run.journal.keep(ended)
+        if self._run.limits.shares:
+            self._run.give_back(0)  # What a loan had left, if this was the end of one.
         return ended
 
     def _observed(self, call: PlannedCall, ended: ToolEnded) -> Observation:
@@ -565,6 +631,10 @@ def _sentence(ended: ToolEnded, number: int, start: int, end: int) -> Sentence:
             place = (span.document_id, start + moved, end + moved)
             return Sentence(number, ended.text[start:end], ended.call, *place)
     return Sentence(number, ended.text[start:end], ended.call)
+
+
+def _usage(told: Mapping[str, float]) -> Usage:
+    return msgspec.convert(dict(told), Usage, strict=False)
 
 
 def _sources(message: Message) -> list[str]:

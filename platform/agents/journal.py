@@ -22,6 +22,7 @@ from rostra.agents.events import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Paused,
     Planned,
     Record,
@@ -32,6 +33,7 @@ from rostra.agents.events import (
     Spent,
     ToolEnded,
     ToolStarted,
+    Usage,
     Verified,
 )
 from rostra.agents.lending import Loans, plus
@@ -191,7 +193,7 @@ def _place(event: RunEvent) -> tuple[type, str]:
     match event:
         case RunStarted() | Equipped() | RunEnded():
             return type(event), ""
-        case Paused() | Resumed():
+        case Paused() | Resumed() | ModelCut():
             # Of one execution; no other has the like.
             return type(event), f"@{id(event)}"
         case ApprovalDecided(call=call):
@@ -239,16 +241,18 @@ def _with(spent: Spent, event: RunEvent) -> Spent:
         case ModelAsked():
             more = Spent(steps=1)
         case ModelAnswered(usage=usage):
-            more = Spent(tokens=usage.prompt_tokens + usage.completion_tokens, cost=usage.cost)
+            more = _used(usage)
+        case ModelCut(usage=usage):
+            more = _used(usage)
         case ToolStarted(attempt=1):
             more = Spent(calls=1)
         case ToolEnded(spent=Spent() as more):
-            return plus(spent, more)
+            pass
         case _:
             return spent
-    return Spent(
-        steps=spent.steps + more.steps,
-        tokens=spent.tokens + more.tokens,
-        cost=spent.cost + more.cost,
-        calls=spent.calls + more.calls,
-    )
+    return plus(spent, more)
+
+
+def _used(usage: Usage) -> Spent:
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    return Spent(tokens=tokens, cost=usage.cost, estimated=usage.estimated)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.agents.driver import Parts, Prompts, RunRequest, drive, started
 from rostra.agents.errors import LogEnds, ReplayDiverged, RunGivenUp
@@ -33,6 +34,7 @@ from rostra.agents.events import (
     decode_event,
     encode_event,
 )
+from rostra.agents.handing import call_of, open_children
 from rostra.agents.journal import Journal, MemoryLog
 from rostra.agents.telemetry import RunTracer, TracedLog
 from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
@@ -53,12 +55,14 @@ from rostra.store import (
     RunClaim,
     RunConflict,
     RunLog,
+    RunNotFound,
     add_decision,
     claim_run,
     copy_events,
     create_run,
     get_run,
     heartbeat_run,
+    lock_run,
     read_events,
     release_run,
     seize_run,
@@ -134,17 +138,28 @@ class Agents:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._news: dict[UUID, asyncio.Event] = {}
+        # What is on disk of the runs that are executed here, so that watchers need not read it.
+        self._written: dict[UUID, list[Record]] = {}
         self._closing = False
 
     # --- What users do ---
 
-    async def start(self, request: RunRequest) -> UUID:
+    async def start(
+        self, request: RunRequest, *, run_id: UUID | None = None, parent: UUID | None = None
+    ) -> UUID:
         """Begins a run and returns at once.
+
+        Args:
+            run_id: of the new run; where there is one of this id already, nothing happens.
+            parent: the run that waits for it.
 
         Raises:
             InvalidRequest: no task, too long a task, an unknown strategy or option.
             Overloaded: too many runs are executed here.
+            RunConflict: the parent has ended.
         """
+        if run_id is not None and await self._status(run_id) is not None:
+            return run_id
         if not request.task.strip():
             raise InvalidRequest("the task is empty", field="task")
         if len(request.task) > _MAX_TASK:
@@ -155,17 +170,26 @@ class Agents:
         self._check(request)
         self._make_room()
         async with self._database.write() as session:
+            if parent is not None:
+                # Held until the new run is there, so that who ends the parent finds it.
+                status = Status((await lock_run(session, parent)).status)
+                if run_id is not None and await _status_of(session, run_id) is not None:
+                    return run_id
+                if status.ended:
+                    raise RunConflict(f"run {parent} has ended: it is {status}")
             run = await create_run(
                 session,
                 task=request.task,
                 strategy=request.strategy,
                 config=msgspec.to_builtins(request),
                 user=request.user,
+                parent=parent,
+                run_id=run_id,
             )
             claim = await claim_run(session, self._owner, self._lease, run.id)
         if claim is None:
             raise RuntimeError("a run was taken before it was told of")
-        first = started(request, self._model, self._prompts)
+        first = started(request, self._model, self._prompts, parent)
         await self._append(claim, [Record(1, datetime.now(UTC), first)])
         self._spawn(claim)
         return run.id
@@ -194,21 +218,47 @@ class Agents:
             InvalidRequest: a decision that does not fit what it waits for.
         """
         async with self._database.write() as session:
-            records = await self._read(run_id)
-            paused = _waits_for(records)
+            paused = _waits_for(await self._read(run_id))
             if paused is None or call not in paused.calls:
                 raise RunConflict(f"run {run_id} does not wait for a decision on {call!r}")
             if decision not in (fitting := _DECISIONS[paused.reason]):
                 raise InvalidRequest(
                     f"{decision!r} is no decision here", hint=f"Say {' or '.join(fitting)}."
                 )
-            event = ApprovalDecided(call, decision, by, note)
-            entry = (datetime.now(UTC), type(event).__name__, encode_event(event))
-            last = len(paused.calls) == 1
-            await add_decision(session, run_id, records[-1].seq, entry, resume=last)
-        self._tell(run_id)
-        if last:
-            await self.resume(run_id)
+            told = await self._decide(session, run_id, ApprovalDecided(call, decision, by, note))
+        for one, last in told.items():
+            self._tell(one)
+            if last:
+                await self.resume(one)
+
+    async def _decide(
+        self, session: AsyncSession, run_id: UUID, word: ApprovalDecided
+    ) -> dict[UUID, bool]:
+        """Writes a decision to the run whose call it is about, and to those that wait for that run.
+
+        Gives for each whether it was the last one that it waited for.
+        """
+        leaf, call = call_of(run_id, word.call)
+        told: dict[UUID, bool] = {}
+        at: UUID | None = leaf
+        while at is not None:
+            named = call if at == leaf else f"{leaf}:{call}"
+            try:
+                records = await self._read(at)
+                run = await get_run(session, at)
+            except RunNotFound:  # Deleted since.
+                if told or at == run_id:
+                    break
+                at = run_id
+                continue
+            paused = _waits_for(records)
+            if paused is not None and named in paused.calls:
+                event = msgspec.structs.replace(word, call=named)
+                entry = (datetime.now(UTC), type(event).__name__, encode_event(event))
+                told[at] = len(paused.calls) == 1
+                await add_decision(session, at, records[-1].seq, entry, resume=told[at])
+            at = _waiting_for(run)
+        return told
 
     async def resume(self, run_id: UUID) -> bool:
         """Executes a run that nobody executes; False when there is nothing to do.
@@ -240,6 +290,13 @@ class Agents:
         spent = Journal(MemoryLog(), records).spent()
         ended = RunEnded(Status.CANCELLED, spent)
         await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+        await self._end_children(run_id, records)
+
+    async def _end_children(self, run_id: UUID, records: Sequence[Record]) -> None:
+        """Cancels the runs that an ended one waited for; they end by themselves if we die here."""
+        for child in open_children(run_id, records):
+            with suppress(RunNotFound, RunConflict):
+                await self.cancel(child)
 
     async def fork(self, run_id: UUID, steps: int, **changes: Any) -> UUID:
         """Begins a new run with the first `steps` steps of another one.
@@ -261,6 +318,9 @@ class Agents:
         async with self._database.write() as session:
             origin = await get_run(session, run_id)
             request = msgspec.structs.replace(request_of(origin), **changes)
+            if request.handed is not None:
+                alone = msgspec.structs.replace(request.handed, call="")
+                request = msgspec.structs.replace(request, handed=alone)
             self._check(request)
             run = await create_run(
                 session,
@@ -317,7 +377,7 @@ class Agents:
             await get_run(session, run_id)
         while True:
             news = self._news.setdefault(run_id, asyncio.Event())
-            page = await self._page(run_id, after)
+            page = await self._news_of(run_id, after)
             for record in page:
                 after = record.seq
                 yield record
@@ -371,6 +431,7 @@ class Agents:
         def ended(done: asyncio.Task[None]) -> None:
             if self._tasks.get(run_id) is done:
                 del self._tasks[run_id]
+                self._written.pop(run_id, None)
             self._tell(run_id)
 
         task.add_done_callback(ended)
@@ -385,12 +446,20 @@ class Agents:
                 )
             request = request_of(claim.run)
             records = await self._read(run_id)
+            if (parent := _waiting_for(claim.run)) is not None:
+                status = await self._status(parent)
+                if status is None or status.ended:
+                    await self._end(claim, Status.CANCELLED)
+                    return
             if not records:
                 # Its process died between the row and the first event.
                 records = [
-                    Record(1, datetime.now(UTC), started(request, self._model, self._prompts))
+                    Record(
+                        1, datetime.now(UTC), started(request, self._model, self._prompts, parent)
+                    )
                 ]
                 await self._append(claim, records)
+            self._written[run_id] = list(records)
             # An execution that goes on begins its trace with `Resumed`.
             tracer = RunTracer(
                 str(run_id), records if len(records) > 1 else (), content=self._trace_content
@@ -399,7 +468,9 @@ class Agents:
                 tracer.tell(records[0])
             journal = Journal(TracedLog(_ClaimedLog(self, claim), tracer), records)
             async with self._open_parts(request) as parts:
-                await drive(str(run_id), request, journal, parts, by=self._owner)
+                last = await drive(str(run_id), request, journal, parts, by=self._owner)
+            if isinstance(last, RunEnded) and last.error is not None:
+                await self._end_children(run_id, journal.records)
         except LostLease:
             log.warning("a run is executed elsewhere", run=str(run_id))
         except asyncio.CancelledError:
@@ -408,17 +479,22 @@ class Agents:
                     await asyncio.shield(self._release(claim))
             raise
         except RostraError as error:
-            await self._fail(claim, error)
+            await self._end(claim, Status.FAILED, error)
         finally:
             beating.cancel()
 
-    async def _fail(self, claim: RunClaim, error: RostraError) -> None:
-        """Ends a run that could not even be driven: no model, or a log of another program."""
+    async def _end(self, claim: RunClaim, status: Status, error: RostraError | None = None) -> None:
+        """Ends a run that cannot be driven: no model, a log of another program, nobody waits."""
         records = await self._read(claim.run.id)
         spent = Journal(MemoryLog(), records).spent()
-        ended = RunEnded(Status.FAILED, spent, error=error.to_dict())
+        ended = RunEnded(status, spent, error=error.to_dict() if error is not None else None)
         with suppress(LostLease):
             await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+            await self._end_children(claim.run.id, records)
+
+    async def _status(self, run_id: UUID) -> Status | None:
+        async with self._database.read() as session:
+            return await _status_of(session, run_id)
 
     async def _beat(self, claim: RunClaim, task: asyncio.Task[None] | None) -> None:
         while True:
@@ -452,7 +528,15 @@ class Agents:
             token=claim.fencing_token,
             status=_status_after(records[-1].event),
         )
+        if (written := self._written.get(claim.run.id)) is not None:
+            written += records
         self._tell(claim.run.id)
+
+    async def _news_of(self, run_id: UUID, after: int) -> list[Record]:
+        """Some further records of a run; none if there are none yet."""
+        if (written := self._written.get(run_id)) is not None:
+            return written[after : after + _PAGE]
+        return await self._page(run_id, after)
 
     async def _page(self, run_id: UUID, after: int) -> list[Record]:
         async with self._database.read() as session:
@@ -497,6 +581,20 @@ class _ClaimedLog:
 def request_of(run: Run) -> RunRequest:
     """What a stored run was asked to do."""
     return msgspec.convert(run.config, RunRequest)
+
+
+async def _status_of(session: AsyncSession, run_id: UUID) -> Status | None:
+    """Where a run stands; None where there is none."""
+    try:
+        return Status((await get_run(session, run_id)).status)
+    except RunNotFound:
+        return None
+
+
+def _waiting_for(run: Run) -> UUID | None:
+    """The run that handed this one its task and waits for it, if one does."""
+    handed = request_of(run).handed
+    return run.parent if handed is not None and handed.call else None
 
 
 def _status_after(event: RunEvent) -> str | None:

@@ -20,6 +20,7 @@ from rostra.agents.events import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Noted,
     Outcome,
     Paused,
@@ -73,6 +74,9 @@ def ui_parts(record: Record, run_id: str = "") -> list[Part]:
             if event.error is not None:
                 answered["error"] = event.error
             return [_data("usage", event.key, answered), {"type": "finish-step"}]
+        case ModelCut() as event:
+            cut = {"finish": "cut", "usage": _plain(event.usage)}
+            return [_data("usage", event.key, cut), {"type": "finish-step"}]
         case Decided() as event:
             return _decision(event)
         case ToolStarted(call=call, attempt=1):
@@ -181,7 +185,14 @@ def _end(event: RunEnded) -> list[Part]:
             {"type": "text-start", "id": "answer"},
             {"type": "text-delta", "id": "answer", "delta": event.answer.text},
             {"type": "text-end", "id": "answer"},
-            _data("answer", "answer", {"claims": _plain(event.answer.claims)}),
+            _data(
+                "answer",
+                "answer",
+                {
+                    "claims": _plain(event.answer.claims),
+                    "unsupported": event.answer.unsupported,
+                },
+            ),
         ]
     told = {"status": str(event.status), "spent": _plain(event.spent)}
     if event.error is not None:

@@ -16,6 +16,7 @@ from litestar.di import Provide
 from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath
 
+from mcp_servers import SandboxRunner
 from rostra.api import (
     ask,
     chats,
@@ -85,7 +86,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        factory = runtime or (lambda: open_runtime(settings))
+        factory = runtime or (lambda: open_runtime(settings, code=SandboxRunner()))
         async with (
             open_services(factory, pace or Pace()) as services,
             openai.open_surface(services, batch_pace) as surface,

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from rostra.store import get_run
 
 PATH = "/mcp"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_PORT = re.compile(r":\d+$")
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
@@ -60,18 +62,25 @@ class McpAccess:
 
 
 def access_of(settings: Settings) -> McpAccess:
-    """Access by the settings: this machine's names, and the one that is listened on."""
+    """Access by the settings: this machine's names, the one that is listened on, further ones."""
     own = settings.host.lower().strip("[]")
     names = dict.fromkeys((*_LOOPBACK, f"[{own}]" if ":" in own else own))
-    hosts = tuple(form for name in names for form in (name, f"{name}:*"))
+    hosts = [form for name in names for form in (name, f"{name}:*")]
+    origins = [f"http://{host}" for host in hosts]
+    for further in settings.mcp_hosts:
+        host = further.lower()
+        forms = [host] if _PORT.search(host) else [host, f"{host}:*"]
+        hosts += forms
+        # Behind a proxy it may be either; a page of the same name is no other site.
+        origins += [f"{scheme}://{form}" for form in forms for scheme in ("http", "https")]
     token = settings.mcp_token.get_secret_value()
-    return McpAccess(token or None, hosts, tuple(f"http://{host}" for host in hosts))
+    return McpAccess(token or None, tuple(hosts), tuple(origins))
 
 
 @asynccontextmanager
 async def open_mcp(runtime: Runtime, access: McpAccess) -> AsyncIterator["McpEndpoint"]:
     """The endpoint over an open platform, for as long as it is entered."""
-    server = knowledge_server(runtime)
+    server = knowledge_server(runtime, name="", instructions=_INSTRUCTIONS)
     agents = AgentTools(runtime)
     offer(server, agents.run_agent, _STARTS)
     offer(server, agents.wait_for_agent)
@@ -120,6 +129,8 @@ class McpEndpoint:
         return None
 
 
+_INSTRUCTIONS = """\
+`run_agent` lets an agent work on a task in several steps, `wait_for_agent` waits for its end."""
 # A run does nothing that changes the world without a person's yes, but it does what it was told.
 _STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
 _MAX_TASK = 20_000
@@ -206,7 +217,7 @@ def _standing(run_id: UUID, event: RunEvent) -> AgentRun:
     return AgentRun(run_id=str(run_id), status=status, answer=answer, quotes=quotes, note=note)
 
 
-@asgi(PATH, is_mount=True, copy_scope=True)
+@asgi(PATH, is_mount=True, copy_scope=True, checks_host=True)
 async def mount(scope: Scope, receive: Receive, send: Send) -> None:
     """The running application's endpoint, at exactly this path.
 

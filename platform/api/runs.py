@@ -47,7 +47,7 @@ from rostra.api.schemas import (
 )
 from rostra.api.services import Services
 from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
-from rostra.core import Settings, normalize_text
+from rostra.core import InvalidRequest, Settings, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import (
     Database,
@@ -64,9 +64,9 @@ _STREAM_HEADERS = HEADERS | {"x-vercel-ai-ui-message-stream": "v1"}
 _DONE = b"data: [DONE]\n\n"
 # Sent at once, so that the response begins before the next event.
 _BEGIN = b": run\n\n"
-_MOST_DIGITS = 18
+_MOST_EVENTS = 2**31 - 1
 
-After = Annotated[int, QueryParameter(ge=0, le=2**31 - 1, description="Events to skip.")]
+After = Annotated[int, QueryParameter(ge=0, le=_MOST_EVENTS, description="Events to skip.")]
 OfStatus = Annotated[RunStatus | None, QueryParameter(description="Only runs of this status.")]
 Wait = Annotated[bool, QueryParameter(description="Go on after a pause.")]
 
@@ -164,14 +164,13 @@ async def events(
     """What happened and happens in a run, as parts of the AI SDK's UI message stream, version 1.
 
     Ends with the run, and where it waits for a person; with `wait` it goes on when that person has
-    spoken. Come back with `after`, or with the header `Last-Event-ID`.
+    spoken. Come back with `after`, or with the header `Last-Event-ID`; of both, the later counts,
+    since a browser that comes back by itself asks the same address again.
     """
     wanted = _id(run_id)
     async with services.runtime.database.read() as session:
         await get_run(session, wanted)
-    last = request.headers.get("last-event-id", "")
-    if not after and last.isascii() and last.isdigit() and len(last) <= _MOST_DIGITS:
-        after = int(last)
+    after = max(after, _last_seen(request.headers.get("last-event-id", "")))
     return await _stream(services, wanted, after, wait=wait)
 
 
@@ -356,6 +355,25 @@ def _budget(body: BudgetBody, settings: Settings) -> Budget:
         cost=body.cost,
         calls=settings.agent_calls if body.calls is None else body.calls,
     )
+
+
+def _last_seen(header: str) -> int:
+    """Number of the last event that a reader has, as it says by `Last-Event-ID`; 0 is none.
+
+    Raises:
+        InvalidRequest: it is no number of an event.
+    """
+    said = header.strip()
+    if not said:
+        return 0
+    number = int(said) if said.isascii() and said.isdigit() and len(said) <= 10 else -1
+    if not 0 <= number <= _MOST_EVENTS:
+        raise InvalidRequest(
+            f"Last-Event-ID: {said[:40]!r} is no number of an event",
+            hint="Send the last `id` of the stream, or leave the header out to begin anew.",
+            field="Last-Event-ID",
+        )
+    return number
 
 
 def _id(text: str) -> UUID:

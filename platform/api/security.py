@@ -63,7 +63,9 @@ class Guard(ASGIMiddleware):
         """Passes the request on or raises."""
         if scope["type"] == ScopeType.HTTP:
             headers = Headers.from_scope(scope)
-            self.check_host(headers.get("host", ""))
+            # A handler that knows of further names says so, and looks itself.
+            if not scope["route_handler"].opt.get("checks_host"):
+                self.check_host(headers.get("host", ""))
             if scope["method"] not in _SAFE_METHODS:
                 check_site(headers)
         await next_app(scope, receive, send)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rostra.api.turns import take_turns
 from rostra.api.uploads import JOB_KIND, Uploads
 from rostra.core import JobNotFound, RostraError, StoreUnavailable, get_logger
 from rostra.ingest import IngestReport, Progress
 from rostra.runtime import Runtime
-from rostra.store import Claim, LostLease, claim, fail, get_job, heartbeat, release, succeed
+from rostra.store import Claim, claim, fail, get_job, heartbeat, release, succeed
 
 log = get_logger(__name__)
 
@@ -54,36 +55,17 @@ class Worker:
 
     async def run(self) -> None:
         """Takes jobs as they come; ends only by being cancelled."""
-        try:
-            await self._sweep()
-        except (RostraError, OSError) as error:
-            log.warning("old uploads not removed", reason=str(error))
-        while True:
-            self._woken.clear()
-            if await self._run_next():
-                continue
-            try:
-                async with asyncio.timeout(self._pace.poll):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+        await take_turns(
+            "job", self._woken, self._pace.poll, sweep=self._sweep, take=self._run_next
+        )
 
     async def _run_next(self) -> bool:
-        """Runs a job if there is one; says whether to look for another at once."""
-        try:
-            async with self._database.write() as session:
-                held = await claim(session, self._owner, self._lease)
-            if held is None:
-                return False
-            await self._see_through(held)
-        except LostLease as error:
-            log.warning("job lost to another worker", reason=error.message)
-        except StoreUnavailable as error:
-            log.warning("job queue out of reach", reason=error.message)
+        """Runs a job if there is one."""
+        async with self._database.write() as session:
+            held = await claim(session, self._owner, self._lease)
+        if held is None:
             return False
-        except Exception as error:  # one job's bug must not end the worker for all others
-            log.error("job worker failed, going on", exc_info=error)
-            return False
+        await self._see_through(held)
         return True
 
     async def _see_through(self, held: Claim) -> None:

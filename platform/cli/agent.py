@@ -6,8 +6,7 @@ asked: the run is left paused and can be resumed.
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,14 +15,12 @@ import click
 from rostra.agents import (
     ApprovalDecided,
     Budget,
-    Effect,
     Paused,
     Record,
     ReplayReport,
     RunEnded,
     RunRequest,
     Status,
-    Waiting,
     outline,
     read_log,
     waiting,
@@ -37,18 +34,15 @@ from rostra.cli.output import (
     print_table,
     with_runtime,
 )
-from rostra.cli.run_view import RunView, call_text
+from rostra.cli.run_decisions import Decide, check_tools, check_tools_of, decider, denied
+from rostra.cli.run_view import RunView
 from rostra.core import Settings, collapse_whitespace, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import Run, delete_run, get_run, list_runs
 
 _GOOD = (Status.COMPLETED, Status.ABSTAINED)
 _TASK_CHARS = 80
-_YES, _NO = ("y", "yes"), ("n", "no", "")
 _STATUSES = [str(status) for status in Status]
-
-Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
-"""A decision and a note; None leaves the run paused."""
 
 
 @click.group("agent")
@@ -72,12 +66,14 @@ def _answer_options(function: Any) -> Any:
             "--approve",
             multiple=True,
             metavar="TOOL",
-            help="Allow this tool's calls beforehand; may be given several times.",
+            help="Allow this tool's calls beforehand; may be given several times. Calls that text "
+            "of documents or tools may have influenced are still asked about, but for --yes.",
         ),
         click.option(
             "--yes",
             is_flag=True,
-            help="Ask nothing: allow what only reads and what --approve names, deny the rest.",
+            help="Ask nothing: allow what only reads and what --approve names, refuse all other "
+            "calls, and go on without them.",
         ),
     ):
         function = option(function)
@@ -93,6 +89,10 @@ def _answer_options(function: Any) -> Any:
     metavar="NAMES",
     help="Only these tools: names, servers or patterns, separated by commas.",
 )
+@click.option(
+    "--require-evidence", is_flag=True, help="Claim nothing that no sentence is cited for."
+)
+@click.option("--native", is_flag=True, help="Let the model call tools in its own format.")
 @_budget_options
 @_answer_options
 @json_option
@@ -100,6 +100,8 @@ def run(
     task: str,
     strategy: str,
     tools: tuple[str, ...],
+    require_evidence: bool,
+    native: bool,
     max_steps: int | None,
     max_tokens: int | None,
     max_seconds: float | None,
@@ -111,6 +113,8 @@ def run(
 
     The exit status is 0 when it came to an answer or found that there is none.
     """
+    options = {"require_evidence": require_evidence, "native": native}
+    named = _names(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         request = RunRequest(
@@ -118,10 +122,14 @@ def run(
             strategy=strategy,
             tools=_names(tools),
             budget=_budget(runtime.settings, max_steps, max_tokens, max_seconds),
-            approve=list(approve),
+            options={name: True for name, wanted in options.items() if wanted},
+            approve=named,
         )
+        if named:
+            async with runtime.workshop.open(request) as parts:
+                check_tools(named, [tool.name for tool in parts.tools.tools])
         run_id = await runtime.agents.start(request)
-        return await _follow(runtime, run_id, _decider(approve, yes, as_json), as_json)
+        return await _follow(runtime, run_id, decider(named, yes, as_json), as_json)
 
     return _report(with_runtime(work), as_json)
 
@@ -132,11 +140,13 @@ def run(
 @json_option
 def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Go on with a run that was interrupted, or that waits for a decision."""
+    named = _names(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         wanted = read_id(run_id)
+        await check_tools_of(runtime, wanted, named)
         await runtime.agents.resume(wanted)
-        return await _follow(runtime, wanted, _decider(approve, yes, as_json), as_json)
+        return await _follow(runtime, wanted, decider(named, yes, as_json), as_json)
 
     return _report(with_runtime(work), as_json)
 
@@ -158,13 +168,15 @@ def fork(
     as_json: bool,
 ) -> int:
     """Begin a new run with the first STEP steps of another one."""
+    named = _names(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
-        changes: dict[str, Any] = {"approve": list(approve)} if approve else {}
+        changes: dict[str, Any] = {"approve": named} if named else {}
+        await check_tools_of(runtime, read_id(run_id), named)
         if (max_steps, max_tokens, max_seconds) != (None, None, None):
             changes["budget"] = _budget(runtime.settings, max_steps, max_tokens, max_seconds)
         made = await runtime.agents.fork(read_id(run_id), step, **changes)
-        return await _follow(runtime, made, _decider(approve, yes, as_json), as_json)
+        return await _follow(runtime, made, decider(named, yes, as_json), as_json)
 
     return _report(with_runtime(work), as_json)
 
@@ -298,7 +310,8 @@ async def _follow(runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool) -
                     by="terminal",
                     note=note,
                 )
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, BrokenPipeError):
+        # Ctrl-C, or a reader such as `head` that has seen enough.
         click.echo(f"\ngo on with: rostra agent resume {run_id}", err=True)
         raise
     return await _outcome(runtime, run_id, await read_log(runtime.database, run_id))
@@ -327,55 +340,6 @@ async def _watch(runtime: Runtime, run_id: UUID, after: int, view: RunView | Non
     return True
 
 
-def _decider(approve: Sequence[str], yes: bool, as_json: bool) -> Decide:
-    async def beforehand(one: Waiting) -> tuple[str, str] | None:
-        if one.reason != "approval":
-            return None
-        if one.effect is Effect.READ or one.call.tool in approve:
-            return "approve", ""
-        return "deny", "Nobody was there to ask."
-
-    async def nobody(one: Waiting) -> tuple[str, str] | None:
-        return None
-
-    if yes:
-        return beforehand
-    return nobody if as_json or not sys.stdin.isatty() else _ask
-
-
-async def _ask(one: Waiting) -> tuple[str, str] | None:
-    """Asks at the terminal until there is a clear word; none at all is a no."""
-    out = console()
-    if one.reason == "approval":
-        out.print(f"\n{call_text(one.call)}", markup=False)
-        for why in one.why:
-            out.print(f"  {why}", markup=False, style="yellow")
-        while (said := await _read_line("Allow this call? [y/N] ")) not in _YES + _NO:
-            out.print("Say y or n.")
-        return ("approve", "") if said in _YES else ("deny", "")
-    out.print(f"\n{call_text(one.call)} began, and nobody knows whether it happened.", markup=False)
-    said = await _read_line("Has it happened (d), make it again (r), give it up (g)? [leave it] ")
-    words = {"d": "done", "done": "done", "r": "retry", "retry": "retry", "g": "deny"}
-    return (words[said], "") if said in words else None
-
-
-async def _read_line(prompt: str) -> str:
-    """A line from the terminal, in lower case; unlike a thread's, this wait can be cancelled."""
-    click.echo(prompt, nl=False)
-    loop = asyncio.get_running_loop()
-    line: asyncio.Future[str] = loop.create_future()
-
-    def ready() -> None:
-        if not line.done():
-            line.set_result(sys.stdin.readline())
-
-    loop.add_reader(sys.stdin.fileno(), ready)
-    try:
-        return (await line).strip().lower()
-    finally:
-        loop.remove_reader(sys.stdin.fileno())
-
-
 async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) -> dict[str, Any]:
     async with runtime.database.read() as session:
         stored = await get_run(session, run_id)
@@ -390,6 +354,7 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
         "spent": short.spent,
         "problems": short.problems,
         "waiting": short.waiting,
+        "denied": denied(records),
     }
 
 
@@ -397,8 +362,16 @@ def _report(outcome: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     elif outcome["status"] == Status.PAUSED:
-        console().print(f"waits for you: rostra agent resume {outcome['run']}", markup=False)
+        again = f"rostra agent resume {outcome['run']}"
+        console().print(f"waits for you: {again}", markup=False)
+        tools = dict.fromkeys(one.call.tool for one in outcome["waiting"])
+        if tools and all(one.reason == "approval" for one in outcome["waiting"]):
+            allowed = " ".join(f"--approve {tool}" for tool in tools)
+            console().print(f"or, to allow it: {again} --yes {allowed}", markup=False)
     else:
+        for tool in outcome["denied"]:
+            told = f"calls of {tool} were not allowed; --approve {tool} allows them beforehand"
+            console().print(told, style="yellow", markup=False)
         console().print(f"rostra agent show {outcome['run']}", style="dim", markup=False)
     return 0 if outcome["status"] in _GOOD else 1
 

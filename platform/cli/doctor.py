@@ -15,6 +15,7 @@ import click
 from rich.markup import escape
 from sqlalchemy import make_url
 
+from mcp_servers import SandboxRunner
 from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
 from rostra.core import RostraError, Settings, pick_device, pick_dtype
 from rostra.retrieval import load_embedder, load_reranker
@@ -71,6 +72,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _embedder(settings)
     yield _reranker(settings)
     yield asyncio.run(_generator(settings))
+    yield asyncio.run(_sandbox(settings))
     yield _web()
 
 
@@ -179,6 +181,15 @@ async def _generator(settings: Settings) -> Check:
         f"({info.blocks * info.block_size} tokens), "
         f"loaded in {time.perf_counter() - began:.1f} s",
     )
+
+
+async def _sandbox(settings: Settings) -> Check:
+    if not settings.agent_python:
+        return Check("python sandbox", "ok", "switched off", "ROSTRA_AGENT_PYTHON=true has it.")
+    why = await SandboxRunner().unavailable()
+    if why is None:
+        return Check("python sandbox", "ok", "agents can run Python")
+    return Check("python sandbox", "warning", f"agents do not run Python: {why}")
 
 
 def _web() -> Check:

@@ -5,6 +5,7 @@ that is not approved, and nothing is approved that was not named, but for what i
 """
 
 import asyncio
+import difflib
 import json
 from typing import Any
 
@@ -18,6 +19,8 @@ from rostra.runtime import Runtime
 
 _BY = "cli"
 _LONGEST = 200
+_NAMED = 20
+_OBJECT = """As in --args '{"query": "grain"}'."""
 
 
 class McpServerNotFound(NotFound):
@@ -147,7 +150,7 @@ def approve(server: str, tools: tuple[str, ...], login: bool, as_json: bool) -> 
             there = await _names(toolset)
             if there is not None and (missing := [name for name in tools if name not in there]):
                 raise ToolNotOffered(
-                    f"server {server!r} has no tool {missing[0]!r}", hint=_have(there)
+                    f"server {server!r} has no tool {missing[0]!r}", hint=_have(there, missing[0])
                 ) from None
             raise _unavailable(toolset, str(failure)) from None
         names = [tool.info.name for tool in approved]
@@ -196,6 +199,8 @@ async def _described(toolset: McpToolset) -> dict[str, Any]:
                     "effect": tool.info.effect,
                     "description": tool.info.description,
                     "parameters": tool.info.parameters,
+                    "unenforced": tool.unenforced,
+                    "unusable": tool.unusable,
                 }
                 for tool in tools
             ],
@@ -213,16 +218,20 @@ def _print_server(row: dict[str, Any]) -> None:
     protocol = f" [dim]{row['protocol']}[/]" if row.get("protocol") else ""
     out.print(f"[bold]{escape(row['name'])}[/]{protocol}  {escape(_clean(row['transport']))}")
     if "error" in row:
-        out.print(f"  [red]{escape(_clean(row['error']))}[/]")
+        for line in _clean(row["error"]).splitlines():
+            out.print(f"  [red]{escape(line)}[/]")
         return
     for tool in row["tools"]:
         colour = "green" if tool["state"] == "approved" else "yellow"
         lines = _clean(tool["description"]).strip().splitlines()
         about = escape(lines[0][:_LONGEST]) if lines else ""
+        mark, why = _mark(tool)
         out.print(
             f"  {escape(tool['name'])}  [{colour}]{tool['state']}[/] "
-            f"[dim]{tool['effect']}[/]  {about}"
+            f"[dim]{tool['effect']}[/]  {mark}{about}"
         )
+        if why:
+            out.print(f"    [dim]{escape(_clean(why))}[/]")
     for resource in row["resources"]:
         out.print(f"  [dim]resource[/] {escape(_clean(resource.uri))}")
     for prompt in row["prompts"]:
@@ -231,6 +240,16 @@ def _print_server(row: dict[str, Any]) -> None:
         out.print(f"  [yellow]{escape(_clean(problem))}[/]")
     if any(tool["state"] != "approved" for tool in row["tools"]):
         out.print(f"  [dim]rostra mcp approve {escape(row['name'])} approves them[/]")
+
+
+def _mark(tool: dict[str, Any]) -> tuple[str, str]:
+    """How a tool is marked whose arguments no grammar can hold to its schema, and why."""
+    if tool["unusable"]:
+        return "[red]unusable[/]  ", f"agents do not get it: {tool['unusable']}"
+    if tool["unenforced"]:
+        why = f"arguments are checked only after a model wrote them: {tool['unenforced']}"
+        return "[yellow]not enforced[/]  ", why
+    return "", ""
 
 
 async def _explained(toolset: McpToolset, tool: str, failure: ToolFailure) -> RostraError:
@@ -242,7 +261,7 @@ async def _explained(toolset: McpToolset, tool: str, failure: ToolFailure) -> Ro
         return _unavailable(toolset, str(failure))
     if tool not in states:
         return ToolNotOffered(
-            f"server {toolset.name!r} has no tool {tool!r} on offer", hint=_have(states)
+            f"server {toolset.name!r} has no tool {tool!r} on offer", hint=_have(states, tool)
         )
     if states[tool] != "approved":
         return ToolNotOffered(str(failure), hint=f"rostra mcp approve {toolset.name} {tool}")
@@ -259,8 +278,14 @@ async def _names(toolset: McpToolset) -> dict[str, str] | None:
         return None
 
 
-def _have(states: dict[str, str]) -> str:
-    return f"It has: {', '.join(list(states)[:20])}." if states else "It has none."
+def _have(states: dict[str, str], wanted: str) -> str:
+    """What a server has instead of a tool: the closest names, where there are too many."""
+    if not states:
+        return "It has none."
+    if len(states) <= _NAMED:
+        return f"It has: {', '.join(states)}."
+    close = difflib.get_close_matches(wanted[:_LONGEST], states, 3)
+    return f"Did you mean {' or '.join(close)}? " * bool(close) + f"It has {len(states):,} tools."
 
 
 def _unavailable(toolset: McpToolset, why: str) -> McpServerUnavailable:
@@ -273,9 +298,9 @@ def _arguments(given: str) -> dict[str, Any]:
         arguments = json.loads(given, parse_constant=_no_constant)
         given.encode()
     except ValueError as error:
-        raise InvalidRequest(f"--args is no JSON: {error}") from None
+        raise InvalidRequest(f"--args is no JSON: {error}", hint=_OBJECT) from None
     if not isinstance(arguments, dict):
-        raise InvalidRequest("--args must be a JSON object")
+        raise InvalidRequest("--args must be a JSON object", hint=_OBJECT)
     return arguments
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mcp_servers import SandboxRunner
 from rostra.core import Settings, configure_logging, load_settings
 from rostra.runtime import Runtime, open_runtime
 
@@ -93,7 +94,7 @@ def with_runtime(
     chosen = settings or settings_of_process()
 
     async def run() -> T:
-        async with open_runtime(chosen) as runtime:
+        async with open_runtime(chosen, code=SandboxRunner()) as runtime:
             return await work(runtime)
 
     return asyncio.run(run())

@@ -6,10 +6,11 @@ import click
 
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
 from rostra.core import InvalidRequest
-from rostra.serving import Plan, engine_config, locate_config, make_plan
+from rostra.serving import Plan, engine_config, locate_config, make_plan, missing_files
 
 _MIB = 1024**2
 _GIB = 1024**3
+_MOST_NAMES = 5
 
 
 @click.command("plan")
@@ -45,7 +46,8 @@ def command(
     """Say what MODEL takes and how much of it fits this machine.
 
     MODEL is a folder or a hub id; without it the one set by ROSTRA_MODEL is meant. Only its
-    config.json is read. Exit status 1 says that it does not fit.
+    config.json is read; of a folder it is also said which files are missing. Exit status 1 says
+    that it does not fit, or that files are missing.
     """
     settings = settings_of_process(
         model=model, max_context=context, dtype=dtype, weights=weights, device=device
@@ -53,11 +55,23 @@ def command(
     if not settings.model:
         raise InvalidRequest("no model to plan for", hint="Name one, or set ROSTRA_MODEL.")
     found = make_plan(locate_config(settings.model), engine_config(settings))
+    missing = missing_files(settings.model)
     if as_json:
-        print_json({"model": settings.model, "fits": found.fits} | dataclasses.asdict(found))
+        told = {"model": settings.model, "fits": found.fits, "missing": missing}
+        print_json(told | dataclasses.asdict(found))
     else:
-        print_table(("what", "size"), _rows(settings.model, found), header=False)
-    return 0 if found.fits else 1
+        rows = _rows(settings.model, found)
+        if missing:
+            rows.append(("missing", _listed(missing)))
+        print_table(("what", "size"), rows, header=False)
+    return 0 if found.fits and not missing else 1
+
+
+def _listed(names: list[str]) -> str:
+    """Names of files, the first of them where there are many."""
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _rows(model: str, found: Plan) -> list[tuple[str, str]]:

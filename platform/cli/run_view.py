@@ -21,6 +21,7 @@ from rostra.agents import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Noted,
     Outcome,
     Paused,
@@ -33,6 +34,7 @@ from rostra.agents import (
     Status,
     ToolEnded,
     ToolStarted,
+    Usage,
     Verified,
 )
 from rostra.cli.output import console
@@ -51,6 +53,10 @@ class RunView:
         self._out = out or console()
         self._asked: dict[str, Record] = {}
         self._calls: dict[str, PlannedCall] = {}
+        self._approvals: set[str] = set()
+        # Calls that are being made, and those that were made beside others.
+        self._running: set[str] = set()
+        self._beside: set[str] = set()
 
     def busy(self, what: str) -> AbstractContextManager[Any]:
         """Shows that something goes on, where somebody looks."""
@@ -76,28 +82,37 @@ class RunView:
                 self._asked[asked.key] = record
             case ModelAnswered() as event:
                 self._answered(record, event)
+            case ModelCut() as event:
+                self._line("cut off", _tokens(event.usage), "yellow")
             case Decided() as event:
                 self._decided(event)
             case Planned() as event:
                 self._planned(event)
             case ToolStarted() as event:
                 self._calls[event.call.id] = event.call
+                if self._running:
+                    self._beside |= {event.call.id, *self._running}
+                self._running.add(event.call.id)
                 again = f"  (attempt {event.attempt})" if event.attempt > 1 else ""
                 self._line("call", f"{call_text(event.call)}{again}", "cyan")
             case ToolEnded() as event:
                 good = event.outcome is Outcome.OK
                 cut = f"  (of {event.bytes:,} bytes)" if event.truncated else ""
+                self._running.discard(event.call)
+                # Which of several it is of.
+                of = f"{self._tool(event.call)}: " if event.call in self._beside else ""
                 self._line(
                     "result" if good else str(event.outcome),
-                    _short(event.text) + cut,
+                    of + _short(event.text) + cut,
                     "dim" if good else "red",
                 )
             case ApprovalAsked() as event:
                 self._calls[event.call.id] = event.call
+                self._approvals.add(event.call.id)
                 why = "; ".join(event.reasons)
                 self._line("approval", f"{call_text(event.call)}: {why}", "yellow")
             case ApprovalDecided() as event:
-                self._line("decision", event.decision, "yellow")
+                self._line("decision", self._decision(event), "yellow")
             case Verified() as event:
                 found = "passed" if event.passed else "failed"
                 self._line("check", f"{event.subject} {found}. {event.reason}", "magenta")
@@ -108,13 +123,28 @@ class RunView:
 
     def _answered(self, record: Record, event: ModelAnswered) -> None:
         asked = self._asked.pop(event.key, None)
-        tokens = event.usage.prompt_tokens + event.usage.completion_tokens
         if asked is None or not isinstance(asked.event, ModelAsked):
             return
         seconds = (record.at - asked.at).total_seconds()
-        self._line(asked.event.purpose, f"{tokens} tokens, {seconds:.1f} s", "dim")
+        self._line(asked.event.purpose, f"{_tokens(event.usage)}, {seconds:.1f} s", "dim")
         if event.error is not None:
             self._line("error", str(event.error.get("message", "")), "red")
+
+    def _decision(self, event: ApprovalDecided) -> str:
+        """What was decided, in words that say of which call."""
+        known = self._calls.get(event.call)
+        call = call_text(known) if known is not None else event.call
+        note = f": {event.note}" if event.note else ""
+        match event.decision:
+            case "approve":
+                return f"allowed {call}{note}"
+            case "deny" if event.call in self._approvals:
+                return f"not allowed {call}{note}"
+            case "done":
+                return f"it has happened: {call}{note}"
+            case "retry":
+                return f"to be made again: {call}{note}"
+        return f"given up {call}{note}"
 
     def _decided(self, event: Decided) -> None:
         if event.thought:
@@ -137,11 +167,16 @@ class RunView:
             self._out.print("No answer that its sources support was found.")
         if event.error is not None:
             self._line("error", str(event.error.get("message", "")), "red")
+        bare = event.answer.unsupported if event.answer is not None else 0
+        if bare:
+            claims = event.answer.claims if event.answer is not None else []
+            self._line("", f"{bare} of {len(claims) or 1} statements without a source", "yellow")
         spent = event.spent
+        about = "about " if spent.estimated else ""
         cost = f", cost {spent.cost:.4f}" if spent.cost else ""
         self._line(
             str(event.status),
-            f"{spent.steps} steps, {spent.tokens} tokens, {spent.calls} calls, "
+            f"{spent.steps} steps, {about}{spent.tokens} tokens, {spent.calls} calls, "
             f"{spent.seconds:.1f} s{cost}",
             "green" if event.status is Status.COMPLETED else "yellow",
         )
@@ -153,7 +188,8 @@ class RunView:
             self._out.print(Text(_clean(answer.text)))
         for claim in answer.claims:
             marks = "".join(f"[{numbers[one.number]}]" for one in claim.evidence)
-            self._out.print(Text(_clean(claim.text)), Text(marks, "cyan"))
+            source = Text(marks, "cyan") if marks else Text("[no source]", "yellow")
+            self._out.print(Text(_clean(claim.text)), source)
         for one in cited:
             place = one.document_id or self._tool(one.call)
             if one.document_id:
@@ -167,6 +203,12 @@ class RunView:
 
     def _line(self, name: str, text: str, style: str) -> None:
         self._out.print(Text(f"{name:>9}  ", "bold").append(_clean(text), style))
+
+
+def _tokens(usage: Usage) -> str:
+    """How many there were; `about` where nobody counted."""
+    about = "about " if usage.estimated else ""
+    return f"{about}{usage.prompt_tokens + usage.completion_tokens} tokens"
 
 
 def call_text(call: PlannedCall) -> str:

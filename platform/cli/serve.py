@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 import click
 import uvicorn
 
+from mcp_servers import SandboxRunner
 from rostra.api import create_app
 from rostra.cli.output import settings_of_process
 from rostra.core import RostraError, Settings, pick_device
@@ -103,7 +104,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     work = ThreadPoolExecutor(_THREADS)
     loop.set_default_executor(work)
     # Opened here rather than in the application, so that its errors reach the command's user.
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings, code=SandboxRunner()) as runtime:
         app = create_app(settings, lambda: nullcontext(runtime))
         config = uvicorn.Config(
             app,

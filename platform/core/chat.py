@@ -133,3 +133,15 @@ class ChatModel(Protocol):
             ModelUnavailable: when it cannot answer at all.
         """
         ...
+
+
+@runtime_checkable
+class KnowsContext(Protocol):
+    """A model that knows how much it can read and write at once."""
+
+    async def max_context(self) -> int | None:
+        """Most tokens of prompt and answer together; None where that cannot be told.
+
+        The same whenever it is asked, loaded or not: what is left out of prompts hangs on it.
+        """
+        ...

@@ -24,6 +24,10 @@ from pydantic_settings import (
 from rostra.core.errors import ConfigError
 
 MIB = 1024 * 1024
+# A name or an address as in a Host header, with or without a port.
+HostHeader = Annotated[
+    str, Field(max_length=260, pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
+]
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 _PREFIX = "ROSTRA_"
@@ -221,6 +225,23 @@ class Settings(BaseSettings):
     agent_trace_content: bool = Field(
         False, description="Put tasks, arguments and results into OpenTelemetry spans too."
     )
+    agent_python: bool = Field(
+        True,
+        description="Let agents run Python in a sandbox, where this machine has one; `rostra "
+        "doctor` says whether it has.",
+    )
+    agent_depth: int = Field(
+        1,
+        ge=0,
+        le=5,
+        description="How many times a task may be handed on: 1 lets runs hand tasks to `agents`, "
+        "which hand on nothing.",
+    )
+    agents: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Agents that runs can hand tasks to: `agents.NAME` with `description`, "
+        "`tools`, `strategy`, `options` and `share`; see docs/agents.md.",
+    )
     mcp: dict[str, Any] = Field(
         {},
         description="MCP servers whose tools agents use: `servers.NAME` with `command` and `args` "
@@ -232,6 +253,11 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Bearer token that clients of `/mcp` must send; empty lets only this machine "
         "in.",
+    )
+    mcp_hosts: tuple[HostHeader, ...] = Field(
+        (),
+        description="Further names by which requests to `/mcp` may call this server, as in a Host "
+        'header: `["rostra.example"]`, `["192.0.2.7:8321"]`; without a port any is meant.',
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")

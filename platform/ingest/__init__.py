@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rostra.ingest.beir import read_beir
     from rostra.ingest.document import ParsedDocument, Span, SpanKind
     from rostra.ingest.items import FailedSource, ReadySource, Source
+    from rostra.ingest.parser_process import ParserProcess
     from rostra.ingest.pipeline import (
         AnySource,
         Failure,
@@ -32,6 +33,7 @@ _HOMES = {
     "Listing": "sources",
     "OnProgress": "pipeline",
     "ParsedDocument": "document",
+    "ParserProcess": "parser_process",
     "Progress": "pipeline",
     "ReadySource": "items",
     "Source": "items",
@@ -51,6 +53,7 @@ __all__ = [
     "Listing",
     "OnProgress",
     "ParsedDocument",
+    "ParserProcess",
     "Progress",
     "ReadySource",
     "Source",

@@ -11,7 +11,13 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.models.backoff import Backoff
     from rostra.models.breaker import Breaker
-    from rostra.models.completion import Completion, ScoredFinish, complete, confident
+    from rostra.models.completion import (
+        Completion,
+        ScoredFinish,
+        complete,
+        confident,
+        usage_so_far,
+    )
     from rostra.models.errors import (
         BreakerOpen,
         NoRoute,
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     from rostra.models.make import make_model
     from rostra.models.prices import Prices, estimate_tokens
     from rostra.models.remote import OpenAIModel
-    from rostra.models.route import Cascade, Route, Router
+    from rostra.models.route import Cascade, Route, Router, context_of
     from rostra.models.scripted import ScriptedModel, Turn, load_script
 
 _HOMES = {
@@ -34,6 +40,7 @@ _HOMES = {
     "ScoredFinish": "completion",
     "complete": "completion",
     "confident": "completion",
+    "usage_so_far": "completion",
     "BreakerOpen": "errors",
     "NoRoute": "errors",
     "RemoteOverloaded": "errors",
@@ -48,6 +55,7 @@ _HOMES = {
     "Cascade": "route",
     "Route": "route",
     "Router": "route",
+    "context_of": "route",
     "ScriptedModel": "scripted",
     "Turn": "scripted",
     "load_script": "scripted",
@@ -74,9 +82,11 @@ __all__ = [
     "UnsupportedConstraint",
     "complete",
     "confident",
+    "context_of",
     "estimate_tokens",
     "load_script",
     "make_model",
+    "usage_so_far",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

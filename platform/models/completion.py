@@ -17,6 +17,7 @@ from rostra.core import (
     GenerationOptions,
     ToolCall,
 )
+from rostra.models.prices import Prices, estimate_text, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Completion:
     """An answer as a whole.
 
     Attributes:
-        usage: token counts, and `cost` where the model has prices; see `Finish.usage`.
+        usage: token counts, and `cost` where the model has prices; see `Finish.usage`. What the
+            model does not count is estimated here, and `estimated` is 1.
         confidence: see `ScoredFinish`; None where the model tells none.
     """
 
@@ -48,15 +50,24 @@ class Completion:
 
 
 async def complete(
-    model: ChatModel, messages: Sequence[ChatMessage], options: GenerationOptions
+    model: ChatModel,
+    messages: Sequence[ChatMessage],
+    options: GenerationOptions,
+    *,
+    heard: list[str] | None = None,
 ) -> Completion:
     """Asks a model and waits for the whole answer.
+
+    Args:
+        heard: takes the pieces of the answer as they come, for who may be broken off while waiting;
+            see `usage_so_far`.
 
     Raises:
         RostraError: whatever `ChatModel.stream` raises.
         RuntimeError: the model's stream ended without saying so: a defect of ours.
     """
     parts: list[str] = []
+    heard = [] if heard is None else heard
     calls: list[ToolCall] = []
     end: Finish | None = None
     async with closing(model.stream(messages, options)) as events:
@@ -64,14 +75,52 @@ async def complete(
             match event:
                 case Delta(text):
                     parts.append(text)
+                    heard.append(text)
                 case ToolCall():
                     calls.append(event)
+                    heard += (event.name, event.arguments)
                 case Finish():
                     end = event
     if end is None:
         raise RuntimeError(f"the stream of {model.name} ended without a Finish")
     confidence = end.confidence if isinstance(end, ScoredFinish) else None
-    return Completion("".join(parts), tuple(calls), end.reason, end.usage, confidence)
+    usage = counted(end.usage, model, messages, options, heard)
+    return Completion("".join(parts), tuple(calls), end.reason, usage, confidence)
+
+
+def usage_so_far(
+    model: ChatModel,
+    messages: Sequence[ChatMessage],
+    options: GenerationOptions,
+    heard: Sequence[str],
+) -> Mapping[str, float]:
+    """What a question has used whose answer broke off behind these pieces: an estimate.
+
+    It has the prompt, which was sent, and what came of the answer; more may have been made.
+    """
+    return counted({}, model, messages, options, heard)
+
+
+def counted(
+    told: Mapping[str, float],
+    model: ChatModel,
+    messages: Sequence[ChatMessage],
+    options: GenerationOptions,
+    heard: Sequence[str],
+) -> Mapping[str, float]:
+    """Token counts as they were told, and estimates of those that were not."""
+    if "prompt_tokens" in told and "completion_tokens" in told:
+        return told
+    usage: dict[str, float] = {
+        "prompt_tokens": estimate_tokens(messages, options),
+        "completion_tokens": estimate_text(sum(map(len, heard))),
+        **told,
+        "estimated": 1,
+    }
+    prices = getattr(model, "prices", None)
+    if isinstance(prices, Prices) and "cost" not in usage:
+        usage["cost"] = prices.cost(usage)
+    return usage
 
 
 def confident(least: float) -> Callable[[Completion], bool]:

@@ -21,6 +21,7 @@ def make_model(
     prices: Prices | None = None,
     limit_field: str = "max_tokens",
     structured_outputs: bool = False,
+    context: int | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> OpenAIModel | ScriptedModel | None:
     """A remote or a scripted model, as plain values describe it.
@@ -28,6 +29,7 @@ def make_model(
     Args:
         url: of an OpenAI-compatible endpoint; empty for none.
         model: as the endpoint calls it.
+        context: most tokens of prompt and answer together, where it is known.
         script: a file of JSON lines, see `load_script`; it wins over an endpoint.
 
     Returns:
@@ -37,7 +39,7 @@ def make_model(
         ConfigError: a value cannot work, or an endpoint has no model.
     """
     if script is not None:
-        return load_script(script, name=model or "scripted")
+        return load_script(script, name=model or "scripted", context=context)
     if not url:
         return None
     if not model:
@@ -54,5 +56,6 @@ def make_model(
         prices=prices,
         limit_field=limit_field,
         structured_outputs=structured_outputs,
+        context=context,
         more=more,
     )

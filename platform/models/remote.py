@@ -86,6 +86,8 @@ class OpenAIModel:
         limit_field: what the endpoint calls the most new tokens.
         structured_outputs: the endpoint takes vLLM's parameter of this name, as Rostra's own does,
             and so keeps patterns, lists and grammars.
+        context: most tokens of prompt and answer together, as `max_context` tells them; None where
+            nobody knows.
         logprobs: ask how likely the answer was; it ends with a `ScoredFinish` in any case.
         more: further fields of every request; None leaves a field out.
 
@@ -108,6 +110,7 @@ class OpenAIModel:
         limit_field: str = "max_tokens",
         structured_outputs: bool = False,
         logprobs: bool = False,
+        context: int | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> None:
         self._url = _endpoint(base_url)
@@ -126,12 +129,17 @@ class OpenAIModel:
         self._limit_field = limit_field
         self._structured_outputs = structured_outputs
         self._logprobs = logprobs
+        self._context = context
         self._more = dict(more or {})
 
     @property
     def name(self) -> str:
         """As the endpoint calls it."""
         return self._model
+
+    async def max_context(self) -> int | None:
+        """As it was given; endpoints have no common way to tell it."""
+        return self._context
 
     async def close(self) -> None:
         """Ends connections that this model made; the next request makes new ones."""

@@ -17,10 +17,12 @@ from rostra.core import (
     Delta,
     Finish,
     GenerationOptions,
+    KnowsContext,
     ModelUnavailable,
     Overloaded,
+    ToolCall,
 )
-from rostra.models.completion import Completion, ScoredFinish, closing, complete
+from rostra.models.completion import Completion, ScoredFinish, closing, complete, counted
 from rostra.models.errors import NoRoute, UnsupportedConstraint
 from rostra.models.gather import priced
 from rostra.models.prices import Prices, estimate_tokens
@@ -45,7 +47,8 @@ class Route:
     """A model and what it is for.
 
     Attributes:
-        most_tokens: longest prompt and answer together that it is asked for; None is any.
+        most_tokens: longest prompt and answer together that it is asked for; None is as long as
+            the model's context, where that is known.
         when: what else a request must be; None is any.
         prices: of its tokens; without them it is taken to cost nothing.
     """
@@ -84,6 +87,12 @@ class Router:
         """Most tokens that the prompt has for any of the models; an estimate where one cannot."""
         return max([await count(route.model, messages, options) for route in self._routes])
 
+    async def max_context(self) -> int | None:
+        """The longest that any of the models can be asked for; None if one of them takes any."""
+        most = [await _most_tokens(route) for route in self._routes]
+        known = [one for one in most if one is not None]
+        return max(known) if len(known) == len(most) else None
+
     async def choose(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> list[Route]:
@@ -93,7 +102,7 @@ class Router:
             if route.when is not None and not route.when(messages, options):
                 continue
             tokens = await count(route.model, messages, options)
-            most = route.most_tokens
+            most = await _most_tokens(route)
             if most is not None and tokens + options.max_tokens > most:
                 continue
             used = {"prompt_tokens": tokens, "completion_tokens": options.max_tokens}
@@ -171,6 +180,11 @@ class Cascade:
         prompts = sum([await count(model, messages, options) for model in self._models])
         return prompts + options.max_tokens * (len(self._models) - 1)
 
+    async def max_context(self) -> int | None:
+        """The shortest of those that are known, since each model may be asked."""
+        known = [await context_of(model) for model in self._models]
+        return min((one for one in known if one is not None), default=None)
+
     async def stream(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> AsyncGenerator[ChatEvent, None]:
@@ -195,8 +209,17 @@ class Cascade:
                 yield ScoredFinish(answer.finish, used, answer.confidence)
                 return
         async with closing(last.stream(messages, options)) as events:
+            heard: list[str] = []
             async for event in events:
-                yield _with_usage(event, used)
+                match event:
+                    case Delta(text):
+                        heard.append(text)
+                    case ToolCall(_, name, arguments):
+                        heard += (name, arguments)
+                    case Finish(_, told) if used:
+                        own = counted(told, last, messages, options, heard)
+                        event = _finish(event, _sum(used, own))
+                yield event
 
 
 async def count(
@@ -208,17 +231,22 @@ async def count(
     return estimate_tokens(messages, options)
 
 
+async def context_of(model: ChatModel) -> int | None:
+    """Most tokens of prompt and answer together; None where the model does not tell."""
+    return await model.max_context() if isinstance(model, KnowsContext) else None
+
+
+async def _most_tokens(route: Route) -> int | None:
+    """The longest that a route is asked for; None is any."""
+    limits = (route.most_tokens, await context_of(route.model))
+    return min((one for one in limits if one is not None), default=None)
+
+
 def _with_cost(event: ChatEvent, prices: Prices | None) -> ChatEvent:
     """The event; an end also tells the cost, where the model did not."""
     if not isinstance(event, Finish) or prices is None or "cost" in event.usage:
         return event
     return _finish(event, priced(event.usage, prices))
-
-
-def _with_usage(event: ChatEvent, before: Mapping[str, Any]) -> ChatEvent:
-    if not isinstance(event, Finish) or not before:
-        return event
-    return _finish(event, _sum(before, event.usage))
 
 
 def _finish(end: Finish, usage: dict[str, Any]) -> Finish:
@@ -227,4 +255,7 @@ def _finish(end: Finish, usage: dict[str, Any]) -> Finish:
 
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+    total = {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+    if "estimated" in total:
+        total["estimated"] = 1  # A mark, not a number.
+    return total

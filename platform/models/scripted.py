@@ -3,6 +3,11 @@
 What always holds: nothing is random and nothing is waited for but turns of the event loop; its
 tokens are words, told apart by whitespace, in prompts and answers alike, so that budgets can be
 counted by hand; `max_tokens` and `stop` are kept, constraints are not looked at.
+
+A list of answers is given one after the other. A conversation whose last answer is one that this
+model has yet to give was begun by another one over the same script, in a process that is gone, and
+is gone on with behind that answer. That is right for one conversation; where several go on side by
+side, or one begins anew, nothing in it tells the place, and a function or `loop` is what is needed.
 """
 
 import asyncio
@@ -23,6 +28,7 @@ from rostra.core import (
     Finish,
     FinishReason,
     GenerationOptions,
+    Role,
     ToolCall,
 )
 from rostra.models.errors import ScriptEnded
@@ -62,16 +68,25 @@ class ScriptedModel:
         script: answers one after the other, or a function of the request. Where several requests
             go on at the same time only a function tells them apart.
         loop: begin again at the script's end.
+        context: tells `max_context`; prompts are not held to it.
 
     Attributes:
         seen: the latest requests, oldest first.
         open: streams begun and not yet ended.
     """
 
-    def __init__(self, script: Script, *, name: str = "scripted", loop: bool = False) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        name: str = "scripted",
+        loop: bool = False,
+        context: int | None = None,
+    ) -> None:
         self._script = script if callable(script) else list(script)
         self._name = name
         self._loop = loop
+        self._context = context
         self._next = 0
         self.seen: list[tuple[tuple[ChatMessage, ...], GenerationOptions]] = []
         self.open = 0
@@ -86,6 +101,10 @@ class ScriptedModel:
     ) -> int:
         """Words of a prompt, those of calls and tools included."""
         return _prompt_words(messages, options)
+
+    async def max_context(self) -> int | None:
+        """As it was given."""
+        return self._context
 
     async def stream(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
@@ -126,6 +145,8 @@ class ScriptedModel:
         else:
             if self._loop and self._script:
                 self._next %= len(self._script)
+            else:
+                self._next = _place(self._script, self._next, messages)
             if self._next >= len(self._script):
                 raise ScriptEnded(
                     f"the script of {self._name} has {len(self._script)} turns, and one more was "
@@ -136,7 +157,9 @@ class ScriptedModel:
         return Turn(said) if isinstance(said, str) else said
 
 
-def load_script(path: Path, *, name: str = "scripted", loop: bool = False) -> ScriptedModel:
+def load_script(
+    path: Path, *, name: str = "scripted", loop: bool = False, context: int | None = None
+) -> ScriptedModel:
     """A scripted model from a file of JSON lines.
 
     A line is a text, or an object `{"text": ..., "calls": [{"name": ..., "arguments": {...}}]}`.
@@ -157,7 +180,7 @@ def load_script(path: Path, *, name: str = "scripted", loop: bool = False) -> Sc
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ConfigError(f"script {path}, line {number}: {error}") from None
         turns.append(written if isinstance(written, str) else written.turn(number))
-    return ScriptedModel(turns, name=name, loop=loop)
+    return ScriptedModel(turns, name=name, loop=loop, context=context)
 
 
 class _WrittenCall(msgspec.Struct, forbid_unknown_fields=True):
@@ -180,6 +203,26 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
             for place, call in enumerate(self.calls)
         )
         return Turn(self.text, tuple(calls))
+
+
+def _place(script: Sequence[str | Turn], there: int, messages: Sequence[ChatMessage]) -> int:
+    """Where a script goes on with a conversation, by what was said last in it; never backwards."""
+    spoken = [message for message in messages if message.role is Role.ASSISTANT]
+    if not spoken or any(_is_of(turn, spoken[-1]) for turn in script[:there]):
+        return there
+    # Of equal turns, the one that as many answers lead to.
+    for at in range(max(there, len(spoken) - 1), len(script)):
+        if _is_of(script[at], spoken[-1]):
+            return at + 1
+    return there
+
+
+def _is_of(turn: str | Turn, message: ChatMessage) -> bool:
+    """Whether a message is this turn, whatever ids its calls were given since."""
+    if isinstance(turn, str):
+        return turn == message.content
+    said = [(call.name, call.arguments) for call in message.calls]
+    return turn.text == message.content and [(c.name, c.arguments) for c in turn.calls] == said
 
 
 async def _turns(number: int) -> None:

@@ -8,13 +8,15 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from fnmatch import fnmatchcase
 from typing import Any
 
 from rostra.agents import (
+    RUN_PYTHON,
     Agents,
     Budget,
     Catalog,
+    CodeRunner,
+    Handed,
     Limits,
     LongMemory,
     McpToolset,
@@ -27,6 +29,7 @@ from rostra.agents import (
     ToolInfo,
     Toolset,
     Window,
+    code_toolset,
     default_guard,
     load_servers,
     make_filters,
@@ -37,6 +40,15 @@ from rostra.agents import (
 )
 from rostra.core import ChatModel, ConfigError, Embedder, InvalidRequest, ModelUnavailable, Settings
 from rostra.retrieval import Searcher
+from rostra.runtime.handoffs import (
+    effect_of,
+    handoff_tool,
+    load_agents,
+    matches,
+    may_name,
+    offered,
+    tool_name,
+)
 from rostra.runtime.tools import document_tools
 from rostra.store import Database
 
@@ -63,6 +75,10 @@ class Workshop:
         searcher: over its documents.
         embedder: loads or gives the embedding model; may block.
         model: writes steps and answers; None refuses runs.
+        code: where agents run Python; None where they do not.
+
+    Raises:
+        ConfigError: an agent of the settings cannot work.
     """
 
     def __init__(
@@ -72,8 +88,12 @@ class Workshop:
         searcher: Searcher,
         embedder: Callable[[], Embedder],
         model: ChatModel | None,
+        code: CodeRunner | None = None,
     ) -> None:
         self._settings = settings
+        self._code = code if settings.agent_python else None
+        self._others = load_agents(settings)
+        self._agents: Agents | None = None
         self._database = database
         self._searcher = searcher
         self._model = model
@@ -81,16 +101,18 @@ class Workshop:
         self._memory = LongMemory(database, embedder)
 
     def agents(self) -> Agents:
-        """The runs of this platform."""
-        return Agents(
-            self._database,
-            self.open,
-            check=self.check,
-            model=self._model.name if self._model is not None else "",
-            prompts=prompts,
-            durable=self._settings.agent_durable,
-            trace_content=self._settings.agent_trace_content,
-        )
+        """The runs of this platform; made once."""
+        if self._agents is None:
+            self._agents = Agents(
+                self._database,
+                self.open,
+                check=self.check,
+                model=self._model.name if self._model is not None else "",
+                prompts=prompts,
+                durable=self._settings.agent_durable,
+                trace_content=self._settings.agent_trace_content,
+            )
+        return self._agents
 
     @property
     def budget(self) -> Budget:
@@ -134,15 +156,14 @@ class Workshop:
         self.check(request)
         if self._model is None:
             raise RuntimeError("checked before")
-        documents = document_tools(self._database, self._searcher)
-        toolsets: dict[str, Toolset] = {"local": documents} | self._wanted(request.tools)
-        catalog = await Catalog.open(toolsets)
-        if self._settings.agent_memory:
-            memories = memory_tools(self._memory)
-            catalog = catalog.with_toolset(await memories.list(), memories)
+        patterns = self._patterns(request)
+        toolsets = self._wanted(patterns)
+        catalog = await self._catalog(toolsets, patterns)
+        catalog, shares = await self._with_others(catalog, toolsets, request)
         chosen = catalog
         if request.tools is not None:
-            chosen = catalog.only(lambda info: _matches(request.tools or [], info.name))
+            wanted = request.tools
+            chosen = catalog.only(lambda info: any(matches(one, info.name) for one in wanted))
             if request.tools and not chosen.tools:
                 raise InvalidRequest(
                     f"no tool is called {' or '.join(request.tools)}",
@@ -166,7 +187,7 @@ class Workshop:
                 request.options,
                 Means(
                     chooser=_choose,
-                    window=Window(self._settings.agent_context_tokens),
+                    window=await Window.of(self._settings.agent_context_tokens, self._model),
                     steps=request.budget.steps,
                 ),
             ),
@@ -175,10 +196,57 @@ class Workshop:
             limits=Limits(
                 observation=self._settings.agent_observation_chars,
                 call_seconds=self._settings.agent_call_seconds,
+                shares=shares,
             ),
             problems=(*whole.problems, *_problems(toolsets)),
             workspace=request.user,
         )
+
+    async def _catalog(self, servers: Mapping[str, Toolset], patterns: list[str] | None) -> Catalog:
+        """All tools of this process and of some servers that patterns may name."""
+        documents = document_tools(self._database, self._searcher)
+        catalog = await Catalog.open({"local": documents, **servers})
+        if self._settings.agent_memory:
+            memories = memory_tools(self._memory)
+            catalog = catalog.with_toolset(await memories.list(), memories)
+        python = patterns is None or any(matches(one, RUN_PYTHON) for one in patterns)
+        if self._code is not None and python and await self._code.unavailable() is None:
+            code = code_toolset(self._code)
+            catalog = catalog.with_toolset(await code.list(), code)
+        return catalog
+
+    def _patterns(self, request: RunRequest) -> list[str] | None:
+        """Of the tools that a run needs, and the agents that it can hand tasks to."""
+        if request.tools is None:
+            return None
+        most = self._settings.agent_depth
+        found = list(request.tools)
+        waiting = [(request.tools, request.handed)]
+        while waiting:
+            patterns, handed = waiting.pop()
+            for name, agent in offered(self._others, patterns, handed, most).items():
+                found += agent.tools
+                waiting.append((agent.tools, Handed(name, _depth(handed) + 1)))
+        return found
+
+    async def _with_others(
+        self, catalog: Catalog, servers: Mapping[str, Toolset], request: RunRequest
+    ) -> tuple[Catalog, dict[str, float]]:
+        """The catalog with the tools that hand tasks to other agents, and their shares."""
+        most, tools = self._settings.agent_depth, catalog.tools
+        known = {info.name.split("__")[0] for info in tools}
+        missing = [name for name in servers if name not in known]
+        shares: dict[str, float] = {}
+        for name, agent in offered(self._others, request.tools, request.handed, most).items():
+            handed = Handed(name, _depth(request.handed) + 1)
+            effect = effect_of(name, self._others, tools, missing, handed, most)
+            # A server may be called `agent`, and have a tool of this name.
+            if effect is None or catalog.find(tool_name(name)) is not None:
+                continue
+            other = handoff_tool(name, agent, effect, handed.depth, self.agents, self._database)
+            catalog = catalog.with_toolset(await other.list(), other)
+            shares[tool_name(name)] = agent.share
+        return catalog, shares
 
     def servers(self) -> dict[str, Toolset]:
         """All MCP servers that are set, connected or not."""
@@ -191,7 +259,7 @@ class Workshop:
     def _wanted(self, patterns: list[str] | None) -> dict[str, Toolset]:
         found: dict[str, Toolset] = {}
         for name, config in configured_servers(self._settings).items():
-            if patterns is not None and not any(_may_name(one, name) for one in patterns):
+            if patterns is not None and not any(may_name(one, name) for one in patterns):
                 continue
             if name not in self._servers:
                 self._servers[name] = McpToolset(
@@ -232,11 +300,5 @@ def _problems(toolsets: Mapping[str, Toolset]) -> list[str]:
     ]
 
 
-def _matches(patterns: list[str], name: str) -> bool:
-    """`server`, `server__tool`, or either with wildcards."""
-    server = name.split("__")[0]
-    return any(fnmatchcase(name, one) or fnmatchcase(server, one) for one in patterns)
-
-
-def _may_name(pattern: str, server: str) -> bool:
-    return fnmatchcase(server, pattern.split("__")[0])
+def _depth(handed: Handed | None) -> int:
+    return 0 if handed is None else handed.depth

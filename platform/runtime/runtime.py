@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from rostra.agents import CodeRunner
 from rostra.answer import Answerer, Conversations
 from rostra.core import ChatModel, Embedder, Settings
 from rostra.ingest import Ingester
@@ -54,7 +55,11 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, generator: ChatModel | None = None
+        self,
+        settings: Settings,
+        database: Database,
+        generator: ChatModel | None = None,
+        code: CodeRunner | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -70,7 +75,9 @@ class Runtime:
         self.searcher = Searcher(database, self.indexes, self.embedder, settings, self.reranker)
         self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
         self.conversations = Conversations(database, self.answerer)
-        self.workshop = Workshop(settings, database, self.searcher, self.embedder, self.generator)
+        self.workshop = Workshop(
+            settings, database, self.searcher, self.embedder, self.generator, code
+        )
         self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
 
@@ -84,16 +91,20 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, generator: ChatModel | None = None
+    settings: Settings, generator: ChatModel | None = None, code: CodeRunner | None = None
 ) -> AsyncIterator[Runtime]:
     """Opens the database, brings its schema up to date, and closes everything at the end.
+
+    Args:
+        generator: writes answers; by default as the settings say.
+        code: where agents run Python; without it they do not.
 
     Raises:
         ConfigError: the database's URL cannot work.
         StoreUnavailable: the database does not answer.
     """
     async with await open_database(settings.resolved_database_url) as database:
-        runtime = Runtime(settings, database, generator)
+        runtime = Runtime(settings, database, generator, code)
         try:
             yield runtime
         finally:

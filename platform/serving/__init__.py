@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from rostra.serving.grammar.vocabulary import Vocabulary
     from rostra.serving.models.config import read_config
     from rostra.serving.models.linear import make_linear
-    from rostra.serving.models.locate import locate_config, resolve_checkpoint
+    from rostra.serving.models.locate import locate_config, missing_files, resolve_checkpoint
     from rostra.serving.parsers import (
+        REASONING_MARKERS,
         ContentDelta,
         OutputParser,
         ParsedDelta,
@@ -98,7 +99,9 @@ _HOMES = {
     "Vocabulary": "grammar.vocabulary",
     "read_config": "models.config",
     "locate_config": "models.locate",
+    "missing_files": "models.locate",
     "resolve_checkpoint": "models.locate",
+    "REASONING_MARKERS": "parsers",
     "ContentDelta": "parsers",
     "OutputParser": "parsers",
     "ParsedDelta": "parsers",
@@ -130,6 +133,7 @@ __all__ = [
     "MAX_SEQUENCES",
     "MAX_STOP_STRINGS",
     "METRICS_CONTENT_TYPE",
+    "REASONING_MARKERS",
     "AsyncEngine",
     "BrokenCheckpoint",
     "Completion",
@@ -176,6 +180,7 @@ __all__ = [
     "locate_config",
     "make_linear",
     "make_plan",
+    "missing_files",
     "opens_reasoning",
     "read_config",
     "reasons",

@@ -20,7 +20,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How the next token is chosen; the defaults are plain sampling at temperature 1.
 
     Attributes:
-        max_tokens: most new tokens, at least 1.
+        max_tokens: most new tokens, at least 1; 0 with `prompt_logprobs`, which then are all there
+            is.
         min_tokens: no stop before so many new tokens.
         temperature: 0 is greedy.
         top_k: keep the k likeliest tokens; 0 keeps all.

@@ -14,7 +14,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import Conflict, NotFound
-from rostra.store.leases import LostLease
+from rostra.store.leases import LostLease, hold_oldest, unheld
 from rostra.store.tables import BatchRow, FileRow, utc_now
 
 UNFINISHED = ("validating", "in_progress", "finalizing", "cancelling")
@@ -211,19 +211,11 @@ async def cancel_batch(session: AsyncSession, batch_id: UUID) -> Batch:
 async def claim_batch(session: AsyncSession, lease: timedelta) -> BatchClaim | None:
     """Takes the oldest batch that nobody runs; None when there is none."""
     now = utc_now()
-    free = or_(BatchRow.lease_expires_at.is_(None), BatchRow.lease_expires_at < now)
-    row = await session.scalar(
-        select(BatchRow)
-        .where(and_(BatchRow.status.in_(UNFINISHED), free))
-        .order_by(BatchRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    waiting = and_(BatchRow.status.in_(UNFINISHED), unheld(BatchRow, now))
+    row = await hold_oldest(session, BatchRow, waiting, now)
     if row is None:
         return None
-    row.fencing_token += 1
     row.lease_expires_at = now + lease
-    row.updated_at = now
     await session.flush()
     return BatchClaim(_batch(row), row.fencing_token)
 

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import JobNotFound
-from rostra.store.leases import report, unheld
+from rostra.store.leases import hold_oldest, report, unheld
 from rostra.store.tables import JobRow, utc_now
 
 MAX_ATTEMPTS = 5
@@ -73,17 +73,9 @@ async def claim(session: AsyncSession, owner: str, lease: timedelta) -> Claim | 
         lease: how long the hold lasts without a heartbeat.
     """
     now = utc_now()
-    row = await session.scalar(
-        select(JobRow)
-        .where(_claimable(now))
-        .order_by(JobRow.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    row = await hold_oldest(session, JobRow, _claimable(now), now)
     if row is None:
         return None
-    row.fencing_token += 1
-    row.updated_at = now
     if row.attempts >= MAX_ATTEMPTS:
         row.status = "failed"
         row.lease_expires_at = None

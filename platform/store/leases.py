@@ -5,16 +5,17 @@ newest reports; a hold whose lease ran out counts until somebody else takes the 
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import Conflict
-from rostra.store.tables import JobRow, RunRow, utc_now
+from rostra.store.tables import BatchRow, JobRow, RunRow, utc_now
 
-Leased = type[JobRow] | type[RunRow]
+Leased = type[BatchRow] | type[JobRow] | type[RunRow]
+Row = TypeVar("Row", BatchRow, JobRow, RunRow)
 
 
 class LostLease(Conflict):
@@ -26,6 +27,26 @@ class LostLease(Conflict):
 def unheld(table: Leased, now: datetime) -> ColumnElement[bool]:
     """Nobody holds it, or its holder has not been heard of for too long."""
     return or_(table.lease_expires_at.is_(None), table.lease_expires_at < now)
+
+
+async def hold_oldest(
+    session: AsyncSession, table: type[Row], which: ColumnElement[bool], now: datetime
+) -> Row | None:
+    """Takes the oldest work among what is wanted and not being taken; its lease is yet to be set.
+
+    Args:
+        session: a writing session.
+        table: of the work.
+        which: what is wanted, see `unheld`.
+        now: the time that `which` was made for.
+    """
+    row = await session.scalar(
+        select(table).where(which).order_by(table.id).limit(1).with_for_update(skip_locked=True)
+    )
+    if row is not None:
+        row.fencing_token += 1
+        row.updated_at = now
+    return row
 
 
 async def report(

@@ -16,7 +16,7 @@ from tests.conformance.everything_server import build
 
 def main() -> None:
     """Serves on a free port, and says which on stdout."""
-    endpoint.knowledge_server = lambda runtime: build()
+    endpoint.knowledge_server = lambda runtime, **_: build()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(create_app(load_settings()), http="h11", log_level="error")
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)

@@ -10,8 +10,9 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.agents.mcp.config import OAuthConfig, ServerConfig, load_servers, servers_of
     from rostra.agents.mcp.effects import effect_of
+    from rostra.agents.mcp.listing import PromptInfo, ResourceInfo, ServerTool
     from rostra.agents.mcp.pins import MemoryPins, Pins, StoredPins, ToolState, pin_digest
-    from rostra.agents.mcp.toolset import McpToolset, PromptInfo, ResourceInfo, ServerTool
+    from rostra.agents.mcp.toolset import McpToolset
 
 _HOMES = {
     "OAuthConfig": "config",
@@ -25,9 +26,9 @@ _HOMES = {
     "ToolState": "pins",
     "pin_digest": "pins",
     "McpToolset": "toolset",
-    "PromptInfo": "toolset",
-    "ResourceInfo": "toolset",
-    "ServerTool": "toolset",
+    "PromptInfo": "listing",
+    "ResourceInfo": "listing",
+    "ServerTool": "listing",
 }
 
 __all__ = [

@@ -26,7 +26,7 @@ from rostra.agents.mcp.auth import LOGIN_SECONDS, Login, open_auth
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.http import HttpClient
 from rostra.agents.mcp.stdio import stdio_transport
-from rostra.agents.mcp.text import innermost, one_line, reason_of
+from rostra.agents.mcp.text import Tail, innermost, one_line, reason_of
 from rostra.agents.tools.tool import ToolFailure
 from rostra.core import RostraError, get_logger
 
@@ -58,6 +58,7 @@ class Connection:
         self._client: Client | None = None
         self._owner: asyncio.Task[None] | None = None
         self._lost = False
+        self._stderr = Tail()
         self.tools_changed = False
 
     @property
@@ -71,6 +72,12 @@ class Connection:
         return self._why
 
     @property
+    def last_words(self) -> str:
+        """What a child process wrote to stderr last, to be put behind a sentence; often empty."""
+        words = self._stderr.text
+        return f" The last that it wrote to stderr:\n{words}" if words else ""
+
+    @property
     def client(self) -> Client:
         """The open client.
 
@@ -78,7 +85,9 @@ class Connection:
             ToolFailure: it is not open.
         """
         if self._client is None:
-            raise ToolFailure(f"Server {self._config.name!r}: {self._why}.", began=False)
+            raise ToolFailure(
+                f"Server {self._config.name!r}: {self._why}.{self.last_words}", began=False
+            )
         return self._client
 
     async def open(self) -> None:
@@ -150,13 +159,13 @@ class Connection:
                 ready.set_exception(failure or ToolFailure(self._told(self._why), began=False))
                 ready.exception()  # seen, even where nobody waits any more
             elif failure is not None:
-                log.info("connection_lost", server=self._config.name, reason=str(failure))
+                log.info("connection_lost", server=self._config.name, reason=one_line(str(failure)))
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[Client, None]:
         config = self._config
         if config.url is None:
-            async with self._client_over(stdio_transport(config, self.end)) as client:
+            async with self._client_over(stdio_transport(config, self.end, self._stderr)) as client:
                 yield client
             return
         async with (
@@ -217,7 +226,7 @@ class Connection:
             log.debug("no_changes_told", server=self._config.name, reason=reason_of(error))
 
     def _told(self, why: str) -> str:
-        return f"Server {self._config.name!r} cannot be used: {why}."
+        return f"Server {self._config.name!r} cannot be used: {why}.{self.last_words}"
 
 
 def _reason(error: BaseException) -> str:

@@ -1,8 +1,9 @@
 """A server as a child process, one JSON-RPC message a line (MCP, Transports: stdio).
 
 What always holds: the child has its own process group, a minimal environment and bounded lines;
-what it writes to stderr goes to the log; when the transport is left, by whatever way, the child and
-what it started are gone, after it was asked to go (stdin closed, then SIGTERM, then SIGKILL).
+what it writes to stderr goes to the log, and its end is kept for who asks why the child died; when
+the transport is left, by whatever way, the child and what it started are gone, after it was asked
+to go (stdin closed, then SIGTERM, then SIGKILL).
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
 from rostra.agents.mcp.config import ServerConfig
-from rostra.agents.mcp.text import one_line
+from rostra.agents.mcp.text import Tail, one_line
+from rostra.agents.tools.tool import ToolFailure
 from rostra.core import get_logger
 
 log = get_logger(__name__)
@@ -32,40 +34,36 @@ _LEAVE = 2.0
 _TERMINATE = 2.0
 _REAP = 2.0
 _POLL = 0.01
+# Seconds from the end of a child's pipe to the news of its death, and to the end of its stderr.
+_SETTLE = 0.5
 _MAX_LOG_LINE = 4096
+_MAX_JUNK = 200
 
 
 @asynccontextmanager
 async def stdio_transport(
-    config: ServerConfig, on_end: Callable[[str], None]
+    config: ServerConfig, on_end: Callable[[str], None], stderr: Tail
 ) -> AsyncGenerator[Streams, None]:
     """Starts the command and gives the streams of its messages.
 
     Args:
-        on_end: told why, when the child ends or can no longer be talked to.
+        on_end: told why, when the child ends or can no longer be talked to; what a dead child had
+            written to stderr is kept before that.
+        stderr: takes what the child writes there.
 
     Raises:
-        OSError: the command cannot be started.
+        ToolFailure: the command cannot be started.
         ConfigError: a variable that it is to be handed is not set.
     """
-    process = await asyncio.create_subprocess_exec(
-        config.command or "",
-        *config.args,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=get_default_environment() | config.environment(),
-        cwd=config.cwd,
-        limit=config.max_result_bytes,
-        start_new_session=True,
-    )
+    process = await _started(config)
     # No await until the task group is entered, or a cancellation here would leak the child.
     to_session, incoming = anyio.create_memory_object_stream[Incoming](0)
     outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    silent = anyio.Event()
     async with anyio.create_task_group() as group:
-        group.start_soon(_read, process, config, to_session, on_end)
-        group.start_soon(_write, process, from_session, to_session, on_end)
-        group.start_soon(_log_errors, process, config.name)
+        group.start_soon(_read, process, config, to_session, on_end, silent)
+        group.start_soon(_write, process, from_session, to_session, on_end, silent)
+        group.start_soon(_hear_errors, process, config.name, stderr, silent)
         try:
             yield incoming, outgoing
         finally:
@@ -76,24 +74,53 @@ async def stdio_transport(
             group.cancel_scope.cancel()
 
 
+async def _started(config: ServerConfig) -> Process:
+    command = config.command or ""
+    try:
+        return await asyncio.create_subprocess_exec(
+            command,
+            *config.args,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=get_default_environment() | config.environment(),
+            cwd=config.cwd,
+            limit=config.max_result_bytes,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:  # the latter for a NUL
+        why = error.strerror if isinstance(error, OSError) else None
+        in_folder = isinstance(error, OSError) and error.filename == config.cwd is not None
+        what = f"its folder {str(config.cwd)!r}" if in_folder else f"its command {command!r}"
+        raise ToolFailure(
+            f"Server {config.name!r} cannot be used: {what}: {why or one_line(str(error))}.",
+            began=False,
+        ) from None
+
+
 async def _read(
     process: Process,
     config: ServerConfig,
     to_session: MemoryObjectSendStream[Incoming],
     on_end: Callable[[str], None],
+    silent: anyio.Event,
 ) -> None:
     """Hands on messages until the child's stdout ends."""
     lines = process.stdout
     if lines is None:
         raise RuntimeError("the child was started without stdout")
+    said, junk = False, b""
     async with to_session:
         while True:
             try:
                 line = await lines.readuntil(b"\n")
             except asyncio.IncompleteReadError:
-                await _settle(process, _POLL * 20)
-                code = process.returncode
-                on_end("closed its stdout" if code is None else f"exited with status {code}")
+                fate = await _fate(process, silent) or "closed its stdout"
+                # No server at all, perhaps: then what it prints says what it is.
+                wrote = (
+                    "" if said or not junk else f"; it wrote {_shown(junk[:_MAX_JUNK])!r} to stdout"
+                )
+                on_end(fate + wrote)
                 return
             except asyncio.LimitOverrunError:
                 on_end(f"sent a message of more than {config.max_result_bytes:,} bytes")
@@ -103,8 +130,10 @@ async def _read(
             except ValueError:
                 # Some servers print to stdout; one line of that is no reason to give up.
                 if line.strip():
+                    junk = junk or line
                     log.warning("no_message", server=config.name, line=_shown(line))
                 continue
+            said = True
             try:
                 await to_session.send(SessionMessage(message))
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -120,6 +149,7 @@ async def _write(
     from_session: MemoryObjectReceiveStream[SessionMessage],
     to_session: MemoryObjectSendStream[Incoming],
     on_end: Callable[[str], None],
+    silent: anyio.Event,
 ) -> None:
     """Writes messages to the child's stdin."""
     pipe = process.stdin
@@ -132,17 +162,18 @@ async def _write(
                 pipe.write(text.encode() + b"\n")
                 await pipe.drain()
             except (OSError, RuntimeError):  # the latter when its transport is closing
-                on_end("closed its stdin")
+                on_end(await _fate(process, silent) or "closed its stdin")
                 await to_session.aclose()  # wakes whoever waits for an answer
                 return
 
 
-async def _log_errors(process: Process, server: str) -> None:
-    """Logs what the child writes to stderr, line by line."""
+async def _hear_errors(process: Process, server: str, stderr: Tail, silent: anyio.Event) -> None:
+    """Keeps what the child writes to stderr and logs it, line by line; at its end sets `silent`."""
     if process.stderr is None:
         raise RuntimeError("the child was started without stderr")
     rest = b""
     while chunk := await process.stderr.read(_MAX_LOG_LINE):
+        stderr.add(chunk)
         *lines, rest = (rest + chunk).split(b"\n")
         if len(rest) > _MAX_LOG_LINE:
             lines.append(rest)
@@ -152,6 +183,23 @@ async def _log_errors(process: Process, server: str) -> None:
                 log.info("stderr", server=server, line=_shown(line))
     if rest.strip():
         log.info("stderr", server=server, line=_shown(rest))
+    silent.set()
+
+
+async def _fate(process: Process, silent: anyio.Event) -> str | None:
+    """How the child ended, once its last words are heard; None where it lives on."""
+    if not await _settle(process, _SETTLE):
+        return None
+    # Somebody else may hold its stderr, so the end of that is not waited for in any case.
+    with anyio.move_on_after(_SETTLE):
+        await silent.wait()
+    code = process.returncode or 0
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 async def _stop(process: Process) -> None:

@@ -2,6 +2,8 @@
 
 import re
 
+# What terminals obey as a whole: colours and the like (ECMA-48, control sequences).
+_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MAX_MESSAGE = 2000
 
@@ -23,6 +25,39 @@ def bounded(text: str, limit: int = MAX_MESSAGE) -> str:
     """
     text = _CONTROLS.sub(" ", text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Tail:
+    """The end of a stream of bytes as text: at most so many characters, no control characters.
+
+    >>> tail = Tail(10)
+    >>> tail.add(b"a long story\\n")
+    >>> tail.add(b"\\x1b[31mthe end\\x1b[0m\\n")
+    >>> tail.text
+    '…y\\nthe end'
+    """
+
+    def __init__(self, limit: int = MAX_MESSAGE) -> None:
+        self._limit = limit
+        self._kept = b""
+        self._cut = False
+
+    def add(self, chunk: bytes) -> None:
+        """Takes what comes next."""
+        kept = self._kept + chunk
+        # A character has at most 4 bytes; as much again for what is taken out.
+        self._kept = kept[-8 * self._limit :]
+        self._cut = self._cut or len(kept) > len(self._kept)
+
+    @property
+    def text(self) -> str:
+        """What came last; begins with an ellipsis where there was more."""
+        plain = _SEQUENCES.sub("", self._kept.decode(errors="replace").replace("\r\n", "\n"))
+        lines = [line.rstrip() for line in _CONTROLS.sub("", plain).split("\n")]
+        text = "\n".join(line for line in lines if line)
+        if len(text) <= self._limit and not self._cut:
+            return text
+        return "…" + text[1 - self._limit :]
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -3,22 +3,30 @@
 What always holds: the beginning of the conversation and its last turn stay; a turn goes whole, so
 that no call loses its result; what went is told in one message behind the beginning, whose pieces
 name every untrusted source that was in it. Room is made rarely and much at once, so that in between
-each prompt begins with the one before it.
+each prompt begins with the one before it. Where even the last turn is too long, its longest results
+are cut; what we and the user said is not.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from rostra.agents.events import Noted, Origin
 from rostra.agents.scope import Message, Piece, Scope
 from rostra.agents.strategies.conversation import Conversation, taint_of
-from rostra.core import GenerationOptions, Role
+from rostra.core import ChatModel, GenerationOptions, Role
+from rostra.models import context_of
 
 # Of UTF-8, in one token; and tokens around each message.
 _BYTES_A_TOKEN = 4
 _TOKENS_A_MESSAGE = 6
 _SUMMARY_TOKENS = 512
+# Of a model's context: kept free for its answer, and how far an estimate of the rest is trusted.
+_ANSWER_TOKENS = 2048
+_TRUSTED = 0.75
+# No result is cut to less than this, in bytes; of its end, what a whole line may cost.
+_LEAST_BYTES = 400
+_LINE_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,19 @@ class Window:
     keep: float = 0.5
     summarise: bool = False
 
+    @classmethod
+    async def of(cls, tokens: int, model: ChatModel) -> "Window":
+        """The window of a setting, or a smaller one that leaves room for the answer of a model.
+
+        Tokens are estimated by length, and some texts have more than that; so only a part of a
+        model's context is used. A model that does not tell its context is taken to have enough.
+        """
+        context = await context_of(model)
+        if context is None:
+            return cls(tokens)
+        room = context - min(_ANSWER_TOKENS, context // 4)
+        return cls(min(tokens, int(room * _TRUSTED)))
+
 
 def estimate(messages: Sequence[Message]) -> int:
     """Tokens of messages, about; the same for the same messages, whatever the model."""
@@ -48,13 +69,75 @@ def estimate(messages: Sequence[Message]) -> int:
 async def make_room(
     scope: Scope, talk: Conversation, window: Window, *, model: str = "main"
 ) -> None:
-    """Drops or summarises the oldest turns where a conversation has grown too long.
+    """Drops or summarises the oldest turns where a conversation has grown too long; then cuts.
 
     Raises:
         BudgetSpent: nothing is left for a summary.
     """
     if estimate(talk.messages) <= window.tokens:
         return
+    await _drop(scope, talk, window, model)
+    if estimate(talk.messages) > window.tokens:
+        before = talk.messages
+        talk.messages = squeezed(before, window)
+        if talk.messages != before:
+            told = "The longest results were cut to fit the model's context."
+            await scope.note(Noted(scope.key(), "memory.cut", told))
+
+
+def squeezed(messages: Sequence[Message], window: Window | None) -> list[Message]:
+    """The messages, the longest texts of tools, documents and models cut so that all fit a window.
+
+    They are cut to one length, at the end of a line if there is one near, and say so. What cannot
+    be cut may still be too long: the model refuses it.
+    """
+    if window is None or (over := estimate(messages) - window.tokens) <= 0:
+        return list(messages)
+    sizes = sorted(
+        len(piece.text.encode())
+        for message in messages
+        for piece in message.pieces
+        if _can_be_cut(message, piece)
+    )
+    left = sum(sizes) - over * _BYTES_A_TOKEN
+    length = 0
+    for at, size in enumerate(sizes):
+        length = max(_LEAST_BYTES, left // (len(sizes) - at))
+        if size > length:
+            break
+        left -= size
+    return [
+        replace(
+            message,
+            pieces=tuple(
+                _cut(piece, length) if _can_be_cut(message, piece) else piece
+                for piece in message.pieces
+            ),
+        )
+        for message in messages
+    ]
+
+
+def _can_be_cut(message: Message, piece: Piece) -> bool:
+    theirs = (Origin.MODEL, Origin.DOCUMENT, Origin.TOOL)
+    return message.role is not Role.ASSISTANT and piece.origin in theirs
+
+
+def _cut(piece: Piece, length: int) -> Piece:
+    """A piece of at most so many bytes."""
+    data = piece.text.encode()
+    if len(data) <= length:
+        return piece
+    note = "\n[The rest was left out.]"
+    kept = data[: length - len(note)].decode(errors="ignore")
+    line = kept.rfind("\n")
+    if line > len(kept) * (1 - _LINE_SHARE):
+        kept = kept[:line]
+    return replace(piece, text=kept + note)
+
+
+async def _drop(scope: Scope, talk: Conversation, window: Window, model: str) -> None:
+    """Drops or summarises the oldest turns, if there are more than the last."""
     opening, turns = talk.messages[: talk.opening], _turns(talk.messages[talk.opening :])
     kept = turns[-1:]
     room = window.tokens * window.keep - estimate(opening)
@@ -68,7 +151,7 @@ async def make_room(
     text = scope.prompt("dropped")
     told = Piece(text)
     if window.summarise:
-        text = await _summary(scope, gone, model)
+        text = await _summary(scope, gone, window, model)
         told = Piece(f"Summary of earlier steps:\n{text}", Origin.MODEL)
     pieces = [piece for message in gone for piece in message.pieces]
     note = Message(Role.USER, (told, *taint_of(pieces)))
@@ -87,7 +170,7 @@ def _turns(messages: Sequence[Message]) -> list[list[Message]]:
     return turns
 
 
-async def _summary(scope: Scope, messages: Sequence[Message], model: str) -> str:
+async def _summary(scope: Scope, messages: Sequence[Message], window: Window, model: str) -> str:
     pieces: list[Piece] = []
     for message in messages:
         calls = "".join(f"\n{call.name} {call.arguments}" for call in message.calls)
@@ -96,5 +179,6 @@ async def _summary(scope: Scope, messages: Sequence[Message], model: str) -> str
         Message(Role.SYSTEM, (Piece(scope.prompt("summarise")),)),
         Message(Role.USER, tuple(pieces)),
     ]
+    asked = squeezed(asked, window)
     reply = await scope.ask("summarise", asked, GenerationOptions(_SUMMARY_TOKENS), model=model)
     return reply.text.strip()

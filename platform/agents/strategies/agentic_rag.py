@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from rostra.agents.events import Answer, Claim, Decided, Origin, PlannedCall, Verified
+from rostra.agents.memory.short import squeezed
 from rostra.agents.scope import Message, Piece, Reply, Scope, Step
 from rostra.agents.strategies.conversation import Conversation
 from rostra.agents.strategies.patterns import cascade, filled
@@ -55,7 +56,7 @@ class AgenticRAG:
             is called so.
         argument: its argument that takes the query.
         most_checks: answers that are looked at.
-        react: goes on from the first search.
+        react: goes on from the first search. Where it requires evidence, there always is a search.
         checker: the role of the model that checks.
     """
 
@@ -76,7 +77,7 @@ class AgenticRAG:
         question = Message(Role.USER, (Piece(scope.task, Origin.USER),))
         route = await cascade(scope, "route", [rules, question], Route, model=self.checker)
         talk = await self.react.begin(scope, question.pieces, query=scope.task)
-        if route is not None and not route.search:
+        if route is not None and not route.search and not self.react.require_evidence:
             return await self.react.pursue(scope, talk)
         query = route.query.strip() if route is not None else ""
         await self._first_search(scope, talk, query or scope.task[:_QUERY_CHARS])
@@ -159,6 +160,7 @@ class AgenticRAG:
             Message(Role.SYSTEM, (Piece(scope.prompt("support")),)),
             Message(Role.USER, (Piece(listed, Origin.MODEL), *talk.taint)),
         ]
+        messages = squeezed(messages, self.react.window)
         asked = await filled(
             scope, "verify", messages, _checks_schema(count), read, model=self.checker
         )

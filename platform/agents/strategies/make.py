@@ -22,9 +22,11 @@ class StrategyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         native: the model calls tools in its own format instead of our JSON.
+        require_evidence: an answer may only claim what it cites a sentence for.
     """
 
     native: bool = False
+    require_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def _react(options: StrategyOptions, means: Means, most: int = 20, model: str = 
         most_steps=min(most, means.steps),
         chooser=means.chooser,
         window=means.window,
+        require_evidence=options.require_evidence,
         model=model,
     )
 
@@ -55,7 +58,11 @@ def _react(options: StrategyOptions, means: Means, most: int = 20, model: str = 
 _MAKERS: Mapping[str, Callable[[StrategyOptions, Means], Strategy]] = {
     "react": lambda options, means: _react(options, means, means.steps),
     "plan": lambda options, means: PlanExecute(executor=_react(options, means, 6, "executor")),
-    "rewoo": lambda options, means: ReWOO(chooser=means.chooser),
+    "rewoo": lambda options, means: ReWOO(
+        chooser=means.chooser,
+        window=means.window,
+        require_evidence=options.require_evidence,
+    ),
     "rag": lambda options, means: AgenticRAG(react=_react(options, means, 8)),
 }
 STRATEGIES = tuple(_MAKERS)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from rostra.agents.events import Answer, Origin, Planned, PlanStep, Verified
+from rostra.agents.memory.short import squeezed
 from rostra.agents.scope import Message, Piece, Scope, together
 from rostra.agents.strategies.conversation import (
     cited_sentences,
@@ -75,7 +76,7 @@ class PlanExecute:
     Attributes:
         most_plans: the first and those made after a step has failed.
         most_plan_steps: of one plan.
-        executor: works on a step.
+        executor: works on a step; its window and what it requires hold for the whole plan.
         planner: the role of the model that plans, checks and puts together.
     """
 
@@ -100,7 +101,7 @@ class PlanExecute:
             asked = await filled(
                 scope,
                 "plan",
-                messages,
+                squeezed(messages, self.executor.window),
                 _plan_schema(ids, list(passed)),
                 lambda value: self._read(value, passed),
                 model=self.planner,
@@ -125,7 +126,14 @@ class PlanExecute:
             if finding.answer is not None
             for sentence in cited_sentences(finding.answer)
         ]
-        return await synthesise(scope, pieces, sentences, model=self.planner)
+        return await synthesise(
+            scope,
+            pieces,
+            sentences,
+            model=self.planner,
+            window=self.executor.window,
+            require_evidence=self.executor.require_evidence,
+        )
 
     async def _opening(self, scope: Scope) -> list[Message]:
         toolbox = await open_toolbox(scope, self.executor.chooser)
@@ -199,6 +207,7 @@ class PlanExecute:
                     ),
                 ),
             ]
+            asked = squeezed(asked, self.executor.window)
             verdict = await cascade(scope, "verify", asked, Verdict, model=self.planner) or Verdict(
                 "it could not be checked", False
             )

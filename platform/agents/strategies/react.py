@@ -1,5 +1,9 @@
 """ReAct: think, act, observe, until an answer can be given (Yao et al. 2022, arXiv:2210.03629).
 
+A model can claim what it cites nothing for, and an answer that does so says which claims these are.
+A grammar that demanded a number for each would get one, true or not; so with `require_evidence` the
+model is asked again in words.
+
 What always holds: it ends after `most_steps` questions at the latest, and the last of them can only
 be answered with an answer; a step that makes no sense costs one of them and is told to the model.
 """
@@ -10,7 +14,12 @@ from rostra.agents.events import Answer, Decided, Origin
 from rostra.agents.memory.short import Window, make_room
 from rostra.agents.scope import Message, Piece, Scope, Step
 from rostra.agents.strategies.conversation import Conversation, described
-from rostra.agents.strategies.steps import MOST_CALLS, read_step, step_constraint
+from rostra.agents.strategies.steps import (
+    MOST_CALLS,
+    held_to_evidence,
+    read_step,
+    step_constraint,
+)
 from rostra.agents.strategies.toolbox import Chooser, open_toolbox
 from rostra.core import GenerationOptions, Role
 
@@ -26,6 +35,8 @@ class ReAct:
         max_tokens: of one step.
         chooser: picks among more tools than a prompt holds; None goes by shared words.
         window: how much of a long conversation stays; None is all of it.
+        require_evidence: an answer has no claim without a cited sentence; if none is left, it
+            abstains.
         model: the role of the model that is asked.
     """
 
@@ -35,6 +46,7 @@ class ReAct:
     max_tokens: int = 1024
     chooser: Chooser | None = None
     window: Window | None = None
+    require_evidence: bool = False
     model: str = "main"
 
     @property
@@ -89,6 +101,8 @@ class ReAct:
             most_calls=self.most_calls,
             native=self.native,
         )
+        if self.require_evidence:
+            step = held_to_evidence(step, last=last)
         await scope.note(Decided(key, step.thought, list(step.calls), step.final, step.error))
         talk.said(reply, step)
         return step

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rostra.agents.events import Answer, Origin, Outcome, Planned, PlannedCall, PlanStep
+from rostra.agents.memory.short import Window, squeezed
 from rostra.agents.scope import Message, Observation, Piece, Scope
 from rostra.agents.strategies.conversation import described, shown
 from rostra.agents.strategies.patterns import filled
@@ -40,6 +41,8 @@ class ReWOO:
         most_plans: the first and those made after a call has failed.
         most_plan_steps: calls of one plan.
         chooser: picks among more tools than a prompt holds; None goes by shared words.
+        window: how much of the results a model reads; the longest are cut. None is all.
+        require_evidence: an answer has no claim without a cited sentence.
         planner: the role of the model that plans.
         solver: the role of the model that puts together.
     """
@@ -47,6 +50,8 @@ class ReWOO:
     most_plans: int = 3
     most_plan_steps: int = MOST_PLAN_STEPS
     chooser: Chooser | None = None
+    window: Window | None = None
+    require_evidence: bool = False
     planner: str = "planner"
     solver: str = "main"
 
@@ -72,7 +77,7 @@ class ReWOO:
             asked = await filled(
                 scope,
                 "plan",
-                messages,
+                squeezed(messages, self.window),
                 _plan_schema(next_ids(used, self.most_plan_steps), toolbox),
                 lambda value: self._read(value, toolbox, results),
                 model=self.planner,
@@ -94,7 +99,14 @@ class ReWOO:
             return None
         pieces = [piece for step, one in results.values() for piece in _reported(step, one)]
         sentences = [sentence for _, one in results.values() for sentence in one.sentences]
-        return await synthesise(scope, pieces, sentences, model=self.solver)
+        return await synthesise(
+            scope,
+            pieces,
+            sentences,
+            model=self.solver,
+            window=self.window,
+            require_evidence=self.require_evidence,
+        )
 
     def _read(
         self,

@@ -191,6 +191,24 @@ def read_step(
     return replace(step, error=error, sources=reply.sources)
 
 
+def held_to_evidence(step: Step, *, last: bool) -> Step:
+    """A step whose answer claims nothing that it does not cite a sentence for.
+
+    Args:
+        last: there is no other step, so claims without evidence are dropped; else they are told.
+    """
+    if step.final is None or not step.final.unsupported:
+        return step
+    if last:
+        return replace(step, final=answer_of([one for one in step.final.claims if one.evidence]))
+    bare = "; ".join(claim.text.rstrip(".") for claim in step.final.claims if claim.unsupported)
+    error = (
+        f"These statements have no evidence: {_shown(bare)}. Cite the sentences that support them, "
+        "look them up, or leave them out."
+    )
+    return Step(step.thought, error=error, sources=step.sources)
+
+
 def read_native(
     reply: Reply,
     tools: Sequence[ToolInfo],

@@ -23,6 +23,7 @@ MAX_TOOLS = 10_000
 LIST_SECONDS = 30.0
 _MAX_PROBLEMS = 200
 _LONGEST_DESCRIPTION = 8000
+_LONGEST_REASON = 3000
 
 Approved = Callable[[str, ToolInfo], bool]
 
@@ -80,7 +81,7 @@ class Catalog:
         )
         entries: list[tuple[ToolInfo, str, Toolset]] = []
         problems: list[str] = []
-        taken: set[str] = set()
+        taken: dict[str, str] = {}
         for (server, toolset), answer in zip(toolsets.items(), answers, strict=True):
             if isinstance(answer, str):
                 problems.append(answer)
@@ -91,7 +92,7 @@ class Catalog:
                 if why is not None:
                     problems.append(f"{server}: {info.name[:MAX_NAME]!r} is left out: {why}")
                     continue
-                taken.add(named.name)
+                taken[named.name] = server
                 entries.append((named, info.name, toolset))
         if len(entries) > MAX_TOOLS:
             problems.append(f"{len(entries) - MAX_TOOLS} tools over {MAX_TOOLS} are left out")
@@ -110,7 +111,11 @@ class Catalog:
         """The same with more tools, of a toolset of this process; those whose names are taken are
         left out and said."""
         more = [(info, info.name, toolset) for info in tools if info.name not in self._entries]
-        said = [f"{info.name!r} is taken" for info in tools if info.name in self._entries]
+        said = [
+            f"{info.name!r} is left out: a tool of {other.source!r} has this name and is kept"
+            for info in tools
+            if (other := self.find(info.name)) is not None
+        ]
         return Catalog([*self._entries.values(), *more], [*self.problems, *said])
 
     def find(self, name: str) -> ToolInfo | None:
@@ -150,7 +155,14 @@ async def _listed(server: str, toolset: Toolset, seconds: float) -> Sequence[Too
     except TimeoutError:
         return f"{server}: its tools are left out: no answer within {seconds:g} s"
     except (ToolFailure, RostraError, OSError) as error:
-        return f"{server}: its tools are left out: {str(error)[:300]}"
+        return f"{server}: its tools are left out: {_without_name(server, str(error))}"
+
+
+def _without_name(server: str, said: str) -> str:
+    """What a server's failure says, but for the name that stands before it already."""
+    for opening in (f"Server {server!r}: ", f"Server {server!r} "):
+        said = said.removeprefix(opening)
+    return said if len(said) <= _LONGEST_REASON else said[: _LONGEST_REASON - 1] + "…"
 
 
 def _named(server: str, info: ToolInfo) -> ToolInfo:
@@ -159,11 +171,15 @@ def _named(server: str, info: ToolInfo) -> ToolInfo:
     return ToolInfo(name, description, info.parameters, info.effect, info.source)
 
 
-def _refused(server: str, info: ToolInfo, taken: set[str], approved: Approved | None) -> str | None:
+def _refused(
+    server: str, info: ToolInfo, taken: Mapping[str, str], approved: Approved | None
+) -> str | None:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", info.name):
         return "its name has other characters than letters, digits, _ and -"
-    if info.name in taken:
-        return "another tool has this name"
+    if (other := taken.get(info.name)) is not None:
+        whose = "another tool of it" if other == server else f"a tool of {other!r}"
+        kept = "the first is kept" if other == server else "that one is kept"
+        return f"{whose} has this name; {kept}"
     if (why := unusable(info.parameters)) is not None:
         return why
     if approved is not None and not approved(server, info):

@@ -1,7 +1,7 @@
 """More tools than fit a prompt: the best for a query, and a tool that finds the others.
 
-Words of names and descriptions are scored by BM25; where there is an embedder, by their meaning
-too, both joined by convex fusion of min-max normalised scores (Bruch, Gai & Ingber 2022).
+Words of names and descriptions are looked for as in any few texts, and where there is an embedder
+their meaning too; see `TextIndex`.
 
 What always holds: among fewer tools than are catalogued, `search_tools` is one; the same query over
 the same tools gives the same tools in the same order.
@@ -10,10 +10,8 @@ the same tools gives the same tools in the same order.
 import asyncio
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from rostra.agents.events import Effect
 from rostra.agents.tools.catalog import Catalog
@@ -23,7 +21,6 @@ from rostra.core import Embedder, FloatMatrix
 SEARCH_TOOLS = "search_tools"
 SHOWN = 20
 MOST_FOUND = 20
-_DENSE_WEIGHT = 0.6
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _INDEXED_CHARACTERS = 2000
 _SHOWN_CHARACTERS = 300
@@ -59,13 +56,13 @@ class ToolIndex:
         vectors: FloatMatrix | None = None,
     ) -> None:
         """Takes unit vectors of the tools' texts, float32 [tools, dimensions], with an embedder."""
-        from rank_bm25 import BM25Okapi
+        # Here, because it imports what the rest of a run does not need.
+        from rostra.retrieval import TextIndex
 
         self._tools = tuple(info for info in tools if info.name != SEARCH_TOOLS)
-        self._terms = [_terms(_text(info)) for info in self._tools]
-        self._lexical = BM25Okapi(self._terms) if any(self._terms) else None
+        texts = [_text(info) for info in self._tools]
+        self._index = TextIndex(texts, vectors, _NamesAndWords())
         self._embedder = embedder
-        self._vectors = vectors
 
     @classmethod
     async def build(
@@ -90,20 +87,19 @@ class ToolIndex:
         return [info for info in ranked if info.name in allowed][: SHOWN - 1]
 
     async def find(self, query: str, k: int) -> list[ToolInfo]:
-        """The `k` best, best first; equally good ones in the catalog's order."""
+        """The `k` best, best first; equally good ones in the catalog's order.
+
+        Where fewer fit the query, those that do not fill up.
+        """
         if not self._tools or k < 1:
             return []
-        lexical = np.zeros(len(self._tools))
-        terms = _terms(query)
-        if self._lexical is not None and terms:
-            lexical = np.asarray(self._lexical.get_scores(terms), np.float64)
-        scores = lexical
-        if self._embedder is not None and self._vectors is not None:
+        vector = None
+        if self._embedder is not None:
             vector = await asyncio.to_thread(self._embedder.embed_query, query)
-            dense = np.asarray(self._vectors @ vector, np.float64)
-            scores = _DENSE_WEIGHT * _min_max(dense) + (1 - _DENSE_WEIGHT) * _min_max(lexical)
-        order = np.argsort(-scores, kind="stable")[:k]
-        return [self._tools[at] for at in order]
+        found = self._index.best(query, k, vector)
+        fit = set(found)
+        rest = (at for at in range(len(self._tools)) if at not in fit)
+        return [self._tools[at] for at in [*found, *islice(rest, k - len(found))]]
 
 
 async def searchable(
@@ -129,22 +125,20 @@ def _text(info: ToolInfo) -> str:
     return f"{info.name} {info.description[:_INDEXED_CHARACTERS]} {names[:_INDEXED_CHARACTERS]}"
 
 
-def _terms(text: str) -> list[str]:
+class _NamesAndWords:
     """Stems of the words, names in camel or snake case taken apart."""
-    import Stemmer
 
-    words: list[str] = Stemmer.Stemmer("english").stemWords(
-        [word.casefold() for word in _WORD.findall(text)]
-    )
-    return words
+    name = "names-and-words"
 
+    def __init__(self) -> None:
+        import Stemmer
 
-def _min_max(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    low, high = scores.min(), scores.max()
-    if high == low:
-        return np.zeros_like(scores)
-    normal: npt.NDArray[np.float64] = (scores - low) / (high - low)
-    return normal
+        self._stem = Stemmer.Stemmer("english")
+
+    def terms(self, text: str) -> list[str]:
+        """See `Analyzer.terms`."""
+        words: list[str] = self._stem.stemWords([word.casefold() for word in _WORD.findall(text)])
+        return words
 
 
 def _first_words(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rostra.agents.events import DocumentSpan, Effect, Origin
+from rostra.agents.events import Budget, DocumentSpan, Effect, Origin, Spent
 from rostra.core import ToolSpec
 
 NAME_PATTERN = r"[A-Za-z0-9_-]{1,64}"
@@ -60,6 +60,7 @@ class ToolResult:
         structured: JSON value, for code that calls tools; None where there is none.
         is_error: the tool says that it failed.
         size: bytes of the whole, where `text` is a part or a description of it.
+        spent: of what the call was lent; see `CallContext.lent`.
     """
 
     text: str
@@ -68,6 +69,7 @@ class ToolResult:
     structured: Any = None
     is_error: bool = False
     size: int | None = None
+    spent: Spent | None = None
 
 
 class ToolFailure(Exception):
@@ -92,6 +94,10 @@ class CallContext:
         timeout: seconds until the call is given up.
         progress: told in words what goes on, as often as the tool likes.
         user: for whom the run works.
+        sources: untrusted sources that influenced the arguments.
+        lent: what a run that the tool begins may use, already taken from what this one has left.
+        call_tool: calls another tool of the run, one that reads and needs no approval; it raises
+            `ToolFailure` for any other. None where code has nothing to call.
     """
 
     run: str
@@ -99,6 +105,9 @@ class CallContext:
     timeout: float = 60.0
     progress: Callable[[str], Awaitable[None]] | None = None
     user: str = ""
+    sources: tuple[str, ...] = ()
+    lent: Budget | None = None
+    call_tool: Callable[[str, dict[str, Any]], Awaitable[ToolResult]] | None = None
 
 
 class Toolset(Protocol):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from rostra.api.openai.body import MAX_BODY_BYTES
+from rostra.api.openai.surrogates import find_half
 
 MAX_REQUESTS = 50_000
 _MAX_ERRORS = 50
@@ -83,6 +84,9 @@ def _problem(line: bytes, endpoint: str, seen: set[str]) -> tuple[str, str, str 
     try:
         request = msgspec.json.decode(line, type=BatchLine)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if (half := find_half(line)) is not None:
+            at = half.path or None
+            return "invalid_json_line", f"{at or 'the line'}: {half.message}", at
         return "invalid_json_line", f"the line is no request: {error}"[:500], None
     if request.url != endpoint:
         return "mismatched_url", f"url must be the batch's endpoint {endpoint}", "url"

@@ -8,7 +8,6 @@ one that is cancelled or out of time keeps what is done.
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,12 +25,12 @@ from rostra.api.openai.embeddings import EmbeddingBody, embed
 from rostra.api.openai.errors import UnsupportedParameter, error_of
 from rostra.api.openai.generation import BATCH
 from rostra.api.openai.responses import ResponseBody, complete_response
-from rostra.core import ModelUnavailable, Overloaded, RostraError, StoreUnavailable, get_logger
+from rostra.api.turns import take_turns
+from rostra.core import ModelUnavailable, Overloaded, RostraError, get_logger
 from rostra.store import (
     Batch,
     BatchClaim,
     FileNotFound,
-    LostLease,
     add_file,
     claim_batch,
     get_file,
@@ -82,36 +81,17 @@ class BatchRunner:
 
     async def run(self) -> None:
         """Takes batches as they come; ends only by being cancelled."""
-        try:
-            await self._sweep()
-        except (RostraError, OSError) as error:
-            log.warning("old files not removed", reason=str(error))
-        while True:
-            self._woken.clear()
-            if not await self._run_next():
-                await self._wait(self._pace.poll)
-
-    async def _wait(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+        await take_turns(
+            "batch", self._woken, self._pace.poll, sweep=self._sweep, take=self._run_next
+        )
 
     async def _run_next(self) -> bool:
-        """Runs a batch if there is one; says whether to look for another at once."""
-        try:
-            async with self._database.write() as session:
-                held = await claim_batch(session, self._lease)
-            if held is None:
-                return False
-            await self._see_through(held)
-        except LostLease as error:
-            log.warning("batch lost to another process", reason=error.message)
-        except StoreUnavailable as error:
-            log.warning("batches out of reach", reason=error.message)
+        """Runs a batch if there is one."""
+        async with self._database.write() as session:
+            held = await claim_batch(session, self._lease)
+        if held is None:
             return False
-        except Exception as error:  # one batch's bug must not end the runner for all others
-            log.error("batch runner failed, going on", exc_info=error)
-            return False
+        await self._see_through(held)
         return True
 
     async def _see_through(self, held: BatchClaim) -> None:

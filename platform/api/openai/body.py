@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request
 
 from rostra.api.openai.errors import InvalidBody, UnknownParameter, UnsupportedParameter
+from rostra.api.openai.surrogates import find_half
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -68,6 +69,12 @@ def parse(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidBody(f"the body is no UTF-8: {error.reason}") from None
     except msgspec.MsgspecError as error:
+        if (half := find_half(body)) is not None:
+            raise InvalidBody(
+                f"{half.path or 'the body'}: {half.message}",
+                hint="Send the character whole, or leave it out.",
+                field=half.path or None,
+            ) from None
         raise InvalidBody(f"the body is no valid JSON: {error}") from None
     except RecursionError:
         raise InvalidBody("the body is nested too deeply") from None

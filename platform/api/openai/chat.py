@@ -300,6 +300,7 @@ async def _prepare(surface: Surface, body: ChatBody) -> ChatRun:
         held,
         body,
         max_tokens=_either(body.max_tokens, body.max_completion_tokens),
+        limits=_limits(body),
         n=n,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         template_kwargs=template_kwargs(body.chat_template_kwargs, body.reasoning_effort),
@@ -312,6 +313,14 @@ def _either(older: int | None, newer: int | None) -> int | None:
             "max_tokens and max_completion_tokens differ", field="max_completion_tokens"
         )
     return newer if newer is not None else older
+
+
+def _limits(body: ChatBody) -> dict[str, str]:
+    """How the request names what the engine limits."""
+    names = {"logprobs": "top_logprobs"}
+    if body.max_completion_tokens is not None:
+        names["max_tokens"] = "max_completion_tokens"
+    return names
 
 
 async def _frames(run: ChatRun, body: ChatBody) -> AsyncGenerator[bytes, None]:
@@ -407,8 +416,7 @@ def _shown(delta: ContentDelta | ReasoningDelta | ToolCallDelta) -> DeltaView:
 
 def _count(count: UsageCount, step: ChatStep) -> None:
     count.add(step.output.usage)
-    if step.thinking:
-        count.reasoning_tokens += len(step.output.token_ids)
+    count.reasoning_tokens += step.reasoning_tokens
 
 
 def _new_id() -> str:

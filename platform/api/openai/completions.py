@@ -41,6 +41,7 @@ from rostra.api.openai.generation import (
 )
 from rostra.api.openai.logprobs import CompletionLogprobs, OffsetLogprobs, joined
 from rostra.api.openai.model import ServedModel
+from rostra.api.openai.naming import FieldNames
 from rostra.api.openai.streaming import (
     DONE,
     data_frame,
@@ -111,7 +112,7 @@ class CompletionRun:
     Attributes:
         prompts: token ids of each.
         echoes: text of each that is told before its continuation; empty without `echo`.
-        only_prompt: whether nothing but the prompts is told.
+        names: what the request calls the engine's parameters.
     """
 
     body: CompletionBody
@@ -120,7 +121,7 @@ class CompletionRun:
     echoes: list[str]
     sampling: SamplingParams
     n: int
-    only_prompt: bool
+    names: FieldNames
 
 
 @post("/completions", status_code=200, request_max_body_size=MAX_BODY_BYTES)
@@ -157,9 +158,10 @@ async def _prepare(surface: Surface, body: CompletionBody) -> CompletionRun:
     refuse("best_of", body.best_of, n, why="all `n` are returned, none is picked")
     if body.stream_options is not None and not body.stream:
         raise InvalidParameter("stream_options needs stream to be true", field="stream_options")
-    # Known before anything is tokenised; also scoring a prompt needs one step of the engine.
+    held = constraint_of(body.response_format, body.structured_outputs, Toolset())
     wanted = _DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
-    only_prompt = bool(body.echo) and wanted == 0
+    # Without new tokens there is the prompt to score, whether its scores are told or not.
+    scored = (body.logprobs or 0 if wanted == 0 else body.logprobs) if body.echo else None
     model = await surface.model(body.model)
     prompts = await _prompts(model, body.prompt)
     if len(prompts) * n > MAX_PROMPTS:
@@ -168,16 +170,19 @@ async def _prepare(surface: Surface, body: CompletionBody) -> CompletionRun:
             field="prompt",
         )
     for prompt in prompts:
-        room(model, prompt)
+        room(model, prompt, least=0 if body.echo and wanted == 0 else 1)
     sampling = sampling_params(
         body,
-        max_tokens=1 if only_prompt else wanted,
+        max_tokens=wanted,
         logprobs=body.logprobs,
-        prompt_logprobs=body.logprobs if body.echo else None,
-        constraint=constraint_of(body.response_format, body.structured_outputs, Toolset()),
+        prompt_logprobs=scored,
+        constraint=held.constraint if held is not None else None,
+    )
+    names = FieldNames(
+        limits={"prompt_logprobs": "logprobs"}, constraint=held.field if held is not None else None
     )
     echoes = [model.tokenizer.decode(prompt) for prompt in prompts] if body.echo else []
-    return CompletionRun(body, model, prompts, echoes, sampling, n, only_prompt)
+    return CompletionRun(body, model, prompts, echoes, sampling, n, names)
 
 
 async def _prompts(model: ServedModel, given: Prompt) -> list[list[int]]:
@@ -208,7 +213,7 @@ def _items(given: Prompt) -> list[str | list[int]]:
 
 
 def _outputs(run: CompletionRun, caller: Caller) -> AsyncGenerator[tuple[int, Output], None]:
-    return outputs(run.model, run.prompts, run.sampling, run.n, caller)
+    return outputs(run.model, run.prompts, run.sampling, run.n, caller, run.names)
 
 
 async def _frames(run: CompletionRun) -> AsyncGenerator[bytes, None]:
@@ -268,13 +273,9 @@ class _Writer:
     def choice(self, index: int, output: Output) -> Choice:
         """What an output adds to its choice."""
         self.count.add(output.usage)
-        if self._run.only_prompt:
-            self.count.completion_tokens = 0
         at = index // self._run.n
         text, tokens = output.text, output.token_ids
-        found = list(output.logprobs or ())
-        if self._run.only_prompt:
-            text, tokens, found = "", [], []
+        found = output.logprobs or ()
         parts = []
         if index not in self._begun:
             self._begun.add(index)

@@ -4,6 +4,7 @@ What always holds: a request has one constraint at most; two that contradict eac
 not weighed.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,11 +21,19 @@ from rostra.core import AnyJson, Choice, Constraint, Ebnf, JsonSchema, Regex, St
 from rostra.serving import InvalidParameter
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A constraint, and the field of the request that it came from."""
+
+    constraint: Constraint
+    field: str
+
+
 def constraint_of(
     response_format: ResponseFormat | None,
     structured: StructuredOutputs | None,
     tools: Toolset,
-) -> Constraint | None:
+) -> Held | None:
     """The constraint that a request names; calls of tools are not part of it.
 
     Raises:
@@ -48,26 +57,26 @@ def constraint_of(
     return held
 
 
-def schema_constraint(given: NamedSchema, field: str) -> Constraint:
+def schema_constraint(given: NamedSchema, field: str) -> Held:
     """A named schema; without a schema any JSON object will do."""
     if given.schema is None:
         if given.strict:
             raise InvalidParameter(f"{field}: a strict schema needs `schema`", field=field)
-        return AnyJson()
-    return JsonSchema(_text(given.schema), strict=bool(given.strict))
+        return Held(AnyJson(), field)
+    return Held(JsonSchema(_text(given.schema), strict=bool(given.strict)), f"{field}.schema")
 
 
-def _formatted(response_format: ResponseFormat | None) -> Constraint | None:
+def _formatted(response_format: ResponseFormat | None) -> Held | None:
     match response_format:
         case JsonSchemaFormat():
-            return schema_constraint(response_format.json_schema, "response_format")
+            return schema_constraint(response_format.json_schema, "response_format.json_schema")
         case JsonObjectFormat():
-            return AnyJson()
+            return Held(AnyJson(), "response_format")
         case _:
             return None
 
 
-def _structured(given: StructuredOutputs) -> Constraint | None:
+def _structured(given: StructuredOutputs) -> Held:
     field = "structured_outputs"
     named = [
         name
@@ -76,7 +85,11 @@ def _structured(given: StructuredOutputs) -> Constraint | None:
     ]
     if len(named) != 1:
         raise InvalidParameter(f"{field}: exactly one constraint is needed", field=field)
-    match named[0]:
+    return Held(_named(given, named[0]), f"{field}.{named[0]}")
+
+
+def _named(given: StructuredOutputs, name: str) -> Constraint:
+    match name:
         case "json":
             return JsonSchema(_text(given.json), strict=False)
         case "regex":

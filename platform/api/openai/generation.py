@@ -5,19 +5,22 @@ prompts fails, the others are ended too.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from rostra.api.openai.constraints import Held
 from rostra.api.openai.fields import SamplingFields, sampling_params
 from rostra.api.openai.messages import TemplateMessage
 from rostra.api.openai.model import ServedModel
+from rostra.api.openai.naming import FieldNames
 from rostra.api.openai.tools import Toolset
-from rostra.core import Constraint, JsonSchema, StructuralTag
+from rostra.core import Constraint, InvalidRequest, JsonSchema, StructuralTag
 from rostra.serving import (
+    REASONING_MARKERS,
     FinishReason,
     Output,
     OutputParser,
@@ -59,13 +62,15 @@ async def outputs(
     sampling: SamplingParams,
     n: int,
     caller: Caller,
+    names: FieldNames,
 ) -> AsyncGenerator[tuple[int, Output], None]:
     """What all sequences of all prompts give, as it comes: (choice, output).
 
-    Sequence `i` of prompt `p` is choice `p * n + i`. Raises what the engine raises.
+    Sequence `i` of prompt `p` is choice `p * n + i`. Raises what the engine raises, with the
+    request's names.
     """
     if len(prompts) == 1:
-        async with aclosing(_one(model, prompts[0], sampling, n, caller)) as found:
+        async with aclosing(_one(model, prompts[0], sampling, n, caller, names)) as found:
             async for output in found:
                 yield output.index, output
         return
@@ -73,7 +78,7 @@ async def outputs(
 
     async def pump(at: int, prompt: list[int]) -> None:
         try:
-            async with aclosing(_one(model, prompt, sampling, n, caller)) as found:
+            async with aclosing(_one(model, prompt, sampling, n, caller, names)) as found:
                 async for output in found:
                     await queue.put((at * n + output.index, output))
         except Exception as error:  # raised again where the outputs are read
@@ -98,10 +103,15 @@ async def outputs(
         await asyncio.shield(asyncio.gather(*tasks, return_exceptions=True))
 
 
-def _one(
-    model: ServedModel, prompt: list[int], sampling: SamplingParams, n: int, caller: Caller
+async def _one(
+    model: ServedModel,
+    prompt: list[int],
+    sampling: SamplingParams,
+    n: int,
+    caller: Caller,
+    names: FieldNames,
 ) -> AsyncGenerator[Output, None]:
-    return model.engine.generate(
+    found = model.engine.generate(
         prompt,
         sampling,
         n=n,
@@ -109,19 +119,28 @@ def _one(
         tenant=caller.tenant,
         priority=caller.priority,
     )
+    async with aclosing(found):
+        try:
+            async for output in found:
+                yield output
+        except InvalidRequest as error:
+            raise names.told(error) from error
 
 
-def room(model: ServedModel, prompt: Sequence[int], param: str = "prompt") -> int:
+def room(
+    model: ServedModel, prompt: Sequence[int], param: str = "prompt", *, least: int = 1
+) -> int:
     """Tokens that the context has left after a prompt.
 
     Args:
         param: what the prompt was given as.
+        least: tokens that are to be left.
 
     Raises:
-        PromptTooLong: none.
+        PromptTooLong: fewer are.
     """
     left = model.max_context - len(prompt)
-    if left < 1:
+    if left < least:
         raise PromptTooLong(
             f"the prompt has {len(prompt)} tokens, this model's context holds "
             f"{model.max_context} of prompt and output together",
@@ -138,6 +157,7 @@ class ChatRun:
     Attributes:
         prompt: token ids.
         parser: makes the reader of one sequence's text.
+        names: what the request calls the engine's parameters.
         afterwards: the schema that an answer is checked against at its end, when the grammar does
             not promise all of it.
     """
@@ -147,6 +167,7 @@ class ChatRun:
     sampling: SamplingParams
     n: int
     parser: Callable[[], OutputParser]
+    names: FieldNames
     afterwards: JsonSchema | None = None
 
     async def schema_errors(self, text: str) -> list[str]:
@@ -165,10 +186,11 @@ async def prepare_chat(
     model: ServedModel,
     messages: Sequence[TemplateMessage],
     tools: Toolset,
-    held: Constraint | None,
+    held: Held | None,
     fields: SamplingFields,
     *,
     max_tokens: int | None,
+    limits: Mapping[str, str],
     n: int = 1,
     logprobs: int | None = None,
     template_kwargs: dict[str, Any] | None = None,
@@ -179,6 +201,7 @@ async def prepare_chat(
     Args:
         held: what the answer is held to, besides calls of tools.
         max_tokens: None takes what the context has left.
+        limits: what the request calls `max_tokens` and `logprobs`, where it has other names.
         template_kwargs: what the chat template is told besides messages and tools.
         param: what the conversation was given as; errors name it.
 
@@ -195,10 +218,12 @@ async def prepare_chat(
     left = room(model, prompt, param)
     inside = held is None and opens_reasoning(_tail(model, prompt))
     thinks = held is None and model.reasons
-    constraint = held
+    # Who was asked not to think is not offered to; what thinks all the same is read as such.
+    offered = thinks and kwargs.get("enable_thinking") is not False
+    constraint = held.constraint if held is not None else None
     if tools.required or not _steers(fields):
         constraint = constraint or tools.constraint(
-            model.tool_format, reasoning=thinks or inside, opened=inside
+            model.tool_format, reasoning=offered or inside, opened=inside
         )
     sampling = sampling_params(
         fields,
@@ -217,7 +242,15 @@ async def prepare_chat(
             hold=is_free,
         )
 
-    return ChatRun(model, prompt, sampling, n, parser, loose_schema(held))
+    names = FieldNames(
+        prompt=param,
+        limits=limits,
+        constraint=held.field if held is not None else "tools",
+        tools=tools.places,
+    )
+    return ChatRun(
+        model, prompt, sampling, n, parser, names, loose_schema(held.constraint if held else None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +259,7 @@ class ChatStep:
 
     Attributes:
         deltas: reasoning, content and calls; may be none.
-        thinking: whether its tokens were spent on reasoning.
+        reasoning_tokens: how many of its tokens were spent on reasoning.
         calls: tool calls shown of this choice so far.
         cut_off: whether the token limit ended the choice.
     """
@@ -234,7 +267,7 @@ class ChatStep:
     index: int
     output: Output
     deltas: list[ParsedDelta]
-    thinking: bool
+    reasoning_tokens: int
     calls: int
     cut_off: bool
 
@@ -243,11 +276,10 @@ async def chat_steps(run: ChatRun, caller: Caller) -> AsyncGenerator[ChatStep, N
     """The conversation's next message, once for each sequence, as it comes."""
     parsers = [run.parser() for _ in range(run.n)]
     tokens = [0] * run.n
-    source = outputs(run.model, [run.prompt], run.sampling, run.n, caller)
+    source = outputs(run.model, [run.prompt], run.sampling, run.n, caller, run.names)
     async with aclosing(source) as found:
         async for index, output in found:
             parser = parsers[index]
-            thinking = parser.is_thinking
             deltas = parser.feed(output.text)
             if output.finish_reason is not None:
                 deltas += parser.finish()
@@ -256,7 +288,7 @@ async def chat_steps(run: ChatRun, caller: Caller) -> AsyncGenerator[ChatStep, N
                 index,
                 output,
                 deltas,
-                thinking or parser.is_thinking,
+                parser.reasoning_tokens(_texts(run.model, output.token_ids)),
                 parser.calls,
                 _is_cut_off(run, output, tokens[index], parser.calls),
             )
@@ -334,8 +366,17 @@ def usage_view(count: UsageCount) -> UsageView:
 
 
 def _tail(model: ServedModel, prompt: Sequence[int]) -> str:
-    tail = b"".join(model.tokenizer.token_bytes(token) for token in prompt[-_TAIL_TOKENS:])
-    return tail.decode(errors="replace")
+    return "".join(_texts(model, prompt[-_TAIL_TOKENS:]))
+
+
+def _texts(model: ServedModel, tokens: Sequence[int]) -> list[str]:
+    """What tokens spell, markers of reasoning included where they are special tokens."""
+    tokenizer = model.tokenizer
+    return [
+        tokenizer.token_bytes(token).decode(errors="replace")
+        or (text if (text := tokenizer.token_text(token)) in REASONING_MARKERS else "")
+        for token in tokens
+    ]
 
 
 def _steers(fields: SamplingFields) -> bool:

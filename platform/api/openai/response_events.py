@@ -157,8 +157,7 @@ class ResponseWriter:
     def step(self, step: ChatStep, logprobs: list[TokenLogprob]) -> Iterator[Event]:
         """What a step adds; log probabilities go with its text."""
         self._count.add(step.output.usage)
-        if step.thinking:
-            self._count.reasoning_tokens += len(step.output.token_ids)
+        self._count.reasoning_tokens += step.reasoning_tokens
         for delta in step.deltas:
             with_text = logprobs if isinstance(delta, ContentDelta) else []
             yield from self._add(delta, with_text)

@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from msgspec import UNSET, Meta
 
 from rostra.api.openai.body import MAX_BODY_BYTES, read_body
-from rostra.api.openai.constraints import constraint_of, schema_constraint
+from rostra.api.openai.constraints import Held, constraint_of, schema_constraint
 from rostra.api.openai.errors import UnsupportedParameter
 from rostra.api.openai.fields import (
     DEFAULT_MODEL,
@@ -63,7 +63,7 @@ from rostra.api.openai.tools import (
     ToolName,
     toolset,
 )
-from rostra.core import AnyJson, Constraint
+from rostra.core import AnyJson
 from rostra.serving import InvalidParameter
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -190,6 +190,7 @@ async def _prepare(surface: Surface, body: ResponseBody) -> ResponseRun:
         None if body.tools is None else [_definition(tool) for tool in body.tools],
         _choice(body.tool_choice),
         body.parallel_tool_calls,
+        inside="",
     )
     held = _held(body.text)
     if held is not None and tools.functions:
@@ -213,6 +214,7 @@ async def _prepare(surface: Surface, body: ResponseBody) -> ResponseRun:
         held,
         body,
         max_tokens=body.max_output_tokens,
+        limits={"max_tokens": "max_output_tokens", "logprobs": "top_logprobs"},
         logprobs=_logprobs(body),
         template_kwargs=template_kwargs(
             body.chat_template_kwargs, body.reasoning.effort if body.reasoning else None
@@ -243,12 +245,12 @@ def _logprobs(body: ResponseBody) -> int | None:
     return body.top_logprobs or 0 if body.include else None
 
 
-def _held(config: TextConfig | None) -> Constraint | None:
+def _held(config: TextConfig | None) -> Held | None:
     match config.format if config is not None else None:
         case SchemaFormat() as named:
             return schema_constraint(named, "text.format")
         case JsonObjectFormat():
-            return AnyJson()
+            return Held(AnyJson(), "text.format")
         case _:
             return None
 

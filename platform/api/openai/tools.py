@@ -4,8 +4,8 @@ What always holds: names are unique and harmless; with `tool_choice` none the mo
 any tool; when it must call one, a grammar sees to it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -70,11 +70,13 @@ class Toolset:
         functions: those that may be called; none when calls are not wanted.
         required: whether one must be.
         parallel: whether several may be.
+        places: the request's fields of all tools' schemas, by name.
     """
 
     functions: tuple[FunctionDefinition, ...] = ()
     required: bool = False
     parallel: bool = True
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -115,8 +117,15 @@ def toolset(
     functions: Sequence[FunctionDefinition] | None,
     choice: ToolChoice | None,
     parallel: bool | None,
+    inside: str = "function.",
 ) -> Toolset:
     """What a request's `tools`, `tool_choice` and `parallel_tool_calls` come to.
+
+    Args:
+        functions: in the request's order.
+        choice: which of them may or must be called.
+        parallel: whether several may be.
+        inside: where in a tool of the request its function is.
 
     Raises:
         InvalidParameter: a choice without tools or of a tool that is not there, equal names, too
@@ -127,11 +136,11 @@ def toolset(
         raise InvalidParameter("tools: two tools have the same name", field="tools")
     if len(offered) > MAX_TOOLS:
         raise InvalidParameter(f"tools: more than {MAX_TOOLS}", field="tools")
-    for place, function in enumerate(functions or ()):
+    places = {name: f"tools[{at}].{inside}parameters" for at, name in enumerate(offered)}
+    for name, function in offered.items():
         if (function.parameters or {}).get("type", "object") != "object":
-            field = f"tools[{place}].function.parameters"
             raise InvalidParameter(
-                f"{field}: arguments are an object, so is their schema", field=field
+                f"{places[name]}: arguments are an object, so is their schema", field=places[name]
             )
     if choice == "none" or (not offered and choice in (None, "auto")):
         return Toolset()
@@ -140,13 +149,13 @@ def toolset(
     many = parallel is not False
     match choice:
         case NamedChoice():
-            return Toolset((_find(choice.function.name, offered),), required=True, parallel=False)
+            return Toolset((_find(choice.function.name, offered),), True, False, places)
         case AllowedChoice():
             allowed = dict.fromkeys(one.function.name for one in choice.allowed_tools.tools)
             chosen = tuple(_find(name, offered) for name in allowed)
-            return Toolset(chosen, choice.allowed_tools.mode == "required", many)
+            return Toolset(chosen, choice.allowed_tools.mode == "required", many, places)
         case _:
-            return Toolset(tuple(offered.values()), choice == "required", many)
+            return Toolset(tuple(offered.values()), choice == "required", many, places)
 
 
 def _find(name: str, offered: dict[str, FunctionDefinition]) -> FunctionDefinition:

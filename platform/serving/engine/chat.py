@@ -28,6 +28,7 @@ from rostra.core import (
     InvalidRequest,
     ModelUnavailable,
     Role,
+    RostraError,
     StructuralTag,
     ToolCall,
     ToolSpec,
@@ -36,6 +37,8 @@ from rostra.serving.engine.client import AsyncEngine
 from rostra.serving.engine.engine import Engine
 from rostra.serving.engine.frontend import Front
 from rostra.serving.errors import InvalidGrammar, PromptTooLong, UnsupportedSchema
+from rostra.serving.models.config import read_config
+from rostra.serving.models.locate import locate_config
 from rostra.serving.parsers import (
     ContentDelta,
     OutputParser,
@@ -95,6 +98,20 @@ class EngineChatModel:
                 for event in reading.see(output):
                     yield event
         yield reading.end()
+
+    async def max_context(self) -> int | None:
+        """Of the engine if it is loaded, else as settings and checkpoint will make it.
+
+        None where the checkpoint cannot be found or read; who asks the model will hear why.
+        """
+        if self._engine.info is not None:
+            return self._engine.info.max_context
+        if self._engine.config.max_context is not None:
+            return self._engine.config.max_context
+        try:
+            return await asyncio.to_thread(_stated_context, self._engine.model)
+        except RostraError:
+            return None
 
     async def count_tokens(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
@@ -157,6 +174,10 @@ class LocalChatModel:
                 step.add_done_callback(lambda done: _close_after(done, outputs))
         yield reading.end()
 
+    async def max_context(self) -> int | None:
+        """The engine's."""
+        return self._engine.info.max_context
+
     async def count_tokens(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> int:
@@ -167,6 +188,15 @@ class LocalChatModel:
         """
         prompt = await asyncio.to_thread(chat_prompt, self._engine.front, messages, options.tools)
         return len(prompt)
+
+
+def _stated_context(model: str) -> int:
+    """The context that a checkpoint's configuration states.
+
+    Raises:
+        RostraError: there is no such checkpoint, or it cannot be read.
+    """
+    return read_config(locate_config(model)).max_context
 
 
 def _close_after(

@@ -418,8 +418,12 @@ class EngineCore:
     def _advance(self, state: _Request, sequence: Sequence, draw: Draw) -> _Advance:
         if draw.error is not None:
             raise draw.error
-        state.drawn += 1
         token, sampling = draw.token, sequence.request.sampling
+        if not sampling.max_tokens:
+            # Only the prompt's scores were wanted.
+            logprobs: list[TokenLogprobs] | None = [] if draw.logprobs else None
+            return _Advance([], [], logprobs, FinishReason.LENGTH)
+        state.drawn += 1
         if state.matchers:
             matcher = state.matchers[sequence.index]
             tokens = matcher.take(token)

@@ -188,7 +188,8 @@ class RequestBuilder:
     def _fitted(self, sampling: SamplingParams | None, token_ids: list[int]) -> SamplingParams:
         """The parameters, which with this prompt fit the context."""
         most = self._max_context
-        if len(token_ids) >= most:
+        least = 1 if sampling is None else min(1, sampling.max_tokens)
+        if len(token_ids) + least > most:
             raise PromptTooLong(
                 f"the prompt has {len(token_ids)} tokens, this model's context holds {most} of "
                 "prompt and output together",
@@ -401,9 +402,12 @@ def _is_int(value: object) -> bool:
 def _check_unicode(name: str, text: str) -> None:
     try:
         text.encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError as error:
+        half = ord(text[error.start])
         raise InvalidParameter(
-            f"{name} has half of a surrogate pair, which is no character", field=name
+            f"{name} has half of a surrogate pair, \\u{half:04x}, at character {error.start}, "
+            "which is no character",
+            field=name,
         ) from None
 
 

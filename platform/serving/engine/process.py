@@ -115,11 +115,13 @@ class EngineProcess:
     async def stop(self) -> None:
         """Asks the process to end, and ends it if it does not."""
         self.send(Shutdown())
-        # One that ended before it read what we sent resets the connection.
-        with suppress(TimeoutError, ConnectionError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
-                # Its last reports nobody reads any more, but they must not keep it.
-                await self._reader.read()
+                # Its last reports nobody reads any more, but they must not keep it. One that ended
+                # before it read what we sent resets the connection.
+                with suppress(ConnectionError):
+                    await self._reader.read()
+                # Killing looks whether it has ended, and takes its status away from who waits.
                 await self._process.wait()
         await self.kill()
 

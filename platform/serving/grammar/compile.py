@@ -1,7 +1,8 @@
 """Compiling constraints, away from the engine, in processes that can be killed.
 
 What always holds: a constraint is compiled at most once at a time, however many ask for it; no
-compilation outlives its deadline; results take a bounded number of bytes, oldest use first out.
+compilation outlives its deadline; a process that dies of itself is replaced once for each question;
+results take a bounded number of bytes, oldest use first out.
 """
 
 import asyncio
@@ -18,18 +19,22 @@ from typing import Any
 
 import msgspec
 
-from rostra.core import Constraint, JsonSchema, Quotes
+from rostra.core import Constraint, JsonSchema, ModelUnavailable, Quotes
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar.vocabulary import Vocabulary
 from rostra.serving.grammar.worker import HEADER, Answer, Question, Setup, frame
 
 DEADLINE_SECONDS = 5.0
 START_SECONDS = 60.0
+# A process may be killed for what others on the machine take; two in a row say it is the grammar.
+ATTEMPTS = 2
 MEMORY_BYTES = 2 << 30
 CACHE_BYTES = 256 << 20
 MAX_CONSTRAINT_BYTES = 512 << 10
 MAX_PASSAGES_BYTES = 4 << 20
 WORKERS = 2
+
+_SMALLER = "Make it smaller or simpler."
 
 
 class GrammarCompiler:
@@ -75,8 +80,10 @@ class GrammarCompiler:
             max_tokens: budget of new tokens, which the shortest text must fit.
 
         Raises:
-            InvalidGrammar: if it cannot be read, takes too long, or has no text that fits.
+            InvalidGrammar: if it cannot be read, takes too long or too much memory, or has no text
+                that fits.
             UnsupportedSchema: if a strict schema cannot be enforced in full.
+            ModelUnavailable: if the process does not start.
         """
         future = self._submit(constraint)
         # Shielded: others may wait for the same grammar.
@@ -141,14 +148,22 @@ class GrammarCompiler:
 
     def _ask(self, key: bytes, question: Question) -> Answer:
         child = self._idle.get()
+        answer: Answer | None = None
+        kept = question.text is None
+        work = "Compiling the grammar" if kept else "Checking the text"
         try:
-            if child is None:
-                child = _Child(self._vocabulary, self._memory_bytes)
-            answer = child.ask(question, self._deadline)
-        except _Killed as killed:
-            child = None
-            work = "Compiling the grammar" if question.text is None else "Checking the text"
-            answer = Answer(error=f"{work} {killed}.", hint="Make it smaller or simpler.")
+            for _ in range(ATTEMPTS):
+                if child is None:
+                    child = _Child(self._vocabulary, self._memory_bytes)
+                try:
+                    answer = child.ask(question, self._deadline)
+                    break
+                except _TooLate as late:
+                    child = None
+                    answer = Answer(error=f"{work} {late}.", hint=_SMALLER)
+                    break
+                except _Died:
+                    child = None
         except BaseException:
             if child is not None:
                 child.kill()
@@ -158,7 +173,10 @@ class GrammarCompiler:
             self._idle.put(child)
             with self._lock:
                 self._running.pop(key, None)
-        if question.text is None:
+        if answer is None:
+            # Not kept: what else the machine runs has its part in it.
+            return Answer(error=f"{work} takes too much memory.", hint=_SMALLER)
+        if kept:
             self._keep(key, answer)
         return answer
 
@@ -173,8 +191,12 @@ class GrammarCompiler:
                 self._cached_bytes -= _weight(*self._cache.popitem(last=False))
 
 
-class _Killed(Exception):
-    """The process ended, or was ended, over a question; what to say of the work on it."""
+class _TooLate(Exception):
+    """The process was ended over a question; what to say of the work on it."""
+
+
+class _Died(Exception):
+    """The process ended by itself, or something else ended it."""
 
 
 class _Child:
@@ -190,10 +212,16 @@ class _Child:
         setup = Setup(
             list(vocabulary.tokens), vocabulary.eos_token_ids, vocabulary.named, memory_bytes
         )
-        self._exchange(setup, START_SECONDS)
+        try:
+            self._exchange(setup, START_SECONDS)
+        except (_TooLate, _Died) as error:
+            raise ModelUnavailable(
+                "the process that compiles grammars does not start",
+                hint="Too little memory is the usual cause; try again later.",
+            ) from error
 
     def ask(self, question: Question, deadline: float) -> Answer:
-        """Raises _Killed if there is no answer in time; the process is gone then."""
+        """Raises _TooLate without an answer in time, _Died if it ended; it is gone then."""
         return msgspec.msgpack.decode(self._exchange(question, deadline), type=Answer)
 
     def kill(self) -> None:
@@ -221,7 +249,7 @@ class _Child:
                     left = until - monotonic()
                     if left <= 0 or not selector.select(left):
                         self.kill()
-                        raise _Killed(f"took over {seconds:g} seconds")
+                        raise _TooLate(f"took over {seconds:g} seconds")
                     # The raw file: a buffered read would wait for more than there is.
                     part = stdout.raw.read(1 << 20)  # type: ignore[attr-defined]
                     if not part:
@@ -231,7 +259,7 @@ class _Child:
                         needed += HEADER.unpack(data[: HEADER.size])[0]
         except OSError as error:
             self.kill()
-            raise _Killed("needs more than its limits allow") from error
+            raise _Died from error
         return bytes(data[HEADER.size :])
 
 

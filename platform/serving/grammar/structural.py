@@ -3,7 +3,8 @@
 Reads the JSON that xgrammar's `StructuralTag` is written as, the part of it that tool calling and
 reasoning need: const_string, any_text, json_schema (JSON style), regex, grammar, token, sequence,
 or, optional, plus, star, repeat, tag, triggered_tags, tags_with_separator. A `json_schema` may have
-`strict`, false to leave out what a grammar cannot enforce.
+`strict`, false to leave out what a grammar cannot enforce, and `tool`, whose arguments it
+describes: such a schema is refused if nothing satisfies it, and errors about it name the tool.
 
 What always holds: free text before a tag contains neither the tag's trigger nor what is excluded.
 """
@@ -12,11 +13,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rostra.serving.errors import InvalidGrammar
+from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
 from rostra.serving.grammar import regular
 from rostra.serving.grammar.expr import (
     ANY,
     EMPTY,
+    NEVER,
     Alt,
     Chars,
     Expr,
@@ -29,6 +31,7 @@ from rostra.serving.grammar.expr import (
     alt,
     chars,
     optional,
+    pruned,
     repeat,
     seq,
 )
@@ -97,9 +100,7 @@ class _Builder:
             case "json_schema":
                 if value.get("style", "json") != "json":
                     raise InvalidGrammar(f"The style {value['style']!r} is not supported.")
-                schema = json.dumps(value["json_schema"])
-                grammar = schema_grammar(schema, strict=value.get("strict", True) is not False)
-                return seq(self.imported(grammar), then)
+                return seq(self.imported(_schema(value)), then)
             case "regex":
                 return seq(parse_regex(value["pattern"]), then)
             case "grammar":
@@ -209,6 +210,23 @@ class _Builder:
         for name, expr in grammar.rules.items():
             self.rules[prefix + name] = _renamed(expr, prefix)
         return Rule(prefix + grammar.root)
+
+
+def _schema(value: dict[str, Any]) -> Grammar:
+    schema = json.dumps(value["json_schema"])
+    strict = value.get("strict", True) is not False
+    tool = value.get("tool")
+    if tool is None:
+        return schema_grammar(schema, strict=strict)
+    try:
+        grammar = schema_grammar(schema, strict=strict)
+        # Beside other tools, or where none must be called, it would silently never be.
+        if pruned(grammar).rules[grammar.root] == NEVER:
+            raise InvalidGrammar("No arguments satisfy the schema of its parameters.")
+    except (InvalidGrammar, UnsupportedSchema) as error:
+        details = error.details | {"tool": tool}
+        raise type(error)(f"Tool {tool!r}: {error.message}", hint=error.hint, **details) from error
+    return grammar
 
 
 def _renamed(expr: Expr, prefix: str) -> Expr:

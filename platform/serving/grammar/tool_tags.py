@@ -80,6 +80,7 @@ def _arguments(function: Mapping[str, Any]) -> Format:
         "type": "json_schema",
         "json_schema": {"type": "object"} if parameters is None else parameters,
         "strict": function.get("strict") is True,
+        "tool": function["name"],
     }
 
 

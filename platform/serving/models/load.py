@@ -21,12 +21,11 @@ from rostra.serving.models.config import ModelConfig, read_config
 from rostra.serving.models.decoder import Decoder, Layer
 from rostra.serving.models.keys import read_json
 from rostra.serving.models.linear import Linear, make_linear
+from rostra.serving.models.locate import INDEX, SINGLE
 from rostra.serving.models.moe import FeedForward, GatedMLP, MixtureOfExperts
 
 Progress = Callable[[int, int], None]  # layers loaded, layers in all
 
-_SINGLE = "model.safetensors"
-_INDEX = "model.safetensors.index.json"
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
@@ -76,10 +75,10 @@ class TensorFiles:
         self._dtype = dtype
         self._device = device
         self._open: dict[Path, Any] = {}
-        self._index = folder / _INDEX
+        self._index = folder / INDEX
         self._file_of: dict[str, Path] = {}
-        if (folder / _SINGLE).is_file():
-            self._index = folder / _SINGLE
+        if (folder / SINGLE).is_file():
+            self._index = folder / SINGLE
             self._file_of = dict.fromkeys(self._opened(self._index).keys(), self._index)
         elif self._index.is_file():
             self._file_of = self._read_index()
@@ -179,7 +178,7 @@ class TensorFiles:
                 hint="Save the model again with transformers' save_pretrained.",
             )
         return BrokenCheckpoint(
-            f"there is neither {_SINGLE} nor {_INDEX} in {self.folder}",
+            f"there is neither {SINGLE} nor {INDEX} in {self.folder}",
             hint="A checkpoint folder has config.json, *.safetensors and tokenizer.json.",
         )
 

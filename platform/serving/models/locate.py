@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rostra.core import ModelUnavailable
+from rostra.serving.models.keys import read_json
 
 # What the decoder and its tokenizer read; weights in other formats stay on the hub.
 _FILES = ("*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.txt")
 _CONFIG = ("config.json",)
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+TOKENIZER = "tokenizer.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 # For the connection and for the first answer: without a limit, a firewall costs minutes.
 _ANSWER_SECONDS = 5.0
@@ -42,6 +46,30 @@ def locate_config(model: str) -> Path:
         ModelUnavailable: there is none.
     """
     return _located(model, _CONFIG)
+
+
+def missing_files(model: str) -> list[str]:
+    """Files that a checkpoint's folder lacks: its weights, and its tokenizer.
+
+    None of them is opened but the index of weights. Of a model on the hub nothing is said: what is
+    not here is fetched when it is loaded.
+
+    Args:
+        model: as `resolve_checkpoint` takes it.
+
+    Raises:
+        BrokenCheckpoint: the index of weights is no JSON object.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        return []
+    wanted = [SINGLE]
+    if not (folder / SINGLE).is_file() and (folder / INDEX).is_file():
+        files = read_json(folder / INDEX).get("weight_map")
+        # What is in it, and whether that makes sense, is found out when it is loaded.
+        names = files.values() if isinstance(files, dict) else ()
+        wanted = sorted({name for name in names if isinstance(name, str)})
+    return [name for name in (*wanted, TOKENIZER) if not (folder / name).is_file()]
 
 
 def _located(model: str, files: Sequence[str]) -> Path:

@@ -12,9 +12,11 @@ from rostra.serving.parsers.output import (
     reasons,
     tool_format_of,
 )
+from rostra.serving.parsers.reasoning import REASONING_MARKERS
 from rostra.serving.parsers.tool_calls import ToolFormat
 
 __all__ = [
+    "REASONING_MARKERS",
     "ContentDelta",
     "OutputParser",
     "ParsedDelta",

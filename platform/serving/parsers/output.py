@@ -4,10 +4,10 @@ What always holds: what is told apart depends on the whole text alone, never on 
 pieces; without reasoning and without tools the text is the content, to the character.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from rostra.serving.parsers.deltas import ContentDelta, ParsedDelta, ReasoningDelta
-from rostra.serving.parsers.reasoning import OPEN, ReasoningParser
+from rostra.serving.parsers.reasoning import OPEN, ReasoningParser, ReasoningTokens
 from rostra.serving.parsers.tool_calls import ToolCallParser, ToolFormat, new_call_id
 
 
@@ -36,6 +36,7 @@ class OutputParser:
         self._reasoning = (
             ReasoningParser(inside=inside_reasoning) if reasoning or inside_reasoning else None
         )
+        self._tokens = ReasoningTokens(inside=inside_reasoning) if self._reasoning else None
         self._tools = ToolCallParser(tools, names, hold=hold, new_id=new_id) if tools else None
 
     def feed(self, text: str) -> list[ParsedDelta]:
@@ -49,10 +50,13 @@ class OutputParser:
         deltas = self._deltas(thought, rest)
         return deltas + self._tools.finish() if self._tools else deltas
 
-    @property
-    def is_thinking(self) -> bool:
-        """Whether the text so far ends within reasoning."""
-        return self._reasoning is not None and self._reasoning.is_inside
+    def reasoning_tokens(self, tokens: Sequence[str]) -> int:
+        """How many of the text's next tokens are reasoning.
+
+        Args:
+            tokens: what each spells; they may be ahead of what was fed, or behind it.
+        """
+        return self._tokens.count(tokens) if self._tokens else 0
 
     @property
     def calls(self) -> int:

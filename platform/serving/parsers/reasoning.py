@@ -6,11 +6,13 @@ while more of it may come; whitespace around the markers belongs to nobody.
 """
 
 import contextlib
+from collections.abc import Iterable
 
 from rostra.serving.parsers.steps import END, WHITESPACE, Steps
 
 OPEN = "<think>"
 CLOSE = "</think>"
+REASONING_MARKERS = (OPEN, CLOSE)
 
 
 class ReasoningParser:
@@ -94,3 +96,30 @@ class ReasoningParser:
         while char != END:
             self._rest.append(char)
             char = yield
+
+
+class ReasoningTokens:
+    """Counts the tokens of a text's reasoning, those of its markers included.
+
+    A token that ends it counts, whatever else it spells; one that only begins a marker does not.
+
+    Args:
+        inside: whether the prompt already opened the reasoning.
+    """
+
+    def __init__(self, *, inside: bool) -> None:
+        self._parser = ReasoningParser(inside=inside)
+        self._over = False
+
+    def count(self, tokens: Iterable[str]) -> int:
+        """How many of the next tokens are reasoning, by what they spell."""
+        found = 0
+        for text in tokens:
+            if self._over:
+                break
+            before = self._parser.is_inside
+            thought, rest = self._parser.feed(text)
+            inside = self._parser.is_inside
+            found += before or inside or bool(thought)
+            self._over = bool(rest) or (before and not inside)
+        return found

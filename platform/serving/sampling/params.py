@@ -29,7 +29,9 @@ def check_params(params: SamplingParams, *, vocab_size: int) -> None:
     Raises:
         InvalidParameter: with the name of the first wrong field as `field`.
     """
-    check_int("max_tokens", params.max_tokens, low=1)
+    # A prompt can be scored without drawing anything after it.
+    scores = params.prompt_logprobs is not None and params.constraint is None
+    check_int("max_tokens", params.max_tokens, low=0 if scores else 1)
     check_int("min_tokens", params.min_tokens, low=0)
     if params.min_tokens > params.max_tokens:
         raise InvalidParameter(

@@ -103,7 +103,8 @@ class Scheduler:
         """Accepts a request; gives its sequences by index.
 
         Raises:
-            InvalidParameter: for an empty prompt, n or max_tokens below 1, or an id that is alive.
+            InvalidParameter: for an empty prompt, n or max_tokens below 1, or an id that is alive;
+                a prompt may be scored with max_tokens 0.
             PromptTooLong: if prompt and new tokens exceed the context.
             NeverFits: if one sequence at its longest needs more blocks than there are.
             QueueFull: if `max_waiting` requests wait already.
@@ -141,8 +142,9 @@ class Scheduler:
 
     def _check(self, request: EngineRequest) -> None:
         prompt, new = len(request.prompt), request.sampling.max_tokens
+        scores = request.sampling.prompt_logprobs is not None and new == 0
         for field, value in (("prompt", prompt), ("n", request.n), ("max_tokens", new)):
-            if value < 1:
+            if value < 1 and not (field == "max_tokens" and scores):
                 raise InvalidParameter(f"{field} must be at least 1, not {value}", field=field)
         if request.id in self._groups:
             raise InvalidParameter(f"a request {request.id!r} is running", field="request_id")
@@ -153,7 +155,8 @@ class Scheduler:
                 hint="shorten the prompt or lower max_tokens",
                 field="prompt",
             )
-        blocks = self._kv.blocks_for(prompt + new - 1)  # the last token's are never stored
+        # A new token's are stored only when another follows it.
+        blocks = self._kv.blocks_for(prompt + max(0, new - 1))
         if blocks > self._kv.pool.total:
             raise NeverFits(
                 f"the request needs up to {blocks} blocks of key/value memory,"

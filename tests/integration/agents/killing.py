@@ -7,6 +7,7 @@ acted.
 """
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ SCRIPT = [
 REQUEST = RunRequest(task="Change it.", budget=Budget(steps=6, calls=5))
 # Short: a run is free again at once when its process has died.
 _LEASE = timedelta(seconds=0.1)
+NEVER = -1
 
 
 class Moments:
@@ -79,7 +81,7 @@ def agents_over(database: object, world: World, moments: Moments | None) -> Agen
 
 async def begin(url: str, world: World, note: Path, deadly: int) -> None:
     """The first execution; writes the run's id as soon as there is one."""
-    async with await open_database(url) as database:
+    async with await open_database(url, migrate=False) as database:
         agents = agents_over(database, world, Moments(deadly))
         run_id = await agents.start(REQUEST)
         note.write_text(str(run_id))
@@ -89,7 +91,7 @@ async def begin(url: str, world: World, note: Path, deadly: int) -> None:
 
 async def go_on(url: str, world: World, note: Path, deadly: int) -> None:
     """A server that takes the run over, if it still runs, and dies too."""
-    async with await open_database(url) as database:
+    async with await open_database(url, migrate=False) as database:
         agents = agents_over(database, world, Moments(deadly) if deadly else None)
         run_id = UUID(note.read_text())
         while True:
@@ -103,32 +105,48 @@ async def go_on(url: str, world: World, note: Path, deadly: int) -> None:
         await agents.close()
 
 
-async def look(url: str, note: Path, out: Path) -> None:
-    """How the run stands."""
-    async with await open_database(url) as database:
+async def look(url: str, runs: dict[int, Path], out: Path) -> None:
+    """How each moment's run stands, a JSON line each."""
+    async with await open_database(url, migrate=False) as database:
         agents = agents_over(database, World(out), None)
-        run_id = UUID(note.read_text())
-        records = await agents._read(run_id)
-        last = records[-1].event
-        found: dict[str, object] = {"events": len(records), "last": type(last).__name__}
-        if isinstance(last, RunEnded):
-            found |= {"status": last.status, "steps": last.spent.steps, "calls": last.spent.calls}
-        if isinstance(last, Paused):
-            found |= {"reason": last.reason}
-        found["ends"] = sum(isinstance(record.event, RunEnded) for record in records)
-        found["replay"] = (await agents.replay(run_id)).difference
-        out.write_text(json.dumps(found))
+        with out.open("w") as lines:
+            for moment, note in runs.items():
+                found = await _standing(agents, UUID(note.read_text()))
+                print(json.dumps(found | {"moment": moment}), file=lines)
         await agents.close()
 
 
+async def _standing(agents: Agents, run_id: UUID) -> dict[str, object]:
+    records = await agents._read(run_id)
+    last = records[-1].event
+    found: dict[str, object] = {"events": len(records), "last": type(last).__name__}
+    if isinstance(last, RunEnded):
+        found |= {"status": last.status, "steps": last.spent.steps, "calls": last.spent.calls}
+    if isinstance(last, Paused):
+        found |= {"reason": last.reason}
+    found["ends"] = sum(isinstance(record.event, RunEnded) for record in records)
+    found["replay"] = (await agents.replay(run_id)).difference
+    return found
+
+
+async def warm_up(url: str, folder: Path) -> None:
+    """Migrates, and runs once undisturbed: children then start with all that this loads."""
+    await (await open_database(url)).close()
+    await begin(url, World(folder / "world.txt"), folder / "run", NEVER)
+
+
 def main(url: str, folder: Path, stride: int) -> None:
+    asyncio.run(warm_up(url, folder))
+    gc.freeze()  # children share these pages until they write to them
     deadly = 1 - stride
     survived = False
+    worlds: dict[int, World] = {}
+    runs: dict[int, Path] = {}
     while not survived:
         deadly += stride
         here = folder / str(deadly)
         here.mkdir()
-        world, note, out = World(here / "world.txt"), here / "run", here / "out"
+        world, note = World(here / "world.txt"), here / "run"
         survived = in_child(begin(url, world, note, deadly))
         if not note.exists():
             continue  # killed before anybody was told of the run
@@ -136,9 +154,12 @@ def main(url: str, folder: Path, stride: int) -> None:
             # The one who takes over is killed as well, a little later each time.
             in_child(go_on(url, world, note, 1 + deadly % 5))
             in_child(go_on(url, world, note, 0))
-        in_child(look(url, note, out))
-        found = json.loads(out.read_text())
-        print(json.dumps(found | {"moment": deadly, "done": world.done()}), flush=True)
+        worlds[deadly], runs[deadly] = world, note
+    out = folder / "out"
+    in_child(look(url, runs, out))
+    for line in out.read_text().splitlines():
+        found = json.loads(line)
+        print(json.dumps(found | {"done": worlds[found["moment"]].done()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.api.conftest import command, serving
+from rostra.cli.main import run
+from rostra.core import Settings
+from tests.integration.api.conftest import Served, command, serving
 from tests.integration.api.test_server import LOCKS, QUESTION
 
 
@@ -20,18 +22,16 @@ def paragraphs(count: int) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(tmp_path: Path, number: int) -> None:
-    with serving(tmp_path / "home") as served:
-        address = served.url
-        assert served.stop(number) == 0
-        assert served.process.stdout is not None
-        assert served.process.stdout.read() == ""
+def ended_well(served: Served, number: int) -> bool:
+    """Whether the signal ends it with status 0, nothing said and its port free."""
+    status = served.stop(number)
+    assert served.process.stdout is not None
     with pytest.raises(httpx.ConnectError):
-        httpx.get(address)
+        httpx.get(served.url)
+    return (status, served.process.stdout.read()) == (0, "")
 
 
-def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+def test_a_restart_keeps_everything_and_a_signal_ends_it_well(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home) as served:
         served.read("docs", ("locks.md", LOCKS))
@@ -39,25 +39,28 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         asked = {"question": QUESTION, "collection": "docs"}
         chat_id = served.client.post("/api/ask", json=asked).json()["chat_id"]
         chat = served.client.get(f"/api/chats/{chat_id}").json()
-        served.stop()
+        assert ended_well(served, signal.SIGTERM)
     with serving(home) as served:
         assert served.search("index without blocking writes", "docs") == hits
         assert served.client.get(f"/api/chats/{chat_id}").json() == chat
         more = served.client.post("/api/ask", json=asked | {"chat_id": chat_id})
         assert more.json()["chat_id"] == chat_id
         assert served.client.get(f"/api/chats/{chat_id}").json()["messages"] == 4
+        assert ended_well(served, signal.SIGINT)
 
 
-def test_a_killed_servers_job_is_resumed(tmp_path: Path) -> None:
+def test_a_job_outlives_a_shutdown_and_a_kill_of_its_server(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    files = [("one.txt", paragraphs(1500)), ("two.md", LOCKS)]
     with serving(home) as served:
-        job_id = served.upload("docs", *files)
+        job_id = served.upload("docs", ("one.txt", paragraphs(500)), ("two.md", LOCKS))
+        served.job(job_id, "running")
+        assert served.stop() == 0  # in mid-job, and quickly
+    assert status_of(home) != "succeeded"
+    with serving(home) as served:
         served.job(job_id, "running")
         assert served.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert status_of(home) == "running"
     with sqlite3.connect(home / "rostra.db") as database:
-        (status,) = database.execute("SELECT status FROM jobs").fetchone()
-        assert status == "running"
         database.execute("UPDATE jobs SET lease_expires_at = '2000-01-01 00:00:00.000000'")
     with serving(home) as served:
         job = served.job(job_id, "succeeded", "failed")
@@ -69,14 +72,11 @@ def test_a_killed_servers_job_is_resumed(tmp_path: Path) -> None:
     assert list((home / "uploads").iterdir()) == []
 
 
-def test_a_shutdown_in_mid_job_is_quick_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with serving(home) as served:
-        job_id = served.upload("docs", ("one.txt", paragraphs(1500)))
-        served.job(job_id, "running")
-        assert served.stop() == 0
-    with serving(home) as served:
-        assert served.job(job_id, "succeeded", "failed")["status"] == "succeeded"
+def status_of(home: Path) -> str:
+    """What the database says of its one job."""
+    with sqlite3.connect(home / "rostra.db") as database:
+        ((status,),) = database.execute("SELECT status FROM jobs").fetchall()
+    return str(status)
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
@@ -91,6 +91,9 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+# The rest ends before anything is served, and so can do without a process of its own.
+
+
 @pytest.mark.parametrize(
     ("options", "settings"),
     [
@@ -101,21 +104,31 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_said_without_a_traceback(
-    tmp_path: Path, options: list[str], settings: dict[str, str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: list[str],
+    settings: dict[str, str],
 ) -> None:
-    process = command(*options, home=tmp_path / "home", **settings)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    for name, value in ({"ROSTRA_HOME": str(tmp_path / "home")} | settings).items():
+        monkeypatch.setenv(name, value)
+    assert run(["serve", *options]) == 1
+    output, errors = capfd.readouterr()
     assert output == ""
     assert errors.startswith("error: ")
     assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused_at_start(tmp_path: Path, device: str) -> None:
-    process = command("--port", "0", home=tmp_path / "home", ROSTRA_DEVICE=device)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+def test_a_device_that_is_not_there_is_refused_at_start(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    device: str,
+) -> None:
+    monkeypatch.setenv("ROSTRA_DEVICE", device)
+    assert run(["serve", "--port", "0"]) == 1
+    output, errors = capfd.readouterr()
     assert output == ""
     assert errors.startswith("error: device: ")
     assert device in errors

@@ -1,18 +1,33 @@
 """`rostra agent`: runs begun, asked about, listed, shown, replayed, forked, resumed, cancelled."""
 
+import io
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from rich.console import Console
 
+from rostra.agents import (
+    Effect,
+    Outcome,
+    PlannedCall,
+    Record,
+    RunEvent,
+    ToolEnded,
+    ToolStarted,
+)
 from rostra.cli.main import run
+from rostra.cli.run_view import RunView
 from rostra.core import Settings
+from rostra.models import ScriptedModel, Turn
 from rostra.runtime.agents import Workshop
 from tests.fakes_runs import Tools, World
 
@@ -196,3 +211,93 @@ def test_errors_are_one_line(invoke: Invoke) -> None:
         assert err.startswith("error: ")
     assert invoke("run", " ", "--json")[1]["error"]["code"] == "invalid_request"
     assert invoke("run", "x", "--max-steps", "0", "--json")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("nosuch", "look, send, hang"), ("sned", "Did you mean send?")]
+)
+def test_a_tool_that_is_not_there_cannot_be_allowed(
+    invoke: Invoke, tools: Tools, name: str, hint: str
+) -> None:
+    status, answer, err = invoke("run", "send it", "--approve", f"look,{name}", "--json")
+    assert (status, answer["error"]["code"]) == (2, "invalid_request")
+    assert name in answer["error"]["message"]
+    assert hint in answer["error"]["hint"]
+    assert "look" not in answer["error"]["message"]
+    assert name in err
+    assert invoke("list", "--json")[1]["total"] == 0
+    _, made, _ = invoke("run", "send it", "--json")
+    for command in (("resume", made["run"]), ("fork", made["run"], "0")):
+        status, answer, _ = invoke(*command, "--approve", name, "--json")
+        assert (status, answer["error"]["code"]) == (2, "invalid_request")
+    assert invoke("list", "--json")[1]["total"] == 1
+    assert tools.called == []
+
+
+def test_what_was_decided_is_said_of_which_call(
+    invoke: Invoke, terminal: Callable[[str], None]
+) -> None:
+    _, text, _ = invoke("run", "send it", "--yes")
+    assert "decision  not allowed send(): It was not allowed beforehand" in text
+    assert "calls of send were not allowed; --approve send allows them beforehand" in text
+    _, made, _ = invoke("run", "send it", "--yes", "--json")
+    assert made["denied"] == ["send"]
+    _, text, _ = invoke("run", "send it", "--yes", "--approve", "send")
+    assert "not allowed" not in text
+    terminal("y\n")
+    assert "decision  allowed send()" in invoke("run", "send it")[1]
+    terminal("n\n")
+    _, text, _ = invoke("run", "send it")
+    assert "decision  not allowed send()\n" in text
+
+
+def test_a_run_that_waits_says_what_lets_it_go_on(invoke: Invoke, tools: Tools) -> None:
+    _, text, _ = invoke("run", "send it")
+    told = next(line for line in text.splitlines() if "or, to allow it" in line)
+    arguments = told.split("rostra agent ")[1].split()
+    assert arguments[2:] == ["--yes", "--approve", "send"]
+    assert invoke(*arguments)[0] == 0
+    assert tools.called == ["send"]
+
+
+def test_an_answer_without_a_source_is_marked(invoke: Invoke) -> None:
+    _, text, _ = invoke("run", "just say it")
+    assert "It is 7. [no source]" in text
+    assert "1 of 1 statements without a source" in text
+    _, made, _ = invoke("run", "just say it", "--json")
+    assert made["answer"]["unsupported"] == 1
+    assert made["answer"]["claims"] == [{"text": "It is 7.", "unsupported": True}]
+    _, made, _ = invoke("run", "look", "--json")
+    assert "unsupported" not in made["answer"]
+
+
+def test_tokens_that_nobody_counted_are_marked(
+    invoke: Invoke, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text, _ = invoke("run", "look")
+    assert "about" not in text
+    monkeypatch.setattr(
+        "tests.fakes_runs.ScriptedModel",
+        lambda script, loop: ScriptedModel([Turn("ok", usage={})], loop=loop),
+    )
+    _, text, _ = invoke("run", "look")
+    assert re.search(r"step +about \d+ tokens", text)
+    assert re.search(r"1 steps, about \d+ tokens", text)
+    _, made, _ = invoke("run", "look", "--json")
+    assert made["spent"]["estimated"] is True
+
+
+def test_results_of_calls_side_by_side_say_whose_they_are() -> None:
+    out = io.StringIO()
+    view = RunView(Console(file=out, width=100))
+    calls = [PlannedCall(f"c{at}", name, {}) for at, name in enumerate(("look", "find"))]
+    events: list[RunEvent] = [
+        *(ToolStarted(f"{at}", call, Effect.READ) for at, call in enumerate(calls)),
+        *(ToolEnded(f"{at}", call.id, Outcome.OK, "seen") for at, call in enumerate(calls)),
+        ToolStarted("2", PlannedCall("c2", "look", {}), Effect.READ),
+        ToolEnded("2", "c2", Outcome.OK, "seen"),
+    ]
+    for seq, event in enumerate(events, 1):
+        view.show(Record(seq, datetime.now(UTC), event))
+    results = [line.split() for line in out.getvalue().splitlines() if "result" in line]
+    assert results == [["result", "look:", "seen"], ["result", "find:", "seen"], ["result", "seen"]]

@@ -1,5 +1,6 @@
 """`rostra plan` and `rostra bench` refuse what cannot be before anything is loaded."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,32 @@ def test_a_plan_for_more_context_than_there_is(
     monkeypatch.setenv("ROSTRA_MAX_CONTEXT", "5000")
     assert run(["plan", model]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_a_plan_says_which_files_are_missing(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(model)
+    assert run(["plan", model]) == 0
+    assert "missing" not in capsys.readouterr().out
+    (folder / "tokenizer.json").unlink()
+    assert run(["plan", model]) == 1
+    assert "tokenizer.json" in capsys.readouterr().out
+    (folder / "model.safetensors").unlink()
+    assert run(["plan", model, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["fits"], told["missing"]) == (True, ["model.safetensors", "tokenizer.json"])
+    parts = [f"model-{number:05}-of-00009.safetensors" for number in range(1, 10)]
+    index = {"weight_map": {f"tensor {name}": name for name in parts}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / parts[1]).write_bytes(b"none")
+    assert run(["plan", model, "--json"]) == 1
+    gone = [name for name in parts if name != parts[1]]
+    assert json.loads(capsys.readouterr().out)["missing"] == [*gone, "tokenizer.json"]
+    assert run(["plan", model]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert parts[0] in shown
+    assert "and 4 more" in shown
 
 
 @pytest.mark.parametrize(("most", "context"), [(None, 64), ("32", 32)])

@@ -126,10 +126,11 @@ def test_retrieval_by_agents(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_random_agents(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["eval", "run", "random-agents", "--runs", "2", "--json"]) == 0
+    # `make soak` has more of them.
+    assert run(["eval", "run", "random-agents", "--runs", "1", "--json"]) == 0
     rows = printed(capsys)["results"]
     assert [row["strategy"] for row in rows] == ["react", "plan", "rewoo", "rag"]
     for row in rows:
-        assert row["runs"] == 2
-        assert row["steps"] >= 2
-        assert sum(row["ends"].values()) == 2
+        assert row["runs"] == 1
+        assert row["steps"] >= 1
+        assert sum(row["ends"].values()) == 1

@@ -66,6 +66,6 @@ async def test_the_tools_compute_and_tell_mistakes(connect: Connect) -> None:
         assert "Functions:" in await mistake(client, "calculate", expression="open('/etc/passwd')")
         assert "different things" in await mistake(client, "convert", value=1, unit="m", to="s")
         assert "2026-03-31" in await mistake(client, "weekday", date="tomorrow")
-        assert "less than" in await mistake(client, "date_add", date="2024-01-31", days=10**30)
+        assert "at most" in await mistake(client, "date_add", date="2024-01-31", days=10**30)
         assert "1000 characters" in await mistake(client, "calculate", expression="1" * 10**6)
         assert (await call(client, "calculate", expression="6 * 7"))["value"] == "42"

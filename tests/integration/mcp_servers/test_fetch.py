@@ -2,21 +2,26 @@
 
 import asyncio
 import gzip
+import io
 import ipaddress
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import docx
+import httpx
 import pytest
 from click.testing import CliRunner
 from mcp import Client
 from mcp.types import TextContent
+from reportlab.pdfgen.canvas import Canvas
 
 from mcp_servers.fetch.__main__ import main
 from mcp_servers.fetch.addresses import Guard, Unreachable
-from mcp_servers.fetch.client import Fetcher
-from rostra.core import InvalidRequest
+from mcp_servers.fetch.client import Fetched, Fetcher
+from mcp_servers.fetch.documents import DOCX, PDF, DocumentReader, document_type
+from rostra.core import InvalidRequest, Settings, UnreadableFile
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 # All of 127.0.0.0/8 is this machine: one address of it is allowed, so the others must be refused.
@@ -226,6 +231,92 @@ async def test_the_tool_gives_text_part_by_part(connect: Connect) -> None:
         assert "404" in await mistake(client, url=f"{url}/missing")
         assert "public internet" in await mistake(client, url="http://127.0.0.1:8009/")
         assert "http://" in await mistake(client, url="file:///etc/passwd")
+
+
+def pdf(*pages: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, **options)
+    for words in pages:
+        canvas.drawString(72, 720, words)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def word(words: str) -> bytes:
+    buffer = io.BytesIO()
+    document = docx.Document()
+    document.add_paragraph(words)
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+async def test_documents_are_read_as_text(connect: Connect) -> None:
+    grain, unknown = pdf("Grain came from Alexandria.", "By ship."), "application/octet-stream"
+    pages = {
+        "/grain.pdf": page(grain, f"Content-Type: {PDF}"),
+        "/download?id=7": page(grain, f"Content-Type: {unknown}"),
+        "/lies": page(grain, HTML),
+        "/roads.docx": page(word("All roads lead there."), f"Content-Type: {DOCX}"),
+        "/broken.pdf": page(b"%PDF-1.7 and no more", f"Content-Type: {PDF}"),
+        "/named.pdf": page("no PDF at all", f"Content-Type: {PDF}"),
+        "/image": page(b"\x89PNG", "Content-Type: image/png"),
+    }
+    async with serving(pages) as (url, _), connect("fetch", "--allow-network", ALLOWED) as client:
+        for path in ("grain.pdf", "download?id=7", "lies"):
+            found = await call(client, url=f"{url}/{path}")
+            assert "Grain came from Alexandria." in found["text"]
+            assert "By ship." in found["text"]
+            assert (found["media_type"], found["links"]) == (PDF, [])
+            assert found["end"] == found["length"] == len(found["text"])
+        rest = await call(client, url=f"{url}/grain.pdf", start=6)
+        assert rest["text"].startswith("came from")
+        found = await call(client, url=f"{url}/roads.docx")
+        assert (found["text"], found["media_type"]) == ("All roads lead there.", DOCX)
+        assert found["title"] == "roads.docx"
+        for path in ("broken.pdf", "named.pdf", "image"):
+            assert "Traceback" not in await mistake(client, url=f"{url}/{path}")
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "name", "found"),
+    [
+        (b"%PDF-1.7", "", "", PDF),
+        (b"%PDF-1.7", "text/html", "", PDF),
+        (b"\n%PDF-1.7", "text/plain", "", None),
+        (b"\n%PDF-1.7", "application/octet-stream", "", PDF),
+        (b"", PDF, "", PDF),
+        (b"PK\x03\x04", "", "a.docx", DOCX),
+        (b"PK\x03\x04...word/document.xml", "application/octet-stream", "", DOCX),
+        (b"PK\x03\x04", "application/zip", "a.docx", None),
+        (b"PK\x03\x04", "", "a.zip", None),
+        (b"<p>", "text/html", "a.pdf", None),
+        (b"", "", "", None),
+    ],
+)
+def test_what_is_a_document(body: bytes, media_type: str, name: str, found: str | None) -> None:
+    assert document_type(body, media_type, name) == found
+
+
+async def test_the_limits_of_the_parsers_hold_for_documents_too(settings: Settings) -> None:
+    def fetched(body: bytes, truncated: bool = False) -> Fetched:
+        return Fetched(httpx.URL("http://a/b.pdf"), 200, PDF, body, truncated)
+
+    pages = pdf(*(f"page {number} " + "x " * 40 for number in range(300)))
+    for limit, code in (
+        ({"max_text_chars": 100}, "too_large"),
+        ({"parse_timeout": 0.01}, "parse_timeout"),
+    ):
+        reader = DocumentReader(settings.model_copy(update=limit))
+        with pytest.raises(UnreadableFile) as caught:
+            await reader.read(fetched(pages))
+        assert caught.value.code == code
+    reader = DocumentReader(settings)
+    with pytest.raises(InvalidRequest, match="more than 1,000 bytes"):
+        await reader.read(fetched(pages[:1000], truncated=True))
+    both = await asyncio.gather(*(reader.read(fetched(pdf(words))) for words in ("one", "two")))
+    assert [read.text for read in both if read is not None] == ["one", "two"]
+    assert await reader.read(Fetched(httpx.URL("http://a/b"), 200, "", b"<p>", True)) is None
 
 
 async def test_listed_hosts_make_the_tool_one_that_reads(connect: Connect) -> None:

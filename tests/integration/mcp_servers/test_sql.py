@@ -63,9 +63,7 @@ async def test_the_tools_read_and_nothing_else(connect: Connect, url: str) -> No
         assert "no such table" in await mistake(client, "query", sql="SELECT * FROM goodies")
         assert "list_tables" in await mistake(client, "describe", table="goodies")
         assert "NUL" in await mistake(client, "query", sql="SELECT '\0'")
-        assert "less than or equal to 1000" in await mistake(
-            client, "query", sql="SELECT 1", limit=10_000
-        )
+        assert "at most 1000" in await mistake(client, "query", sql="SELECT 1", limit=10_000)
         assert "20000 characters" in await mistake(client, "query", sql="SELECT " + "1" * 10**6)
         assert "longer than 2 seconds" in await mistake(
             client, "query", sql=f"{ENDLESS} SELECT count(*) FROM r"

@@ -25,7 +25,7 @@ from rostra.runtime import Runtime, open_runtime, runtime
 from tests.fakes import packaged_embedder
 
 ROOT = Path(__file__).parents[3]
-FILES = 150
+FILES = 45
 WORDS = EnglishAnalyzer().terms(
     "vacuum index lock table tuple page buffer query plan cost join sort merge hash write log"
     " checkpoint column constraint trigger view schema role backup"

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from rostra.agents import (
+    Answer,
     Budget,
     BudgetSpent,
     CallContext,
     Catalog,
+    Citation,
+    Claim,
     Decided,
     DocumentSpan,
     Effect,
@@ -23,14 +26,19 @@ from rostra.agents import (
     Origin,
     Outcome,
     PlannedCall,
+    RunEnded,
     RunPaused,
+    Spent,
     StaticToolset,
+    Status,
     ToolEnded,
     ToolFailure,
     ToolInfo,
     ToolResult,
     ToolStarted,
+    decode_event,
     default_guard,
+    encode_event,
     prompts,
 )
 from rostra.agents.scope import Message, Piece
@@ -42,6 +50,7 @@ from rostra.core import (
     FinishReason,
     GenerationOptions,
     InvalidRequest,
+    ModelUnavailable,
     Overloaded,
     Role,
 )
@@ -318,3 +327,82 @@ async def test_a_headings_number_is_no_sentence() -> None:
     [seen] = await run.scope().call([call()])
     assert all(any(map(str.isalpha, one.text)) for one in seen.sentences)
     assert "".join(one.text for one in seen.sentences).startswith("8.1.1.")
+
+
+async def test_an_answer_that_is_broken_off_has_used_tokens() -> None:
+    class Endless(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.speaking = asyncio.Event()
+
+        async def stream(
+            self, messages: Sequence[ChatMessage], options: GenerationOptions
+        ) -> AsyncIterator[ChatEvent]:
+            yield Delta("word " * 20)
+            self.speaking.set()
+            await asyncio.Event().wait()
+
+    log, model = MemoryLog(), Endless()
+    run = await execution(ToolResult(""), model=model, log=log)
+    asking = asyncio.create_task(run.scope().ask("step", HELLO, GenerationOptions()))
+    await model.speaking.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    # "hello there" is 11 characters, what was said 100; a token is taken to be four.
+    spent = run.journal.spent()
+    assert (spent.tokens, spent.estimated) == (3 + 25, True)
+    await run.journal.keep()
+    # It is no answer: the next execution asks again, and both count.
+    second = await execution(ToolResult(""), model=Model(), log=log)
+    assert (await second.scope().ask("step", HELLO, GenerationOptions())).text == "well"
+    assert second.journal.spent().tokens == 28 + 9
+    assert second.journal.spent().steps == 1
+    await second.journal.keep()
+    third = await execution(ToolResult(""), model=Endless(), log=log)
+    await third.scope().ask("step", HELLO, GenerationOptions())
+    assert not third.journal.unseen()
+
+
+async def test_estimates_are_told_apart_from_counts() -> None:
+    class Silent(Model):
+        async def stream(
+            self, messages: Sequence[ChatMessage], options: GenerationOptions
+        ) -> AsyncIterator[ChatEvent]:
+            yield Delta("four")
+            yield Finish(FinishReason.STOP, {})
+
+    exact = await execution(ToolResult(""))
+    await exact.scope().ask("step", HELLO, GenerationOptions())
+    assert not exact.journal.spent().estimated
+    guessed = await execution(ToolResult(""), model=Silent())
+    await guessed.scope().ask("step", HELLO, GenerationOptions())
+    assert guessed.journal.spent().tokens == 3 + 1
+    assert guessed.journal.spent().estimated
+    [said] = [one.event for one in guessed.journal.records if isinstance(one.event, ModelAnswered)]
+    assert said.usage.estimated
+
+
+async def test_what_an_answer_used_before_its_model_failed_counts() -> None:
+    class Breaks(Model):
+        async def stream(
+            self, messages: Sequence[ChatMessage], options: GenerationOptions
+        ) -> AsyncIterator[ChatEvent]:
+            yield Delta("x" * 40)
+            raise ModelUnavailable("gone")
+
+    run = await execution(ToolResult(""), model=Breaks())
+    with pytest.raises(ModelUnavailable):
+        await run.scope().ask("step", HELLO, GenerationOptions())
+    assert run.journal.spent().tokens == 3 + 20  # of two attempts
+
+
+def test_answers_say_what_nothing_backs() -> None:
+    cited = Claim("It is so.", [Citation(1, "It is so.", "c")])
+    answer = Answer("It is so. Believe me.", [cited, Claim("Believe me.")])
+    assert (cited.unsupported, answer.claims[1].unsupported, answer.unsupported) == (False, True, 1)
+    # Of a log that was written before answers said it, too; and whatever a log claims.
+    told = RunEnded(Status.COMPLETED, Spent(), answer)
+    again = decode_event(encode_event(told).replace(b'"unsupported":1', b'"unsupported":0'))
+    assert again == told
+    assert (Answer("", []).unsupported, Answer("Hm.", []).unsupported) == (0, 1)

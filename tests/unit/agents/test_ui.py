@@ -20,6 +20,7 @@ from rostra.agents.events import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Noted,
     Origin,
     Outcome,
@@ -138,6 +139,20 @@ EVENTS: list[tuple[RunEvent, list[dict[str, Any]]]] = [
                     "finish": "error",
                     "usage": {},
                     "error": {"code": "x", "message": "away"},
+                },
+            },
+            {"type": "finish-step"},
+        ],
+    ),
+    (
+        ModelCut("1", Usage(5, 2, estimated=True)),
+        [
+            {
+                "type": "data-usage",
+                "id": "1",
+                "data": {
+                    "finish": "cut",
+                    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "estimated": True},
                 },
             },
             {"type": "finish-step"},
@@ -286,7 +301,8 @@ EVENTS: list[tuple[RunEvent, list[dict[str, Any]]]] = [
                                 }
                             ],
                         }
-                    ]
+                    ],
+                    "unsupported": 0,
                 },
             },
             {"type": "data-run", "id": "run", "data": TOLD},
@@ -324,6 +340,15 @@ def test_how_a_run_ends(status: Status, kinds: list[str], reason: str) -> None:
     assert parts[-1]["messageMetadata"]["status"] == str(status)
     if error:
         assert parts[1] == {"type": "error", "errorText": "m"}
+
+
+def test_what_nothing_backs_is_told_at_the_end() -> None:
+    answer = Answer("Tea is hot. So is coffee.", [CITED, Claim("So is coffee.")])
+    parts = ui_parts(Record(1, NOW, RunEnded(Status.COMPLETED, SPENT, answer)))
+    [told] = [part["data"] for part in parts if part["type"] == "data-answer"]
+    assert told["unsupported"] == 1
+    assert "unsupported" not in told["claims"][0]
+    assert told["claims"][1] == {"text": "So is coffee.", "unsupported": True}
 
 
 def calls(number: int) -> PlannedCall:

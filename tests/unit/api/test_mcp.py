@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from litestar import Litestar
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from rostra.agents import Agents
 from rostra.api import Pace, create_app
@@ -63,6 +64,29 @@ async def test_both_revisions_are_served(app: Litestar, mode: Any) -> None:
         refused = await client.call_tool("search", {"query": " "})
         assert refused.is_error
         assert "Hint:" in text(refused)
+        wrong = await client.call_tool("search", {"quarry": "x", "k": 0})
+        assert text(wrong).split("\n")[1:] == [
+            "query is missing.",
+            "k must be at least 1, not 0.",
+            "There is no argument 'quarry'. Did you mean query?",
+        ]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_it_calls_itself_what_it_is(app: Litestar, mode: Any) -> None:
+    async with (
+        opened(app) as http,
+        Client(
+            streamable_http_client("http://127.0.0.1:8321/mcp", http_client=http), mode=mode
+        ) as client,
+    ):
+        info = client.server_info
+        assert info is not None
+        assert (info.name, info.title) == ("rostra", "Rostra")
+        assert info.version == version("rostra")
+        assert client.instructions is not None
+        for name in TOOLS:
+            assert f"`{name}`" in client.instructions
 
 
 async def test_an_agent_needs_a_model_and_a_run(app: Litestar) -> None:
@@ -125,8 +149,8 @@ async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
     [
         ({}, 200),
         ({"host": "localhost:8321"}, 200),
-        ({"host": "evil.example"}, 403),
-        ({"host": "127.0.0.1.evil.example:8321"}, 403),
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example:8321"}, 421),
         ({"origin": "http://127.0.0.1:8321"}, 200),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
@@ -141,6 +165,44 @@ async def test_pages_of_others_are_refused(
         answer = await http.post("/mcp", headers=ACCEPT | headers, json=LIST)
         assert answer.status_code == status, answer.text
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("rostra.example", None, 200),
+        ("rostra.example:443", None, 200),
+        ("rostra.example", "https://rostra.example", 200),
+        ("192.0.2.7:8321", "http://192.0.2.7:8321", 200),
+        ("192.0.2.7:9999", None, 421),
+        ("localhost:8321", None, 200),
+        ("evil.example", None, 421),
+        ("rostra.example.evil.example", None, 421),
+        ("rostra.example", "https://evil.example", 403),
+    ],
+)
+@pytest.mark.parametrize("listened", ["0.0.0.0", "127.0.0.1"])
+async def test_further_names_are_those_that_are_set(
+    settings: Settings,
+    embedder: FakeEmbedder,
+    static: Path,
+    listened: str,
+    host: str,
+    origin: str | None,
+    status: int,
+) -> None:
+    further = {"host": listened, "mcp_hosts": ("Rostra.example", "192.0.2.7:8321")}
+    app = create_app(settings.model_copy(update=further), static=static)
+    async with opened(app) as http:
+        headers = ACCEPT | {"host": host} | ({"origin": origin} if origin else {})
+        answer = await http.post("/mcp", headers=headers, json=LIST)
+        assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("name", ["", "*", "a b", "http://a", "a/b", "a:*", "a:1234567", "[x]"])
+def test_a_further_name_is_one_of_a_host_header(name: str) -> None:
+    with pytest.raises(ValidationError, match="mcp_hosts"):
+        Settings(mcp_hosts=(name,))
 
 
 async def test_reading_from_other_pages_is_refused_too(app: Litestar) -> None:

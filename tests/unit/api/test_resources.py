@@ -214,8 +214,12 @@ async def test_a_question_without_an_answer_says_so(client: Client) -> None:
     assert answer.json()["citations"] == []
 
 
+# The id has a name of its own: workers that share tests must agree on what these are called.
+UNUSED = pytest.param(str(uuid4()), id="unused")
+
+
 @pytest.mark.parametrize("kind", ["document", "job", "chat"])
-@pytest.mark.parametrize("given", ["nonsense", str(uuid4()), "1", "%00", "a" * 500])
+@pytest.mark.parametrize("given", ["nonsense", UNUSED, "1", "%00", "a" * 500])
 async def test_what_is_not_there_has_a_typed_error(client: Client, kind: str, given: str) -> None:
     response = await client.get(f"/api/{kind}s/{given}")
     assert response.status_code == 404

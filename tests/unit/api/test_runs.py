@@ -117,11 +117,28 @@ async def test_who_comes_back_misses_nothing_and_sees_nothing_twice(client: Clie
             f"/api/runs/{run['id']}/events", headers={"Last-Event-ID": str(number)}
         )
         assert events(again.text) == whole[at + 1 :]
-    for nonsense in ("x", "-1", "９", "1" * 40):
-        again = await client.get(
-            f"/api/runs/{run['id']}/events", headers={"Last-Event-ID": nonsense.encode()}
-        )
-        assert events(again.text) == whole
+    # A browser asks again with the address that it was given at first.
+    at = [number for number, _ in whole].index(numbers[2])
+    again = await client.get(
+        f"/api/runs/{run['id']}/events?after={numbers[0]}",
+        headers={"Last-Event-ID": str(numbers[2])},
+    )
+    assert events(again.text) == whole[at + 1 :]
+    again = await client.get(f"/api/runs/{run['id']}/events", headers={"Last-Event-ID": ""})
+    assert events(again.text) == whole
+
+
+@pytest.mark.parametrize("nonsense", ["x", "-1", "９", "1" * 40, "4294967296", "1.5"])
+async def test_where_nobody_can_have_been_is_refused(client: Client, nonsense: str) -> None:
+    run = await start(client, "look")
+    address = f"/api/runs/{run['id']}/events"
+    for refused in (
+        await client.get(address, headers={"Last-Event-ID": nonsense.encode()}),
+        await client.get(address, params={"after": nonsense}),
+    ):
+        assert refused.status_code == 400
+        assert refused.headers["content-type"].startswith("application/problem+json")
+        assert refused.json()["code"] == "invalid_request"
 
 
 async def test_a_start_that_asks_for_events_gets_them(client: Client) -> None:

@@ -36,7 +36,9 @@ from rostra.models import (
     UnsupportedConstraint,
     complete,
     confident,
+    context_of,
     estimate_tokens,
+    usage_so_far,
 )
 
 CHEAP, DEAR = Prices(1, 2), Prices(10, 20)
@@ -258,3 +260,74 @@ def test_estimates_grow_with_all_that_is_sent() -> None:
     assert estimate_tokens(ask(1), GenerationOptions(tools=(tool,))) > plain
     assert estimate_tokens([*ask(1), ChatMessage(Role.ASSISTANT, "", (call,))], GenerationOptions())
     assert estimate_tokens([], GenerationOptions()) == 0
+
+
+class Uncounted:
+    """A model that tells no counts, or some."""
+
+    name = "uncounted"
+    prices = Prices(prompt=1e6, completion=2e6)
+
+    def __init__(self, usage: dict[str, float]) -> None:
+        self._usage = usage
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> AsyncIterator[ChatEvent]:
+        yield Delta("x" * 20)
+        yield Delta("x" * 20)
+        yield Finish(FinishReason.STOP, self._usage)
+
+
+async def test_counts_that_nobody_told_are_marked_as_estimates() -> None:
+    messages = [ChatMessage(Role.USER, "y" * 80)]
+    options = GenerationOptions()
+    answer = await complete(Uncounted({}), messages, options)
+    counts = {"prompt_tokens": 20, "completion_tokens": 10}
+    assert answer.usage == counts | {"estimated": 1, "cost": 40.0}
+    told = {"prompt_tokens": 3, "completion_tokens": 4}
+    assert (await complete(Uncounted(dict(told)), messages, options)).usage == told
+    half = await complete(Uncounted({"prompt_tokens": 3}), messages, options)
+    assert half.usage == {"prompt_tokens": 3, "completion_tokens": 10, "estimated": 1, "cost": 23.0}
+
+
+async def test_estimates_stay_estimates_behind_wrappers() -> None:
+    model = Cascade([Uncounted({}), Uncounted({}), Uncounted({})], lambda answer: False)
+    answer = await complete(model, ask(2), GenerationOptions())
+    assert answer.usage["estimated"] == 1
+    assert answer.usage["completion_tokens"] == 30
+    exact = Cascade([Uncounted({}), ScriptedModel(["a"])], lambda answer: False)
+    assert (await complete(exact, ask(2), GenerationOptions())).usage["estimated"] == 1
+
+
+async def test_what_was_heard_before_a_break_is_known() -> None:
+    heard: list[str] = []
+    model = ScriptedModel([Turn("half of it", raises=Overloaded("full"))])
+    with pytest.raises(Overloaded):
+        await complete(model, ask(2), GenerationOptions(), heard=heard)
+    assert "".join(heard) == "half of it"
+    used = usage_so_far(model, [ChatMessage(Role.USER, "y" * 80)], GenerationOptions(), heard)
+    assert used == {"prompt_tokens": 20, "completion_tokens": 3, "estimated": 1}
+
+
+async def test_wrappers_know_the_context_of_their_models() -> None:
+    def of(context: int | None) -> ScriptedModel:
+        return ScriptedModel(["x"], loop=True, context=context)
+
+    assert await context_of(of(100)) == 100
+    assert await context_of(Uncounted({})) is None
+    assert await Router([Route(of(100)), Route(of(300))]).max_context() == 300
+    assert await Router([Route(of(100)), Route(of(300), most_tokens=200)]).max_context() == 200
+    assert await Router([Route(of(100)), Route(of(None))]).max_context() is None
+    assert await Cascade([of(100), of(300)], good).max_context() == 100
+    assert await Cascade([of(None), of(300)], good).max_context() == 300
+    assert await Cascade([of(None), of(None)], good).max_context() is None
+
+
+async def test_a_request_beyond_a_models_context_goes_to_another() -> None:
+    small = ScriptedModel(["small"], context=50)
+    large = ScriptedModel(["large"], context=500)
+    router = Router([Route(small), Route(large)])
+    options = GenerationOptions(max_tokens=10)
+    assert (await complete(router, ask(100), options)).text == "large"
+    assert (await complete(router, ask(5), options)).text == "small"

@@ -139,3 +139,55 @@ def test_a_script_that_cannot_be_read(tmp_path: Path, line: str) -> None:
         load_script(path)
     with pytest.raises(ConfigError):
         load_script(tmp_path / "nowhere")
+
+
+def conversation(*said: str | ToolCall) -> list[ChatMessage]:
+    """A task, then what a model said, each time with what came of it."""
+    messages = [*HELLO]
+    for number, one in enumerate(said):
+        if isinstance(one, ToolCall):
+            # Who executes calls names them anew.
+            call = ToolCall(f"{number}.0", one.name, one.arguments)
+            messages.append(ChatMessage(Role.ASSISTANT, "", (call,)))
+        else:
+            messages.append(ChatMessage(Role.ASSISTANT, one))
+        messages.append(ChatMessage(Role.USER, "go on"))
+    return messages
+
+
+SCRIPTS: list[list[str | ToolCall]] = [
+    ["a", "b", "c"],
+    ["a", "a", "b", "a", "b"],
+    [CALL, ToolCall("d", "find", "{}"), "done"],
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_a_conversation_that_another_process_began_is_gone_on_with(
+    script: list[str | ToolCall],
+) -> None:
+    turns = [one if isinstance(one, str) else Turn(calls=(one,)) for one in script]
+    for cut in range(len(script)):
+        model = ScriptedModel(turns)
+        for at in range(cut, len(script)):
+            answer = await complete(model, conversation(*script[:at]), GenerationOptions())
+            said = answer.calls[0] if answer.calls else answer.text
+            assert said == script[at], (cut, at)
+        with pytest.raises(ScriptEnded):
+            await complete(model, conversation(*script), GenerationOptions())
+
+
+async def test_where_the_beginning_of_a_conversation_was_dropped() -> None:
+    model = ScriptedModel(["a", "b", "c", "d"])
+    answer = await complete(model, conversation("a", "b", "c")[-2:], GenerationOptions())
+    assert answer.text == "d"
+
+
+async def test_a_conversation_that_begins_anew_gets_the_next_turn() -> None:
+    model = ScriptedModel(["plan", "a", "b", "sum"])
+    asked = [conversation(), conversation(), conversation("a"), conversation()]
+    said = [(await complete(model, each, GenerationOptions())).text for each in asked]
+    assert said == ["plan", "a", "b", "sum"]
+    # Words of somebody else are no turn of the script.
+    other = ScriptedModel(["one", "two"])
+    assert (await complete(other, conversation("hm", "well"), GenerationOptions())).text == "one"

@@ -10,6 +10,7 @@ import pytest
 from rostra.cli.main import run
 from rostra.core import Settings
 from tests.integration.agents.mcp.peer import PEER
+from tests.integration.agents.mcp.test_stdio import raw
 
 
 @pytest.fixture
@@ -93,5 +94,85 @@ def test_what_cannot_be_done_is_said(
     assert run(["mcp", *arguments, "--json"]) == status
     error = printed(capsys)["error"]
     assert error["code"] == code
+    if code == "invalid_request":
+        assert "--args '{" in error["hint"]
     if code == "mcp_server_unavailable":
         assert error["hint"] == "rostra mcp list gone --login"
+
+
+SCHEMAS = [
+    {"name": "plain", "inputSchema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    {
+        "name": "either",
+        "inputSchema": {"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    },
+    {"name": "odd", "inputSchema": {"type": "object", "properties": {"a": {"type": "text"}}}},
+]
+
+
+@pytest.fixture
+def scripted(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with schemas that no grammar holds, and one that dies at its start."""
+    (tmp_path / "schemas.py").write_text(raw("pass", SCHEMAS), encoding="utf-8")
+    (tmp_path / "broken.py").write_text("import no_such_module_at_all", encoding="utf-8")
+    lines = []
+    many = [{"name": f"tool_{n}", "inputSchema": {"type": "object"}} for n in range(5000)]
+    (tmp_path / "many.py").write_text(raw("pass", many), encoding="utf-8")
+    for name in ("schemas", "broken", "many"):
+        lines += [f"[mcp.servers.{name}]", f"command = {json.dumps(sys.executable)}"]
+        lines += [f'args = [{json.dumps(str(tmp_path / name))[:-1]}.py"]']
+    lines += ["[mcp.servers.calculator]", "enabled = false", 'command = "none"']
+    (tmp_path / "rostra.toml").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setenv("ROSTRA_CONFIG", str(tmp_path / "rostra.toml"))
+
+
+def test_schemas_that_no_grammar_holds_are_marked(
+    scripted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["mcp", "list", "schemas", "--json"]) == 0
+    (server,) = printed(capsys)["servers"]
+    tools = {tool["name"]: (tool["unenforced"], tool["unusable"]) for tool in server["tools"]}
+    assert tools["plain"] == (None, None)
+    assert tools["either"] == (
+        "oneOf at /: that only one of several holds is not for a grammar to say",
+        None,
+    )
+    assert tools["odd"][1] is not None
+    assert "/properties/a/type" in tools["odd"][1]
+
+    assert run(["mcp", "list", "schemas"]) == 0
+    shown = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ")}
+    assert "not enforced" not in lines["plain"]
+    assert "not enforced" in lines["either"]
+    assert "oneOf at /" in shown
+    assert "unusable" in lines["odd"]
+
+
+def test_why_a_server_does_not_start_is_shown(
+    scripted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "No module named 'no_such_module_at_all'"
+    assert run(["mcp", "list", "--json"]) == 0
+    broken = printed(capsys)["servers"][0]
+    assert why in broken["error"]
+    assert run(["mcp", "list"]) == 0
+    assert why in capsys.readouterr().out
+    for arguments in (["list", "broken"], ["call", "broken", "x"], ["approve", "broken"]):
+        assert run(["mcp", *arguments, "--json"]) == 1
+        error = printed(capsys)["error"]
+        assert error["code"] == "mcp_server_unavailable"
+        assert why in error["message"]
+
+
+def test_a_name_that_a_server_does_not_have_is_answered_with_those_it_has(
+    scripted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("call", "approve"):
+        assert run(["mcp", verb, "schemas", "plane", "--json"]) == 2
+        error = printed(capsys)["error"]
+        assert (error["code"], error["hint"]) == ("tool_not_offered", "It has: plain, either, odd.")
+        assert run(["mcp", verb, "many", "tool_49999", "--json"]) == 2
+        hint = printed(capsys)["error"]["hint"]
+        assert hint.startswith("Did you mean tool_4999 or ")
+        assert hint.endswith("It has 5,000 tools.")

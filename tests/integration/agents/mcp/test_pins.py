@@ -28,7 +28,7 @@ async def test_a_changed_tool_is_not_offered_until_approved_again(
         # Reads the list anew, whether or not the server has said so by then.
         await toolset.survey()
         assert "echo" not in {tool.name for tool in await toolset.list()}
-        assert toolset.problems == ("peer: changed since approved: echo",)
+        assert toolset.problems == ("changed since approved: echo",)
         with pytest.raises(ToolFailure, match="changed since it was approved") as failure:
             await toolset.call("echo", {"text": "2"}, CONTEXT)
         assert not failure.value.began
@@ -59,7 +59,7 @@ async def test_nothing_is_approved_unasked_where_the_configuration_says_so(
     async with closing(McpToolset(config(approve_first=False))) as toolset:
         assert await toolset.list() == []
         [problem] = toolset.problems
-        assert problem.startswith("peer: not approved yet: echo, add")
+        assert problem.startswith("not approved yet: echo, add")
         with pytest.raises(ToolFailure, match="has not been approved"):
             await toolset.call("echo", {"text": "x"}, CONTEXT)
         with pytest.raises(ToolFailure, match="no tool 'nothing'"):
@@ -85,4 +85,4 @@ async def test_five_thousand_tools_on_pages_and_a_list_without_end() -> None:
         closing(McpToolset(ServerConfig(name="many", url=served.url, max_tools=1000))) as toolset,
     ):
         assert len(await toolset.list()) == 1000
-        assert toolset.problems == ("many: its list has no end or is too long; read 1,000 of it",)
+        assert toolset.problems == ("its list has no end or is too long; read 1,000 of it",)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rostra.agents.mcp import McpToolset, ServerConfig
+from rostra.agents.tools.catalog import Catalog
 from rostra.agents.tools.tool import CallContext, ToolFailure
 from tests.integration.agents.mcp.peer import (
     REVISIONS,
@@ -158,9 +159,9 @@ async def test_names_that_no_model_takes_are_rewritten_and_twins_reported(tmp_pa
         assert (await toolset.call(first.name, {}, CONTEXT)).text == odd
         assert (second.name, second.description) == ("twin", "one")
         assert toolset.problems == (
-            "peer: two tools are named 'twin'",
-            "peer: the schema of 'wide' is too large",
-            "peer: the description of 'wordy' is too long",
+            "two tools are named 'twin': the first in its list is kept, the other left out",
+            "'wide' is left out: its schema is too large",
+            "'wordy' is left out: its description is too long",
         )
 
 
@@ -177,7 +178,11 @@ async def test_a_line_without_end_ends_the_connection_only(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        (("/nonexistent/server",), "No such file"),
+        (("/nonexistent/server",), "its command '/nonexistent/server': No such file or directory"),
+        (("/",), "its command '/': Permission denied"),
+        (("a\0b",), "its command"),
+        (("echo", "usage: echo"), "exited with status 0; it wrote 'usage: echo' to stdout"),
+        (("sh", "-c", "kill -9 $$"), "was killed by SIGKILL"),
         ((sys.executable, "-c", "raise SystemExit(7)"), "exited with status 7"),
         ((sys.executable, "-c", "import time; time.sleep(1000)"), "no answer within 1 s"),
     ],
@@ -188,6 +193,13 @@ async def test_a_command_that_is_no_server(command: tuple[str, ...], why: str) -
         with pytest.raises(ToolFailure, match=why) as failure:
             await toolset.list()
         assert not failure.value.began
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    config = ServerConfig(name="peer", command=sys.executable, cwd=tmp_path / "gone")
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure, match=r"its folder '.*/gone': No such file"):
+            await toolset.list()
 
 
 async def test_giving_up_while_a_server_starts_leaves_no_child(tmp_path: Path) -> None:
@@ -207,3 +219,71 @@ async def test_giving_up_while_a_server_starts_leaves_no_child(tmp_path: Path) -
     await toolset.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+# Enough for a reader that asks; then, colours and a bell with its last words.
+DIES = """
+import sys
+sys.stderr.write("noise " * 100_000 + "\\n")
+sys.stderr.write("\x1b[1;31mModuleNotFoundError\x1b[0m: No module\x07 named 'tablets'\\n")
+"""
+
+
+async def test_a_child_that_dies_at_its_start_has_its_last_words_told(tmp_path: Path) -> None:
+    async with closing(McpToolset(script(tmp_path, DIES + "sys.exit(1)"))) as toolset:
+        with pytest.raises(ToolFailure) as failure:
+            await toolset.list()
+        told = str(failure.value)
+        assert "exited with status 1" in told
+        assert told.endswith("ModuleNotFoundError: No module named 'tablets'")
+        assert len(told) < 2_300
+        assert all(c.isprintable() or c == "\n" for c in told)
+        assert not failure.value.began
+        catalog = await Catalog.open({"peer": toolset})
+        (problem,) = catalog.problems
+        assert problem.startswith("peer: its tools are left out: cannot be used: exited with")
+        assert problem.endswith("No module named 'tablets'")
+
+
+async def test_a_crash_at_import_shows_its_traceback(tmp_path: Path) -> None:
+    async with closing(McpToolset(script(tmp_path, "import no_such_module_at_all"))) as toolset:
+        with pytest.raises(ToolFailure, match="No module named 'no_such_module_at_all'"):
+            await toolset.list()
+
+
+async def test_what_a_child_said_that_never_answers_is_told(tmp_path: Path) -> None:
+    code = "import sys, time\nprint('waiting for the scribe', file=sys.stderr)\ntime.sleep(1000)"
+    config = script(tmp_path, code, connect_seconds=1)
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure, match=r"no answer within 1 s.*\n.*waiting for the scribe"):
+            await toolset.list()
+
+
+async def test_the_last_words_of_a_child_that_dies_in_a_call_are_told(tmp_path: Path) -> None:
+    code = raw('sys.stderr.write("out of ink\\n"); sys.exit(3)')
+    async with closing(McpToolset(script(tmp_path, code))) as toolset:
+        with pytest.raises(ToolFailure, match="exited with status 3") as failure:
+            await toolset.call("t", {}, CONTEXT)
+        assert "out of ink" in str(failure.value)
+        assert failure.value.began
+        # A new child has nothing to do with what the old one said.
+        assert len(await toolset.list()) == 1
+
+
+async def test_a_child_that_dies_silently_has_no_words_made_up(tmp_path: Path) -> None:
+    async with closing(McpToolset(script(tmp_path, "raise SystemExit(7)"))) as toolset:
+        with pytest.raises(ToolFailure) as failure:
+            await toolset.list()
+    assert str(failure.value) == "Server 'peer' cannot be used: exited with status 7."
+
+
+async def test_a_grandchild_that_holds_stderr_does_not_delay_the_news(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "subprocess.Popen(['sleep', '1000'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)\n"
+        "sys.exit('gone')"
+    )
+    async with closing(McpToolset(script(tmp_path, code, connect_seconds=20))) as toolset:
+        async with asyncio.timeout(10):
+            with pytest.raises(ToolFailure, match=r"exited with status 1.*\n.*gone"):
+                await toolset.list()

@@ -134,7 +134,7 @@ def test_passwords_given_to_names(text: str, left: str) -> None:
     [
         hashlib.sha256(b"x").hexdigest(),
         hashlib.sha512(b"x").hexdigest().upper(),
-        str(uuid.uuid4()),
+        pytest.param(str(uuid.uuid4()), id="uuid"),
         "the password: must be changed; token = get_token(user1); secret=${VAR_1}",
         "max_parallel_maintenance_workers_and_autovacuum_naptime_2",
         "getTransactionIsolationLevelForConnection2WithTimeout",

@@ -5,12 +5,15 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from rostra.agents.events import (
     Budget,
     Decided,
     DocumentSpan,
     Effect,
     ModelAsked,
+    ModelCut,
     Noted,
     Origin,
     Outcome,
@@ -27,6 +30,9 @@ from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
 from rostra.core import ToolCall
 from rostra.models import Turn
 from tests.unit.agents.strategies.lab import Lab, act, final, info, schema_of, turns
+
+BARE = ("The moon is far.", [])
+CITED = ("Alpha weighs 12 kg.", [1])
 
 TWO_HOPS = turns(
     act(("search", {"query": "Alpha"}), ("search", {"query": "beta"})),
@@ -293,3 +299,60 @@ async def test_only_the_best_of_many_tools_are_shown_until_others_are_found() ->
     assert {"search", "search_tools"} <= set(first)
     assert last == [*first, "tool_33"]
     assert "tool_33" in seen[2][0][-1].content
+
+
+async def test_what_nothing_backs_is_said() -> None:
+    ran = await Lab().run(ReAct(), turns(act(("search", {"query": "alpha"})), final(CITED, BARE)))
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.COMPLETED
+    assert ran.last.answer is not None
+    assert [one.unsupported for one in ran.last.answer.claims] == [False, True]
+    assert ran.last.answer.unsupported == 1
+
+
+@pytest.mark.parametrize("native", [False, True])
+async def test_where_evidence_is_required_the_model_is_asked_for_it(native: bool) -> None:
+    call = Turn(calls=(ToolCall("x", "search", json.dumps({"query": "alpha"})),))
+    script = (
+        [call, "The moon is far.", "Alpha weighs 12 kg. [1]"]
+        if native
+        else [act(("search", {"query": "alpha"})), final(CITED, BARE), final(CITED)]
+    )
+    strategy = ReAct(native=native, require_evidence=True)
+    ran = await Lab().run_cut_everywhere(strategy, turns(*script))
+    assert ran.answer == "Alpha weighs 12 kg."
+    mistakes = [one.error for one in ran.all(Decided) if one.error]
+    assert len(mistakes) == 1
+    assert "The moon is far" in mistakes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [(final(CITED, BARE), "Alpha weighs 12 kg."), (final(BARE), None)]
+)
+async def test_what_is_not_backed_at_the_end_is_dropped(said: str, answer: str | None) -> None:
+    strategy = ReAct(require_evidence=True, most_steps=4)
+    ran = await Lab().run(strategy, turns(act(("search", {"query": "alpha"})), said))
+    assert ran.answer == answer
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is (Status.COMPLETED if answer else Status.ABSTAINED)
+    assert ran.last.spent.steps == 4
+
+
+async def test_a_product_is_evidence() -> None:
+    script = turns(act(("add", {"a": "12", "b": "30"})), final(("It is 42.", [1])))
+    ran = await Lab().run(ReAct(require_evidence=True), script)
+    assert (ran.answer, ran.last.answer.unsupported) == ("It is 42.", 0)  # type: ignore[union-attr]
+
+
+async def test_an_answer_that_time_cut_off_is_counted() -> None:
+    # It waits in turns of the event loop, for longer than the budget lasts.
+    slow = Turn("so slow", delay_events=10**9)
+    lab = Lab(budget=Budget(seconds=0.05))
+    ran = await lab.run(ReAct(), turns(slow))
+    assert isinstance(ran.last, RunEnded)
+    assert ran.last.status is Status.EXHAUSTED
+    [cut] = ran.all(ModelCut)
+    asked = ran.models["main"].seen[0][0]
+    assert cut.usage.prompt_tokens >= sum(len(message.content) for message in asked) // 4
+    assert ran.last.spent.tokens == cut.usage.prompt_tokens
+    assert ran.last.spent.estimated

@@ -91,7 +91,7 @@ async def test_what_is_wrong_is_said_and_the_rest_works() -> None:
     said = "\n".join(catalog.problems)
     assert "down: its tools are left out: the server is down" in said
     assert "silent: its tools are left out: no answer within 0.05 s" in said
-    assert "'good' is left out: another tool has this name" in said
+    assert "'good' is left out: another tool of it has this name; the first is kept" in said
     assert "'bad schema' is left out: arguments are an object" in said
     assert "'broken' is left out: the schema is not valid at /properties/a/type" in said
     assert "'refused' is left out: nobody has approved it as it is now" in said
@@ -242,7 +242,9 @@ async def test_a_search_tool_that_a_server_has_does_not_take_ours_away() -> None
     catalog, _ = await searchable(await Catalog.open({LOCAL: toolset(own, *many(30))}))
     names = [each.name for each in catalog.tools]
     assert len(names) == len(set(names)) == 31
-    assert catalog.problems == (f"'{SEARCH_TOOLS}' is taken",)
+    assert catalog.problems == (
+        f"'{SEARCH_TOOLS}' is left out: a tool of 'local' has this name and is kept",
+    )
 
 
 async def test_long_words_of_a_server_are_cut() -> None:

@@ -144,6 +144,23 @@ async def test_batches_of_other_endpoints(
     assert batch.request_counts.completed == 1, await results(openai, batch.error_file_id)
 
 
+async def test_half_a_character_is_told_with_its_place(openai: AsyncOpenAI) -> None:
+    broken = line("a").replace("{", '{"\\ud800": 1, ', 1)
+    spoiled = json.dumps(json.loads(line("b")) | {"body": {"prompt": ["a", "b\udc00"]}})
+    made = await openai.batches.create(
+        input_file_id=await upload(openai, jsonl(broken, spoiled)),
+        endpoint=CHAT,
+        completion_window="24h",
+    )
+    batch = await ended(openai, made.id)
+    assert [(error.line, error.param) for error in batch.errors.data] == [
+        (1, None),
+        (2, "body.prompt[1]"),
+    ]
+    assert all("surrogate" in error.message for error in batch.errors.data)
+    assert "character 1" in batch.errors.data[1].message
+
+
 async def test_a_file_that_is_no_batch_fails(openai: AsyncOpenAI, engine: ScriptedEngine) -> None:
     data = jsonl(line("a"), "{", line("a"), line("b", url="/v1/embeddings"), '{"x": 1}')
     made = await openai.batches.create(

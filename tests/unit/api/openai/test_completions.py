@@ -119,6 +119,25 @@ async def test_a_prompt_can_be_scored_alone(http: httpx.AsyncClient) -> None:
     assert whole["usage"]["completion_tokens"] == 0
 
 
+@pytest.mark.parametrize("logprobs", [None, 1])
+async def test_a_prompt_that_fills_the_context_can_be_scored(
+    http: httpx.AsyncClient, engine: ScriptedEngine, logprobs: int | None
+) -> None:
+    full = "x" * engine.max_context
+    body: dict[str, Any] = {"prompt": full, "echo": True, "max_tokens": 0, "logprobs": logprobs}
+    (choice,) = (await whole_of(http, **body))["choices"]
+    assert choice["text"] == full
+    assert choice["finish_reason"] == "length"
+    if logprobs is not None:
+        assert len(choice["logprobs"]["tokens"]) == len(full)
+    else:
+        assert choice["logprobs"] is None
+    response = await http.post(PATH, json=body | {"prompt": full + "x"})
+    assert response.json()["error"]["code"] == "context_length_exceeded"
+    response = await http.post(PATH, json=body | {"max_tokens": 1})
+    assert response.json()["error"]["code"] == "context_length_exceeded"
+
+
 async def test_sixteen_tokens_by_default(http: httpx.AsyncClient, engine: ScriptedEngine) -> None:
     engine.pieces = ("x" * 10, "y" * 10)
     (choice,) = (await whole_of(http, prompt="a"))["choices"]

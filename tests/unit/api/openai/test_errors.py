@@ -59,7 +59,7 @@ BAD: list[tuple[dict[str, Any], str | None]] = [
     ({"seed": 2**70}, "seed"),
     ({"min_tokens": 10, "max_tokens": 5}, "min_tokens"),
     ({"top_logprobs": 3}, "top_logprobs"),
-    ({"logprobs": True, "top_logprobs": 1000}, "logprobs"),
+    ({"logprobs": True, "top_logprobs": 1000}, "top_logprobs"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"response_format": {"type": "xml"}}, "response_format.type"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),

@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 
 from rostra.core import StructuralTag
 from tests.openai_schema import check_body
-from tests.scripted_engine import ScriptedEngine
+from tests.scripted_engine import ByteTokenizer, ScriptedEngine
 
 PATH = "/v1/chat/completions"
 ASK: list[Any] = [{"role": "user", "content": "weather in Rome?"}]
@@ -167,3 +167,65 @@ async def test_what_is_refused(http: httpx.AsyncClient, engine: ScriptedEngine) 
         assert response.status_code == 400, (more, response.text)
         assert response.json()["error"]["param"] == param
     assert engine.requests == []
+
+
+@pytest.mark.parametrize("opening", ["assistant:", "assistant:<think>"])
+async def test_a_call_is_no_reasoning(
+    http: httpx.AsyncClient, engine: ScriptedEngine, opening: str
+) -> None:
+    """Forced tokens come with the one that ended the thinking."""
+    engine.tokenizer.opening = opening
+    call = '<tool_call>\n{"name": "clock", "arguments": {}}\n</tool_call>'
+    thought = "<think>hm" if opening == "assistant:" else "hm"
+    engine.pieces = (thought, f"m</think>\n{call}")
+    body = {"tools": [CLOCK], "tool_choice": "required"}
+    usage = (await http.post(PATH, json=body | {"messages": ASK})).json()["usage"]
+    spent = usage["completion_tokens_details"]["reasoning_tokens"]
+    # Of an opening marker only the token that ends it is known to be one.
+    expected = len("hmm</think>") + (opening == "assistant:")
+    assert spent == expected
+    tools = [{"type": "function", "name": "clock"}]
+    told = await http.post("/v1/responses", json=body | {"input": "hi", "tools": tools})
+    assert told.json()["usage"]["output_tokens_details"]["reasoning_tokens"] == expected
+
+
+async def test_text_without_reasoning_counts_none(
+    http: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    engine.pieces = ("So <think>", "no</think>")
+    answer = (await http.post(PATH, json={"messages": ASK})).json()
+    assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
+
+
+async def test_special_markers_of_reasoning_count(
+    http: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    class Special(ByteTokenizer):
+        """Two control characters are the markers, which spell nothing by themselves."""
+
+        def token_bytes(self, token: int) -> bytes:
+            return b"" if token in (1, 2) else super().token_bytes(token)
+
+        def token_text(self, token: int) -> str:
+            return {1: "<think>", 2: "</think>"}.get(token) or super().token_text(token)
+
+    engine.tokenizer = engine.front.tokenizer = Special()
+    engine.pieces = ("\1hm", "\2yes")
+    answer = (await http.post(PATH, json={"messages": ASK})).json()
+    assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 4
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"reasoning_effort": "none"}, {"chat_template_kwargs": {"enable_thinking": False}}],
+)
+@pytest.mark.parametrize("choice", ["auto", "required"])
+async def test_who_asks_for_no_reasoning_gets_no_room_for_it(
+    http: httpx.AsyncClient, engine: ScriptedEngine, wish: dict[str, Any], choice: str
+) -> None:
+    body = {"messages": ASK, "tools": [CLOCK], "tool_choice": choice}
+    await http.post(PATH, json=body)
+    await http.post(PATH, json=body | wish)
+    held = [request.sampling.constraint for request in engine.requests]
+    assert all(isinstance(each, StructuralTag) for each in held)
+    assert ["<think>" in each.tag for each in held] == [True, False]

@@ -14,13 +14,12 @@ from triton.compiler import ASTSource
 
 from rostra.serving.attention.triton_backend import Device, Tiles, choose_tiles
 from rostra.serving.attention.triton_kernel import attend_kernel, combine_kernel, store_kernel
-from rostra.serving.kernels.triton_matmul import BAND, fixed_tiles, matmul_kernel
 
 H100 = Device(processors=132, shared_memory=232448, capability=(9, 0))
 SMALLER = Device(processors=20, shared_memory=99 << 10, capability=(8, 9))
 INT32 = {"query_starts", "context_lengths", "block_tables"}
 FLOAT32 = {"partial_mixed", "partial_stats"}
-BF16 = {"q", "k", "v", "x", "w", "keys", "values", "out"}
+BF16 = {"q", "k", "v", "keys", "values", "out"}
 
 
 @pytest.fixture(autouse=True)
@@ -89,11 +88,6 @@ def test_the_other_kernels() -> None:
     combine = {"HEADS": 32, "KV_HEADS": 8, "HEAD_DIM": 128, "BLOCK_C": 64, "BLOCK_M": 16}
     compiled(combine_kernel, **combine, DECODE=True, UNROLL=4)
     compiled(store_kernel, KV_HEADS=8, HEAD_DIM=128, BLOCK_SIZE=16, WIDTH=1024)
-    tall, wide, deep = fixed_tiles(4096, torch.bfloat16)
-    blocks = {"BLOCK_M": tall, "BLOCK_N": wide, "BLOCK_K": deep, "BAND": BAND}
-    product = compiled(matmul_kernel, stages=4, OUT=4096, IN=1024, **blocks)
-    assert "cp.async" in product.asm["ptx"]
-    assert "wgmma" in product.asm["ptx"]
 
 
 def test_tiles_fit_rows_and_memory() -> None:

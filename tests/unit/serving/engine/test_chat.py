@@ -14,15 +14,19 @@ from rostra.core import (
     FinishReason,
     GenerationOptions,
     InvalidRequest,
+    KnowsContext,
     Role,
 )
 from rostra.core import Regex as RegexConstraint
 from rostra.serving.config import EngineConfig
-from rostra.serving.engine.chat import LocalChatModel, chat_prompt, sampling_of
+from rostra.serving.engine.chat import EngineChatModel, LocalChatModel, chat_prompt, sampling_of
+from rostra.serving.engine.client import AsyncEngine
 from rostra.serving.engine.engine import Engine
 from rostra.serving.engine.frontend import Front
 from rostra.serving.errors import InvalidGrammar, PromptTooLong
+from rostra.serving.models.config import read_config
 from tests.fakes_serving import fake_front
+from tests.unit.serving.conftest import Checkpoint
 
 HELLO = [ChatMessage(Role.SYSTEM, "be"), ChatMessage(Role.USER, "hello")]
 PROMPT = "system: be\nuser: hello\n"
@@ -134,3 +138,15 @@ def test_a_template_without_system_messages_gets_their_text_from_the_user() -> N
     assert tokenizer.seen == [{"role": "user", "content": "Be brief.\n\nWhy?"}]
     with pytest.raises(InvalidRequest):
         chat_prompt(front, [ChatMessage(Role.SYSTEM, "Alone.")])
+
+
+async def test_the_context_is_known(engine: Engine, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    assert isinstance(LocalChatModel(engine), KnowsContext)
+    assert await LocalChatModel(engine).max_context() == engine.info.max_context == 64
+    # Before a model is loaded too: settings say it, or else the checkpoint.
+    folder = checkpoint(tokenizer=False)
+    stated = read_config(folder).max_context
+    assert await EngineChatModel(AsyncEngine(folder)).max_context() == stated
+    limited = AsyncEngine(folder, EngineConfig(max_context=48))
+    assert await EngineChatModel(limited).max_context() == 48
+    assert await EngineChatModel(AsyncEngine(tmp_path / "nowhere")).max_context() is None

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from rostra.serving.errors import PromptTooLong
 from tests.checkpoints import FAMILIES
 from tests.unit.serving.engine.cores import Collector, make_core, random_prompt, request, run
 
@@ -146,3 +147,34 @@ def test_log_probabilities_are_transformers(checkpoint: Callable[..., Path], bud
     # A prompt whose log probabilities are asked for is computed, cached or not.
     again = run(core, [request("two", prompt, max_tokens=6, logprobs=3, prompt_logprobs=2)])["two"]
     assert len(again.prompt_logprobs or []) == len(prompt) - 1
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_prompt_that_fills_the_context_can_be_scored(
+    checkpoint: Callable[..., Path], overlap: bool
+) -> None:
+    folder = checkpoint("qwen2")
+    prompts = [random_prompt(Random(seed), 48) for seed in (1, 2)]
+    core = make_core(folder, max_context=48, max_step_tokens=20, overlap=overlap)
+    wanted = [
+        request(str(at), prompt, max_tokens=0, prompt_logprobs=1, n=2)
+        for at, prompt in enumerate(prompts)
+    ]
+    # Beside one that decodes, and twice: the second time the prompt is in the prefix cache.
+    results = run(core, [*wanted, request("other", prompts[0][:9])])
+    assert len(results["other"].tokens[0]) == 8
+    again = run(core, wanted)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for at, prompt in enumerate(prompts):
+        with torch.no_grad():
+            expected = model(torch.tensor([prompt])).logits[0].log_softmax(-1)
+        for result in (results[str(at)], again[str(at)]):
+            assert result.tokens == {0: [], 1: []}
+            assert result.reasons == {0: "length", 1: "length"}
+            assert result.end.usage.completion_tokens == 0
+            found = result.prompt_logprobs or []
+            assert [one.token for one in found] == prompt[1:]
+            scores = [float(expected[i, token]) for i, token in enumerate(prompt[1:])]
+            assert [one.logprob for one in found] == pytest.approx(scores, abs=1e-4)
+    with pytest.raises(PromptTooLong):
+        core.add(request("long", [*prompts[0], 20], max_tokens=0, prompt_logprobs=1))

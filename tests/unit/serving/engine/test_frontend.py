@@ -100,6 +100,21 @@ async def test_what_is_wrong_is_named(
     assert now.value.details["field"] == field
 
 
+def test_a_prompt_that_fills_the_context_can_be_scored(builder: RequestBuilder) -> None:
+    scored = SamplingParams(max_tokens=0, prompt_logprobs=0)
+    assert len(builder.build_now("a" * CONTEXT, scored).prompt) == CONTEXT
+    with pytest.raises(PromptTooLong):
+        builder.build_now("a" * (CONTEXT + 1), scored)
+    held = SamplingParams(max_tokens=0, prompt_logprobs=0, constraint=RegexConstraint("a?"))
+    with pytest.raises(InvalidParameter, match="max_tokens must be at least 1"):
+        builder.build_now("a", held)
+
+
+def test_half_a_pair_is_told_with_its_place(builder: RequestBuilder) -> None:
+    with pytest.raises(InvalidParameter, match=r"\\ud83d, at character 3"):
+        builder.build_now("abc\ud83d", SamplingParams(max_tokens=5))
+
+
 @pytest.mark.parametrize(
     ("length", "most", "field"),
     [

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rostra.core import Choice, Evidence, JsonSchema, Quotes, Regex
+from rostra.core import Choice, Evidence, JsonSchema, ModelUnavailable, Quotes, Regex
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
-from rostra.serving.grammar.compile import GrammarCompiler
+from rostra.serving.grammar.compile import GrammarCompiler, _Child
 from rostra.serving.grammar.matcher import prepare, start_matcher
+from rostra.serving.grammar.worker import Question
 from tests.unit.serving.grammar.conftest import EOS, make_vocabulary
 
 
@@ -84,5 +85,51 @@ def test_the_cache_is_bounded() -> None:
         for index in range(30):
             compiler.compile_now(Choice((f"option {index}",)), max_tokens=9)
         assert compiler.compile_now(Choice(("a",)), max_tokens=9) is not first
+    finally:
+        compiler.close_now()
+
+
+class Doomed(GrammarCompiler):
+    """Its processes are killed, as by a system out of memory, while they work on a question."""
+
+    def __init__(self, deaths: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(make_vocabulary(), deadline=20.0, workers=1)
+        self.pids: list[int] = []
+        exchange = _Child._exchange
+
+        def killed(child: _Child, message: object, seconds: float) -> bytes:
+            if isinstance(message, Question):
+                self.pids.append(child._process.pid)
+                if len(self.pids) <= deaths:
+                    child._process.kill()
+            return exchange(child, message, seconds)
+
+        monkeypatch.setattr(_Child, "_exchange", killed)
+
+
+def test_a_killed_process_is_replaced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Doomed(3, monkeypatch)
+    constraint = Choice(("a", "b"))
+    try:
+        with pytest.raises(
+            InvalidGrammar, match=r"^Compiling the grammar takes too much memory\.$"
+        ):
+            compiler.compile_now(constraint, max_tokens=9)
+        assert len(set(compiler.pids)) == 2
+        # It may have been the machine: the same grammar is tried again.
+        assert compiler.compile_now(constraint, max_tokens=9)
+        assert len(set(compiler.pids)) == 4
+    finally:
+        compiler.close_now()
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_grammar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    compiler = GrammarCompiler(make_vocabulary(), workers=1)
+    try:
+        with pytest.raises(ModelUnavailable, match="does not start"):
+            compiler.compile_now(Choice(("a", "b")), max_tokens=9)
     finally:
         compiler.close_now()

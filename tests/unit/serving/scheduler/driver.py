@@ -173,7 +173,10 @@ class Driver:
     def commit(self, force: int = 1) -> None:
         step, draws, _ = self.launched[0]
         sampled: dict[Sequence, list[int]] = {}
+        scored = [one for one in draws if one.limit == one.prompt_length]
         for sequence, token in draws.items():
+            if sequence in scored:
+                continue
             new = [token]
             if sequence.needs_token or len(self.launched) == 1:
                 room = sequence.limit - len(sequence.tokens)
@@ -181,7 +184,7 @@ class Driver:
                 new += [self._random.randrange(self._vocabulary) for _ in range(wanted - 1)]
                 new = new[:room]
             sampled[sequence] = new
-        alive = [one for one in draws if one.status is not Status.ENDED]
+        alive = [one for one in sampled if one.status is not Status.ENDED]
         grown = self.scheduler.commit(step, sampled)
         self.launched.popleft()
         assert [one for one, _ in grown] == alive
@@ -192,6 +195,10 @@ class Driver:
                 group = sequence.group
                 assert self.scheduler.finish(sequence) == (group.open == 0)
                 assert not self.scheduler.finish(sequence)
+                self._end(sequence)
+        for sequence in scored:
+            if sequence.status is not Status.ENDED:
+                self.scheduler.finish(sequence)
                 self._end(sequence)
         self.check()
 

@@ -52,7 +52,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(
         shared=st.sampled_from([0, 3, 4, 8, 13]),
         tail=st.lists(st.integers(0, 2), min_size=1, max_size=9),
-        new=st.integers(1, 14),
+        new=st.integers(0, 14),
         n=st.sampled_from([1, 1, 1, 2, 4]),
         tenant=st.sampled_from("ab"),
         priority=st.integers(0, 2),
@@ -76,6 +76,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         prompt = [1] * shared + tail
         before = self.driver.scheduler.stats()
         longest = len(prompt) + new
+        computed = max(len(prompt), longest - 1)
+        if not new:
+            prompt_logprobs = 1
         try:
             self.driver.add(
                 request(
@@ -90,9 +93,9 @@ class SchedulerMachine(RuleBasedStateMachine):
                     namespace=namespace,
                 )
             )
-            assert longest <= _CONTEXT and longest - 1 <= 4 * self.driver.blocks
+            assert longest <= _CONTEXT and computed <= 4 * self.driver.blocks
         except NeverFits:
-            assert longest - 1 > 4 * self.driver.blocks
+            assert computed > 4 * self.driver.blocks
         except PromptTooLong:
             assert longest > _CONTEXT
         except QueueFull:

@@ -1,0 +1,159 @@
+"""A judge that is a model: asked several times if told so, and again where it answers nonsense.
+
+What always holds: a verdict costs at most `samples * attempts` questions; chance comes from the
+seed alone. A vote that could not be had in `attempts` questions is counted as lost; there is a
+verdict as long as one vote is left.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from evals.core.scores import Unscored
+from evals.core.states import Usage
+from evals.judge.ask import Question, messages_of, options_of, read_answer
+from evals.judge.seeds import derived_seed
+from evals.judge.verdicts import Rule, Verdict, combine
+from rostra.core import ChatModel, InvalidRequest
+from rostra.models import UnsupportedConstraint, complete
+
+_RETRY_TEMPERATURE = 0.5  # a greedy judge would only say the same nonsense again
+
+
+class ModelJudge:
+    """See this module.
+
+    Args:
+        model: any generator; it is held to a schema where it can be.
+        name: as reports show it; the model's by default.
+        samples: votes for a verdict.
+        temperature: of the first attempt at each vote.
+        attempts: most questions for a vote.
+        rule: how votes become a verdict.
+        max_tokens: of an answer; its reason has up to 400 characters.
+
+    Raises:
+        InvalidRequest: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        name: str = "",
+        samples: int = 1,
+        temperature: float = 0.0,
+        attempts: int = 3,
+        rule: Rule = "majority",
+        max_tokens: int = 400,
+    ) -> None:
+        if not (1 <= samples <= 100 and 1 <= attempts <= 20 and 0 <= temperature <= 10):
+            raise InvalidRequest(
+                f"a judge takes 1 to 100 samples, 1 to 20 attempts and a temperature of 0 to 10, "
+                f"not {samples}, {attempts} and {temperature}"
+            )
+        self._model = model
+        self._name = name or model.name
+        self._samples = samples
+        self._temperature = temperature
+        self._attempts = attempts
+        self._rule: Rule = rule
+        self._max_tokens = max_tokens
+        self._is_constrained = True
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return self._name
+
+    def config(self) -> dict[str, Any]:
+        """See `Judge.config`."""
+        return {
+            "judge": "model",
+            "model": self._model.name,
+            "samples": self._samples,
+            "temperature": self._temperature,
+            "attempts": self._attempts,
+            "rule": self._rule,
+            "max_tokens": self._max_tokens,
+        }
+
+    async def decide(self, question: Question, seed: int) -> Verdict:
+        """See `Judge.decide`."""
+        votes: list[Verdict] = []
+        lost: Counter[str] = Counter()
+        detail, attempts, usage = "", 0, Usage()
+        for number in range(self._samples):
+            for attempt in range(self._attempts):
+                attempts += 1
+                text, used = await self._answer(
+                    question, derived_seed(seed, number, attempt), is_retry=attempt > 0
+                )
+                usage += used
+                try:
+                    votes.append(read_answer(text, question.rubric))
+                    break
+                except Unscored as unscored:
+                    reason, detail = unscored.reason, unscored.detail
+            else:
+                lost[reason] += 1
+        if not votes:
+            raise JudgeSaidNothing(lost.most_common(1)[0][0], detail, usage, attempts)
+        verdict = combine(votes, question.rubric.verdicts, self._rule)
+        return Verdict(
+            choice=verdict.choice,
+            value=verdict.value,
+            reason=verdict.reason,
+            votes=verdict.votes,
+            lost=dict(lost),
+            attempts=attempts,
+            usage=usage,
+        )
+
+    async def _answer(self, question: Question, seed: int, *, is_retry: bool) -> tuple[str, Usage]:
+        temperature = self._temperature
+        if is_retry:
+            temperature = max(temperature, _RETRY_TEMPERATURE)
+        messages = messages_of(question)
+        while True:
+            is_constrained = self._is_constrained
+            options = options_of(
+                question,
+                temperature=temperature,
+                seed=seed,
+                max_tokens=self._max_tokens,
+                constrained=is_constrained,
+            )
+            try:
+                said = await complete(self._model, messages, options)
+            except UnsupportedConstraint:
+                if not is_constrained:
+                    raise
+                # Nothing was sent. The prompt asks for the same form, and what comes is checked.
+                self._is_constrained = False
+                continue
+            return said.text, usage_of(said.usage)
+
+
+class JudgeSaidNothing(Unscored):
+    """No vote could be had; what was used up on it is known all the same.
+
+    Args:
+        attempts: questions asked.
+    """
+
+    def __init__(self, reason: str, detail: str, usage: Usage, attempts: int) -> None:
+        super().__init__(reason, detail)
+        self.usage = usage
+        self.attempts = attempts
+
+
+def usage_of(told: Mapping[str, float]) -> Usage:
+    """A model's counts as those of an evaluation."""
+    return Usage(
+        prompt_tokens=int(told.get("prompt_tokens", 0)),
+        completion_tokens=int(told.get("completion_tokens", 0)),
+        cached_tokens=int(told.get("cached_tokens", 0)),
+        cost=float(told.get("cost", 0.0)),
+        estimated=bool(told.get("estimated", 0)),
+    )

@@ -1,0 +1,167 @@
+"""One run of the evaluation of judges: sets and judges in, a logged run and its report out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.core.log import Outcome, read_run
+from evals.core.runner import run_tasks
+from evals.judge.compare import PairJudge, PairwiseJudge
+from evals.judge.evaluate import JudgeKind, Replayed, judge_tasks, replayed
+from evals.judge.fitness import Standard
+from evals.judge.model import ModelJudge
+from evals.judge.report import JudgeReport, judge_reports, people_to_dict
+from evals.judge.sets import PairSet, read_pair_sets
+from evals.runs import open_run
+from rostra.core import ChatModel, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """What is judged by whom, and what is asked of them.
+
+    Attributes:
+        kinds: of judges.
+        samples: votes of the model for one verdict; `temperature` is that of each.
+        times: how often simulated judges are asked about a pair in each order, and models whose
+            temperature is not 0, to see whether they say the same again.
+        family: of systems that the model belongs to, where its name does not tell.
+        limit: first pairs of each set alone.
+        seed: of everything that is left to chance.
+        parallel: pairs at once.
+        resume: a run to go on with; `out` is the file of a new one.
+    """
+
+    kinds: tuple[JudgeKind, ...] = ("recorded", "model", "simulated")
+    standard: Standard = Standard()  # noqa: RUF009 - frozen
+    samples: int = 1
+    temperature: float = 0.0
+    times: int = 2
+    family: str = ""
+    limit: int | None = None
+    seed: int = 0
+    parallel: int = 8
+    resume: str | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeRun:
+    """A run and what it says.
+
+    Attributes:
+        replayed: recorded judges beside what was published of them.
+    """
+
+    run: str
+    path: Path
+    is_complete: bool
+    sets: tuple[PairSet, ...]
+    reports: tuple[JudgeReport, ...]
+    replayed: tuple[Replayed, ...]
+    standard: Standard
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        people = {report.task.header.dataset: report.people for report in self.reports}
+        return {
+            "run": self.run,
+            "kind": "judge",
+            "complete": self.is_complete,
+            "standard": {
+                "min_agreement": self.standard.min_agreement,
+                "min_of_ceiling": self.standard.min_of_ceiling,
+                "max_unscored": self.standard.max_unscored,
+            },
+            "sets": [
+                {
+                    "set": pairs.dataset.name,
+                    "pairs": len(pairs.dataset.samples),
+                    "problems": [
+                        {"reason": one.reason, "count": one.count, "examples": one.examples}
+                        for one in pairs.dataset.problems
+                    ],
+                    "people": people_to_dict(people[pairs.dataset.name])
+                    if pairs.dataset.name in people
+                    else None,
+                }
+                for pairs in self.sets
+            ],
+            "results": [report.to_dict() for report in self.reports],
+            "replayed": [one.to_dict() for one in self.replayed],
+        }
+
+
+async def evaluate_judges(
+    settings: Settings,
+    data: Path,
+    options: JudgeOptions,
+    *,
+    model: ChatModel | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    on_pair: Callable[[int, int], None] = lambda done, total: None,
+) -> JudgeRun:
+    """Measures judges on the sets at a place; see `evals.judge.sets`.
+
+    Args:
+        model: judges as `model`; without one there is no such judge.
+        arguments: for the run's log.
+        on_pair: told of the number done and the total.
+
+    Raises:
+        DatasetError: there is no set, or nothing to judge it.
+        EvalRunNotFound, EvalRunConflict: of `options.resume`.
+    """
+    sets = read_pair_sets(data)
+    tasks = judge_tasks(
+        sets,
+        options.kinds,
+        models=_models(model, options),
+        times=options.times,
+        model_times=options.times if options.temperature else 1,
+        limit=options.limit,
+    )
+    total = sum(len(task.dataset.samples) * task.repeats for task in tasks)
+    done = 0
+
+    def on_outcome(outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        on_pair(done, total)
+
+    with open_run(
+        settings,
+        "judge",
+        tasks,
+        seed=options.seed,
+        resume=options.resume,
+        arguments=arguments,
+        out=options.out,
+    ) as opened:
+        path = opened.file.path
+        await run_tasks(
+            tasks,
+            opened.file,
+            seed=options.seed,
+            parallel=options.parallel,
+            cache=opened.cache,
+            on_outcome=on_outcome,
+        )
+    record = read_run(path)
+    return JudgeRun(
+        run=record.header.id,
+        path=path,
+        is_complete=record.is_complete,
+        sets=tuple(sets),
+        reports=tuple(judge_reports(record, standard=options.standard)),
+        replayed=tuple(replayed(record, sets)),
+        standard=options.standard,
+    )
+
+
+def _models(model: ChatModel | None, options: JudgeOptions) -> Sequence[PairJudge]:
+    if model is None:
+        return ()
+    judge = ModelJudge(model, samples=options.samples, temperature=options.temperature)
+    return (PairwiseJudge(judge, family=options.family),)

@@ -1,0 +1,1 @@
+"""Serving under load: open-loop traffic, latencies, goodput, energy and cost."""

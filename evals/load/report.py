@@ -1,0 +1,102 @@
+"""What a load test found, for people and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evals.load.measures import RateFigures
+from evals.load.prices import LoadPrices
+from evals.load.sweep import Tried, sustained_rate
+from evals.load.targets import LoadTargets
+
+
+@dataclass(frozen=True, slots=True)
+class RateRow:
+    """The figures of a rate and what it took.
+
+    Attributes:
+        joules: over the same time as the figures; None where nothing tells.
+    """
+
+    figures: RateFigures
+    joules: float | None
+    prices: LoadPrices
+
+    @property
+    def joules_per_thousand(self) -> float | None:
+        """Of a thousand answers."""
+        if self.joules is None or not self.figures.completed:
+            return None
+        return 1000 * self.joules / self.figures.completed
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return self.figures.to_dict() | {
+            "energy_j": self.joules,
+            "energy_j_per_1000_answers": self.joules_per_thousand,
+            "cost_per_1000_answers": self.prices.per_thousand(self.figures),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ServingReport:
+    """All rates of a load test.
+
+    Attributes:
+        wanted_share: of requests that meet the targets, for a rate to hold.
+        warm_up: seconds at the start of each rate that are in no figure.
+        timeout: seconds after which a request has failed.
+        level: of the confidence intervals.
+        notes: what a reader has to know.
+        interrupted: the test was ended before its time.
+    """
+
+    rows: Sequence[RateRow]
+    targets: LoadTargets
+    wanted_share: float
+    warm_up: float
+    timeout: float
+    level: float
+    traffic: dict[str, Any]
+    model: str
+    endpoint: str
+    device: str
+    energy: dict[str, Any]
+    prices: LoadPrices
+    notes: tuple[str, ...]
+    interrupted: bool
+
+    @property
+    def sustained_rps(self) -> float | None:
+        """The highest rate that held, below all that did not; None if none did.
+
+        Traffic as it was recorded counts with the rate that it had. A rate that was interrupted
+        does not count.
+        """
+        tried = [
+            Tried(rate, row.figures.goodput_share)
+            for row in self.rows
+            if (rate := row.figures.rate or row.figures.offered_rps) is not None
+            and not row.figures.interrupted
+        ]
+        return sustained_rate(tried, self.wanted_share)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "results": [row.to_dict() for row in self.rows],
+            "sustained_rps": self.sustained_rps,
+            "wanted_share": self.wanted_share,
+            "targets": self.targets.to_dict(),
+            "traffic": self.traffic,
+            "warm_up_s": self.warm_up,
+            "timeout_s": self.timeout,
+            "interval_level": self.level,
+            "model": self.model,
+            "endpoint": self.endpoint,
+            "device": self.device,
+            "energy": self.energy,
+            "prices": self.prices.to_dict(),
+            "notes": list(self.notes),
+            "interrupted": self.interrupted,
+        }

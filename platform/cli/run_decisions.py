@@ -1,0 +1,122 @@
+"""Who decides on the calls of a run at a terminal: a person, the options of a command, or nobody.
+
+What always holds: what is no clear word is asked about again, and none at all is a no; a name that
+allows calls is one of a tool that the run has.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from difflib import get_close_matches
+from uuid import UUID
+
+import click
+
+from rostra.agents import ApprovalAsked, ApprovalDecided, Effect, Record, Waiting, outline, read_log
+from rostra.cli.output import console
+from rostra.cli.run_view import call_text
+from rostra.core import InvalidRequest
+from rostra.runtime import Runtime
+
+# Of the tools that an error names.
+_MOST_NAMED = 20
+# The model reads this too.
+_NOT_ASKED = "It was not allowed beforehand, and nobody was asked."
+_YES, _NO = ("y", "yes"), ("n", "no", "")
+
+Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
+"""A decision and a note; None leaves the run paused."""
+
+
+def decider(approve: Sequence[str], yes: bool, as_json: bool) -> Decide:
+    """Who decides: nobody (the run waits), the options (`--yes`), or the person at the terminal."""
+
+    async def beforehand(one: Waiting) -> tuple[str, str] | None:
+        if one.reason != "approval":
+            return None
+        if one.effect is Effect.READ or one.call.tool in approve:
+            return "approve", ""
+        return "deny", _NOT_ASKED
+
+    async def nobody(one: Waiting) -> tuple[str, str] | None:
+        return None
+
+    if yes:
+        return beforehand
+    return nobody if as_json or not sys.stdin.isatty() else _ask
+
+
+async def _ask(one: Waiting) -> tuple[str, str] | None:
+    """Asks at the terminal until there is a clear word; none at all is a no."""
+    out = console()
+    if one.reason == "approval":
+        out.print(f"\n{call_text(one.call)}", markup=False)
+        for why in one.why:
+            out.print(f"  {why}", markup=False, style="yellow")
+        while (said := await _read_line("Allow this call? [y/N] ")) not in _YES + _NO:
+            out.print("Say y or n.")
+        return ("approve", "") if said in _YES else ("deny", "")
+    out.print(f"\n{call_text(one.call)} began, and nobody knows whether it happened.", markup=False)
+    said = await _read_line("Has it happened (d), make it again (r), give it up (g)? [leave it] ")
+    words = {"d": "done", "done": "done", "r": "retry", "retry": "retry", "g": "deny"}
+    return (words[said], "") if said in words else None
+
+
+async def _read_line(prompt: str) -> str:
+    """A line from the terminal, in lower case; unlike a thread's, this wait can be cancelled."""
+    click.echo(prompt, nl=False)
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def ready() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin.fileno(), ready)
+    try:
+        return (await line).strip().lower()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+async def check_tools_of(runtime: Runtime, run_id: UUID, named: Sequence[str]) -> None:
+    """`check_tools` for a run that has begun, if its log says what tools it has."""
+    if named and (tools := outline(await read_log(runtime.database, run_id)).tools):
+        check_tools(named, tools)
+
+
+def check_tools(named: Sequence[str], tools: Sequence[str]) -> None:
+    """A name that is none would allow nothing, and nobody would notice.
+
+    Raises:
+        InvalidRequest: it is none of the tools.
+    """
+    unknown = [name for name in named if name not in tools]
+    if not unknown:
+        return
+    close = [one for name in unknown for one in get_close_matches(name, tools, 2)]
+    more = len(tools) - _MOST_NAMED
+    there = ", ".join(tools[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    meant = f"Did you mean {' or '.join(close)}? " if close else ""
+    raise InvalidRequest(
+        f"--approve: this run has no tool {' or '.join(unknown)}",
+        hint=f"{meant}Tools: {there or 'none'}.",
+        field="approve",
+    )
+
+
+def denied(records: Sequence[Record]) -> list[str]:
+    """The tools of calls that nobody allowed, each once."""
+    asked = {
+        one.event.call.id: one.event.call.tool
+        for one in records
+        if isinstance(one.event, ApprovalAsked)
+    }
+    tools = [
+        asked[one.event.call]
+        for one in records
+        if isinstance(one.event, ApprovalDecided)
+        and one.event.decision == "deny"
+        and one.event.call in asked
+    ]
+    return list(dict.fromkeys(tools))
