@@ -1,19 +1,27 @@
 """Judged retrieval sets in the BEIR layout: corpus.jsonl, queries.jsonl, qrels.tsv.
 
-What always holds for a `JudgedSet`: every judged query is there with its text, and relevance is a
-positive integer.
+What always holds for a `JudgedSet`: there is at least one query, each has its text and a relevant
+document, relevance is a positive integer, and whatever was left out is counted in `problems`.
+
+A line that cannot be read costs itself alone: the others are still judged, and the report counts
+what is missing, so that nobody takes the figures for those of the whole set. A set is refused only
+where there is nothing left to measure, or a file is not there.
 """
 
 import csv
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from evals.core.dataset import Dataset, Problems, make_dataset
+from evals.core.samples import Problem, Sample
 from evals.errors import DatasetError
+from evals.json_lines import id_of, in_words, read_json_lines, text_of
+
+RELEVANT = "relevant"  # relevance by document id, in the data of a sample
 
 _CORPUS = "corpus.jsonl"
+_HEADING = "query-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,14 @@ class JudgedSet:
         folder: where corpus.jsonl is.
         queries: text by query id, those with a relevant document only.
         relevant: relevance by document id by query id.
+        problems: lines that are not among them.
     """
 
     name: str
     folder: Path
     queries: dict[str, str]
     relevant: dict[str, dict[str, int]]
+    problems: tuple[Problem, ...] = ()
 
 
 def find_sets(folder: Path) -> list[Path]:
@@ -54,47 +64,68 @@ def read_judged_set(folder: Path) -> JudgedSet:
     """Reads queries and judgements; the corpus is left to ingest.
 
     Raises:
-        DatasetError: a file is missing or a line is wrong; the message gives its number.
+        DatasetError: a file is missing, or no query is left; the message gives lines.
     """
-    texts = {
-        _text(record, "_id", place): _text(record, "text", place)
-        for place, record in read_jsonl(folder / "queries.jsonl")
-    }
-    relevant = _judgements(_qrels_file(folder))
-    unknown = sorted(set(relevant) - set(texts))
-    if unknown:
-        raise DatasetError(
-            f"{folder.name}: {len(unknown)} judged queries have no text, such as {unknown[0]!r}"
-        )
+    problems = Problems()
+    texts = _queries(folder / "queries.jsonl", problems)
+    relevant = _judgements(_qrels_file(folder), problems)
+    for query in relevant:
+        if query not in texts:
+            problems.add("a judged query without a text", query)
     queries = {query: texts[query] for query in texts if query in relevant}
     if not queries:
-        raise DatasetError(f"{folder.name}: no query has a relevant document")
-    return JudgedSet(folder.resolve().name, folder, queries, relevant)
+        why = in_words(problems)
+        raise DatasetError(
+            f"{folder.name}: no query has a text and a relevant document" + (why and f" ({why})")
+        )
+    judged = {query: relevant[query] for query in queries}
+    return JudgedSet(folder.resolve().name, folder, queries, judged, tuple(problems.all()))
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields (place, record) for each line that is not blank.
+def judged_samples(judged: JudgedSet, corpus: Iterable[str], more: Iterable[Problem]) -> Dataset:
+    """A set's queries as samples, each a group of its own.
+
+    Judgements of documents that the corpus does not have are counted and stay, as trec_eval keeps
+    them: such a document cannot be found, and recall is measured against it all the same.
+
+    Args:
+        corpus: ids of its documents.
+        more: what was wrong with the corpus.
 
     Raises:
-        DatasetError: the file is missing or a line is no JSON object.
+        DatasetError: the corpus has no document.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror}") from None
-    with file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            place = f"{path.name}, line {number}"
-            try:
-                # Bytes, so that a line that is no UTF-8 is told by its number.
-                record = json.loads(line.decode())
-            except ValueError as error:
-                raise DatasetError(f"{place}: {error}") from None
-            if not isinstance(record, dict):
-                raise DatasetError(f"{place}: not a JSON object")
-            yield place, record
+    there = frozenset(corpus)
+    if not there:
+        raise DatasetError(f"{judged.name}: {_CORPUS} has no document that can be read")
+    problems = Problems()
+    for query, documents in judged.relevant.items():
+        for document in documents:
+            if document not in there:
+                problems.add(
+                    "a judgement of a document that is not in the corpus: it stays, as missed",
+                    f"query {query}, document {document}",
+                )
+    samples = (
+        Sample(id=query, input=text, data={RELEVANT: judged.relevant[query]})
+        for query, text in judged.queries.items()
+    )
+    return make_dataset(judged.name, samples, [*judged.problems, *more, *problems.all()])
+
+
+def _queries(path: Path, problems: Problems) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for place, record in read_json_lines(path, problems):
+        query, text = id_of(record, "_id"), text_of(record, "text")
+        if query is None:
+            problems.add("a query without an _id", place)
+        elif text is None:
+            problems.add("a query without a text", place)
+        elif query in texts:
+            problems.add("a query with the _id of an earlier one", place)
+        else:
+            texts[query] = text
+    return texts
 
 
 def _qrels_file(folder: Path) -> Path:
@@ -105,28 +136,26 @@ def _qrels_file(folder: Path) -> Path:
     raise DatasetError(f"{folder / 'qrels.tsv'}: no such file")
 
 
-def _judgements(path: Path) -> dict[str, dict[str, int]]:
+def _judgements(path: Path, problems: Problems) -> dict[str, dict[str, int]]:
     relevant: dict[str, dict[str, int]] = {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        for number, row in enumerate(csv.reader(file, delimiter="\t"), 1):
-            if not row or (number == 1 and row[0] == "query-id"):
+    judged: set[tuple[str, str]] = set()
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        # Without quoting: an id may begin with a quotation mark, and lines are records.
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        for number, row in enumerate(rows, 1):
+            if not row or (number == 1 and row[0] == _HEADING):
                 continue
+            place = f"{path.name}, line {number}"
             try:
                 query, document, score = row
                 grade = int(score)
             except ValueError:
-                raise DatasetError(
-                    f"{path.name}, line {number}: not query-id, corpus-id, score"
-                ) from None
+                problems.add("a line that is not query-id, corpus-id, score", place)
+                continue
+            if (query, document) in judged:
+                problems.add("a document judged again for its query: the first one counts", place)
+                continue
+            judged.add((query, document))
             if grade > 0:
                 relevant.setdefault(query, {})[document] = grade
     return relevant
-
-
-def _text(record: dict[str, Any], key: str, place: str) -> str:
-    value = record.get(key)
-    if isinstance(value, int) and key == "_id":
-        return str(value)
-    if not isinstance(value, str) or not value:
-        raise DatasetError(f"{place}: no {key!r}")
-    return value

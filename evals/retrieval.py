@@ -1,24 +1,205 @@
-"""Retrieval on judged sets: nDCG@10 and recall@100 of each search mode.
+"""Retrieval on judged sets: each search mode, and rankings of other systems, query by query.
 
-What always holds: documents are ranked by their best chunk; every judged query counts, one that
-finds nothing as 0; metrics are computed by ir-measures, after trec_eval's definitions.
+What always holds: all sets and systems are tasks of one run; systems are compared with each other
+on the same queries, with p-values adjusted for all comparisons of the run.
 """
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import ir_measures
-from ir_measures import R, nDCG
-
-from evals.beir import JudgedSet
-from rostra.ingest import OnProgress, read_beir
-from rostra.retrieval import SearchMode, SearchRequest
+from evals.beir import JudgedSet, judged_samples
+from evals.compare import Comparison, compare_systems
+from evals.core import Problem, RunRecord, Solver, State, Task, report_of, values_of
+from evals.core.dataset import Problems
+from evals.errors import DatasetError
+from evals.retrieval_measures import DEPTH, K, RankingScorer
+from evals.retrieval_rankings import RankedSolver, Rankings, with_rankings
+from evals.solvers.facts import corpus_digest
+from evals.solvers.search import SearchSolver
+from evals.statistics import PairedResult, paired_bootstrap
+from rostra.ingest import IngestReport, OnProgress, ReadySource, read_beir
+from rostra.retrieval import SearchMode
 from rostra.runtime import Runtime
 
-_DEPTH = 100
-_MEASURES = {"ndcg@10": nDCG @ 10, "recall@100": R @ 100}
+_RESAMPLES = 2_000  # of the bootstrap, which stands beside the randomisation test
+
+
+async def retrieval_tasks(
+    runtime: Runtime,
+    judged: JudgedSet,
+    *,
+    k: int = K,
+    depth: int = DEPTH,
+    rankings: Sequence[Rankings] = (),
+    on_ingest: OnProgress | None = None,
+) -> list[Task]:
+    """Ingests a set and gives its tasks: each search mode, and rankings of other systems.
+
+    Args:
+        runtime: of a workspace, which has to stay open while the tasks run; see `open_workspace`.
+            `reranked` is among the modes where a reranker is set.
+        k: places that nDCG, precision and MRR look at.
+        depth: documents asked for, which recall and MAP look at.
+
+    Raises:
+        PathNotFound: the set has no corpus.
+        DatasetError: the corpus has no document.
+    """
+    collection = "set-" + re.sub(r"[^\w.-]", "-", judged.name)[:100]
+    sources = list(read_beir(judged.folder, runtime.settings))
+    report = await runtime.ingester.ingest(
+        sources, collection, on_progress=on_ingest, delete_missing=("",)
+    )
+    ready = [source for source in sources if isinstance(source, ReadySource)]
+    lost = {failure.uri for failure in report.failed}
+    corpus = [source.uri for source in ready if source.uri not in lost]
+    dataset = judged_samples(judged, corpus, _lost(report))
+    digest = corpus_digest(ready)
+
+    def solvers() -> list[Solver]:
+        modes = [
+            (mode, False) for mode in (SearchMode.DENSE, SearchMode.LEXICAL, SearchMode.HYBRID)
+        ]
+        if runtime.settings.reranker_model:
+            modes.append((SearchMode.HYBRID, True))
+        return [
+            SearchSolver(runtime, collection, digest, mode, rerank=rerank, k=depth)
+            for mode, rerank in modes
+        ]
+
+    scorer = RankingScorer(k, depth)
+    # Never cached: answers hang on this very code, and searching again is quick.
+    # In a thread, as the embedder may have to be loaded.
+    tasks = [
+        Task(dataset, solver, [scorer], cached=False) for solver in await asyncio.to_thread(solvers)
+    ]
+    tasks += [
+        Task(with_rankings(dataset, one), RankedSolver(one, depth), [scorer], cached=False)
+        for one in rankings
+    ]
+    if len({task.solver.name for task in tasks}) < len(tasks):
+        raise DatasetError(
+            f"two systems on {judged.name} have the same name",
+            hint="A ranking goes by the tag in its TREC run, or by its file's name.",
+        )
+    return tasks
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalReport:
+    """All that is said of a run, from its file alone.
+
+    Attributes:
+        comparisons: of each two systems on a set, by every measure, with the bootstrap beside.
+    """
+
+    record: RunRecord
+    comparisons: tuple[tuple[Comparison, PairedResult | None], ...]
+
+    def to_dict(self, *, wins: int = 0) -> dict[str, Any]:
+        """As `--json` prints it.
+
+        Args:
+            wins: queries of each comparison that are named, of either side.
+        """
+        report = report_of(self.record)
+        rows = []
+        for task in report.tasks:
+            row: dict[str, Any] = {"dataset": task.header.dataset, "mode": task.header.solver}
+            intervals: dict[str, list[float] | None] = {}
+            for one in task.measures:
+                name, estimate = one.measure.name, one.estimate
+                row[name] = None if estimate is None else round(estimate.mean, 4)
+                interval = None if estimate is None else estimate.interval
+                intervals[name] = (
+                    None if interval is None else [round(interval.low, 4), round(interval.high, 4)]
+                )
+            row["queries"] = task.header.samples
+            rows.append(row | {"intervals": intervals, "failed": task.failed})
+        return {
+            "run": report.run,
+            "complete": report.is_complete,
+            "results": rows,
+            "comparisons": [_compared(one, beside, wins) for one, beside in self.comparisons],
+            "tasks": report.to_dict()["tasks"],
+        }
+
+
+def report_retrieval(record: RunRecord, *, seed: int = 0) -> RetrievalReport:
+    """Compares the systems of a run.
+
+    Args:
+        seed: of the tests.
+    """
+    found = compare_systems(record, seed=seed)
+    values: dict[tuple[str, str, str], dict[str, float]] = {}
+    for number, task in enumerate(record.header.tasks):
+        own = [outcome for outcome in record.outcomes if outcome.task == number]
+        for measure in task.measures:
+            key = (task.dataset, task.solver, measure.name)
+            values[key] = values_of(own, measure)[0]
+
+    def beside(one: Comparison) -> PairedResult | None:
+        measure = one.measure.name
+        new = values.get((one.dataset, one.candidate_system, measure), {})
+        old = values.get((one.dataset, one.baseline_system, measure), {})
+        shared = [sample for sample in old if sample in new]
+        if not shared:
+            return None
+        return paired_bootstrap(
+            [new[sample] for sample in shared],
+            [old[sample] for sample in shared],
+            resamples=_RESAMPLES,
+            seed=seed,
+        )
+
+    return RetrievalReport(record, tuple((one, beside(one)) for one in found))
+
+
+def wins_and_losses(comparison: Comparison, most: int) -> list[dict[str, Any]]:
+    """The queries that gained and lost most, the greatest loss first.
+
+    Args:
+        most: of gains, and of losses.
+    """
+    changed = comparison.samples
+    losses = [one for one in changed if one.candidate < one.baseline][:most]
+    gains = [one for one in changed if one.candidate > one.baseline]
+    return [
+        {
+            "query": one.sample,
+            "text": one.input,
+            "baseline": round(one.baseline, 4),
+            "candidate": round(one.candidate, 4),
+            "difference": round(one.candidate - one.baseline, 4),
+        }
+        for one in [*losses, *gains[max(0, len(gains) - most) :]]
+    ]
+
+
+def _compared(one: Comparison, beside: PairedResult | None, wins: int) -> dict[str, Any]:
+    told = one.to_dict()
+    if beside is not None:
+        interval = beside.interval
+        told["bootstrap"] = {
+            "low": interval.low if interval else None,
+            "high": interval.high if interval else None,
+            "p": beside.p_value,
+        }
+    if wins:
+        told["queries"] = wins_and_losses(one, wins)
+    return told
+
+
+def _lost(report: IngestReport) -> list[Problem]:
+    """Documents that are not in the collection."""
+    problems = Problems()
+    for failure in report.failed:
+        problems.add(f"a document that was not taken in: {failure.code}", failure.uri)
+    return problems.all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,46 +231,16 @@ async def evaluate_retrieval(
     on_ingest: OnProgress | None = None,
     on_query: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[RetrievalScores]:
-    """Ingests a set and scores each mode; `reranked` comes last, when a reranker is set.
-
-    Args:
-        runtime: of a workspace; see `open_workspace`.
-        judged: queries and judgements.
-        on_ingest: progress of the ingest.
-        on_query: called after each query.
-
-    Raises:
-        PathNotFound: the set has no corpus.
-    """
-    collection = "set-" + re.sub(r"[^\w.-]", "-", judged.name)[:100]
-    sources = list(read_beir(judged.folder, runtime.settings))
-    await runtime.ingester.ingest(sources, collection, on_progress=on_ingest, delete_missing=("",))
-    modes: list[tuple[str, SearchMode, bool]] = [
-        (str(mode), mode, False)
-        for mode in (SearchMode.DENSE, SearchMode.LEXICAL, SearchMode.HYBRID)
-    ]
-    if runtime.settings.reranker_model:
-        modes.append(("reranked", SearchMode.HYBRID, True))
-    for name, mode, rerank in modes:
-        ranking: dict[str, dict[str, float]] = {}
-        for query, text in judged.queries.items():
-            ranking[query] = await _rank(runtime, collection, text, mode, rerank)
+    """Ingests a set and scores each mode, without a run's file; see `retrieval_tasks`."""
+    for task in await retrieval_tasks(runtime, judged, on_ingest=on_ingest):
+        totals = {"ndcg@10": 0.0, "recall@100": 0.0}
+        for sample in task.dataset.samples:
+            state = await task.solver(State(sample=sample), 0)
+            scores = {one.name: one.value or 0.0 for one in await task.scorers[0](state, 0)}
+            for name in totals:
+                totals[name] += scores[name]
             on_query()
-        means = ir_measures.calc_aggregate(list(_MEASURES.values()), judged.relevant, ranking)
+        n = len(task.dataset.samples)
         yield RetrievalScores(
-            dataset=judged.name,
-            mode=name,
-            ndcg_10=float(means[_MEASURES["ndcg@10"]]),
-            recall_100=float(means[_MEASURES["recall@100"]]),
-            queries=len(judged.queries),
+            judged.name, task.solver.name, totals["ndcg@10"] / n, totals["recall@100"] / n, n
         )
-
-
-async def _rank(
-    runtime: Runtime, collection: str, text: str, mode: SearchMode, rerank: bool
-) -> dict[str, float]:
-    found = await runtime.searcher.search(
-        SearchRequest(text, (collection,), k=_DEPTH, mode=mode, rerank=rerank, per_document=1)
-    )
-    # By place, not by score: the metrics' own tie-breaking must not reorder hits.
-    return {hit.uri: float(-place) for place, hit in enumerate(found.hits)}

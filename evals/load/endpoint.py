@@ -82,7 +82,7 @@ async def random_endpoint(*, ignore_eos: bool) -> AsyncIterator[LoadEndpoint]:
     # Here, because it imports torch, which an endpoint elsewhere does not need.
     from evals.speed.checkpoints import write_random_checkpoint
 
-    with tempfile.TemporaryDirectory(prefix="rostra-random-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rostra-load-model-") as folder:
         model = write_random_checkpoint(
             Path(folder) / "random",
             hidden=128,

@@ -37,9 +37,11 @@ async def serve_model(model: str) -> AsyncIterator[str]:
         environment = os.environ | {
             "ROSTRA_HOME": str(Path(folder) / "home"),
             "ROSTRA_DATABASE_URL": "",
-            "ROSTRA_CHAT_URL": "",
             "ROSTRA_MODEL": model,
+            # Another generator would be asked instead of the model.
+            "ROSTRA_CHAT_URL": "",
         }
+        environment.pop("ROSTRA_CHAT_SCRIPT", None)
         with errors.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "rostra.cli", "serve"),

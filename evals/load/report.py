@@ -9,6 +9,10 @@ from evals.load.prices import LoadPrices
 from evals.load.sweep import Tried, sustained_rate
 from evals.load.targets import LoadTargets
 
+# Beyond both, the generator's own lateness shows in what it measures.
+_LATE_MS = 5.0
+_LATE_SHARE = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class RateRow:
@@ -100,3 +104,28 @@ class ServingReport:
             "notes": list(self.notes),
             "interrupted": self.interrupted,
         }
+
+
+def late_notes(rows: Sequence[RateRow]) -> list[str]:
+    """Where the generator itself was too slow, which makes latencies look worse than they are."""
+    late = [
+        (_rate_name(row.figures), delay)
+        for row in rows
+        if (delay := row.figures.send_delay_ms.values[99]) is not None
+        and _shows(delay, row.figures.ttft_ms.values[50])
+    ]
+    if not late:
+        return []
+    worst = max(delay for _, delay in late)
+    return [
+        f"{', '.join(name for name, _ in late)}: a part of the latencies is the generator's, which "
+        f"sent late (p99 up to {worst:.1f} ms); give it a machine of its own"
+    ]
+
+
+def _shows(delay: float, ttft: float | None) -> bool:
+    return delay >= _LATE_MS and (ttft is None or delay > _LATE_SHARE * ttft)
+
+
+def _rate_name(figures: RateFigures) -> str:
+    return "as recorded" if figures.rate is None else f"{figures.rate:.4g}/s"

@@ -18,20 +18,17 @@ from evals.load.endpoint import LoadEndpoint
 from evals.load.energy import EnergyMeter, find_sources
 from evals.load.errors import InvalidTraffic
 from evals.load.generator import play
-from evals.load.measures import RateFigures, measure
+from evals.load.measures import measure
 from evals.load.plan import TokenRuler, Traffic
 from evals.load.prices import LoadPrices
 from evals.load.probe import measure_ruler, try_endpoint
-from evals.load.report import RateRow, ServingReport
+from evals.load.report import RateRow, ServingReport, late_notes
 from evals.load.sweep import MAX_RATES, Tried, next_rate
 from evals.load.targets import LoadTargets
 from rostra.core import InvalidRequest
 
 # A first answer may have to wait for its model to load.
 _PROBE_SECONDS = 600.0
-# Beyond both, the generator's own lateness shows in what it measures.
-_LATE_MS = 5.0
-_LATE_SHARE = 0.1
 # Open files that a process needs beside its connections.
 _OTHER_FILES = 128
 _NOT_HERE = "not told: the endpoint runs elsewhere"
@@ -136,7 +133,7 @@ async def measure_serving(
         device=describe_device() if endpoint.is_here else _NOT_HERE,
         energy=meter.to_dict(),
         prices=options.prices,
-        notes=(*endpoint.notes, *traffic.notes, *test.notes, *_late(test.rows)),
+        notes=(*endpoint.notes, *traffic.notes, *test.notes, *late_notes(test.rows)),
         interrupted=interrupted,
     )
 
@@ -261,21 +258,3 @@ def _most_connections() -> int:
     if soft == resource.RLIM_INFINITY:
         return sys.maxsize
     return max(1, soft - _OTHER_FILES)
-
-
-def _late(rows: list[RateRow]) -> Iterator[str]:
-    """Where the generator itself was too slow, which makes latencies look worse than they are."""
-    for row in rows:
-        if _was_late(row.figures):
-            name = "as recorded" if row.figures.rate is None else f"{row.figures.rate:g}/s"
-            yield (
-                f"{name}: a part of the latencies is the generator's, which sent late "
-                f"(p99 {row.figures.send_delay_ms.values[99]:.1f} ms); give it a machine of its own"
-            )
-
-
-def _was_late(figures: RateFigures) -> bool:
-    delay, ttft = figures.send_delay_ms.values[99], figures.ttft_ms.values[50]
-    if delay is None or delay < _LATE_MS:
-        return False
-    return ttft is None or delay > _LATE_SHARE * ttft

@@ -51,7 +51,7 @@ from evals.statistics.resampling import (
     percentile_of,
     ratio_of,
 )
-from evals.statistics.win_rate import LengthControlled, length_controlled_win_rate, win_rate
+from evals.statistics.win_rates import LengthControlled, length_controlled_win_rate, win_rate
 
 __all__ = [
     "Agreement",

@@ -140,6 +140,7 @@ def percentile_estimate(values: ArrayLike, percent: float, *, level: float = 0.9
     more. There is none where the sample is too small to have a value beyond the percentile with
     enough certainty: at 95 %, p50 takes 6 values, p95 72 and p99 368. The values must be
     independent; for clusters use `bootstrap(values, percentile_of(percent), clusters, ...)`.
+    Where many values are equal the interval may be that one value, and rightly.
 
     Args:
         percent: 0 to 100, both excluded.
@@ -153,7 +154,8 @@ def percentile_estimate(values: ArrayLike, percent: float, *, level: float = 0.9
     tail = (1 - level) / 2
     # How many values lie below the true percentile is binomial. Ranks count from 1:
     # P(at most `low - 1` below) <= tail, and P(at least `high` below) <= tail.
-    low, high = stats.binom.ppf([tail, 1 - tail], array.size, percent / 100).astype(int) + [0, 1]
+    ranks = stats.binom.ppf([tail, 1 - tail], array.size, percent / 100)
+    low, high = int(ranks[0]), int(ranks[1]) + 1
     interval = None
     if low >= 1 and high <= array.size:
         interval = Interval(float(array[low - 1]), float(array[high - 1]), level)

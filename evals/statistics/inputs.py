@@ -22,7 +22,9 @@ MIN_RESAMPLES = 100
 _LARGEST = 1e100  # so that sums of squares stay finite
 
 
-def read_numbers(values: ArrayLike, name: str = "values", *, dimensions: int = 1) -> Floats:
+def read_numbers(
+    values: ArrayLike, name: str = "values", *, dimensions: tuple[int, ...] = (1,)
+) -> Floats:
     """The values as float64.
 
     Raises:
@@ -32,8 +34,9 @@ def read_numbers(values: ArrayLike, name: str = "values", *, dimensions: int = 1
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise StatisticsError(f"{name} are not all numbers: {error}") from error
-    if array.ndim != dimensions:
-        raise StatisticsError(f"{name} have {array.ndim} dimensions, not {dimensions}")
+    if array.ndim not in dimensions:
+        allowed = " or ".join(map(str, dimensions))
+        raise StatisticsError(f"{name} have {array.ndim} dimensions, not {allowed}")
     if not array.size:
         raise StatisticsError(f"{name} are empty")
     if array.size > MAX_VALUES:

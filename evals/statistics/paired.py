@@ -90,7 +90,7 @@ def paired_randomisation(
     magnitudes = np.abs(sums)
     total = float(magnitudes.sum())
     bar = abs(math.fsum(sums.tolist())) - _ROUNDING * total
-    exact = 2.0**groups.count <= resamples
+    exact = groups.count < int(resamples).bit_length()  # 2**count <= resamples
     flips = (
         _all_flips(groups.count)
         if exact
@@ -275,6 +275,6 @@ def _random_flips(rng: np.random.Generator, count: int, resamples: int) -> Itera
 def _between(means: Floats, level: float) -> Interval | None:
     """Between which of the sorted typical values the true one lies; each gap is as likely."""
     rank = math.floor((means.size + 1) * (1 - level) / 2 + 1e-9)
-    if rank < 1 or means[0] == means[-1]:
+    if rank < 1 or means[-1] - means[0] <= _ROUNDING * np.max(np.abs(means)):
         return None
     return Interval(float(means[rank - 1]), float(means[-rank]), level)

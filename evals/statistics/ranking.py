@@ -33,9 +33,12 @@ from evals.statistics.resampling import draw_counts
 
 MAX_PLAYERS = 200
 _ROUNDS = 100  # of Newton's method; it takes about six
-_CLOSE = 1e-9  # change of a strength after which it stops
+_CLOSE = 1e-8  # change of a strength after which it stops
 _CELLS = 2_000_000  # of the Hessians that are held at once
 
+_NOISE = 1e-6  # standard error that is rounding, not variation
+
+_Spread = tuple[float, Interval] | tuple[None, None]  # standard error and interval
 IntervalMethod = Literal["hessian", "sandwich", "bootstrap"]
 
 
@@ -121,7 +124,8 @@ def bradley_terry(
         seed: of the bootstrap; the other intervals do not draw.
 
     Returns:
-        No intervals for `sandwich` and `bootstrap` over a single cluster. With more than one group
+        No intervals for `sandwich` and `bootstrap` over a single cluster, or where all clusters say
+        exactly the same. With more than one group
         all resamples make the same mistake: `bootstrap` gives none, and `sandwich` none that are
         narrower than the Hessian's.
 
@@ -143,37 +147,19 @@ def bradley_terry(
     fitted = _fit(table[None], prior)[0]
     strengths = fitted - fitted.mean()
     connected = _connected(table, names, strengths)
-    errors = bounds = None
-    if intervals == "bootstrap" and groups.count > 1 and len(connected) == 1:
-        drawn = _resampled(wins, groups, k, prior, resamples, seed)
-        errors = np.std(drawn, axis=0, ddof=1)
-        bounds = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    elif intervals != "bootstrap" and groups.count > (intervals == "sandwich"):
-        chances = special.expit(fitted[:, None] - fitted)
-        information = _information(
-            (table + table.T)[None], chances[None], special.expit(fitted)[None], prior
-        )[0]
-        variances = np.diag(_covariance(information, None))
-        quantile = float(special.ndtri(0.5 + level / 2))
-        if intervals == "sandwich":
-            robust = np.diag(_covariance(information, _gradients(wins, groups, chances)))
-            # Players whom only the prior holds surprise nobody: their sandwich is empty.
-            variances = robust if len(connected) == 1 else np.maximum(robust, variances)
-            quantile = t_quantile(level, groups.count - 1)
-        errors = np.sqrt(np.maximum(variances, 0))
-        reach = quantile * errors
-        bounds = np.stack([strengths - reach, strengths + reach])
+    if intervals == "bootstrap":
+        known = groups.count > 1 and len(connected) == 1
+        spread = _drawn_spread(wins, groups, k, prior, resamples, level, seed) if known else None
+    else:
+        robust = (wins, groups) if intervals == "sandwich" else None
+        spread = _curved_spread(table, fitted, prior, level, robust, len(connected) == 1)
     results = _results(first, second, scores, k)
     players = [
         Strength(
             player=name,
             strength=float(strengths[i]),
-            interval=(
-                None
-                if bounds is None
-                else Interval(float(bounds[0, i]), float(bounds[1, i]), level)
-            ),
-            standard_error=None if errors is None else float(errors[i]),
+            interval=None if spread is None else spread[i][1],
+            standard_error=None if spread is None else spread[i][0],
             wins=int(results[i, 0]),
             losses=int(results[i, 1]),
             ties=int(results[i, 2]),
@@ -286,18 +272,60 @@ def _gradients(wins: sparse.csr_array, groups: Grouping, chances: Floats) -> Flo
     return gradients
 
 
-def _resampled(
-    wins: sparse.csr_array, groups: Grouping, k: int, prior: float, resamples: int, seed: int
-) -> Floats:
-    """Centred strengths of resamples of whole clusters; [resamples, k]."""
+def _curved_spread(
+    wins: Floats,
+    fitted: Floats,
+    prior: float,
+    level: float,
+    robust: tuple[sparse.csr_array, Grouping] | None,
+    connected: bool,
+) -> list[_Spread] | None:
+    """From the likelihood's curvature, made robust by the matches and clusters if given."""
+    chances = special.expit(fitted[:, None] - fitted)
+    phantom = special.expit(fitted)
+    information = _information((wins + wins.T)[None], chances[None], phantom[None], prior)[0]
+    variances = np.diag(_covariance(information, None))
+    quantile = float(special.ndtri(0.5 + level / 2))
+    if robust is not None:
+        matches, groups = robust
+        if groups.count == 1:
+            return None
+        sandwich = np.diag(_covariance(information, _gradients(matches, groups, chances)))
+        # Players whom only the prior holds surprise nobody: their sandwich is empty.
+        variances = sandwich if connected else np.maximum(sandwich, variances)
+        quantile = t_quantile(level, groups.count - 1)
+    errors = np.sqrt(np.maximum(variances, 0))
+    strengths = fitted - fitted.mean()
+    return _spreads(errors, strengths - quantile * errors, strengths + quantile * errors, level)
+
+
+def _drawn_spread(
+    wins: sparse.csr_array,
+    groups: Grouping,
+    k: int,
+    prior: float,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> list[_Spread]:
+    """From resamples of whole clusters."""
     fitted = []
     for counts in draw_counts(generator(seed), groups, resamples):
         tables = (counts @ wins).astype(np.float64).reshape(-1, k, k)
         size = max(1, _CELLS // (k * k))
         fitted += [_fit(tables[i : i + size], prior) for i in range(0, len(tables), size)]
-    strengths = np.concatenate(fitted)
-    centred: Floats = strengths - strengths.mean(axis=1, keepdims=True)
-    return centred
+    drawn = np.concatenate(fitted)
+    drawn -= drawn.mean(axis=1, keepdims=True)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return _spreads(np.std(drawn, axis=0, ddof=1), low, high, level)
+
+
+def _spreads(errors: Floats, low: Floats, high: Floats, level: float) -> list[_Spread]:
+    """None for a player of whom the clusters all say the same."""
+    return [
+        (error, Interval(lower, upper, level)) if error > _NOISE else (None, None)
+        for error, lower, upper in zip(errors.tolist(), low.tolist(), high.tolist(), strict=True)
+    ]
 
 
 def _results(first: Integers, second: Integers, scores: Floats, k: int) -> Integers:

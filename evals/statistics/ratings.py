@@ -93,6 +93,8 @@ def read_ratings(
     rows = ratings.tolist() if isinstance(ratings, np.ndarray) else ratings
     if not len(rows):
         raise StatisticsError("there are no ratings")
+    if not all(isinstance(row, Sequence) for row in rows):
+        raise StatisticsError("ratings are not rows of labels")
     width = len(rows[0])
     if any(len(row) != width for row in rows):
         raise StatisticsError("items have rows of different lengths; put None where a label misses")
@@ -107,8 +109,8 @@ def read_ratings(
             [[-1 if _missing(label) else places[label] for label in row] for row in rows],
             dtype=np.int64,
         )
-    except KeyError as error:
-        raise StatisticsError(f"{error} is not among the categories") from error
+    except (KeyError, TypeError) as error:
+        raise StatisticsError(f"a label is not among the categories: {error}") from error
     kept = np.count_nonzero(codes >= 0, axis=1) >= 2
     if not kept.any():
         raise StatisticsError("no item has two labels")

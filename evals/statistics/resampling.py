@@ -72,7 +72,7 @@ def bootstrap(
     """
     check_level(level)
     check_resamples(resamples)
-    array = read_numbers(values, dimensions=np.ndim(values) or 1)
+    array = read_numbers(values, dimensions=(1, 2))
     groups = read_clusters(clusters, len(array))
     array, groups = _in_order(array, groups)
     n = len(array)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
         drive,
         started,
     )
+    from rostra.agents.equipment import (
+        Cleaned,
+        Guard,
+        Limits,
+    )
     from rostra.agents.errors import (
         BudgetSpent,
         ReplayDiverged,
@@ -60,10 +65,7 @@ if TYPE_CHECKING:
         encode_event,
     )
     from rostra.agents.execution import (
-        Cleaned,
         Execution,
-        Guard,
-        Limits,
     )
     from rostra.agents.guard.defaults import (
         default_guard,
@@ -104,10 +106,14 @@ if TYPE_CHECKING:
         read_log,
         waiting,
     )
+    from rostra.agents.replay import (
+        ReplayReport,
+    )
+    from rostra.agents.rows import (
+        request_of,
+    )
     from rostra.agents.service import (
         Agents,
-        ReplayReport,
-        request_of,
     )
     from rostra.agents.strategies.handoff import (
         HandedBack,
@@ -204,10 +210,10 @@ _HOMES = {
     "Verified": "events",
     "decode_event": "events",
     "encode_event": "events",
-    "Cleaned": "execution",
+    "Cleaned": "equipment",
     "Execution": "execution",
-    "Guard": "execution",
-    "Limits": "execution",
+    "Guard": "equipment",
+    "Limits": "equipment",
     "default_guard": "guard.defaults",
     "make_filters": "guard.defaults",
     "Policy": "guard.policy",
@@ -228,8 +234,8 @@ _HOMES = {
     "read_log": "outlines",
     "waiting": "outlines",
     "Agents": "service",
-    "ReplayReport": "service",
-    "request_of": "service",
+    "ReplayReport": "replay",
+    "request_of": "rows",
     "HandedBack": "strategies.handoff",
     "handoff_toolset": "strategies.handoff",
     "Means": "strategies.make",

@@ -6,13 +6,14 @@ wrong ends this run alone.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
+from rostra.agents.equipment import Guard, Limits, Tools
 from rostra.agents.errors import BudgetSpent, LogEnds, ReplayDiverged, RunPaused
 from rostra.agents.events import (
     Answer,
@@ -27,7 +28,7 @@ from rostra.agents.events import (
     Status,
     ToolRecord,
 )
-from rostra.agents.execution import Execution, Guard, Limits, Tools
+from rostra.agents.execution import Execution
 from rostra.agents.journal import Journal, over
 from rostra.agents.strategies.strategy import Strategy
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
@@ -35,6 +36,10 @@ from rostra.core import ChatModel, RostraError, get_logger
 from rostra.store import LostLease
 
 log = get_logger(__name__)
+
+# Of approvals for tools that are not there: how many are named, and characters of each.
+_MOST = 20
+_NAME = 64
 
 
 class Handed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,7 +96,8 @@ class Parts:
     Attributes:
         models: by role; `main` is always there.
         tools: the catalog, already cut to what the request allows.
-        problems: tools that are missing and why.
+        problems: tools that are missing and why; approvals of tools that the run does not have are
+            added to them.
     """
 
     models: Mapping[str, ChatModel]
@@ -150,7 +156,8 @@ async def drive(
             ToolRecord(tool.name, tool.description, tool.parameters, tool.effect, tool.source)
             for tool in parts.tools.tools
         ]
-        equipped = Equipped(records, list(parts.problems))
+        problems = [*parts.problems, *_not_there(request.approve, parts.tools.tools)]
+        equipped = Equipped(records, problems)
         await journal.keep(equipped)
     else:
         await journal.keep(Resumed(by))
@@ -172,6 +179,16 @@ async def drive(
     last = await _run(execution, parts.strategy)
     await journal.keep(last)
     return last
+
+
+def _not_there(approved: Sequence[str], tools: Sequence[ToolInfo]) -> list[str]:
+    """What to say of approvals for tools that the run does not have."""
+    names = {tool.name for tool in tools}
+    missing = [name for name in dict.fromkeys(approved) if name not in names]
+    told = [f"{name[:_NAME]!r} is approved, and no tool is called so" for name in missing[:_MOST]]
+    if len(missing) > _MOST:
+        told.append(f"{len(missing) - _MOST} more approved names are no tools")
+    return told
 
 
 async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:

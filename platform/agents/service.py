@@ -9,39 +9,33 @@ runs back.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.agents.driver import Parts, Prompts, RunRequest, drive, started
-from rostra.agents.errors import LogEnds, ReplayDiverged, RunGivenUp
+from rostra.agents.decisions import FITTING, Decision, waits_for, write_decision
+from rostra.agents.driver import Prompts, RunRequest, drive, started
+from rostra.agents.errors import RunGivenUp
 from rostra.agents.events import (
-    ApprovalAsked,
     ApprovalDecided,
     ModelAsked,
     Paused,
     Record,
     Resumed,
     RunEnded,
-    RunEvent,
     Status,
-    decode_event,
-    encode_event,
 )
-from rostra.agents.handing import call_of, open_children
+from rostra.agents.handing import open_children
 from rostra.agents.journal import Journal, MemoryLog
+from rostra.agents.replay import OpenParts, ReplayReport, replay_run
+from rostra.agents.rows import parent_of, request_of, status_of
+from rostra.agents.stored_log import ClaimedLog, StoredLogs
 from rostra.agents.telemetry import RunTracer, TracedLog
-from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
 from rostra.core import (
-    ChatMessage,
-    ChatModel,
-    GenerationOptions,
     InvalidRequest,
     Overloaded,
     RostraError,
@@ -51,51 +45,25 @@ from rostra.core import (
 from rostra.store import (
     Database,
     LostLease,
-    Run,
     RunClaim,
     RunConflict,
     RunLog,
     RunNotFound,
-    add_decision,
     claim_run,
     copy_events,
     create_run,
     get_run,
     heartbeat_run,
     lock_run,
-    read_events,
     release_run,
     seize_run,
 )
 
 log = get_logger(__name__)
 
-Decision = Literal["approve", "deny", "done", "retry"]
-_DECISIONS = {"approval": ("approve", "deny"), "outcome_unknown": ("done", "retry", "deny")}
 _MAX_TASK = 20_000
-_PAGE = 500
 # Executions that neither ended nor paused; one that kills its process is not tried for ever.
 _MOST_ATTEMPTS = 5
-# How often a watcher looks for events that another process writes.
-_POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayReport:
-    """What a replay found.
-
-    Attributes:
-        events: compared.
-        difference: the first one; None when the run did the same again.
-        status: how the replayed run ended; `running` where its log ends before.
-    """
-
-    events: int
-    difference: str | None
-    status: str
-
-
-OpenParts = Callable[[RunRequest], AbstractAsyncContextManager[Parts]]
 
 
 class Agents:
@@ -132,14 +100,12 @@ class Agents:
         self._model = model
         self._prompts = prompts
         self._log = RunLog(database, durable=durable)
+        self._logs = StoredLogs(database, self._log)
         self._lease = lease
         self._most_runs = most_runs
         self._trace_content = trace_content
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
-        self._news: dict[UUID, asyncio.Event] = {}
-        # What is on disk of the runs that are executed here, so that watchers need not read it.
-        self._written: dict[UUID, list[Record]] = {}
         self._closing = False
 
     # --- What users do ---
@@ -173,7 +139,7 @@ class Agents:
             if parent is not None:
                 # Held until the new run is there, so that who ends the parent finds it.
                 status = Status((await lock_run(session, parent)).status)
-                if run_id is not None and await _status_of(session, run_id) is not None:
+                if run_id is not None and await status_of(session, run_id) is not None:
                     return run_id
                 if status.ended:
                     raise RunConflict(f"run {parent} has ended: it is {status}")
@@ -190,7 +156,7 @@ class Agents:
         if claim is None:
             raise RuntimeError("a run was taken before it was told of")
         first = started(request, self._model, self._prompts, parent)
-        await self._append(claim, [Record(1, datetime.now(UTC), first)])
+        await self._logs.append(claim, [Record(1, datetime.now(UTC), first)])
         self._spawn(claim)
         return run.id
 
@@ -201,7 +167,9 @@ class Agents:
             last = record
             if isinstance(record.event, RunEnded):
                 return record
-            if isinstance(record.event, Paused) and not await self._goes_on(run_id, record.seq):
+            if isinstance(record.event, Paused) and not await self._logs.goes_on(
+                run_id, record.seq
+            ):
                 return record
         if last is None:
             raise RuntimeError("a run has no events")
@@ -218,47 +186,20 @@ class Agents:
             InvalidRequest: a decision that does not fit what it waits for.
         """
         async with self._database.write() as session:
-            paused = _waits_for(await self._read(run_id))
+            paused = waits_for(await self._logs.read(run_id))
             if paused is None or call not in paused.calls:
                 raise RunConflict(f"run {run_id} does not wait for a decision on {call!r}")
-            if decision not in (fitting := _DECISIONS[paused.reason]):
+            if decision not in (fitting := FITTING[paused.reason]):
                 raise InvalidRequest(
                     f"{decision!r} is no decision here", hint=f"Say {' or '.join(fitting)}."
                 )
-            told = await self._decide(session, run_id, ApprovalDecided(call, decision, by, note))
+            told = await write_decision(
+                session, self._logs, run_id, ApprovalDecided(call, decision, by, note)
+            )
         for one, last in told.items():
-            self._tell(one)
+            self._logs.tell(one)
             if last:
                 await self.resume(one)
-
-    async def _decide(
-        self, session: AsyncSession, run_id: UUID, word: ApprovalDecided
-    ) -> dict[UUID, bool]:
-        """Writes a decision to the run whose call it is about, and to those that wait for that run.
-
-        Gives for each whether it was the last one that it waited for.
-        """
-        leaf, call = call_of(run_id, word.call)
-        told: dict[UUID, bool] = {}
-        at: UUID | None = leaf
-        while at is not None:
-            named = call if at == leaf else f"{leaf}:{call}"
-            try:
-                records = await self._read(at)
-                run = await get_run(session, at)
-            except RunNotFound:  # Deleted since.
-                if told or at == run_id:
-                    break
-                at = run_id
-                continue
-            paused = _waits_for(records)
-            if paused is not None and named in paused.calls:
-                event = msgspec.structs.replace(word, call=named)
-                entry = (datetime.now(UTC), type(event).__name__, encode_event(event))
-                told[at] = len(paused.calls) == 1
-                await add_decision(session, at, records[-1].seq, entry, resume=told[at])
-            at = _waiting_for(run)
-        return told
 
     async def resume(self, run_id: UUID) -> bool:
         """Executes a run that nobody executes; False when there is nothing to do.
@@ -283,13 +224,13 @@ class Agents:
         """
         async with self._database.write() as session:
             claim = await seize_run(session, run_id, self._owner, self._lease)
-            records = await self._read(run_id)
+            records = await self._logs.read(run_id)
         if (task := self._tasks.get(run_id)) is not None:
             task.cancel()
             await asyncio.wait([task])
         spent = Journal(MemoryLog(), records).spent()
         ended = RunEnded(Status.CANCELLED, spent)
-        await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+        await self._logs.append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
         await self._end_children(run_id, records)
 
     async def _end_children(self, run_id: UUID, records: Sequence[Record]) -> None:
@@ -309,7 +250,7 @@ class Agents:
             InvalidRequest: it has fewer steps.
             Overloaded: too many runs are executed here.
         """
-        records = await self._read(run_id)
+        records = await self._logs.read(run_id)
         self._make_room()
         asked = [record.seq for record in records if isinstance(record.event, ModelAsked)]
         if not 0 <= steps <= len(asked):
@@ -347,25 +288,12 @@ class Agents:
         """
         async with self._database.read() as session:
             request = request_of(await get_run(session, run_id))
-        records = await self._read(run_id)
-        there = [record for record in records if not isinstance(record.event, RunEnded | Paused)]
-        journal = Journal(MemoryLog(), there)
-        try:
-            async with self._open_parts(request) as parts:
-                models: Mapping[str, ChatModel] = parts.models
-                if not ask_models:
-                    models = {role: _EndOfLog(model.name) for role, model in models.items()}
-                parts = replace(parts, models=models, tools=_NoTools(parts.tools.tools))
-                last = await drive(str(run_id), request, journal, parts, ask_again=ask_models)
-        except ReplayDiverged as diverged:
-            return ReplayReport(len(there), diverged.message, "diverged")
-        except LogEnds:
-            return ReplayReport(len(there), _missing(journal), "running")
-        difference = _missing(journal) or _other_end(records[-1].event, last)
-        status = last.status if isinstance(last, RunEnded) else Status.PAUSED
-        return ReplayReport(len(there), difference, str(status))
+        records = await self._logs.read(run_id)
+        return await replay_run(
+            str(run_id), request, records, self._open_parts, ask_models=ask_models
+        )
 
-    async def events(self, run_id: UUID, after: int = 0) -> AsyncIterator[Record]:
+    def events(self, run_id: UUID, after: int = 0) -> AsyncIterator[Record]:
         """Events from number `after + 1` on, as they come; ends with the run.
 
         A paused run is waited for: leave when you have seen enough.
@@ -373,21 +301,7 @@ class Agents:
         Raises:
             RunNotFound: there is no such run.
         """
-        async with self._database.read() as session:
-            await get_run(session, run_id)
-        while True:
-            news = self._news.setdefault(run_id, asyncio.Event())
-            page = await self._news_of(run_id, after)
-            for record in page:
-                after = record.seq
-                yield record
-                if isinstance(record.event, RunEnded):
-                    self._news.pop(run_id, None)
-                    return
-            if not page:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await news.wait()
+        return self._logs.watch(run_id, after)
 
     # --- Execution ---
 
@@ -431,8 +345,8 @@ class Agents:
         def ended(done: asyncio.Task[None]) -> None:
             if self._tasks.get(run_id) is done:
                 del self._tasks[run_id]
-                self._written.pop(run_id, None)
-            self._tell(run_id)
+                self._logs.leave(run_id)
+            self._logs.tell(run_id)
 
         task.add_done_callback(ended)
 
@@ -445,8 +359,8 @@ class Agents:
                     f"the run was begun {_MOST_ATTEMPTS} times and its process died each time"
                 )
             request = request_of(claim.run)
-            records = await self._read(run_id)
-            if (parent := _waiting_for(claim.run)) is not None:
+            records = await self._logs.read(run_id)
+            if (parent := parent_of(claim.run)) is not None:
                 status = await self._status(parent)
                 if status is None or status.ended:
                     await self._end(claim, Status.CANCELLED)
@@ -458,15 +372,15 @@ class Agents:
                         1, datetime.now(UTC), started(request, self._model, self._prompts, parent)
                     )
                 ]
-                await self._append(claim, records)
-            self._written[run_id] = list(records)
+                await self._logs.append(claim, records)
+            self._logs.begin(run_id, records)
             # An execution that goes on begins its trace with `Resumed`.
             tracer = RunTracer(
                 str(run_id), records if len(records) > 1 else (), content=self._trace_content
             )
             if len(records) == 1:
                 tracer.tell(records[0])
-            journal = Journal(TracedLog(_ClaimedLog(self, claim), tracer), records)
+            journal = Journal(TracedLog(ClaimedLog(self._logs, claim), tracer), records)
             async with self._open_parts(request) as parts:
                 last = await drive(str(run_id), request, journal, parts, by=self._owner)
             if isinstance(last, RunEnded) and last.error is not None:
@@ -485,16 +399,16 @@ class Agents:
 
     async def _end(self, claim: RunClaim, status: Status, error: RostraError | None = None) -> None:
         """Ends a run that cannot be driven: no model, a log of another program, nobody waits."""
-        records = await self._read(claim.run.id)
+        records = await self._logs.read(claim.run.id)
         spent = Journal(MemoryLog(), records).spent()
         ended = RunEnded(status, spent, error=error.to_dict() if error is not None else None)
         with suppress(LostLease):
-            await self._append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+            await self._logs.append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
             await self._end_children(claim.run.id, records)
 
     async def _status(self, run_id: UUID) -> Status | None:
         async with self._database.read() as session:
-            return await _status_of(session, run_id)
+            return await status_of(session, run_id)
 
     async def _beat(self, claim: RunClaim, task: asyncio.Task[None] | None) -> None:
         while True:
@@ -514,111 +428,6 @@ class Agents:
         async with self._database.write() as session:
             await release_run(session, claim)
 
-    # --- The log ---
-
-    async def _append(self, claim: RunClaim, records: Sequence[Record]) -> None:
-        entries = [
-            (record.at, type(record.event).__name__, encode_event(record.event))
-            for record in records
-        ]
-        await self._log.append(
-            claim.run.id,
-            records[0].seq - 1,
-            entries,
-            token=claim.fencing_token,
-            status=_status_after(records[-1].event),
-        )
-        if (written := self._written.get(claim.run.id)) is not None:
-            written += records
-        self._tell(claim.run.id)
-
-    async def _news_of(self, run_id: UUID, after: int) -> list[Record]:
-        """Some further records of a run; none if there are none yet."""
-        if (written := self._written.get(run_id)) is not None:
-            return written[after : after + _PAGE]
-        return await self._page(run_id, after)
-
-    async def _page(self, run_id: UUID, after: int) -> list[Record]:
-        async with self._database.read() as session:
-            found = await read_events(session, run_id, after, _PAGE)
-        return [Record(one.seq, one.at, decode_event(one.data)) for one in found]
-
-    async def _read(self, run_id: UUID) -> list[Record]:
-        """The whole log.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
-        async with self._database.read() as session:
-            await get_run(session, run_id)
-        records: list[Record] = []
-        while page := await self._page(run_id, len(records)):
-            records += page
-        return records
-
-    async def _goes_on(self, run_id: UUID, seq: int) -> bool:
-        async with self._database.read() as session:
-            run = await get_run(session, run_id)
-        return run.status != Status.PAUSED or run.last_seq > seq
-
-    def _tell(self, run_id: UUID) -> None:
-        if (news := self._news.pop(run_id, None)) is not None:
-            news.set()
-
-
-class _ClaimedLog:
-    """The log of a run that this process executes."""
-
-    def __init__(self, agents: Agents, claim: RunClaim) -> None:
-        self._agents = agents
-        self._claim = claim
-
-    async def append(self, records: Sequence[Record]) -> None:
-        """See `Log.append`."""
-        await self._agents._append(self._claim, records)
-
-
-def request_of(run: Run) -> RunRequest:
-    """What a stored run was asked to do."""
-    return msgspec.convert(run.config, RunRequest)
-
-
-async def _status_of(session: AsyncSession, run_id: UUID) -> Status | None:
-    """Where a run stands; None where there is none."""
-    try:
-        return Status((await get_run(session, run_id)).status)
-    except RunNotFound:
-        return None
-
-
-def _waiting_for(run: Run) -> UUID | None:
-    """The run that handed this one its task and waits for it, if one does."""
-    handed = request_of(run).handed
-    return run.parent if handed is not None and handed.call else None
-
-
-def _status_after(event: RunEvent) -> str | None:
-    match event:
-        case RunEnded(status=status):
-            return str(status)
-        case Paused():
-            return str(Status.PAUSED)
-    return None
-
-
-def _waits_for(records: Sequence[Record]) -> Paused | None:
-    """The newest pause, with the calls that nobody has decided on yet."""
-    decided: set[str] = set()
-    for record in reversed(records):
-        match record.event:
-            case ApprovalDecided(call=call):
-                decided.add(call)
-            case Paused(reason=reason, calls=calls):
-                return Paused(reason, [call for call in calls if call not in decided])
-            case _:
-                return None
-    return None
-
 
 def _last_effect(records: Sequence[Record]) -> int:
     """Number of the last event before the run ended or paused."""
@@ -628,49 +437,3 @@ def _last_effect(records: Sequence[Record]) -> int:
         if not isinstance(record.event, RunEnded | Paused | Resumed | ApprovalDecided)
     ]
     return kept[-1]
-
-
-# --- Replay ---
-
-
-@dataclass(frozen=True, slots=True)
-class _EndOfLog:
-    """A model that is never asked: what it said is in the log."""
-
-    name: str
-
-    async def stream(
-        self, messages: Sequence[ChatMessage], options: GenerationOptions
-    ) -> AsyncIterator[Any]:
-        raise LogEnds
-        yield
-
-
-@dataclass(frozen=True, slots=True)
-class _NoTools:
-    """Tools that are never called: what they gave is in the log."""
-
-    tools: Sequence[ToolInfo]
-
-    async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        raise LogEnds
-
-
-def _missing(journal: Journal) -> str | None:
-    if unseen := journal.unseen():
-        event = unseen[0].event
-        return f"event {unseen[0].seq}, {type(event).__name__}, did not happen again"
-    return None
-
-
-def _other_end(there: RunEvent, now: RunEnded | Paused) -> str | None:
-    match there, now:
-        case RunEnded(status=Status.CANCELLED), _:
-            return None
-        case RunEnded(), RunEnded():
-            same = (there.status, there.answer) == (now.status, now.answer)
-        case Paused(), Paused():
-            same = there == now
-        case _:
-            same = not isinstance(there, RunEnded | Paused | ApprovalAsked)
-    return None if same else f"the run ended otherwise: {now}"

@@ -27,6 +27,7 @@ from rostra.agents.events import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Outcome,
     Paused,
     Record,
@@ -36,6 +37,7 @@ from rostra.agents.events import (
     Status,
     ToolEnded,
     ToolStarted,
+    Usage,
 )
 from rostra.agents.journal import Log
 
@@ -43,6 +45,8 @@ SEMANTIC_CONVENTIONS = "1.41.0"
 _SCHEMA_URL = f"https://opentelemetry.io/schemas/{SEMANTIC_CONVENTIONS}"
 # Of a span whose process died, or whose run ended, before its own end was written.
 _INTERRUPTED = "interrupted"
+# Of an answer that was broken off because the run's time was over.
+_CUT = "cut"
 
 Attributes = Mapping[str, str | int | float | Sequence[str]]
 
@@ -106,6 +110,8 @@ class RunTracer:
                 )
             case ModelAnswered() as event:
                 self._end(f"model {event.key}", at, self._answered(event), _code(event.error))
+            case ModelCut() as event:
+                self._end(f"model {event.key}", at, _used(event.usage), _CUT)
             case ToolStarted() as event:
                 self._begin(
                     f"tool {event.key}",
@@ -149,11 +155,8 @@ class RunTracer:
     def _answered(self, event: ModelAnswered) -> Attributes:
         told: dict[str, str | int | Sequence[str]] = {
             "gen_ai.response.finish_reasons": [event.finish],
-            "gen_ai.usage.input_tokens": event.usage.prompt_tokens,
-            "gen_ai.usage.output_tokens": event.usage.completion_tokens,
+            **_used(event.usage),
         }
-        if event.usage.cached_tokens:
-            told["gen_ai.usage.cache_read.input_tokens"] = event.usage.cached_tokens
         if self._content:
             told["gen_ai.output.messages"] = _message("assistant", event.text, event.finish)
         return told
@@ -165,6 +168,8 @@ class RunTracer:
             "rostra.run.calls": event.spent.calls,
             "rostra.run.tokens": event.spent.tokens,
         }
+        if event.spent.estimated:
+            told["rostra.usage.estimated"] = True
         if self._content and isinstance(event.answer, Answer):
             told["gen_ai.output.messages"] = _message("assistant", event.answer.text, "stop")
         return told
@@ -246,6 +251,19 @@ def _finish(span: Span, at: int, told: Attributes, error: str | None) -> None:
 def _nanoseconds(at: datetime) -> int:
     # Through whole microseconds: a float of seconds since 1970 has no room for them all.
     return round(at.timestamp() * 1_000_000) * 1000
+
+
+def _used(usage: Usage) -> dict[str, str | int | Sequence[str]]:
+    """Tokens of an answer; whether they are a guess the conventions have no name for."""
+    told: dict[str, str | int | Sequence[str]] = {
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+    }
+    if usage.cached_tokens:
+        told["gen_ai.usage.cache_read.input_tokens"] = usage.cached_tokens
+    if usage.estimated:
+        told["rostra.usage.estimated"] = True
+    return told
 
 
 def _code(error: Mapping[str, Any] | None) -> str | None:

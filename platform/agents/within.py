@@ -11,14 +11,12 @@ after an interruption makes its calls again, under other keys.
 import json
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rostra.agents.events import Effect, Outcome, PlannedCall, ToolEnded, ToolStarted
 from rostra.agents.journal import attempt_key
+from rostra.agents.shared import Shared
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
-
-if TYPE_CHECKING:
-    from rostra.agents.execution import Execution
 
 _SAID = 1000
 
@@ -27,16 +25,14 @@ class CallsWithin:
     """Those within one call of a run.
 
     Args:
-        execution: of the run.
+        run: what its execution shares.
         key: of the call.
         call: it.
         sources: untrusted sources that influenced its arguments.
     """
 
-    def __init__(
-        self, execution: "Execution", key: str, call: PlannedCall, sources: Sequence[str]
-    ) -> None:
-        self._run = execution
+    def __init__(self, run: Shared, key: str, call: PlannedCall, sources: Sequence[str]) -> None:
+        self._run = run
         self._key = key
         self._call = call
         self._sources = set(sources)

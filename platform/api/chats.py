@@ -1,21 +1,33 @@
-"""Chats: listed, begun, reopened, deleted."""
+"""Chats: listed, begun, reopened, deleted; and what people think of their answers."""
 
-from litestar import Router, delete, get, post
+from litestar import Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from rostra.api.openapi import problems
 from rostra.api.pages import IdInPath, Limit, Offset, id_in_path
-from rostra.api.schemas import ChatDetail, ChatPage, ChatView, NewChat, TurnView, view
+from rostra.api.schemas import (
+    ChatDetail,
+    ChatPage,
+    ChatView,
+    NewChat,
+    RatingBody,
+    RatingView,
+    TurnView,
+    view,
+)
 from rostra.core import ChatNotFound, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import (
+    MessageNotFound,
     create_chat,
     delete_chat,
+    delete_rating,
     get_chat,
     get_collection,
     get_turns,
     list_chats,
+    put_rating,
 )
 
 
@@ -63,4 +75,47 @@ async def remove(chat_id: IdInPath, runtime: NamedDependency[Runtime]) -> None:
         await delete_chat(session, wanted)
 
 
-router = Router("/chats", route_handlers=[list_all, create, show, remove], tags=["chats"])
+@put(
+    "/{chat_id:str}/messages/{message_id:str}/rating",
+    operation_id="rateAnswer",
+    summary="Rate an answer",
+    responses=problems(400, 404),
+)
+async def rate(
+    chat_id: IdInPath,
+    message_id: IdInPath,
+    data: JSONBody[RatingBody],
+    runtime: NamedDependency[Runtime],
+) -> RatingView:
+    """Says whether an answer was any good; an earlier rating of it is replaced."""
+    chat = id_in_path(chat_id, ChatNotFound, "chat")
+    message = id_in_path(message_id, MessageNotFound, "message")
+    async with runtime.database.write() as session:
+        await get_chat(session, chat)
+        note = normalize_text(data.note).strip()
+        rating: RatingView = view(
+            RatingView, await put_rating(session, chat, message, data.value, note)
+        )
+    return rating
+
+
+@delete(
+    "/{chat_id:str}/messages/{message_id:str}/rating",
+    operation_id="unrateAnswer",
+    summary="Take a rating back",
+    responses=problems(400, 404),
+)
+async def unrate(
+    chat_id: IdInPath, message_id: IdInPath, runtime: NamedDependency[Runtime]
+) -> None:
+    """Takes the rating of an answer back, if it has one."""
+    chat = id_in_path(chat_id, ChatNotFound, "chat")
+    message = id_in_path(message_id, MessageNotFound, "message")
+    async with runtime.database.write() as session:
+        await get_chat(session, chat)
+        await delete_rating(session, chat, message)
+
+
+router = Router(
+    "/chats", route_handlers=[list_all, create, show, remove, rate, unrate], tags=["chats"]
+)

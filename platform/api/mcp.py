@@ -156,6 +156,9 @@ class AgentRun(BaseModel):
     ]
     answer: Annotated[str | None, Field(description="With status completed.")]
     quotes: Annotated[list[str], Field(description="Sentences that back it, word for word.")]
+    unsupported: Annotated[
+        int, Field(description="How many of the answer's statements no sentence backs.")
+    ] = 0
     note: Annotated[str | None, Field(description="What it waits for, or why it failed.")]
 
 
@@ -205,6 +208,7 @@ class AgentTools:
 
 def _standing(run_id: UUID, event: RunEvent) -> AgentRun:
     status, answer, quotes, note = "running", None, list[str](), None
+    unsupported = 0
     if isinstance(event, Paused):
         status, note = "paused", f"{event.reason}: {', '.join(event.calls)}"
     elif isinstance(event, RunEnded):
@@ -214,7 +218,15 @@ def _standing(run_id: UUID, event: RunEvent) -> AgentRun:
             answer = event.answer.text
             cited = [cited.quote for claim in event.answer.claims for cited in claim.evidence]
             quotes = list(dict.fromkeys(cited))
-    return AgentRun(run_id=str(run_id), status=status, answer=answer, quotes=quotes, note=note)
+            unsupported = event.answer.unsupported
+    return AgentRun(
+        run_id=str(run_id),
+        status=status,
+        answer=answer,
+        quotes=quotes,
+        unsupported=unsupported,
+        note=note,
+    )
 
 
 @asgi(PATH, is_mount=True, copy_scope=True, checks_host=True)

@@ -15,7 +15,7 @@ from rostra.agents import Answer as RunAnswer
 from rostra.agents import Budget, PlannedCall, Spent
 from rostra.answer import AnswerMode
 from rostra.retrieval import SearchMode
-from rostra.store import DEFAULT_COLLECTION
+from rostra.store import DEFAULT_COLLECTION, RatingValue
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, examples=["default"])]
 Names = Annotated[
@@ -64,6 +64,13 @@ class NewChat(Request):
 
     collection: Name = DEFAULT_COLLECTION
     title: Annotated[str, Meta(max_length=500)] = ""
+
+
+class RatingBody(Request):
+    """What a person thinks of an answer, and why if they say so."""
+
+    value: RatingValue
+    note: Annotated[str, Meta(max_length=2000, examples=["It leaves out the second step."])] = ""
 
 
 class BudgetBody(Request):
@@ -338,8 +345,16 @@ class ChatPage(Struct):
     total: int
 
 
+class RatingView(Struct):
+    """What a person thinks of an answer."""
+
+    value: RatingValue
+    note: str
+    rated_at: datetime
+
+
 class TurnView(Struct):
-    """One message; `mode`, `found` and `citations` are of answers only."""
+    """One message; `mode`, `found`, `citations` and `rating` are of answers only."""
 
     id: UUID
     role: Literal["user", "assistant"]
@@ -348,6 +363,7 @@ class TurnView(Struct):
     found: bool | None
     citations: list[CitationView]
     created_at: datetime
+    rating: RatingView | None
 
 
 class ChatDetail(ChatView):

@@ -31,7 +31,6 @@ from evals import (
     read_run,
     report_of,
     run_tasks,
-    runs_folder,
 )
 from rostra.cli.eval_text import amount, arrow, interval, money, plain, seconds
 from rostra.cli.output import json_option, print_json, print_table

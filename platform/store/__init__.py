@@ -95,6 +95,16 @@ from rostra.store.memories import (
     list_memories,
     put_memory,
 )
+from rostra.store.ratings import (
+    AnsweredQuestion,
+    MessageNotFound,
+    NotAnAnswer,
+    Rating,
+    RatingValue,
+    answered_questions,
+    delete_rating,
+    put_rating,
+)
 from rostra.store.run_log import RunLog
 from rostra.store.runs import (
     Entry,
@@ -130,6 +140,7 @@ from rostra.store.vectors import get_vectors, known_hashes, put_vectors
 
 __all__ = [
     "DEFAULT_COLLECTION",
+    "AnsweredQuestion",
     "Batch",
     "BatchClaim",
     "BatchEnded",
@@ -151,10 +162,14 @@ __all__ = [
     "LostLease",
     "Memory",
     "MemoryNotFound",
+    "MessageNotFound",
     "NewChunk",
     "NewDocument",
     "NewTurn",
+    "NotAnAnswer",
     "PendingChunk",
+    "Rating",
+    "RatingValue",
     "Run",
     "RunClaim",
     "RunConflict",
@@ -166,6 +181,7 @@ __all__ = [
     "Turn",
     "add_decision",
     "add_file",
+    "answered_questions",
     "append_events",
     "append_turns",
     "approve_tools",
@@ -190,6 +206,7 @@ __all__ = [
     "delete_file",
     "delete_memories",
     "delete_memory",
+    "delete_rating",
     "delete_run",
     "document_stamps",
     "document_versions",
@@ -232,6 +249,7 @@ __all__ = [
     "pending_chunks",
     "put_document",
     "put_memory",
+    "put_rating",
     "put_vectors",
     "read_events",
     "release",

@@ -9,7 +9,8 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import ChatNotFound, collapse_whitespace
-from rostra.store.tables import ChatRow, CollectionRow, MessageRow, utc_now
+from rostra.store.ratings import Rating, rating_of
+from rostra.store.tables import ChatRow, CollectionRow, MessageRow, RatingRow, utc_now
 
 _TITLE_CHARS = 120
 
@@ -28,7 +29,7 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of a chat; `mode`, `found` and `citations` are of answers only."""
+    """One message of a chat; `mode`, `found`, `citations` and `rating` are of answers only."""
 
     id: UUID
     role: str
@@ -37,6 +38,7 @@ class Turn:
     found: bool | None
     citations: list[dict[str, Any]]
     created_at: datetime
+    rating: Rating | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +121,17 @@ async def get_turns(session: AsyncSession, chat_id: UUID, last: int = 200) -> li
     Raises:
         ChatNotFound: there is no such chat.
     """
-    rows = list(
-        await session.scalars(
-            select(MessageRow)
-            .where(MessageRow.chat_id == chat_id)
-            .order_by(MessageRow.ordinal.desc())
-            .limit(last)
-        )
+    found = await session.execute(
+        select(MessageRow, RatingRow)
+        .outerjoin(RatingRow, RatingRow.message_id == MessageRow.id)
+        .where(MessageRow.chat_id == chat_id)
+        .order_by(MessageRow.ordinal.desc())
+        .limit(last)
     )
+    rows = [_turn(*row) for row in found]
     if not rows:
         await get_chat(session, chat_id)
-    return [
-        Turn(row.id, row.role, row.text, row.mode, row.found, row.citations, row.created_at)
-        for row in reversed(rows)
-    ]
+    return rows[::-1]
 
 
 async def delete_chat(session: AsyncSession, chat_id: UUID) -> None:
@@ -159,6 +158,19 @@ def _chats() -> Select[ChatRow, str, int]:
 
 def _chat(row: ChatRow, collection: str, messages: int) -> Chat:
     return Chat(row.id, row.title, collection, messages, row.created_at, row.updated_at)
+
+
+def _turn(row: MessageRow, rating: RatingRow | None) -> Turn:
+    return Turn(
+        row.id,
+        row.role,
+        row.text,
+        row.mode,
+        row.found,
+        row.citations,
+        row.created_at,
+        rating_of(rating),
+    )
 
 
 def _short(title: str) -> str:

@@ -204,6 +204,19 @@ class MessageRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class RatingRow(Base):
+    """What a person thinks of an answer."""
+
+    __tablename__ = "ratings"
+
+    message_id: Mapped[UUID] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    )
+    value: Mapped[str] = mapped_column(String(8))
+    note: Mapped[str] = mapped_column(Text, default="")
+    rated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
 class JobRow(Base):
     """Work that outlives a request. A worker holds it by a lease and a fencing token."""
 

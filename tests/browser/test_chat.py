@@ -189,6 +189,58 @@ def test_past_chats_are_listed_reopened_and_deleted(page: Page, collection: str)
     expect(entry).to_have_count(0)
 
 
+def test_an_answer_is_rated_with_a_note_that_survives_a_reload(page: Page, collection: str) -> None:
+    start(page, collection, HANDBOOK)
+    exchange = ask(page, "How do I restore a database?")
+    good = exchange.get_by_role("button", name="Good answer")
+    bad = exchange.get_by_role("button", name="Bad answer")
+
+    def stored() -> object:
+        chat_id = page.url.rsplit("/", 1)[1]
+        rating = page.request.get(f"/api/chats/{chat_id}").json()["turns"][-1]["rating"]
+        return rating and (rating["value"], rating["note"])
+
+    # By keyboard alone, as far as the note.
+    good.focus()
+    page.keyboard.press("Enter")
+    expect(good).to_have_attribute("aria-pressed", "true")
+    assert stored() == ("up", "")
+    page.keyboard.press("Tab")
+    expect(bad).to_be_focused()
+    page.keyboard.press("Space")
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    expect(good).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Tab")
+    page.keyboard.type("It <b>leaves</b> out a step.")
+    page.keyboard.press("Enter")
+    expect(bad).to_be_focused()
+    expect(exchange.get_by_text("It <b>leaves</b> out a step.")).to_be_visible()
+    assert stored() == ("down", "It <b>leaves</b> out a step.")
+
+    page.reload()
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    exchange.get_by_role("button", name="It <b>leaves</b>").click()
+    note = exchange.get_by_label("What was wrong?")
+    expect(note).to_be_focused()
+    expect(note).to_have_value("It <b>leaves</b> out a step.")
+    bad.click()
+    expect(bad).to_have_attribute("aria-pressed", "false")
+    expect(note).to_have_count(0)
+    assert stored() is None
+
+
+def test_a_rating_that_cannot_be_stored_says_why(page: Page, collection: str) -> None:
+    start(page, collection, HANDBOOK)
+    exchange = ask(page, "How do I restore a database?")
+    chat_id = page.url.rsplit("/", 1)[1]
+    page.request.delete(f"/api/chats/{chat_id}")
+    exchange.get_by_role("button", name="Good answer").click()
+    expect(exchange.get_by_role("alert")).to_contain_text(chat_id)
+    expect(exchange.get_by_role("button", name="Good answer")).to_have_attribute(
+        "aria-pressed", "false"
+    )
+
+
 def test_an_unanswerable_question_is_shown_as_not_found(page: Page, collection: str) -> None:
     start(page, collection, HANDBOOK)
     exchange = ask(page, UNRELATED)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Problem } from "../src/api/problem";
-import type { AskEvent, FinishedAnswer } from "../src/api/types";
+import type { AskEvent, FinishedAnswer, Rating } from "../src/api/types";
 import { createConversation, isAsking } from "../src/state/conversation";
 
 const DONE: FinishedAnswer = {
@@ -18,6 +18,7 @@ type Asked = { question: string; chatId: string | null };
 function setUp(script: (signal: AbortSignal) => AsyncGenerator<AskEvent>) {
   const asked: Asked[] = [];
   const log: string[] = [];
+  const rated: unknown[] = [];
   const conversation = createConversation(
     {
       ask: (question, signal) => {
@@ -27,6 +28,14 @@ function setUp(script: (signal: AbortSignal) => AsyncGenerator<AskEvent>) {
       chat: async () => {
         throw new Problem({ title: "Not found", status: 404 });
       },
+      rate: async (...call): Promise<Rating> => {
+        rated.push(call);
+        return { ...call[2], note: call[2].note.toUpperCase() };
+      },
+      unrate: async (chatId, messageId) => {
+        if (rated.length > 1) throw new Problem({ title: "Away" });
+        rated.push([chatId, messageId]);
+      },
     },
     {
       opened: (collection) => log.push(`opened ${collection}`),
@@ -34,7 +43,7 @@ function setUp(script: (signal: AbortSignal) => AsyncGenerator<AskEvent>) {
       ended: () => log.push("ended"),
     },
   );
-  return { conversation, asked, log };
+  return { conversation, asked, log, rated };
 }
 
 /** Streams one piece, then waits until it is stopped, as an aborted fetch does. */
@@ -94,6 +103,28 @@ describe("a conversation", () => {
     if (failed) await conversation.retry(failed, "default");
     const { exchanges } = conversation.store.get();
     expect(exchanges.map((e) => [e.question, e.answer.phase])).toEqual([["one", "done"]]);
+  });
+
+  it("shows the rating that the server kept, and the last one if it could not be changed", async () => {
+    const { conversation, rated } = setUp(async function* () {
+      yield { type: "done", answer: DONE };
+    });
+    const shown = () => conversation.store.get().exchanges[0]?.answer.rating;
+    await conversation.rate("m", { value: "up", note: "" });
+    expect(rated).toEqual([]); // no chat is open
+    await conversation.ask("one", "default");
+    await conversation.rate("m", { value: "down", note: "why" });
+    expect(shown()).toEqual({ value: "down", note: "WHY" });
+    await conversation.rate("m", null);
+    expect(shown()).toBeNull();
+    await conversation.rate("m", { value: "up", note: "" });
+    await expect(conversation.rate("m", null)).rejects.toThrow(Problem);
+    expect(shown()).toEqual({ value: "up", note: "" });
+    expect(rated).toEqual([
+      ["chat-1", "m", { value: "down", note: "why" }],
+      ["chat-1", "m"],
+      ["chat-1", "m", { value: "up", note: "" }],
+    ]);
   });
 
   it("says why a stored chat cannot be opened", async () => {

@@ -97,6 +97,20 @@ describe("changeExchanges", () => {
   });
 });
 
+describe("ratings", () => {
+  it("are of one stored answer", () => {
+    const [first] = streamed([{ type: "done", answer: FINISHED }]);
+    const two = [first, { ...first, key: "l", answer: { ...first?.answer, messageId: "n" } }];
+    const rating = { value: "down", note: "short" } as const;
+    const change = { type: "rated", messageId: "n", rating } as const;
+    const rated = changeExchanges(two as Exchange[], change);
+    expect(rated[0]).toBe(first);
+    expect(rated[1]?.answer).toMatchObject({ phase: "done", text: "abc", rating });
+    const back = changeExchanges(rated, { ...change, rating: null });
+    expect(back[1]?.answer.rating).toBeNull();
+  });
+});
+
 describe("exchangesFromTurns", () => {
   const turn = (part: Partial<Turn>): Turn => ({
     id: "t",
@@ -106,7 +120,17 @@ describe("exchangesFromTurns", () => {
     found: null,
     citations: [],
     created_at: "2026-01-01T00:00:00Z",
+    rating: null,
     ...part,
+  });
+
+  it("keeps the ratings of stored answers", () => {
+    const rating = { value: "up", note: "" } as const;
+    const [exchange] = exchangesFromTurns([
+      turn({ id: "1", text: "first" }),
+      turn({ id: "2", role: "assistant", text: "answer", rating }),
+    ]);
+    expect(exchange?.answer).toMatchObject({ messageId: "2", rating });
   });
 
   it("pairs questions with answers and marks questions without one", () => {

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from rostra.agents.equipment import Cleaned, Guard
 from rostra.agents.events import DocumentSpan, PlannedCall
-from rostra.agents.execution import Cleaned, Guard
 from rostra.agents.guard.filters import OutputFilter, apply
 from rostra.agents.guard.hidden import HiddenText
 from rostra.agents.guard.links import ForeignLinks

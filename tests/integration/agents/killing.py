@@ -117,7 +117,7 @@ async def look(url: str, runs: dict[int, Path], out: Path) -> None:
 
 
 async def _standing(agents: Agents, run_id: UUID) -> dict[str, object]:
-    records = await agents._read(run_id)
+    records = await agents._logs.read(run_id)
     last = records[-1].event
     found: dict[str, object] = {"events": len(records), "last": type(last).__name__}
     if isinstance(last, RunEnded):

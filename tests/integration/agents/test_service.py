@@ -350,7 +350,7 @@ async def test_a_model_that_fails_ends_the_run(
             raise ModelUnavailable("the endpoint is gone")
             yield
 
-    monkeypatch.setattr("rostra.agents.execution._FIRST_DELAY", 0)
+    monkeypatch.setattr("rostra.agents.asking._FIRST_DELAY", 0)
     bench = Bench(Gone(READS), world)
     agents = Agents(database, bench.open, prompts=prompts)
     run_id = await agents.start(RunRequest(task="Look around."))

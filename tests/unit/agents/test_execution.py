@@ -259,7 +259,7 @@ async def test_calls_over_the_budget_are_not_made() -> None:
 
 
 async def test_a_busy_model_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rostra.agents.execution._FIRST_DELAY", 0)
+    monkeypatch.setattr("rostra.agents.asking._FIRST_DELAY", 0)
     model = Model(sheds=2)
     run = await execution(ToolResult(""), model=model)
     reply = await run.scope().ask("step", HELLO, GenerationOptions())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rostra.agents import Catalog, default_guard, prompts
+from rostra.agents.equipment import Limits
 from rostra.agents.errors import BudgetSpent, RunPaused
 from rostra.agents.events import (
     Budget,
@@ -19,7 +20,7 @@ from rostra.agents.events import (
     ToolEnded,
     ToolStarted,
 )
-from rostra.agents.execution import Execution, Limits
+from rostra.agents.execution import Execution
 from rostra.agents.journal import Journal, MemoryLog
 from rostra.agents.lending import loan, plus
 from rostra.agents.scope import Message, Piece

@@ -29,6 +29,8 @@ OPERATIONS = {
     ("post", "/api/chats"): "createChat",
     ("get", "/api/chats/{chat_id}"): "getChat",
     ("delete", "/api/chats/{chat_id}"): "deleteChat",
+    ("put", "/api/chats/{chat_id}/messages/{message_id}/rating"): "rateAnswer",
+    ("delete", "/api/chats/{chat_id}/messages/{message_id}/rating"): "unrateAnswer",
     ("post", "/api/runs"): "startRun",
     ("get", "/api/runs"): "listRuns",
     ("get", "/api/runs/{run_id}"): "getRun",

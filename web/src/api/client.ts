@@ -1,7 +1,7 @@
 /** The server's surface as functions. The state modules take a Client, so tests can hand in another. */
 
 import { ask } from "./ask";
-import { address, getJson, postJson, remove } from "./http";
+import { address, getJson, postJson, putJson, remove } from "./http";
 import type {
   Chat,
   ChatDetail,
@@ -10,6 +10,7 @@ import type {
   DocumentInfo,
   Job,
   Page,
+  Rating,
   ServerStatus,
   TextWindow,
 } from "./types";
@@ -45,6 +46,10 @@ export const client = {
   chats: (page: PageRequest) => getJson<Page<Chat>>(address(["api", "chats"], page)),
   chat: (id: string, signal: AbortSignal) =>
     getJson<ChatDetail>(address(["api", "chats", id]), signal),
+  rate: (chatId: string, messageId: string, rating: Rating) =>
+    putJson<Rating>(address(["api", "chats", chatId, "messages", messageId, "rating"]), rating),
+  unrate: (chatId: string, messageId: string) =>
+    remove(address(["api", "chats", chatId, "messages", messageId, "rating"])),
   deleteChat: (id: string) => remove(address(["api", "chats", id])),
 };
 

@@ -22,9 +22,13 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
   return readJson<T>(response);
 }
 
-export async function postJson<T>(path: string, body: unknown): Promise<T> {
+export const postJson = <T>(path: string, body: unknown) => sendJson<T>("POST", path, body);
+
+export const putJson = <T>(path: string, body: unknown) => sendJson<T>("PUT", path, body);
+
+async function sendJson<T>(method: string, path: string, body: unknown): Promise<T> {
   const response = await send(path, {
-    method: "POST",
+    method,
     headers: { Accept: "application/json", "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });

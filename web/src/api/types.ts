@@ -112,6 +112,11 @@ export type Chat = {
   updated_at: string;
 };
 
+export type RatingValue = "up" | "down";
+
+/** What somebody thinks of an answer; `note` is empty where they gave no reason. */
+export type Rating = { value: RatingValue; note: string };
+
 export type Turn = {
   id: string;
   role: "user" | "assistant";
@@ -120,6 +125,7 @@ export type Turn = {
   found: boolean | null;
   citations: Citation[];
   created_at: string;
+  rating: Rating | null;
 };
 
 export type ChatDetail = Chat & { turns: Turn[] };

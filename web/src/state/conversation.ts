@@ -1,7 +1,8 @@
-/** The open conversation: loads a stored chat, asks, stops, asks again. One question at a time. */
+/** The open conversation: loads, asks, stops, asks again, rates. One question at a time. */
 
 import type { Client } from "../api/client";
 import { asProblem, isAbort, type Problem } from "../api/problem";
+import type { Rating } from "../api/types";
 import { type Change, changeExchanges, type Exchange, exchangesFromTurns } from "./exchange";
 import { createStore, type Store } from "./store";
 
@@ -25,6 +26,8 @@ export type Conversation = {
   stop: () => void;
   /** Drops a failed, stopped or missing answer and asks its question once more. */
   retry: (exchange: Exchange, collection: string) => Promise<void>;
+  /** Stores what somebody thinks of an answer; null takes it back. Throws a Problem. */
+  rate: (messageId: string, rating: Rating | null) => Promise<void>;
 };
 
 export type ConversationListener = {
@@ -47,7 +50,7 @@ const EMPTY: ConversationState = {
 };
 
 export function createConversation(
-  api: Pick<Client, "ask" | "chat">,
+  api: Pick<Client, "ask" | "chat" | "rate" | "unrate">,
   on: ConversationListener,
 ): Conversation {
   const store = createStore(EMPTY);
@@ -124,6 +127,13 @@ export function createConversation(
     retry: async (exchange, collection) => {
       change({ type: "dropped", key: exchange.key });
       await ask(exchange.question, collection);
+    },
+    rate: async (messageId, rating) => {
+      const { chatId } = store.get();
+      if (!chatId) return;
+      const kept = rating ? await api.rate(chatId, messageId, rating) : null;
+      if (!rating) await api.unrate(chatId, messageId);
+      change({ type: "rated", messageId, rating: kept });
     },
   };
 }

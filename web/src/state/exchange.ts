@@ -6,7 +6,7 @@
  */
 
 import type { Problem } from "../api/problem";
-import type { AnswerMode, AskEvent, Citation, Passage, Stage, Turn } from "../api/types";
+import type { AnswerMode, AskEvent, Citation, Passage, Rating, Stage, Turn } from "../api/types";
 
 export type Answer = {
   /** "missing": a stored question that was never answered. */
@@ -20,6 +20,9 @@ export type Answer = {
   mode: AnswerMode | null;
   milliseconds: number | null;
   problem: Problem | null;
+  /** Of the stored answer. */
+  messageId: string | null;
+  rating: Rating | null;
 };
 
 export type Exchange = { key: string; question: string; answer: Answer };
@@ -29,7 +32,8 @@ export type Change =
   | { type: "event"; key: string; event: AskEvent }
   | { type: "stopped"; key: string }
   | { type: "failed"; key: string; problem: Problem }
-  | { type: "dropped"; key: string };
+  | { type: "dropped"; key: string }
+  | { type: "rated"; messageId: string; rating: Rating | null };
 
 const BLANK: Answer = {
   phase: "asking",
@@ -41,6 +45,8 @@ const BLANK: Answer = {
   mode: null,
   milliseconds: null,
   problem: null,
+  messageId: null,
+  rating: null,
 };
 
 export function changeExchanges(exchanges: Exchange[], change: Change): Exchange[] {
@@ -49,6 +55,12 @@ export function changeExchanges(exchanges: Exchange[], change: Change): Exchange
       return [...exchanges, { key: change.key, question: change.question, answer: BLANK }];
     case "dropped":
       return exchanges.filter((exchange) => exchange.key !== change.key);
+    case "rated":
+      return exchanges.map((exchange) =>
+        exchange.answer.messageId === change.messageId
+          ? { ...exchange, answer: { ...exchange.answer, rating: change.rating } }
+          : exchange,
+      );
     case "event":
       return onAnswer(exchanges, change.key, (answer) => applyEvent(answer, change.event));
     case "stopped":
@@ -100,6 +112,7 @@ function applyEvent(answer: Answer, event: AskEvent): Answer {
         found: event.answer.found,
         mode: event.answer.mode,
         milliseconds: totalTime(event.answer.timings_ms),
+        messageId: event.answer.message_id,
       };
   }
 }
@@ -124,6 +137,8 @@ export function exchangesFromTurns(turns: readonly Turn[]): Exchange[] {
       citations: turn.citations ?? [],
       found: turn.found,
       mode: turn.mode,
+      messageId: turn.id,
+      rating: turn.rating,
     };
     const last = exchanges.at(-1);
     if (last?.answer.phase === "missing") exchanges[exchanges.length - 1] = { ...last, answer };

@@ -9,8 +9,8 @@ import msgspec
 
 from rostra.agents import prompts
 from rostra.agents.driver import Parts, RunRequest, drive, started
+from rostra.agents.equipment import Guard, Limits
 from rostra.agents.events import Budget, Effect, Paused, Record, RunEnded
-from rostra.agents.execution import Guard, Limits
 from rostra.agents.guard import default_guard
 from rostra.agents.journal import Journal, MemoryLog
 from rostra.agents.strategies.strategy import Strategy

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from rostra.agents.equipment import Limits
 from rostra.agents.events import Budget, Decided, Effect, Outcome, RunEnded, Status, ToolEnded
-from rostra.agents.execution import Limits
 from rostra.agents.guard import Policy, default_guard
 from rostra.agents.memory.short import Window
 from rostra.agents.strategies.agentic_rag import AgenticRAG
@@ -112,7 +112,7 @@ async def test_any_run_ends_within_its_budget_wherever_it_is_cut(strategy: Strat
 async def test_a_model_that_is_not_there_fails_the_run_by_name(
     strategy: Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rostra.agents.execution._FIRST_DELAY", 0.0, raising=False)
+    monkeypatch.setattr("rostra.agents.asking._FIRST_DELAY", 0.0, raising=False)
     script = turns(Turn("half an ans", raises=ModelUnavailable("the model is gone")))
     ran = await Lab().run(strategy, script)
     assert isinstance(ran.last, RunEnded)

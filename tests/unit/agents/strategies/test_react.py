@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rostra.agents.equipment import Limits
 from rostra.agents.events import (
     Budget,
     Decided,
@@ -23,7 +24,6 @@ from rostra.agents.events import (
     ToolEnded,
     ToolStarted,
 )
-from rostra.agents.execution import Limits
 from rostra.agents.memory.short import Window
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult

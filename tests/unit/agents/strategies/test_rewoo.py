@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rostra.agents.equipment import Limits
 from rostra.agents.events import Budget, ModelAsked, Planned, RunEnded, Status, ToolEnded
-from rostra.agents.execution import Limits
 from rostra.agents.strategies.rewoo import ReWOO
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
 from rostra.core import ChatMessage, GenerationOptions

@@ -16,6 +16,7 @@ from evals.judge.report import JudgeReport, judge_reports
 
 MakePairs = Callable[..., list[Pair]]
 Measured = Callable[..., Any]
+Recorded = Callable[..., Any]
 
 
 def _pairs(
@@ -77,12 +78,23 @@ def measured() -> Measured:
     async def run(
         judge: PairJudge, pairs: Sequence[Pair], *, seed: int = 0, times: int = 1, **more: Any
     ) -> JudgeReport:
-        task = Task(dataset_of(pairs), Compare(judge, times=times), (VerdictScorer(),))
-        header = Header(
-            id="run", kind="judge", begun=datetime.now(UTC), seed=seed, tasks=[task.header()]
-        )
-        record = RunRecord(header, tuple(await _outcomes(task, seed)), True)
-        (report,) = judge_reports(record, **more)
+        (report,) = judge_reports(await _record(judge, pairs, seed, times), **more)
         return report
 
     return run
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    """Runs a judge over pairs, without a report."""
+    return _record
+
+
+async def _record(
+    judge: PairJudge, pairs: Sequence[Pair], seed: int = 0, times: int = 1
+) -> RunRecord:
+    task = Task(dataset_of(pairs), Compare(judge, times=times), (VerdictScorer(),))
+    header = Header(
+        id="run", kind="judge", begun=datetime.now(UTC), seed=seed, tasks=[task.header()]
+    )
+    return RunRecord(header, tuple(await _outcomes(task, seed)), True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -106,7 +106,23 @@ def test_numbers_are_read_as_the_verdicts_that_they_name() -> None:
     assert read_answer('{"reason": "", "verdict": 4}', find_rubric("helpfulness")).value == 0.75
 
 
-@given(st.text(max_size=300))
+PARTS = [
+    "{",
+    "}",
+    ":",
+    ",",
+    '"verdict"',
+    '"supported"',
+    '"reason"',
+    '"x"',
+    "```json\n",
+    "\n```",
+    " ",
+]
+
+
+@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(PARTS)).map("".join)))
+@example('{"reason":"x","verdict":"supported"}')
 def test_only_an_object_with_a_verdict_is_one(text: str) -> None:
     try:
         verdict = read_answer(text, find_rubric("support"))

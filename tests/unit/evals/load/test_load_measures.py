@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evals.load.measures import RateFigures, measure
 from evals.load.prices import LoadPrices
 from evals.load.records import RequestRecord, TokenCount
-from evals.load.report import RateRow, ServingReport
+from evals.load.report import RateRow, ServingReport, late_notes
 from evals.load.targets import LoadTargets
 from rostra.core import InvalidRequest
 
@@ -217,6 +217,20 @@ def test_the_report_names_the_highest_rate_that_held() -> None:
     as_recorded = figures(None, 1)
     assert report(RateRow(as_recorded, None, LoadPrices())).sustained_rps == 1.0
     json.dumps(report(*rows).to_dict(), allow_nan=False)
+
+
+def test_a_generator_that_was_late_says_so() -> None:
+    def row(rate: float | None, delay: float, ttft: float) -> RateRow:
+        records = [answer(float(i), i + ttft, sent=i + delay) for i in range(20)]
+        found = measure(records, rate=rate, warm_up=0.0, targets=NO_TARGETS)
+        return RateRow(found, None, LoadPrices())
+
+    assert late_notes([]) == []
+    # Too little to matter, and little beside the answer's own time.
+    assert late_notes([row(1, 0.004, 0.01), row(2, 0.09, 1.0)]) == []
+    (note,) = late_notes([row(1, 0.006, 0.05), row(2, 0.0, 0.05), row(None, 0.25, 1.0)])
+    assert note.startswith("1/s, as recorded: ")
+    assert "up to 250.0 ms" in note
 
 
 def test_energy_and_cost_of_a_thousand_answers() -> None:

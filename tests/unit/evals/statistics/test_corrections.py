@@ -39,8 +39,7 @@ def test_they_keep_the_order_and_never_lower(
 ) -> None:
     found = adjust(given_p)
     assert all(
-        before <= after + 1e-15 and after <= 1
-        for before, after in zip(given_p, found, strict=True)
+        before <= after + 1e-15 and after <= 1 for before, after in zip(given_p, found, strict=True)
     )
     ranked = [after for _, after in sorted(zip(given_p, found, strict=True))]
     assert ranked == sorted(ranked)

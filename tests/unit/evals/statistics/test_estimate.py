@@ -1,4 +1,4 @@
-"""Means, shares and percentiles: against statsmodels and scipy, and how often intervals are right."""
+"""Means, shares and percentiles: against statsmodels and scipy, and how often they are right."""
 
 import math
 from collections.abc import Callable
@@ -121,7 +121,9 @@ def test_a_share_is_of_outcomes() -> None:
 @pytest.mark.parametrize(("right", "n"), [(0, 1), (0, 20), (1, 20), (7, 20), (20, 20), (999, 1000)])
 def test_a_plain_share_has_wilsons_interval(right: int, n: int) -> None:
     found = proportion_estimate([1] * right + [0] * (n - right))
-    assert interval(found) == pytest.approx(proportion_confint(right, n, method="wilson"), abs=1e-12)
+    assert interval(found) == pytest.approx(
+        proportion_confint(right, n, method="wilson"), abs=1e-12
+    )
     assert (found.standard_error is None) == (right in (0, n))
 
 

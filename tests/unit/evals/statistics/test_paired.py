@@ -1,4 +1,4 @@
-"""Paired comparisons: against scipy and statsmodels, exact by hand, and how often they are wrong."""
+"""Paired comparisons: against scipy and statsmodels, by hand, and how often they are wrong."""
 
 import itertools
 import math
@@ -84,6 +84,18 @@ def test_many_samples_are_flipped_at_random() -> None:
     assert p_value(found) == pytest.approx(expected.pvalue, abs=0.006)
 
 
+def test_thousands_of_samples_are_no_trouble() -> None:
+    values = np.random.default_rng(12).normal(0.05, 1, 3000)
+    found = paired_randomisation(values, np.zeros(3000), resamples=1000, seed=1)
+    assert p_value(found) == pytest.approx(p_value(paired_t(values, np.zeros(3000))), abs=0.02)
+
+
+@pytest.mark.parametrize(("count", "method"), [(7, "exact"), (8, "")])
+def test_all_ways_are_tried_where_they_are_no_more_than_resamples(count: int, method: str) -> None:
+    found = paired_randomisation(range(count), [0] * count, resamples=128, seed=1)
+    assert found.method == f"{method} randomisation".strip()
+
+
 def test_simulation_never_gives_a_p_value_of_zero() -> None:
     found = paired_randomisation(np.ones(50), np.zeros(50), resamples=999, seed=1)
     assert p_value(found) == 1 / 1000
@@ -102,8 +114,10 @@ def test_the_interval_holds_what_the_randomisation_test_would_not_reject() -> No
 
     width = high - low
     for bound, outward in ((low, -1), (high, 1)):
-        assert rejected(bound + outward * 0.01 * width)
-        assert not rejected(bound - outward * 0.01 * width)
+        assert rejected(bound + outward * 1e-6 * width)
+        assert not rejected(bound - outward * 1e-6 * width)
+    mirrored = interval(paired_randomisation(np.zeros(9), differences, seed=1))
+    assert mirrored == pytest.approx((-high, -low))
 
 
 def test_too_few_clusters_get_no_interval() -> None:
@@ -181,6 +195,10 @@ def test_the_same_difference_everywhere_shows_no_variation() -> None:
         paired_bootstrap([1, 2, 3], [0, 1, 2], resamples=100, seed=1),
     ):
         assert (found.interval, found.p_value) == (None, None)
+    # The flips of 0.1 add up to means that differ by rounding.
+    flipped = paired_randomisation([0.1] * 30, [0] * 30, seed=1)
+    assert flipped.interval is None
+    assert p_value(flipped) < 0.001
 
 
 @pytest.mark.parametrize("test", [*ALL, mcnemar_exact])
@@ -231,9 +249,7 @@ def test_exact_flips_are_all_flips(sample: list[tuple[float, float, int]]) -> No
 # --- How often a test of 5 % is wrong, and an interval of 95 % right -----------------------------
 
 
-def errors_and_coverage(
-    test: Test, drawn: Any, clusters: Any, truth: float
-) -> tuple[float, float]:
+def errors_and_coverage(test: Test, drawn: Any, clusters: Any, truth: float) -> tuple[float, float]:
     """How often `truth` is rejected, and how often the interval holds it."""
     results = [test(row, np.full(row.size, truth), clusters) for row in drawn]
     rejected = float(np.mean([p_value(result) <= 0.05 for result in results]))

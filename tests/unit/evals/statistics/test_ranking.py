@@ -12,6 +12,9 @@ from scipy.special import expit
 
 from evals.statistics import Match, Ranking, StatisticsError, bradley_terry
 
+CURVED: list[Any] = ["hessian", "sandwich"]
+ROBUST: list[Any] = ["sandwich", "bootstrap"]
+
 names = st.sampled_from("abcd")
 matches_of = st.lists(
     st.builds(Match, names, names, st.sampled_from([0, 0.5, 1])).filter(
@@ -22,9 +25,7 @@ matches_of = st.lists(
 )
 
 
-def play(
-    rng: np.random.Generator, strengths: Any, count: int, *, ties: float = 0.0
-) -> list[Match]:
+def play(rng: np.random.Generator, strengths: Any, count: int, *, ties: float = 0.0) -> list[Match]:
     k = len(strengths)
     first = rng.integers(k, size=count)
     second = (first + rng.integers(1, k, size=count)) % k
@@ -51,7 +52,7 @@ def test_two_players_by_hand() -> None:
     assert found.groups == (("a", "b"),)
 
 
-@pytest.mark.parametrize("method", ["hessian", "sandwich"])
+@pytest.mark.parametrize("method", CURVED)
 def test_it_is_a_logistic_regression_on_who_played(method: Any) -> None:
     rng = np.random.default_rng(1)
     matches = play(rng, np.array([0.8, 0.3, -0.2, -0.9]), 300)
@@ -91,7 +92,9 @@ def test_a_player_who_never_loses_is_finite_and_stands_apart() -> None:
         assert player.standard_error is not None
         assert other.standard_error is not None
         assert player.standard_error >= other.standard_error - 1e-12
-    assert all(p.interval is None for p in bradley_terry(matches, seed=1, intervals="bootstrap").players)
+    assert all(
+        p.interval is None for p in bradley_terry(matches, seed=1, intervals="bootstrap").players
+    )
 
 
 def test_players_who_never_meet_are_groups() -> None:
@@ -114,6 +117,7 @@ def test_the_likelihood_is_at_its_top(matches: list[Match], random: Any) -> None
         surprise = match.score - float(expit(strengths[match.first] - strengths[match.second]))
         pull[match.first] += surprise
         pull[match.second] -= surprise
+
     def phantom(place: float) -> float:
         return sum(float(expit(s - place)) - 0.5 for s in strengths.values())
 
@@ -139,8 +143,8 @@ def test_the_likelihood_is_at_its_top(matches: list[Match], random: Any) -> None
 @pytest.mark.parametrize("prior", [0.001, 1000])
 def test_extreme_results_have_finite_strengths(prior: float) -> None:
     matches = [Match("a", "b", 1)] * 5000 + [Match("b", "c", 1)] * 5000
-    for method in ("hessian", "sandwich"):
-        found = bradley_terry(matches, prior=prior, intervals=method, seed=1)  # type: ignore[arg-type]
+    for method in CURVED:
+        found = bradley_terry(matches, prior=prior, intervals=method, seed=1)
         assert [player.player for player in found.players] == ["a", "b", "c"]
         for player in found.players:
             assert player.standard_error is not None
@@ -153,17 +157,32 @@ def test_copied_matches_of_a_cluster_tell_no_more() -> None:
     copied = [match for match in matches for _ in range(4)]
     clusters = [place for place in range(150) for _ in range(4)]
     once = bradley_terry(matches, prior=0.01, seed=1)
-    for method in ("sandwich", "bootstrap"):
-        found = bradley_terry(copied, clusters, prior=0.04, intervals=method, seed=1)  # type: ignore[arg-type]
+    for method in ROBUST:
+        found = bradley_terry(copied, clusters, prior=0.04, intervals=method, seed=1)
         for player, other in zip(found.players, once.players, strict=True):
             assert player.standard_error == pytest.approx(other.standard_error, rel=0.1)
     assert found.clusters == 150
 
 
+@pytest.mark.parametrize("method", ROBUST)
+def test_clusters_that_all_say_the_same_get_no_interval(method: Any) -> None:
+    matches = [Match("a", "b", 1), Match("a", "b", 0)] * 20
+    clusters = [place // 2 for place in range(40)]
+    found = bradley_terry(matches, clusters, intervals=method, seed=1)
+    assert [(p.strength, p.interval, p.standard_error) for p in found.players] == [
+        (0, None, None)
+    ] * 2
+    apart = bradley_terry(matches, intervals=method, seed=1)
+    assert all(player.interval is not None for player in apart.players)
+
+
 def test_one_cluster_gets_no_interval() -> None:
-    for method in ("sandwich", "bootstrap"):
+    for method in ROBUST:
         found = bradley_terry(
-            [Match("a", "b", 1), Match("a", "b", 0)], ["x", "x"], intervals=method, seed=1  # type: ignore[arg-type]
+            [Match("a", "b", 1), Match("a", "b", 0)],
+            ["x", "x"],
+            intervals=method,
+            seed=1,
         )
         assert all(player.interval is None for player in found.players)
 
@@ -193,7 +212,9 @@ def test_strangers_have_no_chance() -> None:
 # --- How often an interval of 95 % holds the truth ----------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "runs"), [("hessian", 400), ("sandwich", 400), ("bootstrap", 150)])
+@pytest.mark.parametrize(
+    ("method", "runs"), [("hessian", 400), ("sandwich", 400), ("bootstrap", 150)]
+)
 def test_known_strengths_are_found_and_covered(method: Any, runs: int) -> None:
     rng = np.random.default_rng(3)
     truth = np.array([0.9, 0.2, -0.3, -0.8])

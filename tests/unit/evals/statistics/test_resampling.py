@@ -176,7 +176,9 @@ def test_clustered_ratios_are_covered() -> None:
     for i in range(500):
         below = rng.uniform(1, 3, clusters.size)
         above = below * (2 + rng.normal(0, 0.5, 60)[clusters]) + rng.normal(0, 1, clusters.size)
-        found = bootstrap(np.column_stack([above, below]), ratio_of, clusters, resamples=400, seed=i)
+        found = bootstrap(
+            np.column_stack([above, below]), ratio_of, clusters, resamples=400, seed=i
+        )
         held.append(found.interval is not None and found.interval.contains(2))
     assert 0.93 < np.mean(held) < 0.97
 

@@ -4,6 +4,7 @@ import { citeAnswer } from "../../text/answer";
 import { Icon } from "../shared/Icon";
 import { ProblemNotice } from "../shared/ProblemNotice";
 import { AnswerFooter } from "./AnswerFooter";
+import { AnswerRating } from "./AnswerRating";
 import { AnswerText } from "./AnswerText";
 import { NotFoundNotice } from "./NotFoundNotice";
 import { PassageList } from "./PassageList";
@@ -35,7 +36,12 @@ export function AnswerView({ answer, onRetry }: Props) {
         </p>
       )}
       {cited.sources.length > 0 && <SourceList sources={cited.sources} />}
-      {phase === "done" && <AnswerFooter answer={answer} />}
+      {phase === "done" && (
+        <div className="answer-end">
+          <AnswerFooter answer={answer} />
+          {answer.messageId && <AnswerRating messageId={answer.messageId} rating={answer.rating} />}
+        </div>
+      )}
       {phase === "done" && passages && passages.length > 0 && <PassageList passages={passages} />}
     </div>
   );

@@ -138,7 +138,7 @@ def _read(preferences: ArrayLike) -> Floats:
 def _firth(values: Floats, design: Floats) -> tuple[Floats, Floats]:
     """Coefficients of a logistic regression under Jeffreys' prior, and their covariance.
 
-    Scoring steps (Heinze and Schemper, 2002), halved until they climb as they should (Armijo, 1966).
+    Scoring steps (Heinze and Schemper, 2002), halved until they climb enough (Armijo, 1966).
     """
     fitted = np.zeros(design.shape[1])
     height = _height(values, design, fitted)
@@ -162,7 +162,7 @@ def _firth(values: Floats, design: Floats) -> tuple[Floats, Floats]:
 
 
 def _height(values: Floats, design: Floats, coefficients: Floats) -> float:
-    """The penalised log likelihood: Jeffreys' prior is the root of the information's determinant."""
+    """The log likelihood with Jeffreys' prior: the root of the information's determinant."""
     logits = design @ coefficients
     chances = special.expit(logits)
     information = (design * (chances * (1 - chances))[:, None]).T @ design

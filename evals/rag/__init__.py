@@ -1,0 +1,1 @@
+"""Answers over documents, measured: sets of questions, scorers, systems, the report."""

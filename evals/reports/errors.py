@@ -1,0 +1,15 @@
+"""What can be wrong with the wish for a report."""
+
+from rostra.core import InvalidRequest, NotFound
+
+
+class EvalTaskNotFound(NotFound):
+    """A run has no such task or measure; the message says which there are."""
+
+    code = "eval_task_not_found"
+
+
+class TraceUrlInvalid(InvalidRequest):
+    """The pattern of links to traces is no web address with `{trace}` in it."""
+
+    code = "invalid_trace_url"

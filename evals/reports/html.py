@@ -1,0 +1,215 @@
+"""One HTML file about a run, or about two: opens anywhere, and loads nothing.
+
+What always holds: all that comes from documents, models and sets is escaped, and a policy in the
+page forbids every script, style and image but the two that are written here. It can be read with
+scripts off. It is bounded: what is left out is said, with the file that has it.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from evals.compare import Comparison, compare_runs, compare_systems
+from evals.core import RunRecord, RunReport, TaskReport, report_of
+from evals.reports.charts import Bar, Panel, draw
+from evals.reports.data import SampleView, outcomes_of, sample_view, worst_first
+from evals.reports.differences import TaskChanges, changes
+from evals.reports.errors import TraceUrlInvalid
+from evals.reports.numbers import amount, arrow, duration, interval
+from evals.reports.text import as_json, visible
+
+SAMPLES = 100  # of a task, by default
+_SAMPLES_IN_ALL = 2000
+_TEXT = 1800
+_PANELS = 24
+_BARS = 16
+_TRACE = re.compile(r"[0-9a-f]{16,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A task as the page shows it.
+
+    Attributes:
+        scores: names of the scores that samples have.
+        samples: some of `count`, the worst first.
+    """
+
+    report: TaskReport
+    scores: Sequence[tuple[str, str]]
+    samples: Sequence[SampleView]
+    count: int
+
+
+def render_html(
+    record: RunRecord,
+    baseline: RunRecord | None = None,
+    *,
+    samples: int = SAMPLES,
+    trace_url: str = "",
+    alpha: float = 0.05,
+    place: str = "",
+) -> str:
+    """Renders a run; with a baseline also what changed since.
+
+    Args:
+        samples: of each task, the worst first.
+        trace_url: address of a trace, with `{trace}` where its id belongs.
+        alpha: at which a difference is called one.
+        place: where the run's file lies.
+
+    Raises:
+        TraceUrlInvalid: `trace_url` is no such address.
+        NothingToCompare: the runs have nothing in common.
+    """
+    check_trace_url(trace_url)
+    report = report_of(record)
+    each = max(1, min(samples, _SAMPLES_IN_ALL // max(1, len(report.tasks))))
+    compared: list[Comparison] = []
+    changed: list[TaskChanges] = []
+    if baseline is not None:
+        compared = compare_runs(baseline, record)
+        pairs = {(one.dataset, one.baseline_system, one.candidate_system) for one in compared}
+        most = max(1, min(samples, _SAMPLES_IN_ALL // len(pairs)))
+        changed = changes(baseline, record, compared, most=most, text=_TEXT)
+    systems = compare_systems(record)
+    style, script = _part("report.css"), _part("report.js")
+    return _template().render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        header=record.header,
+        arguments=as_json(record.header.arguments),
+        report=report,
+        baseline=baseline.header if baseline is not None else None,
+        charts=_charts(report),
+        tasks=[_task(record, number, one, each) for number, one in enumerate(report.tasks)],
+        compared=compared,
+        comparison_charts=_difference_charts(compared, alpha),
+        changed=changed,
+        systems=systems,
+        alpha=alpha,
+        place=place,
+        trace_link=lambda trace: _trace_link(trace_url, trace),
+    )
+
+
+def check_trace_url(pattern: str) -> None:
+    """Checks the pattern of links to traces; empty means that there are none.
+
+    Raises:
+        TraceUrlInvalid: it is no http(s) address with `{trace}` in it.
+    """
+    if not pattern:
+        return
+    try:
+        parts = urlsplit(pattern)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_web = False
+    if not is_web or "{trace}" not in pattern:
+        raise TraceUrlInvalid(
+            f"{pattern[:200]!r} is no address of traces",
+            hint="Such as http://localhost:16686/trace/{trace}",
+        )
+
+
+def _trace_link(pattern: str, trace: str) -> str:
+    """The address of a trace; empty where there is none."""
+    return pattern.replace("{trace}", trace) if pattern and _TRACE.fullmatch(trace) else ""
+
+
+def _task(record: RunRecord, number: int, report: TaskReport, most: int) -> TaskPage:
+    outcomes = worst_first(outcomes_of(record, number), report.header.measures)
+    scores = dict.fromkeys((one.scores, str(one.better)) for one in report.header.measures)
+    return TaskPage(
+        report, list(scores), [sample_view(one, _TEXT) for one in outcomes[:most]], len(outcomes)
+    )
+
+
+def _charts(report: RunReport) -> list[tuple[str, Markup]]:
+    """A chart for each dataset: its measures below each other, the systems within them."""
+    panels: dict[str, dict[str, list[Bar]]] = {}
+    for task in report.tasks:
+        of_set = panels.setdefault(task.header.dataset, {})
+        for one in task.measures:
+            if one.estimate is not None:
+                ends = one.estimate.interval
+                bar = Bar(
+                    task.header.solver,
+                    one.estimate.mean,
+                    ends.low if ends else None,
+                    ends.high if ends else None,
+                    one.measure.unit,
+                )
+                title = f"{one.measure.name} {arrow(one.measure.better)}"
+                of_set.setdefault(title, []).append(bar)
+    return [
+        (
+            dataset,
+            draw(
+                [Panel(name, bars[:_BARS]) for name, bars in list(by_measure.items())[:_PANELS]],
+                f"Measures of {dataset} with their 95 % intervals",
+            ),
+        )
+        for dataset, by_measure in panels.items()
+        if by_measure
+    ]
+
+
+def _difference_charts(compared: Sequence[Comparison], alpha: float) -> list[tuple[str, Markup]]:
+    tones = {"better": "good", "worse": "bad"}
+    by_task: dict[str, list[Panel]] = {}
+    for one in compared:
+        bar = Bar(
+            f"{arrow(one.measure.better)} {one.measure.name}".strip(),
+            one.difference,
+            one.interval.low if one.interval else None,
+            one.interval.high if one.interval else None,
+            one.measure.unit,
+            tones.get(one.verdict(alpha), ""),
+        )
+        name = f"{one.dataset}: {one.baseline_system} to {one.candidate_system}"
+        by_task.setdefault(name, []).append(Panel(one.measure.name, [bar], signed=True))
+    return [
+        (name, draw(panels[:_PANELS], f"Differences, {name}")) for name, panels in by_task.items()
+    ]
+
+
+@cache
+def _template() -> Template:
+    made = Environment(
+        loader=PackageLoader("evals.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_seen,
+    )
+    made.filters |= {"amount": amount, "arrow": arrow, "duration": duration}
+    made.globals["interval"] = interval
+    return made.get_template("report.html")
+
+
+def _seen(value: Any) -> Any:
+    """What every expression of the template goes through before it is escaped."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _part(name: str) -> str:
+    return files("evals.reports").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

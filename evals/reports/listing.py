@@ -1,0 +1,142 @@
+"""The list of runs, and how runs go.
+
+What always holds: of a run in the list only its first line is understood and the others counted, so
+that a list of large runs is quick; a file that is no run is listed with what is wrong with it.
+"""
+
+import fcntl
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from evals.core import Header
+from evals.errors import EvalRunConflict, EvalRunNotFound
+from evals.runs import list_runs
+from rostra.core import Settings
+
+_MOST = 10_000
+_END = b'{"type":"end"'
+_TASKS_NAMED = 20
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A run in a list.
+
+    Attributes:
+        tasks: names of the first ones; `task_count` is how many there are.
+        samples: to be done, repetitions counted apart.
+        done: lines of samples, at most `samples`; failed ones are done too.
+        bytes: of its file.
+        problem: why its file cannot be read; empty as a rule.
+    """
+
+    id: str
+    kind: str = ""
+    begun: datetime | None = None
+    tasks: list[str] = []
+    task_count: int = 0
+    samples: int = 0
+    done: int = 0
+    complete: bool = False
+    bytes: int = 0
+    problem: str = ""
+
+
+def list_summaries(
+    settings: Settings, *, limit: int = 50, offset: int = 0, kind: str = ""
+) -> tuple[list[RunSummary], int]:
+    """Some runs, newest first, and how many there are.
+
+    Args:
+        kind: of evaluation; empty for all.
+    """
+    paths = list_runs(settings, _MOST)
+    if kind:
+        paths = [path for path in paths if (head := read_header(path)) and head.kind == kind]
+    return [summarise(path) for path in paths[offset : offset + limit]], len(paths)
+
+
+def summarise(path: Path) -> RunSummary:
+    """What a list says of a run; never raises for what is wrong with a file."""
+    header = read_header(path)
+    try:
+        size = path.stat().st_size
+        if header is None:
+            return RunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
+        lines = ends = 0
+        last = b""
+        with path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    lines += 1
+                    ends += line.startswith(_END)
+                    last = line[: len(_END)]
+    except OSError as error:
+        return RunSummary(id=path.stem, problem=str(error.strerror))
+    samples = sum(task.samples * task.repeats for task in header.tasks)
+    return RunSummary(
+        id=path.stem,
+        kind=header.kind,
+        begun=header.begun,
+        tasks=[task.name for task in header.tasks[:_TASKS_NAMED]],
+        task_count=len(header.tasks),
+        samples=samples,
+        done=min(lines - 1 - ends, samples),
+        complete=last == _END,
+        bytes=size,
+    )
+
+
+def read_header(path: Path) -> Header | None:
+    """A run's first line; None if it is none."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.readline(), type=Header)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def stored_run(settings: Settings, run: str) -> Path:
+    """The file of a stored run by its whole id; never a path of the caller's choice.
+
+    Raises:
+        EvalRunNotFound: there is none.
+    """
+    for path in list_runs(settings, _MOST):
+        if path.stem == run:
+            return path
+    raise EvalRunNotFound(f"no run is called {run[:100]!r}")
+
+
+def newest_of(settings: Settings, kind: str, *, but: Path) -> Path:
+    """The newest run of a kind that is not a certain one.
+
+    Raises:
+        EvalRunNotFound: there is none.
+    """
+    for path in list_runs(settings, _MOST):
+        header = read_header(path)
+        if header is not None and header.kind == kind and path.resolve() != but.resolve():
+            return path
+    raise EvalRunNotFound(
+        f"there is no run of the kind {kind!r}" + (" beside the baseline" if but.exists() else ""),
+        hint=f"Make one with `rostra eval run {kind}`, or name its file.",
+    )
+
+
+def delete_run(path: Path) -> None:
+    """Deletes a run's file.
+
+    Raises:
+        EvalRunConflict: a process writes it.
+        EvalRunNotFound: it is gone.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except BlockingIOError:
+        raise EvalRunConflict(f"{path} is being written by another process") from None
+    except FileNotFoundError:
+        raise EvalRunNotFound(f"{path}: no such file") from None

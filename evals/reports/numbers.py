@@ -1,0 +1,54 @@
+"""Numbers as reports show them; one that is not there is a dash."""
+
+from evals.core import Better
+
+_SIGNS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.NEITHER: ""}
+
+
+def arrow(better: Better) -> str:
+    """Which way a measure is to go."""
+    return _SIGNS[better]
+
+
+def amount(value: float | None, unit: str = "", *, signed: bool = False) -> str:
+    """A number with its unit.
+
+    >>> amount(0.8125, "share"), amount(0.8125), amount(-0.02, "share", signed=True)
+    ('81.2 %', '0.8125', '-2.0 %')
+    >>> amount(12345.6, "tokens"), amount(12.5), amount(None)
+    ('12,346 tokens', '12.50', '-')
+    """
+    if value is None:
+        return "-"
+    sign = "+" if signed else ""
+    if unit == "share":
+        return f"{100 * value:{sign}.1f} %"
+    size = abs(value)
+    form = ",.0f" if size >= 10_000 else ",.1f" if size >= 100 else ",.2f" if size >= 10 else ".4f"
+    return f"{value:{sign}{form}}" + (f" {unit}" if unit else "")
+
+
+def interval(low: float | None, high: float | None, unit: str = "", *, signed: bool = False) -> str:
+    """Both ends of an interval.
+
+    >>> interval(0.5, 1.0, "share"), interval(None, None)
+    ('50.0 % to 100.0 %', '-')
+    """
+    if low is None or high is None:
+        return "-"
+    return f"{amount(low, unit, signed=signed)} to {amount(high, unit, signed=signed)}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time, in the unit that suits it.
+
+    >>> duration(0.0004), duration(0.25), duration(12), duration(300), duration(None)
+    ('0.4 ms', '250 ms', '12.0 s', '5.0 min', '-')
+    """
+    if seconds is None:
+        return "-"
+    if seconds < 0.01:
+        return f"{1000 * seconds:.1f} ms"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

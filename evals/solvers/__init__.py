@@ -1,0 +1,1 @@
+"""What is evaluated: search, the platform's answers, models by themselves."""

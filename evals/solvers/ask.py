@@ -1,0 +1,204 @@
+"""The platform's answers as a solver, with citations looked up in the store.
+
+What always holds: the answer is the one that users get; `mode` in the state's data says who made
+it, as quote mode answers for a generator that fails. Under a `Disturbance` only the passages that
+it is made from are others.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from evals.core.states import Cited, Passage, State
+from evals.rag.samples import gold_documents
+from evals.solvers.claims import claims_of, without_marks
+from evals.solvers.counted import CountedModel
+from evals.solvers.disturbed import Disturbance, DisturbedSearcher
+from evals.solvers.facts import answer_facts
+from rostra.answer import Answer, Answerer, AnswerMode, Citation, Done, Passages, Question
+from rostra.core import sentence_spans
+from rostra.retrieval import Hit, SearchRequest
+from rostra.runtime import Runtime
+from rostra.store import get_text
+
+# The `[start, end)` of a document's sentences, in code points, by document.
+SentenceTable = Mapping[str, Sequence[tuple[int, int]]]
+MODE = "mode"
+SENTENCES = "sentences"  # those that citations cover, as [document, place among its sentences]
+
+
+class AskSolver:
+    """See this module.
+
+    Args:
+        runtime: where the documents are.
+        collections: asked, by name.
+        digest: of their documents.
+        sentences: of annotated documents; an answer's state then says which ones it cites.
+        disturbance: of the passages; None for what users get.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        collections: Sequence[str],
+        digest: str,
+        *,
+        sentences: SentenceTable | None = None,
+        disturbance: Disturbance | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._collections = tuple(collections)
+        self._sentences = sentences
+        self._disturbance = disturbance
+        self._facts = answer_facts(runtime) | {
+            "corpus": digest,
+            "disturbance": str(disturbance or ""),
+        }
+
+    @property
+    def name(self) -> str:
+        """`ask`, and what is done to its passages."""
+        return "ask" if self._disturbance is None else f"ask {self._disturbance}"
+
+    def config(self) -> dict[str, Any]:
+        """See `Solver.config`."""
+        return self._facts
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """See `Solver`."""
+        runtime = self._runtime
+        generator = runtime.generator
+        counted = CountedModel(generator) if generator is not None else None
+        searcher = runtime.searcher
+        if self._disturbance is not None:
+            gold = gold_documents(state.sample)
+            searcher = DisturbedSearcher(runtime, self._disturbance, gold, seed)
+        answerer = Answerer(searcher, runtime.embedder, runtime.settings, counted)
+        hits, answer = await _asked(answerer, Question(state.sample.input, self._collections))
+        marked = answer.mode is AnswerMode.GENERATE and runtime.settings.answer_style == "write"
+        claims, backed = claims_of(
+            answer.answer if answer.found else "",
+            [(one.answer_start, one.answer_end) for one in answer.citations],
+            marked=marked,
+        )
+        cited = [
+            await looked_up(runtime, citation, claim)
+            for citation, claim in zip(answer.citations, backed, strict=True)
+        ]
+        data: dict[str, Any] = {MODE: str(answer.mode)}
+        if self._sentences is not None:
+            data[SENTENCES] = sentences_in(cited, self._sentences)
+        return msgspec.structs.replace(
+            state,
+            output=without_marks(answer.answer) if marked else answer.answer,
+            claims=claims,
+            abstained=not answer.found,
+            passages=[passage_of(hit) for hit in hits],
+            citations=cited,
+            steps=counted.steps if counted is not None else 0,
+            usage=counted.usage if counted is not None else state.usage,
+            data=data,
+        )
+
+
+class LeadSolver:
+    """The baseline: quotes the first sentence of the passage that search puts first, always.
+
+    Args:
+        sentences: of annotated documents; the first one of the whole document is then quoted.
+    """
+
+    name = "first sentence"
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        collections: Sequence[str],
+        digest: str,
+        *,
+        sentences: SentenceTable | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._collections = tuple(collections)
+        self._sentences = sentences
+        self._facts = answer_facts(runtime) | {"corpus": digest, "generator": ""}
+
+    def config(self) -> dict[str, Any]:
+        """See `Solver.config`."""
+        return self._facts
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """See `Solver`."""
+        found = await self._runtime.searcher.search(
+            SearchRequest(state.sample.input, self._collections, k=1)
+        )
+        if not found.hits:
+            return msgspec.structs.replace(state, abstained=True, data=self._data([]))
+        hit = found.hits[0]
+        start, end = self._first(hit)
+        async with self._runtime.database.read() as session:
+            quote = await get_text(session, hit.document_id, start, end)
+        cited = [Cited(hit.uri, start, end, quote, claim=0, exact=True)]
+        return msgspec.structs.replace(
+            state,
+            output=quote,
+            claims=[quote],
+            passages=[passage_of(hit)],
+            citations=cited,
+            data=self._data(cited),
+        )
+
+    def _first(self, hit: Hit) -> tuple[int, int]:
+        if self._sentences is not None and self._sentences.get(hit.uri):
+            return self._sentences[hit.uri][0]
+        spans = sentence_spans(hit.text) or [(0, len(hit.text))]
+        return hit.start + spans[0][0], hit.start + spans[0][1]
+
+    def _data(self, cited: Sequence[Cited]) -> dict[str, Any]:
+        if self._sentences is None:
+            return {}
+        return {SENTENCES: sentences_in(cited, self._sentences)}
+
+
+def passage_of(hit: Hit) -> Passage:
+    """A hit as evaluations have it."""
+    return Passage(hit.uri, hit.text, hit.score, hit.start, hit.end)
+
+
+async def looked_up(runtime: Runtime, citation: Citation, claim: int) -> Cited:
+    """A citation, with whether it quotes its document exactly.
+
+    Args:
+        claim: place of the claim that it backs.
+    """
+    async with runtime.database.read() as session:
+        stored = await get_text(session, citation.document_id, citation.start, citation.end)
+    return Cited(
+        citation.uri, citation.start, citation.end, citation.quote, claim, stored == citation.quote
+    )
+
+
+def sentences_in(cited: Sequence[Cited], table: SentenceTable) -> list[tuple[str, int]]:
+    """The sentences that a citation covers by more than half, each once."""
+    covered: dict[tuple[str, int], None] = {}
+    for citation in cited:
+        for at, (start, end) in enumerate(table.get(citation.document, ())):
+            shared = min(end, citation.end) - max(start, citation.start)
+            if 2 * shared > end - start:
+                covered[citation.document, at] = None
+    return list(covered)
+
+
+async def _asked(answerer: Answerer, question: Question) -> tuple[list[Hit], Answer]:
+    """The passages that an answer is made from, and the answer."""
+    hits: list[Hit] = []
+    async with aclosing(answerer.stream(question)) as events:
+        async for event in events:
+            if isinstance(event, Passages):
+                hits = event.hits
+            if isinstance(event, Done):
+                return hits, event.answer
+    raise RuntimeError("an answer's stream ended without its end")

@@ -1,0 +1,72 @@
+"""A model that counts what it is asked, for who does not see the questions."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+
+from evals.core.states import Usage
+from rostra.core import ChatEvent, ChatMessage, ChatModel, Delta, Finish, GenerationOptions
+from rostra.models import usage_so_far
+
+
+class CountedModel:
+    """Passes everything on to a model.
+
+    Attributes:
+        steps: questions asked.
+        usage: of those that were answered to the end.
+    """
+
+    def __init__(self, model: ChatModel) -> None:
+        self._model = model
+        self.steps = 0
+        self.usage = Usage()
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self._model.name
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], options: GenerationOptions
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """As the model's."""
+        self.steps += 1
+        heard: list[str] = []
+        events = self._model.stream(messages, options)
+        if isinstance(events, AsyncGenerator):
+            async with aclosing(events):
+                async for event in events:
+                    self._count(event, heard, messages, options)
+                    yield event
+        else:
+            async for event in events:
+                self._count(event, heard, messages, options)
+                yield event
+
+    def _count(
+        self,
+        event: ChatEvent,
+        heard: list[str],
+        messages: Sequence[ChatMessage],
+        options: GenerationOptions,
+    ) -> None:
+        match event:
+            case Delta(text):
+                heard.append(text)
+            case Finish(_, told) if "prompt_tokens" in told and "completion_tokens" in told:
+                self.usage += usage_of(told)
+            case Finish():
+                self.usage += usage_of(usage_so_far(self._model, messages, options, heard))
+            case _:
+                pass
+
+
+def usage_of(told: Mapping[str, float]) -> Usage:
+    """A model's counts as those of an evaluation."""
+    return Usage(
+        prompt_tokens=int(told.get("prompt_tokens", 0)),
+        completion_tokens=int(told.get("completion_tokens", 0)),
+        cached_tokens=int(told.get("cached_tokens", 0)),
+        cost=float(told.get("cost", 0.0)),
+        estimated=bool(told.get("estimated", 0)),
+    )

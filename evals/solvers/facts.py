@@ -1,0 +1,45 @@
+"""What the platform's results depend on, as the configuration of a system.
+
+What always holds: no secret, no path and no limit that only guards is among it.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from rostra.core import Settings
+from rostra.ingest import ReadySource
+from rostra.runtime import Runtime
+
+_SEARCH = ("chunk_tokens", "chunk_overlap", "dense_index", "fusion", "dense_weight", "rrf_k",
+           "shortlist", "embedding_dtype")  # fmt: skip
+_RERANK = ("reranker_model", "rerank_candidates")
+_ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
+
+
+def search_facts(runtime: Runtime, *, rerank: bool) -> dict[str, Any]:
+    """Of search; loads the embedder if it is not there yet, which blocks."""
+    names = (*_SEARCH, *_RERANK) if rerank else _SEARCH
+    space = runtime.embedder().space
+    return _chosen(runtime.settings, names) | {"space": space.fingerprint}
+
+
+def answer_facts(runtime: Runtime) -> dict[str, Any]:
+    """Of answers, and of the search before them."""
+    rerank = bool(runtime.settings.reranker_model)
+    generator = runtime.generator
+    facts = search_facts(runtime, rerank=rerank) | _chosen(runtime.settings, _ANSWER)
+    return facts | {"generator": generator.name if generator is not None else ""}
+
+
+def corpus_digest(sources: Iterable[ReadySource]) -> str:
+    """Of documents, whatever order they come in."""
+    parts = sorted(
+        hashlib.sha256(f"{source.uri}\0{source.document.text}".encode()).digest()
+        for source in sources
+    )
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:32]
+
+
+def _chosen(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
+    return settings.model_dump(mode="json", include=set(names))

@@ -1,0 +1,91 @@
+"""What all scopes of one execution of a run share: its journal, its numbers, what is set aside.
+
+What always holds: a number of a sentence, once given, is that sentence's in every execution; what
+is set aside for a question is given back when the question has ended.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rostra.agents.equipment import Guard, Limits, Tools
+from rostra.agents.errors import BudgetSpent, RunPaused
+from rostra.agents.events import Budget, ToolEnded
+from rostra.agents.journal import Journal
+from rostra.agents.scope import Sentence
+from rostra.agents.sentences import numbered
+from rostra.core import ChatModel
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all scopes of one execution share.
+
+    Attributes:
+        models: by role; `main` is always there.
+        ask_again: ask models what they have answered already, and compare.
+        sources: untrusted sources that influenced the task, and so whatever is made of it.
+        sentences: numbered from 1; a number without a sentence is one not seen in this execution.
+    """
+
+    run_id: str
+    task: str
+    user: str
+    journal: Journal
+    budget: Budget
+    models: Mapping[str, ChatModel]
+    tools: Tools
+    guard: Guard
+    prompts: Callable[[str, Mapping[str, Any]], str]
+    limits: Limits = field(default_factory=Limits)
+    workspace: str = ""
+    ask_again: bool = False
+    sources: tuple[str, ...] = ()
+    sentences: list[Sentence] = field(default_factory=list)
+    # Tokens set aside for questions that are being answered, and keys of calls about to begin.
+    held: int = 0
+    claimed: set[str] = field(default_factory=set)
+    # Why calls with a loan wait for a person, by key: they give nothing back before.
+    resting: dict[str, str] = field(default_factory=dict)
+    returned: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        # Numbers once given stay taken, in whatever order the scopes come to them.
+        for record in self.journal.records:
+            if isinstance(record.event, ToolEnded):
+                self.take_in(record.event)
+
+    def take_in(self, ended: ToolEnded) -> tuple[Sentence, ...]:
+        """Numbers an observation's sentences as they were numbered when it was written."""
+        found = numbered(ended)
+        missing = ended.first + len(found) - 1 - len(self.sentences)
+        self.sentences += [Sentence(0, "", "")] * missing
+        for sentence in found:
+            self.sentences[sentence.number - 1] = sentence
+        return found
+
+    def give_back(self, tokens: int) -> None:
+        """Ends what `held` has of a question; wakes those that wait for it."""
+        self.held -= tokens
+        self.returned.set()
+        self.returned = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Waits until something that was set aside or lent may be had again.
+
+        Raises:
+            RunPaused: that may be only after a person's word.
+        """
+        if not self.held and self.resting and len(self.resting) >= len(self.journal.loans):
+            raise RunPaused(next(iter(self.resting.values())), [])
+        await self.returned.wait()
+
+    def used_up(self, name: str) -> BudgetSpent:
+        """The error of a budget that is spent, by its name."""
+        most = getattr(self.budget, name)
+        return BudgetSpent(
+            f"the run has used its budget of {most} {name}",
+            hint=f"Start it again with a larger budget of {name}, or fork it.",
+            budget=name,
+        )

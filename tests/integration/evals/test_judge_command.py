@@ -1,0 +1,91 @@
+"""`rostra eval run judge`: what is printed, and for whom."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rostra.cli.main import run
+from rostra.core import Settings
+
+PAIR = {"question": "Say red.", "first": "red", "second": "something else", "label": "first"}
+
+
+def write_set(folder: Path) -> Path:
+    folder.mkdir()
+    lines = [json.dumps({**PAIR, "question": f"Say red {number}."}) for number in range(30)]
+    (folder / "mine.jsonl").write_text("\n".join([*lines, '{"question": 5}']))
+    return folder
+
+
+def judge(*arguments: str) -> int:
+    return run(["eval", "run", "judge", *arguments])
+
+
+def test_json(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_set(tmp_path / "a set")
+    assert judge("--data", str(data), "--json", "--seed", "5") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["complete"]
+    assert told["standard"]["min_agreement"] == 0.4
+    assert told["sets"][0]["problems"] == [
+        {"reason": "no question", "count": 1, "examples": ["line 31"]}
+    ]
+    assert {row["kind"] for row in told["results"]} == {"simulated"}
+    path = settings.home / "evals" / "runs" / f"{told['run']}.jsonl"
+    assert json.loads(path.read_text().split("\n")[0])["arguments"]["seed"] == "5"
+    # Going on with a run that is complete does nothing, and says the same.
+    assert judge("--data", str(data), "--json", "--seed", "5", "--resume", told["run"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
+def test_the_table(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_set(tmp_path / "set")
+    assert judge("--data", str(data), "--judges", "simulated", "--min-agreement", "0.9") == 0
+    said = capsys.readouterr()
+    assert "position bias" in said.out
+    assert "UNFIT" in said.out
+    assert "under 0.90" in said.out
+    assert "mine: 1 left out: no question (line 31)" in said.err
+    assert "nan" not in said.out.lower()
+
+
+def test_the_model_that_is_set(
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = tmp_path / "script.jsonl"
+    verdicts = [{"reason": "r", "verdict": verdict} for _ in range(3) for verdict in "ab"]
+    script.write_text("\n".join(json.dumps(json.dumps(verdict)) for verdict in verdicts))
+    monkeypatch.setenv("ROSTRA_CHAT_SCRIPT", str(script))
+    data = write_set(tmp_path / "set")
+    arguments = ("--data", str(data), "--judges", "model", "--limit", "3", "--parallel", "1")
+    assert judge(*arguments, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert (row["kind"], row["pairs"]) == ("model", 3)
+    assert row["accuracy"]["value"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--judges", "model"],
+        ["--judges", "everybody"],
+        ["--judges", "recorded"],
+        ["--data", "nowhere"],
+        ["--resume", "no-such-run"],
+    ],
+)
+def test_what_cannot_be_done(
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    data = write_set(tmp_path / "set")
+    assert judge("--data", str(data), *arguments) != 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err
