@@ -132,17 +132,30 @@ def compare_systems(record: RunRecord, *, seed: int = 0) -> list[Comparison]:
 
 
 def adjusted(comparisons: Iterator[Comparison] | Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with p-values adjusted for their number; those without a direction apart."""
-    told = list(comparisons)
+    """The comparisons with p-values adjusted for their number; those without a direction apart.
+
+    Where not one sample differs the p-value is 1 whatever the level, so that it does not count
+    among those that chance could make small (Tarone, 1990).
+    """
+    told = [
+        replace(one, adjusted=1.0)
+        if one.p_value is not None and _is_directed(one) and not one.wins + one.losses
+        else one
+        for one in comparisons
+    ]
     counted = [
         at
         for at, one in enumerate(told)
-        if one.p_value is not None and one.measure.better is not Better.NEITHER
+        if one.p_value is not None and _is_directed(one) and one.adjusted is None
     ]
     values = holm([told[at].p_value or 0.0 for at in counted]) if counted else []
     for at, value in zip(counted, values, strict=True):
         told[at] = replace(told[at], adjusted=float(value))
     return told
+
+
+def _is_directed(one: Comparison) -> bool:
+    return one.measure.better is not Better.NEITHER
 
 
 def _pairs(baseline: RunRecord, candidate: RunRecord) -> Iterator[tuple[int, int]]:

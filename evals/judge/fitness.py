@@ -1,8 +1,10 @@
 """Whether a judge is fit for use: a judge that agrees too little with people decides nothing.
 
 What always holds: a judge is fit only if all that is asked of it could be told and holds; every
-reason against it is named. Biases alone make no judge unfit: those that matter cost agreement, and
-the others can be lived with, as the harness shows each pair in both orders. They are remarked on.
+reason against it is named. A liking for a position makes no judge unfit by itself: the harness shows
+each pair in both orders, so it costs ties, which agreement knows of. A liking for length or for its
+own family does, where it is surely strong: no swapping takes it out, and it favours one system in
+all pairs alike. Every bias beyond doubt is remarked on.
 """
 
 from dataclasses import dataclass
@@ -25,11 +27,14 @@ class Standard:
             all see, however hard the set is.
         max_unscored: most of the pairs that may be without a verdict: what was lost is no random
             part of a set, so beyond a tenth the rest says little about the whole.
+        max_bias: most that length bias and self-preference may surely be. At 0.2 a system gains up to
+            a fifth of all pairs by longer answers alone, more than most changes to a system bring.
     """
 
     min_agreement: float = 0.4
     min_of_ceiling: float = 0.5
     max_unscored: float = 0.1
+    max_bias: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)

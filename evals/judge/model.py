@@ -11,7 +11,7 @@ from typing import Any
 
 from evals.core.scores import Unscored
 from evals.core.states import Usage
-from evals.judge.ask import Question, messages_of, options_of, read_answer
+from evals.judge.ask import FRAME_VERSION, Question, messages_of, options_of, read_answer
 from evals.judge.seeds import derived_seed
 from evals.judge.verdicts import Rule, Verdict, combine
 from rostra.core import ChatModel, InvalidRequest
@@ -70,6 +70,7 @@ class ModelJudge:
         """See `Judge.config`."""
         return {
             "judge": "model",
+            "frame": FRAME_VERSION,
             "model": self._model.name,
             "samples": self._samples,
             "temperature": self._temperature,

@@ -164,7 +164,7 @@ def _pandalm(place: int, record: dict[str, Any]) -> Pair:
         raise _Unusable("instruction is empty")
     first, second = _answer(record, "response1"), _answer(record, "response2")
     names = sorted(key for key in record if key.startswith("annotator"))[:_MOST_ANNOTATORS]
-    labels = [_coded(record[name], _PANDALM) for name in names]
+    labels: list[Winner | None] = [_coded(record[name], _PANDALM) for name in names]
     compared = record.get("cmp_key")
     systems = compared.split("_") if isinstance(compared, str) else []
     pair_id = str(record.get("idx", place))

@@ -35,6 +35,10 @@ class Pool:
         if there.document.text != source.document.text:
             self._problems.add("a document with the id of an earlier one and another text", place)
 
+    def get(self, uri: str) -> ReadySource | None:
+        """The document of this id, if there is one."""
+        return self._sources.get(uri)
+
     def __contains__(self, uri: object) -> bool:
         return uri in self._sources
 

@@ -23,7 +23,7 @@ from evals.core.dataset import Problems, make_dataset
 from evals.core.samples import Sample
 from evals.json_lines import id_of, read_json_lines, text_of
 from evals.rag.documents import Malformed, Pool, passage_source
-from evals.rag.samples import Span, rag_data
+from evals.rag.samples import Span, gold_documents, rag_data
 from evals.rag.sets import RagSet
 from rostra.core import Settings, normalize_text
 from rostra.ingest import ReadySource, read_beir
@@ -59,9 +59,18 @@ def read_plain(file: Path, corpus: Path | None, settings: Settings) -> RagSet:
         for source, _ in documents:
             pool.add(source, place)
         samples.append(sample)
+    sources = pool.sources()
+    if sources:
+        for sample in samples:
+            for document in gold_documents(sample):
+                if document not in pool:
+                    problems.add(
+                        "a gold document that the set does not have: it stays, as missed",
+                        f"question {sample.id}, document {document}",
+                    )
     name = file.resolve()
     named = name.parent.name if corpus is not None or file.name == "questions.jsonl" else name.stem
-    return RagSet(make_dataset(named, samples, problems.all()), pool.sources())
+    return RagSet(make_dataset(named, samples, problems.all()), sources)
 
 
 def _sample(record: dict[str, Any], place: str, corpus: Pool | None) -> tuple[Sample, _Documents]:
@@ -77,9 +86,6 @@ def _sample(record: dict[str, Any], place: str, corpus: Pool | None) -> tuple[Sa
         raise Malformed("an unanswerable question with answers")
     spans = _spans(record.get("spans", []), documents, corpus)
     gold = _texts(record.get("gold", []), "gold") or _gold(spans, documents, unanswerable)
-    own = {source.uri for source, _ in documents}
-    if corpus is not None and any(one not in corpus and one not in own for one in gold):
-        raise Malformed("a gold document that the set does not have")
     group = record.get("group", gold[0] if gold else (documents[0][0].uri if documents else ""))
     if not isinstance(group, str):
         raise Malformed("`group` is no text")
@@ -115,20 +121,20 @@ def _documents(record: dict[str, Any]) -> _Documents:
 def _spans(given: Any, documents: _Documents, corpus: Pool | None) -> list[Span]:
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise Malformed("`spans` is no list of objects")
-    texts = {source.uri: (source.document.text, body) for source, body in documents}
-    for source in corpus.sources() if corpus is not None and given else ():
+    return [_span(one, documents, corpus) for one in given]
+
+
+def _span(given: dict[str, Any], documents: _Documents, corpus: Pool | None) -> Span:
+    own = {source.uri: (source, body) for source, body in documents}
+    uri = id_of(given, "document") or (documents[0][0].uri if len(own) == 1 else None)
+    if uri in own:
+        source, body = own[uri]
+    elif uri is not None and corpus is not None and (found := corpus.get(uri)) is not None:
         # A title stands before the text that offsets count in.
-        title = source.document.spans[0].end + 2 if _has_title(source) else 0
-        texts.setdefault(source.uri, (source.document.text, title))
-    return [_span(one, texts) for one in given]
-
-
-def _span(given: dict[str, Any], texts: dict[str, tuple[str, int]]) -> Span:
-    only = next(iter(texts)) if len(texts) == 1 else None
-    uri = id_of(given, "document") or only
-    if uri is None or uri not in texts:
+        source, body = found, found.document.spans[0].end + 2 if _has_title(found) else 0
+    else:
         raise Malformed("a span of a document that is not there")
-    text, body = texts[uri]
+    text, uri = source.document.text, source.uri
     quote = given.get("quote")
     if isinstance(quote, str) and quote:
         at = text.find(normalize_text(quote), body)

@@ -158,9 +158,10 @@ class LeadSolver:
         return hit.start + spans[0][0], hit.start + spans[0][1]
 
     def _data(self, cited: Sequence[Cited]) -> dict[str, Any]:
-        if self._sentences is None:
-            return {}
-        return {SENTENCES: sentences_in(cited, self._sentences)}
+        data: dict[str, Any] = {MODE: str(AnswerMode.QUOTE)}
+        if self._sentences is not None:
+            data[SENTENCES] = sentences_in(cited, self._sentences)
+        return data
 
 
 def passage_of(hit: Hit) -> Passage:

@@ -190,8 +190,9 @@ def _string(schema: Mapping[str, Any]) -> dict[str, Any]:
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and _regular(pattern):
         return {"type": "string", "pattern": pattern}
-    if schema.get("format") in _FORMATS:
-        return {"type": "string", "format": schema["format"]}
+    written = schema.get("format")
+    if isinstance(written, str) and written in _FORMATS:
+        return {"type": "string", "format": written}
     least, most = schema.get("minLength", 0), schema.get("maxLength")
     return {"type": "string", **_counts("Length", least, most, MOST_COUNTED)}
 

@@ -23,6 +23,7 @@ from rostra.agents.events import (
     Equipped,
     ModelAnswered,
     ModelAsked,
+    ModelCut,
     Outcome,
     Paused,
     PlannedCall,
@@ -172,6 +173,22 @@ def test_what_went_wrong_is_named() -> None:
         assert span.status.status_code is StatusCode.ERROR
         assert attributes(span)["error.type"] == error
         assert "SECRET" not in span.to_json()
+
+
+def test_an_answer_that_was_cut_ends_its_span_with_what_it_used() -> None:
+    asked = ModelAsked("1", "step", "llama", "0" * 64)
+    cut = ModelCut("1", Usage(50, 3, estimated=True))
+    spent = Spent(1, 53, 5.0, estimated=True)
+    late = {"code": "budget_spent", "message": "the time is over"}
+    agent, chat = spans_of(log([*START, asked, cut, RunEnded(Status.EXHAUSTED, spent, error=late)]))
+    assert attributes(chat)["error.type"] == "cut"
+    assert attributes(chat)["gen_ai.usage.input_tokens"] == 50
+    assert attributes(chat)["gen_ai.usage.output_tokens"] == 3
+    assert attributes(chat)["rostra.usage.estimated"] is True
+    assert attributes(agent)["rostra.usage.estimated"] is True
+    assert (chat.end_time or 0) < (agent.end_time or 0)
+    told = attributes(spans_of(log([*START, *STEP, END]))[1])
+    assert "rostra.usage.estimated" not in told
 
 
 def test_a_pause_ends_the_span_and_the_next_execution_has_its_own() -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -14,8 +15,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 from pydantic import SecretStr, ValidationError
 
-from rostra.agents import Agents
+from rostra.agents import Agents, Answer, Citation, Claim, Paused, RunEnded, Spent, Status
 from rostra.api import Pace, create_app
+from rostra.api.mcp import _standing
 from rostra.core import Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
@@ -142,6 +144,15 @@ async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
         assert tools.called == ["look"]
         left = await call("run_agent", task="hang on", strategy="obeys", seconds=0)
         assert (left["status"], left["answer"]) == ("running", None)
+
+
+def test_a_run_tells_how_much_of_its_answer_nothing_backs() -> None:
+    backed = Claim("The sky is blue.", [Citation(1, "The sky is blue.", "c1")])
+    answer = Answer("Both.", [backed, Claim("The moon is cheese."), Claim("It is old.")])
+    run_id = UUID(int=7)
+    told = _standing(run_id, RunEnded(Status.COMPLETED, Spent(), answer))
+    assert (told.unsupported, told.quotes) == (2, ["The sky is blue."])
+    assert _standing(run_id, Paused("approval", ["c1"])).unsupported == 0
 
 
 @pytest.mark.parametrize(

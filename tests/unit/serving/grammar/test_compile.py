@@ -16,7 +16,7 @@ from tests.unit.serving.grammar.conftest import EOS, make_vocabulary
 
 @pytest.fixture(scope="module")
 def compiler() -> Iterator[GrammarCompiler]:
-    made = GrammarCompiler(make_vocabulary(), deadline=20.0, workers=1)
+    made = GrammarCompiler(make_vocabulary(), deadline=120.0, workers=1)
     yield made
     made.close_now()
 
