@@ -6,13 +6,13 @@ on the same queries, with p-values adjusted for all comparisons of the run.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from evals.beir import JudgedSet, judged_samples
 from evals.compare import Comparison, compare_systems
-from evals.core import Problem, RunRecord, Solver, State, Task, report_of, values_of
+from evals.core import Problem, RunRecord, Solver, Task, report_of, values_of
 from evals.core.dataset import Problems
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K, RankingScorer
@@ -200,47 +200,3 @@ def _lost(report: IngestReport) -> list[Problem]:
     for failure in report.failed:
         problems.add(f"a document that was not taken in: {failure.code}", failure.uri)
     return problems.all()
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievalScores:
-    """One row of the table: a search mode on a set, means over its queries."""
-
-    dataset: str
-    mode: str
-    ndcg_10: float
-    recall_100: float
-    queries: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
-        row = asdict(self)
-        return {
-            "dataset": row["dataset"],
-            "mode": row["mode"],
-            "ndcg@10": round(self.ndcg_10, 4),
-            "recall@100": round(self.recall_100, 4),
-            "queries": self.queries,
-        }
-
-
-async def evaluate_retrieval(
-    runtime: Runtime,
-    judged: JudgedSet,
-    *,
-    on_ingest: OnProgress | None = None,
-    on_query: Callable[[], None] = lambda: None,
-) -> AsyncIterator[RetrievalScores]:
-    """Ingests a set and scores each mode, without a run's file; see `retrieval_tasks`."""
-    for task in await retrieval_tasks(runtime, judged, on_ingest=on_ingest):
-        totals = {"ndcg@10": 0.0, "recall@100": 0.0}
-        for sample in task.dataset.samples:
-            state = await task.solver(State(sample=sample), 0)
-            scores = {one.name: one.value or 0.0 for one in await task.scorers[0](state, 0)}
-            for name in totals:
-                totals[name] += scores[name]
-            on_query()
-        n = len(task.dataset.samples)
-        yield RetrievalScores(
-            judged.name, task.solver.name, totals["ndcg@10"] / n, totals["recall@100"] / n, n
-        )

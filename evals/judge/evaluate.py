@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from evals.core.log import RunRecord
 from evals.core.runner import Task
@@ -16,7 +16,7 @@ from evals.judge.recorded import RecordedJudge, find_recorded
 from evals.judge.sets import PairSet
 from evals.judge.simulated import usual_judges
 
-JudgeKind = Literal["simulated", "recorded", "model"]
+KINDS = ("recorded", "model", "simulated")
 
 _FEWEST_OF_A_PANEL = 3
 
@@ -50,7 +50,7 @@ class Replayed:
 
 def judge_tasks(
     sets: Sequence[PairSet],
-    kinds: Sequence[JudgeKind],
+    kinds: Sequence[str],
     *,
     models: Sequence[PairJudge] = (),
     times: int = 2,
@@ -60,6 +60,7 @@ def judge_tasks(
     """Each judge on each set that it can judge.
 
     Args:
+        kinds: of judges, out of `KINDS`.
         models: of kind `model`.
         times: how often simulated judges are asked in each order; `model_times` likewise. Recorded
             ones would only repeat themselves.

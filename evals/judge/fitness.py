@@ -1,16 +1,18 @@
 """Whether a judge is fit for use: a judge that agrees too little with people decides nothing.
 
 What always holds: a judge is fit only if all that is asked of it could be told and holds; every
-reason against it is named. A liking for a position makes no judge unfit by itself: the harness shows
-each pair in both orders, so it costs ties, which agreement knows of. A liking for length or for its
-own family does, where it is surely strong: no swapping takes it out, and it favours one system in
-all pairs alike. Every bias beyond doubt is remarked on.
+reason against it is named. A liking for a position makes no judge unfit by itself: the harness
+shows each pair in both orders, so it costs ties, which agreement knows of. A liking for length or
+for its own family does, where it is surely strong: no swapping takes it out, and it favours one
+system in all pairs alike. Every bias beyond doubt is remarked on.
 """
 
 from dataclasses import dataclass
 
 from evals.judge.agreement import Agreed
 from evals.statistics import Estimate
+
+POSITION = "position"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class Standard:
             all see, however hard the set is.
         max_unscored: most of the pairs that may be without a verdict: what was lost is no random
             part of a set, so beyond a tenth the rest says little about the whole.
-        max_bias: most that length bias and self-preference may surely be. At 0.2 a system gains up to
-            a fifth of all pairs by longer answers alone, more than most changes to a system bring.
+        max_bias: most that length bias and self-preference may surely be, either way. At 0.2 a
+            system gains up to a fifth of all pairs by longer answers alone, more than most changes
+            to a system bring.
     """
 
     min_agreement: float = 0.4
@@ -65,7 +68,7 @@ def fitness_of(
     Args:
         people: how far people agree with each other, where that is known.
         judged: pairs that it has a verdict about; `lost` are those that it has none about.
-        biases: by name; 0 is none.
+        biases: by name, `POSITION` being the one that both orders take out; 0 is none.
     """
     reasons: list[str] = []
     total = judged + lost
@@ -90,9 +93,14 @@ def fitness_of(
         high = agreed.kappa.interval.high if agreed.kappa and agreed.kappa.interval else None
         if (agreed.value if high is None else high) < standard.min_of_ceiling * ceiling:
             reasons.append(f"kappa {agreed.value:.2f} is far under the {ceiling:.2f} among people")
-    remarks = tuple(
-        f"{name} {bias.mean:+.2f}"
-        for name, bias in biases.items()
-        if bias is not None and bias.interval is not None and not bias.interval.contains(0)
-    )
-    return Fitness(not reasons, tuple(reasons), remarks)
+    remarks: list[str] = []
+    for name, bias in biases.items():
+        if bias is None or bias.interval is None or bias.interval.contains(0):
+            continue
+        remarks.append(f"{name} {bias.mean:+.2f}")
+        surely = min(abs(bias.interval.low), abs(bias.interval.high))
+        if name != POSITION and surely > standard.max_bias:
+            reasons.append(
+                f"bias by {name} is at least {surely:.2f}, more than {standard.max_bias:.2f}"
+            )
+    return Fitness(not reasons, tuple(reasons), tuple(remarks))

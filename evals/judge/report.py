@@ -33,7 +33,7 @@ from evals.judge.biases import (
     self_preference,
 )
 from evals.judge.compare import ballots_of
-from evals.judge.fitness import Fitness, Standard, fitness_of
+from evals.judge.fitness import POSITION, Fitness, Standard, fitness_of
 from evals.judge.pairs import Winner
 from evals.statistics import Agreement, Estimate, LengthControlled
 
@@ -188,7 +188,7 @@ def _report(
         judged=judged,
         lost=sum(unscored.values()),
         biases={
-            "position": position.estimate if position else None,
+            POSITION: position.estimate if position else None,
             "length": by_length,
             "own family": by_writer,
         },

@@ -8,7 +8,7 @@ from typing import Any
 from evals.core.log import Outcome, read_run
 from evals.core.runner import run_tasks
 from evals.judge.compare import PairJudge, PairwiseJudge
-from evals.judge.evaluate import JudgeKind, Replayed, judge_tasks, replayed
+from evals.judge.evaluate import KINDS, Replayed, judge_tasks, replayed
 from evals.judge.fitness import Standard
 from evals.judge.model import ModelJudge
 from evals.judge.report import JudgeReport, judge_reports, people_to_dict
@@ -22,7 +22,7 @@ class JudgeOptions:
     """What is judged by whom, and what is asked of them.
 
     Attributes:
-        kinds: of judges.
+        kinds: of judges; see `KINDS`.
         samples: votes of the model for one verdict; `temperature` is that of each.
         times: how often simulated judges are asked about a pair in each order, and models whose
             temperature is not 0, to see whether they say the same again.
@@ -33,7 +33,7 @@ class JudgeOptions:
         resume: a run to go on with; `out` is the file of a new one.
     """
 
-    kinds: tuple[JudgeKind, ...] = ("recorded", "model", "simulated")
+    kinds: tuple[str, ...] = KINDS
     standard: Standard = Standard()  # noqa: RUF009 - frozen
     samples: int = 1
     temperature: float = 0.0
@@ -73,6 +73,7 @@ class JudgeRun:
                 "min_agreement": self.standard.min_agreement,
                 "min_of_ceiling": self.standard.min_of_ceiling,
                 "max_unscored": self.standard.max_unscored,
+                "max_bias": self.standard.max_bias,
             },
             "sets": [
                 {

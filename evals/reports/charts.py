@@ -40,6 +40,7 @@ class Panel:
     """Rows that share a scale.
 
     Attributes:
+        title: above them; may be empty.
         signed: values are differences; the scale is around 0, which is marked.
     """
 
@@ -58,12 +59,10 @@ def draw(panels: Sequence[Panel], name: str) -> Markup:
     top = 4
     for panel in panels:
         ends = _scale(panel)
-        parts.append(
-            Markup('<text class="title" x="0" y="{}">{}</text>').format(
-                top + 14, _short(panel.title)
-            )
-        )
-        top += _ROW
+        if panel.title:
+            title = Markup('<text class="title" x="0" y="{}">{}</text>')
+            parts.append(title.format(top + 14, _short(panel.title)))
+            top += _ROW
         bottom = top + _ROW * len(panel.bars)
         parts.append(_axis(ends, top, bottom, panel))
         for number, bar in enumerate(panel.bars):

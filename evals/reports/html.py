@@ -168,9 +168,12 @@ def _charts(report: RunReport) -> list[tuple[str, Markup]]:
 
 
 def _difference_charts(compared: Sequence[Comparison], alpha: float) -> list[tuple[str, Markup]]:
+    """A chart for each pair of systems; each measure has its own scale around 0."""
     tones = {"better": "good", "worse": "bad"}
     by_task: dict[str, list[Panel]] = {}
     for one in compared:
+        if not one.wins + one.losses:
+            continue
         bar = Bar(
             f"{arrow(one.measure.better)} {one.measure.name}".strip(),
             one.difference,
@@ -180,7 +183,7 @@ def _difference_charts(compared: Sequence[Comparison], alpha: float) -> list[tup
             tones.get(one.verdict(alpha), ""),
         )
         name = f"{one.dataset}: {one.baseline_system} to {one.candidate_system}"
-        by_task.setdefault(name, []).append(Panel(one.measure.name, [bar], signed=True))
+        by_task.setdefault(name, []).append(Panel("", [bar], signed=True))
     return [
         (name, draw(panels[:_PANELS], f"Differences, {name}")) for name, panels in by_task.items()
     ]

@@ -76,6 +76,13 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
     help="Likewise if more of the pairs than this are without a verdict.",
 )
 @click.option(
+    "--max-bias",
+    type=click.FloatRange(0, 2),
+    default=0.2,
+    show_default=True,
+    help="Likewise if it surely goes by length or by its own family more than this.",
+)
+@click.option(
     "--samples",
     type=click.IntRange(1, 100),
     default=1,
@@ -109,6 +116,7 @@ def judge(
     min_agreement: float,
     min_of_ceiling: float,
     max_unscored: float,
+    max_bias: float,
     as_json: bool,
     **others: Any,
 ) -> None:
@@ -121,7 +129,7 @@ def judge(
     settings = settings_of_process()
     options = JudgeOptions(
         kinds=kinds or _KINDS,
-        standard=JudgeStandard(min_agreement, min_of_ceiling, max_unscored),
+        standard=JudgeStandard(min_agreement, min_of_ceiling, max_unscored, max_bias),
         **others,
     )
     arguments = {

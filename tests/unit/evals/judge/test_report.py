@@ -47,6 +47,7 @@ def strict(value: Any) -> Any:
     [
         ({"accuracy": 0.97}, True),
         ({"accuracy": 0.92, "position": 0.05}, True),
+        ({"accuracy": 0.97, "length": 0.1}, True),
         ({"accuracy": 0.7}, False),
         ({"accuracy": 0.95, "position": 0.6}, False),
         ({"accuracy": 0.95, "length": 0.6}, False),
@@ -71,6 +72,20 @@ async def test_biases_beyond_doubt_are_remarked_on(make_pairs: MakePairs, measur
     report = await measured(biased, make_pairs(150))
     assert report.fitness.remarks[0].startswith("position +0.")
     assert "kappa with people may be as low as" in report.fitness.reasons[0]
+
+
+@pytest.mark.parametrize("bias", [{"length": 0.35}, {"length": -0.35}, {"own": 0.5}])
+async def test_a_strong_bias_that_swapping_leaves_in_makes_unfit(
+    bias: dict[str, float], make_pairs: MakePairs, measured: Any
+) -> None:
+    judge = SimulatedJudge("sim", accuracy=1.0, family="llama", **bias)
+    report = await measured(judge, make_pairs(400))
+    (reason,) = report.fitness.reasons
+    assert reason.startswith(
+        f"bias by {'own family' if 'own' in bias else 'length'} is at least 0."
+    )
+    lenient = await measured(judge, make_pairs(400), standard=Standard(max_bias=1.0))
+    assert lenient.fitness.is_fit
 
 
 async def test_nonsense_alone(make_pairs: MakePairs, measured: Any) -> None:
