@@ -8,7 +8,7 @@ sentence of the passage that search puts first, and always answers.
 It is the run of `evals.rag` with two systems and the scorers that need no words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class QuoteReport:
     not_found_recall: float | None = None
     citations: int = 0
     citations_exact: int = 0
-    failed: dict[str, int] | None = None
+    failed: dict[str, int] = field(default_factory=dict)
     run: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class QuoteReport:
                 "recall": _rounded(self.not_found_recall),
             },
             "citations": {"count": self.citations, "exact": self.citations_exact},
-            "failed": self.failed or {},
+            "failed": self.failed,
         }
 
 

@@ -5,21 +5,23 @@ call natively is measured too; the only way to abstain is an empty list of calls
 cut off, or that a model without grammars wrote otherwise, stays as it is and is unparseable.
 """
 
-import asyncio
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evals.tools import Call, ToolTask, read_calls
-from rostra.core import (
-    ChatMessage,
-    ChatModel,
-    Delta,
-    GenerationOptions,
-    JsonSchema,
-    Role,
-    RostraError,
-)
+import msgspec
+
+from evals.agents.executed import Execute, executed
+from evals.agents.scorers.effort import Effort
+from evals.core.runner import Task
+from evals.core.states import State
+from evals.solvers.counted import usage_of
+from evals.tools import Call, ToolCallAccuracy, ToolScores, ToolTask, read_calls
+from evals.tools.scored import rows_of, with_output
+from evals.tools.tasks import tool_datasets, tool_task
+from rostra.core import ChatMessage, ChatModel, GenerationOptions, JsonSchema, Role
+from rostra.models import complete
 
 _SYSTEM = """\
 Answer with one JSON object {{"calls": [{{"name": ..., "arguments": {{...}}}}]}}: the calls of
@@ -38,7 +40,41 @@ _TYPES: Mapping[str, str | None] = {
     "any": None,
 }
 _MOST_CALLS = 16
-_AT_ONCE = 8
+
+
+class AskForCalls:
+    """A solver that asks a model once for each task, greedily.
+
+    Args:
+        max_tokens: most of an answer.
+    """
+
+    def __init__(self, model: ChatModel, *, max_tokens: int = 1024) -> None:
+        self._model = model
+        self._max_tokens = max_tokens
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self._model.name
+
+    def config(self) -> dict[str, Any]:
+        """The model, the most of an answer, and the prompt as a digest."""
+        prompt = hashlib.sha256(_SYSTEM.encode()).hexdigest()
+        return {"model": self._model.name, "max_tokens": self._max_tokens, "prompt": prompt}
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """Asks for a sample's calls.
+
+        Raises:
+            RostraError: the model cannot answer.
+        """
+        task = tool_task(state.sample)
+        constraint = JsonSchema(json.dumps(calls_schema(task)), strict=False)
+        options = GenerationOptions(max_tokens=self._max_tokens, constraint=constraint)
+        said = await complete(self._model, task_messages(task), options)
+        solved = with_output(state, calls_of(said.text))
+        return msgspec.structs.replace(solved, steps=1, usage=usage_of(said.usage))
 
 
 async def ask_for_calls(
@@ -46,37 +82,19 @@ async def ask_for_calls(
     tasks: Sequence[ToolTask],
     *,
     max_tokens: int = 1024,
-    on_task: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, str | Sequence[Call]]:
-    """A model's outputs by task, for `score_outputs`; tasks that it failed on are left out.
+    execute: Execute = executed,
+) -> list[ToolScores]:
+    """Asks a model for the calls of all tasks and scores them, one row a category.
 
     Args:
         model: greedy.
-        tasks: all are asked, a few at a time.
         max_tokens: most of an answer.
-        on_task: called with the number done and the total.
+        execute: does the tasks of the evaluation.
     """
-    outputs: dict[str, str | Sequence[Call]] = {}
-    gate, done = asyncio.Semaphore(_AT_ONCE), 0
-
-    async def one(task: ToolTask) -> None:
-        nonlocal done
-        constraint = JsonSchema(json.dumps(calls_schema(task)), strict=False)
-        options = GenerationOptions(max_tokens=max_tokens, constraint=constraint)
-        async with gate:
-            try:
-                text = await _ask(model, task_messages(task), options)
-                outputs[task.id] = calls_of(text)
-            except RostraError:
-                # Of one request; the task then has no output, which is wrong.
-                pass
-        done += 1
-        on_task(done, len(tasks))
-
-    async with asyncio.TaskGroup() as group:
-        for task in tasks:
-            group.create_task(one(task))
-    return outputs
+    solver = AskForCalls(model, max_tokens=max_tokens)
+    scorers = (ToolCallAccuracy(), Effort())
+    made = [Task(dataset, solver, scorers) for dataset in tool_datasets(tasks)]
+    return rows_of(await execute(made))
 
 
 def calls_of(text: str) -> str | Sequence[Call]:
@@ -147,12 +165,3 @@ def json_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
         made["required"] = [name for name in parameters.get("required") or [] if name in properties]
         made["additionalProperties"] = False
     return made
-
-
-async def _ask(
-    model: ChatModel, messages: Sequence[ChatMessage], options: GenerationOptions
-) -> str:
-    parts = [
-        event.text async for event in model.stream(messages, options) if isinstance(event, Delta)
-    ]
-    return "".join(parts)

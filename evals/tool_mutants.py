@@ -12,11 +12,26 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any
 
+from evals.agents.executed import Execute, executed
+from evals.core.log import RunRecord
+from evals.core.measures import Better, Measure
+from evals.core.runner import Task
+from evals.core.scores import Score
+from evals.core.states import State
 from evals.tools import Call, GoldCall, ToolTask, judge_output
+from evals.tools.tasks import tool_datasets, tool_task
 
+_GOLD = "gold accepted"
+_ACCEPTED = "accepted though "
+_MOST_WRONG = 20
 MUTATIONS = ("wrong_name", "missing", "extra", "wrong_type", "wrong_value", "unparseable")
 _SURPLUS = "surplus_argument"
 _UNREADABLE = ("", "I would call the function now.", "[", '[{"name": ', "f(", "call: none")
+
+
+def _accepted(mutation: str) -> str:
+    """The name of a class's scores."""
+    return f"{_ACCEPTED}{mutation}"
 
 
 @dataclass(slots=True)
@@ -36,7 +51,32 @@ class ScorerReport:
     accepted: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, record: RunRecord) -> "ScorerReport":
+        """The report of a run that has a task for each category."""
+        report = cls()
+        for outcome in record.outcomes:
+            category = record.header.tasks[outcome.task].dataset
+            report.tasks[category] += 1
+            fine = not outcome.failed
+            for score in outcome.scores:
+                # Scores that could not be had have no counts; the run tells them.
+                texts, accepted = score.data.get("texts", 0), score.data.get("accepted", 0)
+                if score.name == _GOLD:
+                    report.gold[category] += texts
+                    report.gold_right[category] += accepted
+                    fine &= score.value == 1.0
+                else:
+                    mutation = score.name.removeprefix(_ACCEPTED)
+                    report.mutants[mutation] += texts
+                    report.accepted[mutation] += accepted
+                    fine &= score.value == 0.0
+            if not fine and len(report.wrong) < _MOST_WRONG:
+                report.wrong.append(outcome.state.sample.id)
+        return report
+
     def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
         return {
             "gold": [
                 {
@@ -55,25 +95,63 @@ class ScorerReport:
         }
 
 
-def try_scorer(tasks: Sequence[ToolTask]) -> ScorerReport:
-    """Judges all gold texts and mutants of some tasks."""
-    report = ScorerReport()
-    for task in tasks:
-        report.tasks[task.category] += 1
-        fine = True
+class GoldAndMutants:
+    """A solver that leaves it to the scorer to make the answers: they follow from the task."""
+
+    name = "gold and mutants"
+
+    def config(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """The state as it is."""
+        return state
+
+
+class JudgeOfCalls:
+    """What the judge of tool calls accepts of a task's right answers, and of its wrong ones.
+
+    A score's data has how many `texts` it is about and how many of them were `accepted`.
+    """
+
+    name = "judge of calls"
+    measures = (
+        Measure(_GOLD, unit="share"),
+        *(Measure(_accepted(each), Better.LOWER, unit="share") for each in MUTATIONS),
+    )
+
+    def config(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
+
+    async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+        """Shares of texts that are accepted; none for a class that a task has no mutant of."""
+        task = tool_task(state.sample)
+        texts, accepted = Counter[str](), Counter[str]()
         for text in gold_texts(task):
-            right = judge_output(task, text) is None
-            report.gold[task.category] += 1
-            report.gold_right[task.category] += right
-            fine &= right
+            texts[_GOLD] += 1
+            accepted[_GOLD] += judge_output(task, text) is None
         for mutation, text in mutants(task):
-            accepted = judge_output(task, text) is None
-            report.mutants[mutation] += 1
-            report.accepted[mutation] += accepted
-            fine &= not accepted
-        if not fine and len(report.wrong) < 20:
-            report.wrong.append(task.id)
-    return report
+            texts[_accepted(mutation)] += 1
+            accepted[_accepted(mutation)] += judge_output(task, text) is None
+        return [
+            Score(name, accepted[name] / count, data={"texts": count, "accepted": accepted[name]})
+            for name, count in texts.items()
+        ]
+
+
+async def try_scorer(tasks: Sequence[ToolTask], *, execute: Execute = executed) -> ScorerReport:
+    """Judges all gold texts and mutants of some tasks.
+
+    Args:
+        execute: does the tasks of the evaluation.
+    """
+    made = [
+        Task(dataset, GoldAndMutants(), (JudgeOfCalls(),), cached=False)
+        for dataset in tool_datasets(tasks)
+    ]
+    return ScorerReport.of(await execute(made))
 
 
 def gold_texts(task: ToolTask) -> Iterator[str]:

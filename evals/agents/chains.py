@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.core.dataset import Dataset, make_dataset
+from evals.core.samples import Sample
 from rostra.agents import (
     CallContext,
     Effect,
@@ -83,6 +85,25 @@ class Chain:
 def make_chains(lengths: Sequence[int] = LENGTHS) -> list[Chain]:
     """One task for each length; equal arguments give equal tasks."""
     return [_chain(number, length) for number, length in enumerate(lengths)]
+
+
+def chain_dataset(chains: Sequence[Chain]) -> Dataset:
+    """Chains as samples; the records that each is about are in its data."""
+    samples = [
+        Sample(
+            id=f"chain {number:02}",
+            input=chain.task,
+            targets=[chain.value],
+            data={"length": chain.length, "records": dict(chain.records)},
+        )
+        for number, chain in enumerate(chains)
+    ]
+    return make_dataset("chains", samples)
+
+
+def chain_of(sample: Sample) -> Chain:
+    """The chain of a sample of `chain_dataset`."""
+    return Chain(sample.input, sample.data["length"], sample.targets[0], sample.data["records"])
 
 
 def chain_tools(chains: Sequence[Chain]) -> StaticToolset:

@@ -6,6 +6,10 @@ overstepped or a run without an end is a defect of the platform and not of the m
 What always holds: the model samples at a high temperature, each question with a seed of its own, so
 that runs differ; every answer is checked against the schema that it was held to, whatever a
 strategy makes of it.
+
+These runs are no run of the harness: what is counted are answers and ends of the platform, not
+samples with a right answer, and the seeds go by the order of questions over all runs, so that one
+of them cannot be done again alone.
 """
 
 import asyncio
@@ -20,7 +24,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
-from evals.agents.runs import RunLogged, Setting, local_tools, run_once
+from evals.agents.runs import RunLogged, local_tools, run_once, setting
 from evals.speed.checkpoints import write_random_checkpoint
 from rostra.agents import (
     Budget,
@@ -211,8 +215,8 @@ async def _one(
 ) -> None:
     task = f"Find out about {_WORDS[number % len(_WORDS)]} number {number}."
     request = RunRequest(task=task, strategy=name, budget=_budget(number))
-    setting = Setting({"main": model}, tools, make_strategy(name))
-    logged = await run_once(request, setting, f"random-{number}")
+    given = setting({"main": model}, tools, make_strategy(name))
+    logged = await run_once(request, given, f"random-{number}")
     report.runs += 1
     judge_run(logged, request.budget, report)
 

@@ -11,14 +11,27 @@ shown when a passage of it stood in a result that a model read.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import msgspec
+
 from evals.agents.chains import prompt_of
-from evals.agents.runs import RunLogged, Setting, local_tools, run_once
+from evals.agents.executed import Execute, executed
+from evals.agents.runs import local_tools, setting
+from evals.agents.scorers.effort import Effort
+from evals.agents.solver import AgentSolver, Assignment
+from evals.core.dataset import Dataset, make_dataset
+from evals.core.log import RunRecord
+from evals.core.measures import Better, Measure
+from evals.core.runner import Task
+from evals.core.samples import Sample
+from evals.core.scores import Score
+from evals.core.states import State
 from evals.errors import DatasetError
 from rostra.agents import (
     Budget,
@@ -29,10 +42,8 @@ from rostra.agents import (
     Origin,
     RunRequest,
     StaticToolset,
-    ToolEnded,
     ToolInfo,
     ToolResult,
-    ToolStarted,
     make_strategy,
 )
 from rostra.core import (
@@ -90,13 +101,14 @@ class RetrievalRow:
     shown: list[int] = field(default_factory=list)
     searches: list[int] = field(default_factory=list)
 
-    def add(self, task: NeedyTask, found: Sequence[str], searches: int) -> None:
-        """Counts what was found for a task."""
-        self.recalls.append(len(task.required & set(found)) / len(task.required))
-        self.shown.append(len(set(found)))
-        self.searches.append(searches)
+    def add(self, recall: float, shown: float, searches: float) -> None:
+        """Counts a task."""
+        self.recalls.append(recall)
+        self.shown.append(int(shown))
+        self.searches.append(int(searches))
 
     def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
         return {
             "retrieval": self.name,
             "tasks": len(self.recalls),
@@ -109,12 +121,39 @@ class RetrievalRow:
 
 @dataclass(slots=True)
 class AgentRetrievalReport:
-    """Plain search and the agent; `failed` runs found what they were shown until then."""
+    """Plain search and the agent; `failed` counts runs without an answer.
+
+    Those that abstained or spent their budget are in the rows with what they were shown until then,
+    those that failed by an error in none of them.
+    """
 
     rows: list[RetrievalRow]
     failed: int = 0
 
+    @classmethod
+    def of(cls, record: RunRecord) -> "AgentRetrievalReport":
+        """The report of a run."""
+        rows = [
+            RetrievalRow(f"plain, first {_FIRST_PAGE}"),
+            RetrievalRow("plain, as many as the agent"),
+            RetrievalRow(record.header.tasks[0].solver),
+        ]
+        report = cls(rows)
+        for outcome in record.outcomes:
+            report.failed += bool(outcome.failed) or not outcome.state.output
+            scores = {score.name: score.value for score in outcome.scores}
+            told = [scores.get(measure.name) for measure in NeededFound.measures]
+            known = [value for value in told if value is not None]
+            if len(known) == len(told):
+                own, first, same, _, shown, searches = known
+                ranking = outcome.state.data["world"]["plain"]
+                rows[0].add(first, len(ranking[:_FIRST_PAGE]), 1)
+                rows[1].add(same, shown, 1)
+                rows[2].add(own, shown, searches)
+        return report
+
     def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
         return {"results": [row.to_dict() for row in self.rows], "runs_without_answer": self.failed}
 
 
@@ -169,15 +208,49 @@ def read_task_documents(folder: Path) -> list[ReadySource]:
 # --- The evaluation ---
 
 
+class NeededFound:
+    """Recall of the documents that a task needs: the agent's, and plain search's beside it.
+
+    `gain` is the agent's recall less that of plain search with as many documents, task by task, so
+    that its interval is that of a paired difference.
+    """
+
+    name = "documents"
+    measures = (
+        Measure("recall", unit="share"),
+        Measure(f"plain recall@{_FIRST_PAGE}", unit="share"),
+        Measure("plain recall, as many", unit="share"),
+        Measure("gain"),
+        Measure("documents shown", Better.NEITHER),
+        Measure("searches", Better.LOWER),
+    )
+
+    def config(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
+
+    async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+        """All six."""
+        needed = frozenset(state.sample.data["required"])
+        found = list(dict.fromkeys(passage.document for passage in state.passages))
+        ranking = state.data["world"]["plain"]
+        own = _recall(needed, found)
+        first, same = _recall(needed, ranking[:_FIRST_PAGE]), _recall(needed, ranking[: len(found)])
+        values = (own, first, same, own - same, len(found), len(state.calls))
+        return [
+            Score(measure.name, float(value))
+            for measure, value in zip(self.measures, values, strict=True)
+        ]
+
+
 async def evaluate_agent_retrieval(
     runtime: Runtime,
     folder: Path,
     *,
     model: ChatModel | None = None,
     strategy: str = "rag",
-    limit: int | None = None,
     on_ingest: OnProgress | None = None,
-    on_task: Callable[[int, int], None] = lambda done, total: None,
+    execute: Execute = executed,
 ) -> AgentRetrievalReport:
     """Ingests the documents and looks for those of each task.
 
@@ -187,33 +260,81 @@ async def evaluate_agent_retrieval(
         model: chooses what to search for; None takes a script that searches for the task's
             sentences, several at a time.
         strategy: by name.
-        limit: most tasks.
         on_ingest: progress of the ingest.
-        on_task: called with the number done and the total.
+        execute: does the tasks of the evaluation.
 
     Raises:
         DatasetError: the set is missing or malformed.
     """
-    tasks = read_needy_tasks(folder)[:limit]
+    dataset = needy_dataset(folder)
     sources = read_task_documents(folder)
     await runtime.ingester.ingest(sources, _COLLECTION, on_progress=on_ingest, delete_missing=("",))
-    uris = await _uris(runtime)
-    first, same, agentic = (
-        RetrievalRow(f"plain, first {_FIRST_PAGE}"),
-        RetrievalRow("plain, as many as the agent"),
-        RetrievalRow(f"agent, {'scripted' if model is None else model.name}"),
-    )
-    report = AgentRetrievalReport([first, same, agentic])
-    for done, task in enumerate(tasks, 1):
-        logged = await _search_as_agent(runtime, task, model, strategy)
-        found = [uris[span.document_id] for span in _spans(logged) if span.document_id in uris]
-        agentic.add(task, found, len(logged.of(ToolStarted)))
-        report.failed += getattr(logged.last, "answer", None) is None
-        ranking = await _plain(runtime, task.text, max(_FIRST_PAGE, len(set(found))))
-        first.add(task, ranking[:_FIRST_PAGE], 1)
-        same.add(task, ranking[: len(set(found))], 1)
-        on_task(done, len(tasks))
-    return report
+    solver = _Searching(runtime, model, strategy, await _uris(runtime))
+    # What is measured is this program's search; nothing of another version may come from a cache.
+    record = await execute([Task(dataset, solver, (NeededFound(), Effort()), cached=False)])
+    return AgentRetrievalReport.of(record)
+
+
+def needy_dataset(folder: Path) -> Dataset:
+    """The tasks of a folder as samples.
+
+    Raises:
+        DatasetError: there are none, or a file cannot be read.
+    """
+    samples = [
+        Sample(id=task.id, input=task.text, data={"required": sorted(task.required)})
+        for task in read_needy_tasks(folder)
+    ]
+    return make_dataset(folder.name or "tasks", samples)
+
+
+class _Searching:
+    """The agent; its state has documents by their address, and plain search's beside them."""
+
+    def __init__(
+        self, runtime: Runtime, model: ChatModel | None, strategy: str, uris: Mapping[str, str]
+    ) -> None:
+        self._runtime = runtime
+        self._model = model
+        self._uris = uris
+        self.name = f"agent, {'scripted' if model is None else model.name}"
+        self._agent = AgentSolver(self.name, self._assign, {})
+        self._strategy = strategy
+
+    def config(self) -> dict[str, Any]:
+        """Strategy and model."""
+        model = None if self._model is None else self._model.name
+        return {"strategy": self._strategy, "model": model, "hits": _HITS}
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """Lets the agent search, and then asks plain search for as many documents.
+
+        Raises:
+            AgentRunFailed: the run ended by an error.
+        """
+        solved = await self._agent(state, seed)
+        passages = [
+            msgspec.structs.replace(passage, document=self._uris[passage.document])
+            for passage in solved.passages
+            if passage.document in self._uris
+        ]
+        shown = len({passage.document for passage in passages})
+        plain = await _plain(self._runtime, state.sample.input, max(_FIRST_PAGE, shown))
+        data = solved.data | {"world": {"plain": plain}}
+        return msgspec.structs.replace(solved, passages=passages, data=data)
+
+    @asynccontextmanager
+    async def _assign(self, sample: Sample, seed: int) -> AsyncIterator[Assignment]:
+        given = setting(
+            {"main": self._model or searching_model()},
+            await local_tools(_search_tool(self._runtime)),
+            make_strategy(self._strategy),
+            limits=Limits(observation=20_000),
+        )
+        budget = Budget(steps=20, calls=40)
+        yield Assignment(
+            RunRequest(task=sample.input, strategy=self._strategy, budget=budget), given
+        )
 
 
 async def _plain(runtime: Runtime, text: str, count: int) -> list[str]:
@@ -222,21 +343,8 @@ async def _plain(runtime: Runtime, text: str, count: int) -> list[str]:
     return [hit.uri for hit in (await runtime.searcher.search(request)).hits]
 
 
-async def _search_as_agent(
-    runtime: Runtime, task: NeedyTask, model: ChatModel | None, strategy: str
-) -> RunLogged:
-    setting = Setting(
-        {"main": model or searching_model()},
-        await local_tools(_search_tool(runtime)),
-        make_strategy(strategy),
-        limits=Limits(observation=20_000),
-    )
-    request = RunRequest(task=task.text, strategy=strategy, budget=Budget(steps=20, calls=40))
-    return await run_once(request, setting, task.id)
-
-
-def _spans(logged: RunLogged) -> list[DocumentSpan]:
-    return [span for ended in logged.of(ToolEnded) for span in ended.documents]
+def _recall(needed: frozenset[str], found: Sequence[str]) -> float:
+    return len(needed & set(found)) / len(needed)
 
 
 async def _uris(runtime: Runtime) -> Mapping[str, str]:

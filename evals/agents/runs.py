@@ -1,15 +1,17 @@
 """One run of an agent from beginning to end, in memory, as evaluations need it.
 
 What always holds: it goes through the same driver, journal, catalog and guard as the runs of a
-server; only the log is kept in memory, and a person is played by a function that decides on calls.
+server, and makes the same spans; only the log is kept in memory, and a person is played by a
+function that decides on calls.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rostra.agents import (
+    ApprovalAsked,
     ApprovalDecided,
     Catalog,
     Guard,
@@ -18,11 +20,15 @@ from rostra.agents import (
     MemoryLog,
     Parts,
     Paused,
+    PlannedCall,
     Record,
     RunEnded,
     RunRequest,
+    RunTracer,
     StaticToolset,
     Strategy,
+    ToolStarted,
+    TracedLog,
     default_guard,
     drive,
     prompts,
@@ -32,6 +38,8 @@ from rostra.core import ChatModel
 
 # Pauses after which a run counts as one that never ends.
 _MOST_PAUSES = 20
+
+Decide = Callable[[PlannedCall, str], str | None]
 
 
 async def local_tools(toolset: StaticToolset) -> Catalog:
@@ -61,17 +69,27 @@ class Setting:
     """What runs are executed with.
 
     Attributes:
-        models: by role; `main` is always there.
-        decide: a person: given a paused call's id, `approve`, `deny`, `done` or `retry`; None
-            leaves the run paused.
+        parts: models, tools, strategy, guard and limits.
+        decide: a person: given a call that waits and why, `approve`, `deny`, `done` or `retry`;
+            None leaves the run paused.
     """
 
-    models: Mapping[str, ChatModel]
-    tools: Catalog
-    strategy: Strategy
-    guard: Guard = field(default_factory=default_guard)
-    limits: Limits = field(default_factory=Limits)
-    decide: Callable[[str], str | None] = lambda call: None
+    parts: Parts
+    decide: Decide = lambda call, reason: None
+
+
+def setting(
+    models: Mapping[str, ChatModel],
+    tools: Catalog,
+    strategy: Strategy,
+    *,
+    guard: Guard | None = None,
+    limits: Limits | None = None,
+    decide: Decide = lambda call, reason: None,
+) -> Setting:
+    """A setting of parts that are made here; by default with what every run is guarded by."""
+    own_guard, own_limits = guard or default_guard(), limits or Limits()
+    return Setting(Parts(models, tools, strategy, own_guard, prompts, own_limits), decide)
 
 
 async def run_once(request: RunRequest, setting: Setting, run_id: str = "eval") -> RunLogged:
@@ -80,19 +98,27 @@ async def run_once(request: RunRequest, setting: Setting, run_id: str = "eval") 
     Raises:
         RuntimeError: it pauses again and again.
     """
-    log = MemoryLog()
-    parts = Parts(
-        setting.models, setting.tools, setting.strategy, setting.guard, prompts, setting.limits
-    )
-    await Journal(log).keep(started(request, setting.models["main"].name, prompts))
+    log, parts = MemoryLog(), setting.parts
+    traced = TracedLog(log, RunTracer(run_id))
+    await Journal(traced).keep(started(request, parts.models["main"].name, prompts))
     for _ in range(_MOST_PAUSES):
-        last = await drive(run_id, request, Journal(log, log.records), parts)
+        last = await drive(run_id, request, Journal(traced, log.records), parts)
         if isinstance(last, RunEnded):
             return RunLogged(log.records, last)
-        decisions = [(call, setting.decide(call)) for call in last.calls]
-        if any(decision is None for _, decision in decisions):
+        waiting = planned_calls(log.records)
+        words = [(call, setting.decide(waiting[call], last.reason)) for call in last.calls]
+        if any(word is None for _, word in words):
             return RunLogged(log.records, last)
-        for call, decision in decisions:
-            event = ApprovalDecided(call, decision or "", by="eval")
+        for call, word in words:
+            event = ApprovalDecided(call, word or "", by="eval")
             log.records.append(Record(len(log.records) + 1, datetime.now(UTC), event))
     raise RuntimeError(f"run {run_id} does not end")
+
+
+def planned_calls(records: Sequence[Record]) -> dict[str, PlannedCall]:
+    """Calls by their id, as far as they were begun or waited for a person."""
+    found: dict[str, PlannedCall] = {}
+    for record in records:
+        if isinstance(record.event, ToolStarted | ApprovalAsked):
+            found.setdefault(record.event.call.id, record.event.call)
+    return found

@@ -17,25 +17,32 @@ predictions here: P, A, O, F, and the two coefficients of each linear form, are 
 shortest lengths; the others are predicted.
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
-from evals.agents.chains import Chain, chain_model, chain_tools, make_chains
-from evals.agents.runs import RunLogged, Setting, local_tools, run_once
-from rostra.agents import (
-    Budget,
-    Limits,
-    ModelAnswered,
-    ModelAsked,
-    RunEnded,
-    RunRequest,
-    ToolStarted,
-    make_strategy,
+from evals.agents.chains import (
+    Chain,
+    chain_dataset,
+    chain_model,
+    chain_of,
+    chain_tools,
+    make_chains,
 )
+from evals.agents.executed import Execute, executed
+from evals.agents.runs import local_tools, setting
+from evals.agents.scorers.effort import Effort
+from evals.agents.solver import AgentSolver, Assignment
+from evals.core.log import Outcome, RunRecord
+from evals.core.measures import Measure
+from evals.core.runner import Task
+from evals.core.samples import Sample
+from evals.core.scores import Score
+from evals.core.states import State
+from rostra.agents import Budget, Limits, RunRequest, make_strategy
 
 COMPARED = ("react", "plan", "rewoo")
 _BUDGET = Budget(steps=100, calls=100)
@@ -87,6 +94,23 @@ class StrategyReport:
     rows: list[Row] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, record: RunRecord) -> "StrategyReport":
+        """The report of a run that has a task for each strategy; failed samples are left out."""
+        names = [header.solver for header in record.header.tasks]
+        done = [outcome for outcome in record.outcomes if not outcome.failed]
+        rows = [_row(names[outcome.task], outcome) for outcome in done]
+        shortest = min((row.length for row in rows), default=0)
+        usages = next(
+            (
+                outcome.state.data["usages"]
+                for row, outcome in zip(rows, done, strict=True)
+                if (row.strategy, row.length) == (COMPARED[0], shortest)
+            ),
+            None,
+        )
+        return cls(rows, _ratios(rows, usages))
+
     def summary(self) -> list[dict[str, Any]]:
         """One line a strategy: sums over the tasks, and the mean of a task's wall time."""
         by_name: dict[str, list[Row]] = defaultdict(list)
@@ -106,6 +130,7 @@ class StrategyReport:
         ]
 
     def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
         return {
             "strategies": self.summary(),
             "ratios": [
@@ -123,72 +148,83 @@ class StrategyReport:
         }
 
 
+class ChainAnswered:
+    """Whether the answer has the value asked for, and cites a sentence that has it too."""
+
+    name = "right"
+    measures = (Measure("right", unit="share"),)
+
+    def config(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
+
+    async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+        """1 or 0."""
+        (value,) = state.sample.targets
+        right = any(
+            value in state.claims[cited["claim"]] and value in cited["quote"]
+            for cited in state.data["evidence"]
+        )
+        return [Score("right", float(right))]
+
+
 async def compare_strategies(
-    chains: Sequence[Chain] | None = None,
-    *,
-    on_run: Callable[[int, int], None] = lambda done, total: None,
+    chains: Sequence[Chain] | None = None, *, execute: Execute = executed
 ) -> StrategyReport:
     """Runs every strategy on every task.
 
     Args:
-        chains: of at least two lengths; by default the twenty.
-        on_run: called with the number done and the total.
+        chains: by default the twenty; ratios need two lengths.
+        execute: does the tasks of the evaluation. Wall times are only worth something where it
+            does one sample after the other.
     """
-    tasks = make_chains() if chains is None else chains
-    tools = await local_tools(chain_tools(tasks))
-    report = StrategyReport()
-    logs: dict[str, dict[int, list[RunLogged]]] = defaultdict(lambda: defaultdict(list))
-    for name in COMPARED:
-        for chain in tasks:
-            setting = Setting({"main": chain_model()}, tools, make_strategy(name), limits=_LIMITS)
-            request = RunRequest(task=chain.task, strategy=name, budget=_BUDGET)
-            began = time.perf_counter()
-            logged = await run_once(request, setting)
-            seconds = time.perf_counter() - began
-            report.rows.append(_row(name, chain, logged, seconds))
-            logs[name][chain.length].append(logged)
-            on_run(len(report.rows), len(COMPARED) * len(tasks))
-    report.ratios = _ratios(report.rows, logs)
-    return report
+    dataset = chain_dataset(make_chains() if chains is None else chains)
+    scorers = (ChainAnswered(), Effort())
+    # What is measured is this program; nothing of another version may come out of a cache.
+    made = [Task(dataset, _solver(name), scorers, cached=False) for name in COMPARED]
+    return StrategyReport.of(await execute(made))
 
 
-def _row(name: str, chain: Chain, logged: RunLogged, seconds: float) -> Row:
-    last = logged.last
-    answer = last.answer if isinstance(last, RunEnded) else None
-    right = answer is not None and any(
-        chain.value in claim.text and any(chain.value in cited.quote for cited in claim.evidence)
-        for claim in answer.claims
-    )
+def _solver(name: str) -> AgentSolver:
+    @asynccontextmanager
+    async def assign(sample: Sample, seed: int) -> AsyncIterator[Assignment]:
+        tools = await local_tools(chain_tools([chain_of(sample)]))
+        given = setting({"main": chain_model()}, tools, make_strategy(name), limits=_LIMITS)
+        yield Assignment(RunRequest(task=sample.input, strategy=name, budget=_BUDGET), given)
+
+    return AgentSolver(name, assign, {"strategy": name, "model": "script of chains"})
+
+
+def _row(name: str, outcome: Outcome) -> Row:
+    state = outcome.state
+    scores = {score.name: score.value for score in outcome.scores}
     return Row(
         name,
-        chain.length,
-        len(logged.of(ModelAsked)),
-        sum(_tokens(logged)),
-        len(logged.of(ToolStarted)),
-        seconds,
-        right,
+        state.sample.data["length"],
+        state.steps,
+        state.usage.prompt_tokens + state.usage.completion_tokens,
+        len(state.calls),
+        outcome.seconds,
+        scores.get("right") == 1.0,
     )
 
 
-def _tokens(logged: RunLogged) -> list[int]:
-    answers = logged.of(ModelAnswered)
-    return [each.usage.prompt_tokens + each.usage.completion_tokens for each in answers]
+def _ratios(rows: Sequence[Row], usages: Sequence[Sequence[int]] | None) -> list[Ratio]:
+    """Ratios at the lengths that every strategy has a task of.
 
-
-def _ratios(
-    rows: Sequence[Row], logs: Mapping[str, Mapping[int, Sequence[RunLogged]]]
-) -> list[Ratio]:
-    names = list(dict.fromkeys(row.strategy for row in rows))
+    Args:
+        usages: tokens of the questions and answers of one ReAct run of the shortest length.
+    """
+    by_place: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row in rows:
+        by_place[row.strategy, row.length].append(row.tokens)
+    means = {place: mean(tokens) for place, tokens in by_place.items()}
+    react, *others = COMPARED
     lengths = sorted({row.length for row in rows})
-    means = {
-        (name, length): mean(
-            row.tokens for row in rows if row.strategy == name and row.length == length
-        )
-        for name in names
-        for length in lengths
-    }
-    react, *others = names
-    quadratic = react_form(logs[react][lengths[0]][0])
+    lengths = [each for each in lengths if all((name, each) in means for name in COMPARED)]
+    if not lengths or usages is None:
+        return []
+    quadratic = react_form(usages)
     found = []
     for other in others:
         linear = _line(lengths[:2], [means[other, length] for length in lengths[:2]])
@@ -198,12 +234,15 @@ def _ratios(
     return found
 
 
-def react_form(logged: RunLogged) -> Callable[[int], float]:
-    """ReAct's tokens by the number of calls, its constants read off one run."""
-    usages = [each.usage for each in logged.of(ModelAnswered)]
-    opening, step = usages[0].prompt_tokens, usages[0].completion_tokens
-    growth = usages[1].prompt_tokens - opening  # A + O
-    final = usages[-1].completion_tokens
+def react_form(usages: Sequence[Sequence[int]]) -> Callable[[int], float]:
+    """ReAct's tokens by the number of calls, its constants read off one run.
+
+    Args:
+        usages: of that run, tokens of the prompt and of the answer of each question.
+    """
+    (opening, step), (second, _), *_ = usages
+    growth = second - opening  # A + O
+    final = usages[-1][1]
 
     def tokens(calls: int) -> float:
         resent = growth * calls * (calls + 1) / 2

@@ -15,8 +15,8 @@ from evals.statistics import Estimate
 POSITION = "position"
 
 
-@dataclass(frozen=True, slots=True)
-class Standard:
+@dataclass(frozen=True)
+class JudgeStandard:
     """What is asked of a judge.
 
     Attributes:
@@ -61,7 +61,7 @@ def fitness_of(
     judged: int,
     lost: int,
     biases: dict[str, Estimate | None],
-    standard: Standard,
+    standard: JudgeStandard,
 ) -> Fitness:
     """Judges a judge.
 

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from evals.core.scores import Unscored
 from evals.core.states import Usage
-from evals.judge.ask import FRAME_VERSION, Question, messages_of, options_of, read_answer
+from evals.judge.ask import FRAME_VERSION, NONSENSE, Question, messages_of, options_of, read_answer
 from evals.judge.seeds import derived_seed
 from evals.judge.verdicts import Rule, Verdict, combine
 from rostra.core import ChatModel, InvalidRequest
@@ -81,35 +83,33 @@ class ModelJudge:
 
     async def decide(self, question: Question, seed: int) -> Verdict:
         """See `Judge.decide`."""
-        votes: list[Verdict] = []
-        lost: Counter[str] = Counter()
-        detail, attempts, usage = "", 0, Usage()
-        for number in range(self._samples):
-            for attempt in range(self._attempts):
-                attempts += 1
-                text, used = await self._answer(
-                    question, derived_seed(seed, number, attempt), is_retry=attempt > 0
-                )
-                usage += used
-                try:
-                    votes.append(read_answer(text, question.rubric))
-                    break
-                except Unscored as unscored:
-                    reason, detail = unscored.reason, unscored.detail
-            else:
-                lost[reason] += 1
+        cast = [await self._vote(question, seed, number) for number in range(self._samples)]
+        attempts = sum(vote.attempts for vote in cast)
+        usage = sum((vote.usage for vote in cast), Usage())
+        votes = [vote for vote in cast if isinstance(vote, Verdict)]
+        lost = Counter(vote.reason for vote in cast if isinstance(vote, JudgeSaidNothing))
         if not votes:
-            raise JudgeSaidNothing(lost.most_common(1)[0][0], detail, usage, attempts)
+            details = [vote.detail for vote in cast if isinstance(vote, JudgeSaidNothing)]
+            raise JudgeSaidNothing(NONSENSE, details[-1], usage, attempts)
         verdict = combine(votes, question.rubric.verdicts, self._rule)
-        return Verdict(
-            choice=verdict.choice,
-            value=verdict.value,
-            reason=verdict.reason,
-            votes=verdict.votes,
-            lost=dict(lost),
-            attempts=attempts,
-            usage=usage,
-        )
+        return msgspec.structs.replace(verdict, lost=dict(lost), attempts=attempts, usage=usage)
+
+    async def _vote(
+        self, question: Question, seed: int, number: int
+    ) -> "Verdict | JudgeSaidNothing":
+        """One vote, asked for as often as need be."""
+        usage, detail = Usage(), ""
+        for attempt in range(self._attempts):
+            own = derived_seed(seed, number, attempt)
+            text, used = await self._answer(question, own, is_retry=attempt > 0)
+            usage += used
+            try:
+                said = read_answer(text, question.rubric)
+            except Unscored as unscored:
+                detail = unscored.detail
+            else:
+                return msgspec.structs.replace(said, attempts=attempt + 1, usage=usage)
+        return JudgeSaidNothing(NONSENSE, detail, usage, self._attempts)
 
     async def _answer(self, question: Question, seed: int, *, is_retry: bool) -> tuple[str, Usage]:
         temperature = self._temperature

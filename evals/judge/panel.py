@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from evals.core.scores import Unscored
 from evals.core.states import Usage
 from evals.judge.ask import Judge, Question
@@ -74,18 +76,12 @@ class Panel:
         verdict = combine(votes, question.rubric.verdicts, self._rule)
         for vote in votes:
             lost.update(vote.lost)
-        return Verdict(
-            choice=verdict.choice,
-            value=verdict.value,
-            reason=verdict.reason,
-            votes=verdict.votes,
-            by={
-                judge.name: vote.choice if isinstance(vote, Verdict) else ""
-                for judge, vote in zip(self._judges, said, strict=True)
-            },
-            lost=dict(lost),
-            attempts=attempts,
-            usage=usage,
+        by = {
+            judge.name: vote.choice if isinstance(vote, Verdict) else ""
+            for judge, vote in zip(self._judges, said, strict=True)
+        }
+        return msgspec.structs.replace(
+            verdict, by=by, lost=dict(lost), attempts=attempts, usage=usage
         )
 
 
@@ -126,6 +122,7 @@ class PairPanel:
         leading = [one for one, count in votes.items() if count == max(votes.values())]
         winner: Winner | None = None
         if leading:
+            # As many for one answer as for the other: neither is better by this panel.
             winner = leading[0] if len(leading) == 1 else "tie"
         return Ballot(
             winner,

@@ -33,7 +33,7 @@ from evals.judge.biases import (
     self_preference,
 )
 from evals.judge.compare import ballots_of
-from evals.judge.fitness import POSITION, Fitness, Standard, fitness_of
+from evals.judge.fitness import POSITION, Fitness, JudgeStandard, fitness_of
 from evals.judge.pairs import Winner
 from evals.statistics import Agreement, Estimate, LengthControlled
 
@@ -122,14 +122,14 @@ class JudgeReport:
 
 
 def judge_reports(
-    record: RunRecord, *, standard: Standard | None = None, level: float = 0.95
+    record: RunRecord, *, standard: JudgeStandard | None = None, level: float = 0.95
 ) -> list[JudgeReport]:
     """A report for each judge and set of a run, in the run's order.
 
     Args:
-        standard: what makes a judge fit; by default `Standard()`.
+        standard: what makes a judge fit; by default `JudgeStandard()`.
     """
-    standard = standard or Standard()
+    standard = standard or JudgeStandard()
     people: dict[str, HumanAgreement] = {}
     reports: list[JudgeReport] = []
     for number, task in enumerate(report_of(record, level=level).tasks):
@@ -157,7 +157,7 @@ def _report(
     task: TaskReport,
     outcomes: Sequence[Outcome],
     people: HumanAgreement,
-    standard: Standard,
+    standard: JudgeStandard,
     level: float,
 ) -> JudgeReport:
     pairs: list[JudgedPair] = []

@@ -9,7 +9,7 @@ from evals.core.log import Outcome, read_run
 from evals.core.runner import run_tasks
 from evals.judge.compare import PairJudge, PairwiseJudge
 from evals.judge.evaluate import KINDS, Replayed, judge_tasks, replayed
-from evals.judge.fitness import Standard
+from evals.judge.fitness import JudgeStandard
 from evals.judge.model import ModelJudge
 from evals.judge.report import JudgeReport, judge_reports, people_to_dict
 from evals.judge.sets import PairSet, read_pair_sets
@@ -23,6 +23,7 @@ class JudgeOptions:
 
     Attributes:
         kinds: of judges; see `KINDS`.
+        min_agreement, min_of_ceiling, max_unscored, max_bias: see `JudgeStandard`.
         samples: votes of the model for one verdict; `temperature` is that of each.
         times: how often simulated judges are asked about a pair in each order, and models whose
             temperature is not 0, to see whether they say the same again.
@@ -34,7 +35,10 @@ class JudgeOptions:
     """
 
     kinds: tuple[str, ...] = KINDS
-    standard: Standard = Standard()  # noqa: RUF009 - frozen
+    min_agreement: float = JudgeStandard.min_agreement
+    min_of_ceiling: float = JudgeStandard.min_of_ceiling
+    max_unscored: float = JudgeStandard.max_unscored
+    max_bias: float = JudgeStandard.max_bias
     samples: int = 1
     temperature: float = 0.0
     times: int = 2
@@ -44,6 +48,13 @@ class JudgeOptions:
     parallel: int = 8
     resume: str | None = None
     out: Path | None = None
+
+    @property
+    def standard(self) -> JudgeStandard:
+        """What is asked of a judge."""
+        return JudgeStandard(
+            self.min_agreement, self.min_of_ceiling, self.max_unscored, self.max_bias
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class JudgeRun:
     sets: tuple[PairSet, ...]
     reports: tuple[JudgeReport, ...]
     replayed: tuple[Replayed, ...]
-    standard: Standard
+    standard: JudgeStandard
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""

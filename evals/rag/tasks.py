@@ -1,7 +1,8 @@
 """The tasks of a run over a set of questions: systems, and the scorers that can be had.
 
-What always holds: every system answers the same questions and is scored by the same scorers; a
-measure or a system that needs what is not there is left out with a reason, which the run keeps.
+What always holds: every system answers the same questions and is scored by the same scorers, but
+that passages which were disturbed are not themselves measured; a measure or a system that needs
+what is not there is left out with a reason, which the run keeps.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from evals.solvers.ask import AskSolver, LeadSolver, SentenceTable
 from evals.solvers.disturbed import Disturbance
 from evals.solvers.facts import corpus_digest
 from evals.solvers.model import ModelSolver
+from evals.solvers.remembered import RememberedEmbedder
 from rostra.core import ChatModel
 from rostra.ingest import IngestReport, OnProgress
 from rostra.runtime import Runtime
@@ -44,6 +46,7 @@ RAG_SYSTEMS = ("ask", "first-sentence", *_DISTURBED, "model", "endpoint")
 LEFT_OUT = "left_out"  # in the arguments of a run: reasons by measure or system
 _USUAL = ("ask", "first-sentence", "distractors", "shuffled")
 _JUDGED = (JudgedFaithfulness, JudgedCorrectness, JudgedRelevance, JudgedContext)
+_OF_PASSAGES = (Context, JudgedContext)
 NO_MODEL = "no model is set"
 
 
@@ -79,11 +82,17 @@ class RagTasks:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the documents are."""
+    """Where the documents are, and what has been read of them.
+
+    Attributes:
+        embedder: for what is read over and over. What users get is answered without it, so that
+            its times are theirs.
+    """
 
     collections: tuple[str, ...]
     digest: str
     sentences: SentenceTable | None
+    embedder: RememberedEmbedder
 
 
 async def rag_tasks(
@@ -104,10 +113,13 @@ async def rag_tasks(
     """
     dataset = questions.dataset
     if plan.collection is not None:
-        place = _Place((plan.collection,), await _stored_digest(runtime, plan.collection), None)
+        digest, sentences = await _stored_digest(runtime, plan.collection), None
+        collection = plan.collection
     else:
-        place, report = await _ingested(runtime, questions, on_ingest)
+        collection, report = await _ingested(runtime, questions, on_ingest)
+        digest, sentences = corpus_digest(questions.sources), questions.sentences or None
         dataset = _with_lost(dataset, report)
+    place = _Place((collection,), digest, sentences, RememberedEmbedder(runtime.embedder))
     # In a thread, as the embedder may have to be loaded.
     return await asyncio.to_thread(_tasks, runtime, dataset, place, plan)
 
@@ -129,7 +141,7 @@ def _tasks(runtime: Runtime, dataset: Dataset, place: _Place, plan: RagPlan) -> 
         TokenF1(),
         SentenceF1(),
         Faithfulness(),
-        AnswerRelevance(runtime.embedder, runtime.embedder().space.fingerprint),
+        AnswerRelevance(lambda: place.embedder, place.embedder.space.fingerprint),
         Context(),
         CitationSpans(),
         CitationExactness(),
@@ -155,8 +167,11 @@ def _tasks(runtime: Runtime, dataset: Dataset, place: _Place, plan: RagPlan) -> 
         if isinstance(solver, str):
             left_out[system] = solver
             continue
+        own = scorers
+        if system in _DISTURBED:
+            own = [scorer for scorer in scorers if not isinstance(scorer, _OF_PASSAGES)]
         # The platform's own answers hang on this very code; those of a model by itself do not.
-        tasks.append(Task(dataset, solver, scorers, cached=isinstance(solver, ModelSolver)))
+        tasks.append(Task(dataset, solver, own, cached=isinstance(solver, ModelSolver)))
     return RagTasks(tasks, left_out)
 
 
@@ -177,9 +192,13 @@ def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solv
         case "endpoint":
             return "no endpoint is given"
         case _ if system in _DISTURBED:
-            disturbance = _DISTURBED[system]
             return AskSolver(
-                runtime, collections, digest, sentences=sentences, disturbance=disturbance
+                runtime,
+                collections,
+                digest,
+                sentences=sentences,
+                disturbance=_DISTURBED[system],
+                embedder=lambda: place.embedder,
             )
         case _:
             return f"there is no system {system!r}"
@@ -187,13 +206,12 @@ def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solv
 
 async def _ingested(
     runtime: Runtime, questions: RagSet, on_ingest: OnProgress | None
-) -> tuple[_Place, IngestReport]:
+) -> tuple[str, IngestReport]:
     collection = "rag-" + re.sub(r"[^\w.-]", "-", questions.name)[:100]
     report = await runtime.ingester.ingest(
         questions.sources, collection, on_progress=on_ingest, delete_missing=("",)
     )
-    digest = corpus_digest(questions.sources)
-    return _Place((collection,), digest, questions.sentences or None), report
+    return collection, report
 
 
 async def _stored_digest(runtime: Runtime, collection: str) -> str:

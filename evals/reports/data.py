@@ -30,12 +30,12 @@ TEXT = 4000  # characters of a text
 ITEMS = 20  # of a list
 _SCORES = 100
 
-Order = Literal["set", "worst"]
+SampleOrder = Literal["set", "worst"]
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class ProblemView(msgspec.Struct, frozen=True):
+class EvalProblemView(msgspec.Struct, frozen=True):
     """Records of a dataset that cannot be used."""
 
     reason: str
@@ -43,7 +43,7 @@ class ProblemView(msgspec.Struct, frozen=True):
     examples: list[str]
 
 
-class MeasureView(msgspec.Struct, frozen=True):
+class EvalMeasureView(msgspec.Struct, frozen=True):
     """One measure over a task's samples; `low` and `high` are its 95 % interval."""
 
     measure: str
@@ -58,7 +58,7 @@ class MeasureView(msgspec.Struct, frozen=True):
     unscored_for: dict[str, int]
 
 
-class UsageView(msgspec.Struct, frozen=True):
+class EvalUsageView(msgspec.Struct, frozen=True):
     """Tokens and their cost."""
 
     prompt_tokens: int
@@ -67,7 +67,7 @@ class UsageView(msgspec.Struct, frozen=True):
     estimated: bool
 
 
-class TimesView(msgspec.Struct, frozen=True):
+class EvalTimesView(msgspec.Struct, frozen=True):
     """Seconds a sample took, and how many samples took none as they were cached."""
 
     seconds_p50: float | None
@@ -75,7 +75,7 @@ class TimesView(msgspec.Struct, frozen=True):
     cached: int
 
 
-class TaskView(msgspec.Struct, frozen=True):
+class EvalTaskView(msgspec.Struct, frozen=True):
     """One task of a run."""
 
     dataset: str
@@ -85,14 +85,14 @@ class TaskView(msgspec.Struct, frozen=True):
     done: int
     failed: int
     failed_for: dict[str, int]
-    problems: list[ProblemView]
-    measures: list[MeasureView]
-    usage: UsageView
-    judging: UsageView
-    times: TimesView
+    problems: list[EvalProblemView]
+    measures: list[EvalMeasureView]
+    usage: EvalUsageView
+    judging: EvalUsageView
+    times: EvalTimesView
 
 
-class RunView(msgspec.Struct, frozen=True, kw_only=True):
+class EvalRunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run's report and what it was begun with."""
 
     run: str
@@ -103,10 +103,10 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     arguments: dict[str, Any]
     versions: dict[str, str]
-    tasks: list[TaskView]
+    tasks: list[EvalTaskView]
 
 
-class ScoreView(msgspec.Struct, frozen=True):
+class EvalScoreView(msgspec.Struct, frozen=True):
     """A score, or why there is none; `data` is JSON as text."""
 
     name: str
@@ -116,7 +116,7 @@ class ScoreView(msgspec.Struct, frozen=True):
     data: str
 
 
-class SampleView(msgspec.Struct, frozen=True, kw_only=True):
+class EvalSampleView(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one repetition of a sample.
 
     Attributes:
@@ -138,7 +138,7 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     citations: list[Cited]
     calls: list[Call]
     steps: int
-    scores: list[ScoreView]
+    scores: list[EvalScoreView]
     failed: str
     detail: str
     seconds: float
@@ -149,14 +149,14 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool
 
 
-class SamplePage(msgspec.Struct, frozen=True):
+class EvalSamplePage(msgspec.Struct, frozen=True):
     """Some samples of a task, and how many it has."""
 
-    items: list[SampleView]
+    items: list[EvalSampleView]
     total: int
 
 
-def run_view(record: RunRecord) -> RunView:
+def run_view(record: RunRecord) -> EvalRunView:
     """A run's report with what it was begun with."""
     header = record.header
     told = report_of(record).to_dict() | {
@@ -166,7 +166,7 @@ def run_view(record: RunRecord) -> RunView:
         "arguments": header.arguments,
         "versions": header.versions,
     }
-    return msgspec.convert(told, RunView)
+    return msgspec.convert(told, EvalRunView)
 
 
 def run_report(record: RunRecord, baseline: RunRecord | None = None) -> str:
@@ -183,8 +183,8 @@ def run_report(record: RunRecord, baseline: RunRecord | None = None) -> str:
 
 
 def sample_page(
-    record: RunRecord, task: int, *, limit: int, offset: int = 0, order: Order = "set"
-) -> SamplePage:
+    record: RunRecord, task: int, *, limit: int, offset: int = 0, order: SampleOrder = "set"
+) -> EvalSamplePage:
     """Some samples of a task.
 
     Args:
@@ -200,7 +200,7 @@ def sample_page(
     found = outcomes_of(record, task)
     if order == "worst":
         found = worst_first(found, record.header.tasks[task].measures)
-    return SamplePage([sample_view(one) for one in found[offset : offset + limit]], len(found))
+    return EvalSamplePage([sample_view(one) for one in found[offset : offset + limit]], len(found))
 
 
 def outcomes_of(record: RunRecord, task: int) -> list[Outcome]:
@@ -236,7 +236,7 @@ def worst_first(outcomes: Sequence[Outcome], measures: Sequence[Measure]) -> lis
     return sorted(outcomes, key=key)
 
 
-def sample_view(outcome: Outcome, text: int = TEXT) -> SampleView:
+def sample_view(outcome: Outcome, text: int = TEXT) -> EvalSampleView:
     """An outcome with its texts and lists cut.
 
     Args:
@@ -244,7 +244,7 @@ def sample_view(outcome: Outcome, text: int = TEXT) -> SampleView:
     """
     state, sample = outcome.state, outcome.state.sample
     kept = _Cuts(text)
-    view = SampleView(
+    view = EvalSampleView(
         id=kept.piece(sample.id),
         repeat=outcome.repeat,
         input=kept.text(sample.input),
@@ -317,8 +317,8 @@ class _Cuts:
             one, tool=self.piece(one.tool), result=self.piece(one.result)
         )
 
-    def score(self, one: Score) -> ScoreView:
-        return ScoreView(
+    def score(self, one: Score) -> EvalScoreView:
+        return EvalScoreView(
             self.piece(one.name),
             one.value,
             self.piece(one.why),

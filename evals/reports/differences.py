@@ -11,7 +11,7 @@ import msgspec
 
 from evals.compare import Comparison
 from evals.core import Better, Measure, Outcome, RunRecord
-from evals.reports.data import SampleView, outcomes_of, sample_view
+from evals.reports.data import EvalSampleView, outcomes_of, sample_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Changed:
         better, worse: measures by which the candidate is so.
     """
 
-    baseline: SampleView
-    candidate: SampleView
+    baseline: EvalSampleView
+    candidate: EvalSampleView
     better: tuple[str, ...]
     worse: tuple[str, ...]
 

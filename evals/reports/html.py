@@ -21,7 +21,7 @@ from markupsafe import Markup
 from evals.compare import Comparison, compare_runs, compare_systems
 from evals.core import RunRecord, RunReport, TaskReport, report_of
 from evals.reports.charts import Bar, Panel, draw
-from evals.reports.data import SampleView, outcomes_of, sample_view, worst_first
+from evals.reports.data import EvalSampleView, outcomes_of, sample_view, worst_first
 from evals.reports.differences import TaskChanges, changes
 from evals.reports.errors import TraceUrlInvalid
 from evals.reports.numbers import amount, arrow, duration, interval
@@ -30,6 +30,7 @@ from evals.reports.text import as_json, visible
 SAMPLES = 100  # of a task, by default
 _SAMPLES_IN_ALL = 2000
 _TEXT = 1800
+_COMPARED = 8  # tasks; pairs of them are compared, and there are soon too many
 _PANELS = 24
 _BARS = 16
 _TRACE = re.compile(r"[0-9a-f]{16,64}")
@@ -46,7 +47,7 @@ class TaskPage:
 
     report: TaskReport
     scores: Sequence[tuple[str, str]]
-    samples: Sequence[SampleView]
+    samples: Sequence[EvalSampleView]
     count: int
 
 
@@ -81,7 +82,8 @@ def render_html(
         pairs = {(one.dataset, one.baseline_system, one.candidate_system) for one in compared}
         most = max(1, min(samples, _SAMPLES_IN_ALL // len(pairs)))
         changed = changes(baseline, record, compared, most=most, text=_TEXT)
-    systems = compare_systems(record)
+    is_many = len(report.tasks) > _COMPARED
+    systems = [] if is_many else compare_systems(record)
     style, script = _part("report.css"), _part("report.js")
     return _template().render(
         style=Markup(style),
@@ -98,6 +100,7 @@ def render_html(
         comparison_charts=_difference_charts(compared, alpha),
         changed=changed,
         systems=systems,
+        is_many=is_many,
         alpha=alpha,
         place=place,
         trace_link=lambda trace: _trace_link(trace_url, trace),

@@ -111,7 +111,8 @@ def _sample(suite: xml.Element, task: str, outcome: Outcome, repeats: int) -> No
     case = _case(suite, task, name, outcome.seconds + outcome.scoring)
     unscored = [score for score in outcome.scores if score.value is None]
     if outcome.failed:
-        found = _child(case, "error", message=shown(outcome.detail, _SHORT), type=outcome.failed)
+        kind = shown(outcome.failed, _SHORT)
+        found = _child(case, "error", message=shown(outcome.detail, _SHORT), type=kind)
         found.text = shown(outcome.state.sample.input, _LONG)
     elif unscored:
         told = "; ".join(f"{score.name}: {score.unscored}" for score in unscored)

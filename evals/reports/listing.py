@@ -20,7 +20,7 @@ _END = b'{"type":"end"'
 _TASKS_NAMED = 20
 
 
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+class EvalRunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A run in a list.
 
     Attributes:
@@ -45,7 +45,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_summaries(
     settings: Settings, *, limit: int = 50, offset: int = 0, kind: str = ""
-) -> tuple[list[RunSummary], int]:
+) -> tuple[list[EvalRunSummary], int]:
     """Some runs, newest first, and how many there are.
 
     Args:
@@ -57,13 +57,13 @@ def list_summaries(
     return [summarise(path) for path in paths[offset : offset + limit]], len(paths)
 
 
-def summarise(path: Path) -> RunSummary:
+def summarise(path: Path) -> EvalRunSummary:
     """What a list says of a run; never raises for what is wrong with a file."""
     header = read_header(path)
     try:
         size = path.stat().st_size
         if header is None:
-            return RunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
+            return EvalRunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
         lines = ends = 0
         last = b""
         with path.open("rb") as file:
@@ -73,9 +73,9 @@ def summarise(path: Path) -> RunSummary:
                     ends += line.startswith(_END)
                     last = line[: len(_END)]
     except OSError as error:
-        return RunSummary(id=path.stem, problem=str(error.strerror))
+        return EvalRunSummary(id=path.stem, problem=str(error.strerror))
     samples = sum(task.samples * task.repeats for task in header.tasks)
-    return RunSummary(
+    return EvalRunSummary(
         id=path.stem,
         kind=header.kind,
         begun=header.begun,

@@ -5,7 +5,7 @@ it, as quote mode answers for a generator that fails. Under a `Disturbance` only
 it is made from are others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -18,7 +18,7 @@ from evals.solvers.counted import CountedModel
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
 from evals.solvers.facts import answer_facts
 from rostra.answer import Answer, Answerer, AnswerMode, Citation, Done, Passages, Question
-from rostra.core import sentence_spans
+from rostra.core import Embedder, sentence_spans
 from rostra.retrieval import Hit, SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_text
@@ -38,6 +38,7 @@ class AskSolver:
         digest: of their documents.
         sentences: of annotated documents; an answer's state then says which ones it cites.
         disturbance: of the passages; None for what users get.
+        embedder: of the sentences that quote mode reads; the platform's by default.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class AskSolver:
         *,
         sentences: SentenceTable | None = None,
         disturbance: Disturbance | None = None,
+        embedder: Callable[[], Embedder] | None = None,
     ) -> None:
         self._runtime = runtime
+        self._embedder = embedder or runtime.embedder
         self._collections = tuple(collections)
         self._sentences = sentences
         self._disturbance = disturbance
@@ -76,7 +79,7 @@ class AskSolver:
         if self._disturbance is not None:
             gold = gold_documents(state.sample)
             searcher = DisturbedSearcher(runtime, self._disturbance, gold, seed)
-        answerer = Answerer(searcher, runtime.embedder, runtime.settings, counted)
+        answerer = Answerer(searcher, self._embedder, runtime.settings, counted)
         hits, answer = await _asked(answerer, Question(state.sample.input, self._collections))
         marked = answer.mode is AnswerMode.GENERATE and runtime.settings.answer_style == "write"
         claims, backed = claims_of(

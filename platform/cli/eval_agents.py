@@ -1,23 +1,35 @@
-"""`rostra eval run tools|agents|random-agents|injection|agent-retrieval`: agents measured."""
+"""`rostra eval run tools|agents|random-agents|injection|agent-retrieval`: agents measured.
+
+What always holds: what a command printed as JSON before it had a run is printed under the same
+keys; the run and its report stand beside them.
+"""
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from evals import (
     DatasetError,
     RandomReport,
+    RunRecord,
+    RunReport,
+    Task,
     ask_for_calls,
     compare_strategies,
     evaluate_agent_retrieval,
+    find_run,
     open_workspace,
     random_engine,
     random_runs,
     read_attacks,
     read_mails,
+    read_run,
     read_tool_tasks,
     score_outputs,
     try_injections,
@@ -25,8 +37,9 @@ from evals import (
 )
 from rostra.agents import STRATEGIES
 from rostra.cli.bars import advance, bar, show
+from rostra.cli.eval_runs import RunOptions, execute, print_report, run_options
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
-from rostra.core import ConfigError
+from rostra.core import ConfigError, Settings
 
 data_option = click.option(
     "--data",
@@ -43,6 +56,51 @@ strategies_option = click.option(
 )
 
 
+class _Doing:
+    """Does the tasks of one evaluation as a run that is kept, and has its report afterwards.
+
+    Args:
+        kind: of the evaluation.
+        arguments: for the run's log.
+    """
+
+    def __init__(
+        self, settings: Settings, kind: str, options: RunOptions, arguments: Mapping[str, Any]
+    ) -> None:
+        self._settings = settings
+        self._kind = kind
+        self._options = options
+        self._arguments = arguments
+        self._report: RunReport | None = None
+
+    async def __call__(self, tasks: Sequence[Task]) -> RunRecord:
+        options = self._options
+        report = await execute(
+            self._settings, self._kind, tasks, options, arguments=self._arguments
+        )
+        self._report = report
+        path = options.out
+        if path is None:
+            path = find_run(self._settings, options.resume or report.run)
+        return read_run(path)
+
+    def print_json(self, rows: Mapping[str, Any]) -> None:
+        """Prints an evaluation's own rows, and the run's report beside them."""
+        told = self._report.to_dict() if self._report is not None else {}
+        print_json({**rows, **told})
+
+    def print_report(self) -> None:
+        """Prints the run's report."""
+        if self._report is not None:
+            click.echo()
+            print_report(self._report)
+
+    def print_run(self) -> None:
+        """Prints the name of the run."""
+        if self._report is not None:
+            click.echo(f"run {self._report.run}")
+
+
 @click.command("tools")
 @data_option
 @click.option(
@@ -51,21 +109,35 @@ strategies_option = click.option(
     help='A model\'s outputs, one {"id": ..., "output": ...} a line.',
 )
 @click.option("--ask", is_flag=True, help="Ask the model that is set, and score its outputs.")
-@json_option
-def tools(data: Path, outputs: Path | None, ask: bool, as_json: bool) -> None:
+@run_options
+def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> None:
     """Tool calls judged by their syntax tree; without a model, the judge itself.
 
     A folder in the layout of the Berkeley Function Calling Leaderboard. Without --outputs and --ask
     the gold calls have to score 100 % and each class of wrong calls 0 %.
     """
-    tasks = read_tool_tasks(data)
-    if outputs is None and not ask:
-        _print_scorer(try_scorer(tasks).to_dict(), as_json)
+    if outputs is not None and ask:
+        raise click.UsageError("--outputs and --ask are two ways to have outputs")
+    tasks, settings = read_tool_tasks(data), settings_of_process()
+    said = _read_outputs(outputs) if outputs is not None else None
+    told = {"data": str(data), "outputs": str(outputs) if outputs is not None else None, "ask": ask}
+    doing = _Doing(settings, "tools", options, told)
+    if said is None and not ask:
+        _print_scorer(asyncio.run(try_scorer(tasks, execute=doing)).to_dict(), doing, options)
         return
-    said = _read_outputs(outputs) if outputs is not None else _ask(tasks)
-    rows = [row.to_dict() for row in score_outputs(tasks, said)]
-    if as_json:
-        print_json({"results": rows})
+
+    async def work() -> list[dict[str, Any]]:
+        if said is not None:
+            return [row.to_dict() for row in await score_outputs(tasks, said, execute=doing)]
+        async with open_workspace(settings) as runtime:
+            if runtime.generator is None:
+                raise ConfigError("there is no model to ask", hint="Set ROSTRA_MODEL.")
+            rows = await ask_for_calls(runtime.generator, tasks, execute=doing)
+            return [row.to_dict() for row in rows]
+
+    rows = asyncio.run(work())
+    if options.as_json:
+        doing.print_json({"results": rows})
         return
     print_table(
         ("category", "tasks", "right", "accuracy", "wrong for"),
@@ -80,11 +152,12 @@ def tools(data: Path, outputs: Path | None, ask: bool, as_json: bool) -> None:
             for row in rows
         ),
     )
+    doing.print_report()
 
 
-def _print_scorer(report: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(report)
+def _print_scorer(report: dict[str, Any], doing: _Doing, options: RunOptions) -> None:
+    if options.as_json:
+        doing.print_json(report)
     else:
         rows = [
             (f"gold: {row['category']}", row["tasks"], row["texts"], _share(row["right"], row))
@@ -95,6 +168,7 @@ def _print_scorer(report: dict[str, Any], as_json: bool) -> None:
             for row in report["mutants"]
         ]
         print_table(("answers", "tasks", "texts", "accepted"), rows)
+        doing.print_run()
     if report["wrong"]:
         raise click.exceptions.Exit(1)
 
@@ -111,39 +185,21 @@ def _read_outputs(path: Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: {error!r}") from error
 
 
-def _ask(tasks: Any) -> dict[str, Any]:
-    settings = settings_of_process()
-
-    async def work() -> dict[str, Any]:
-        async with open_workspace(settings) as runtime:
-            if runtime.generator is None:
-                raise ConfigError("there is no model to ask", hint="Set ROSTRA_MODEL.")
-            with bar() as shown:
-                asked = shown.add_task("ask", total=len(tasks))
-                return await ask_for_calls(
-                    runtime.generator,
-                    tasks,
-                    on_task=lambda done, total: show(shown, asked, done, total),
-                )
-
-    return asyncio.run(work())
-
-
 @click.command("agents")
-@json_option
-def agents(as_json: bool) -> None:
+@run_options
+def agents(options: RunOptions) -> None:
     """ReAct, Plan-and-Execute and ReWOO on the same twenty scripted tasks.
 
     Tasks of 2 to 8 calls with observations of 300 tokens; the ratio of tokens by length beside its
-    closed form.
+    closed form. One run after the other, unless --parallel says more: times are of one alone.
     """
-    with bar() as shown:
-        running = shown.add_task("runs", total=None)
-        report = asyncio.run(
-            compare_strategies(on_run=lambda done, total: show(shown, running, done, total))
-        ).to_dict()
-    if as_json:
-        print_json(report)
+    source = click.get_current_context().get_parameter_source("parallel")
+    if source is ParameterSource.DEFAULT:
+        options = replace(options, parallel=1)
+    doing = _Doing(settings_of_process(), "agents", options, {})
+    report = asyncio.run(compare_strategies(execute=doing)).to_dict()
+    if options.as_json:
+        doing.print_json(report)
         return
     print_table(
         ("strategy", "tasks", "right", "steps", "model tokens", "tool calls", "ms a task"),
@@ -175,6 +231,7 @@ def agents(as_json: bool) -> None:
             for row in report["ratios"]
         ),
     )
+    doing.print_report()
 
 
 @click.command("random-agents")
@@ -222,37 +279,35 @@ def random_agents(runs: int, strategies: tuple[str, ...], as_json: bool) -> None
 
 @click.command("injection")
 @data_option
-@click.option("--limit", type=click.IntRange(1), help="Only so many texts, evenly chosen.")
 @strategies_option
-@json_option
-def injection(data: Path, limit: int | None, strategies: tuple[str, ...], as_json: bool) -> None:
+@run_options
+def injection(data: Path, strategies: tuple[str, ...], options: RunOptions) -> None:
     """Planted instructions and a model that obeys them: what acts or leaks unapproved.
 
     A folder in BIPIA's layout: text_attack_*.json and email/*.jsonl. Every text at the start, in
     the middle and at the end of a document and of a tool's result; exits with 1 unless nothing
     acted, nothing leaked, and every benign twin ended with an answer that nobody had to approve.
+    With --limit only so many texts, evenly chosen.
     """
     attacks, mails = read_attacks(data), read_mails(data)
-    if limit is not None:
-        attacks = attacks[:: max(1, -(-len(attacks) // limit))]
-    with bar() as shown:
-        running = shown.add_task("runs", total=None)
-        report = asyncio.run(
-            try_injections(
-                attacks,
-                mails,
-                strategies=strategies or STRATEGIES,
-                on_run=lambda done, total: show(shown, running, done, total),
-            )
-        )
+    told = {"data": str(data), "strategies": list(strategies), "limit": options.limit}
+    if options.limit is not None:
+        attacks = attacks[:: max(1, -(-len(attacks) // options.limit))]
+        # Of texts, not of the samples that are made of them.
+        options = replace(options, limit=None)
+    doing = _Doing(settings_of_process(), "injection", options, told)
+    report = asyncio.run(
+        try_injections(attacks, mails, strategies=strategies or STRATEGIES, execute=doing)
+    )
     counts = report.to_dict()
-    if as_json:
-        print_json(counts)
+    if options.as_json:
+        doing.print_json(counts)
     else:
         print_table(
             ("measure", "count"),
             ((name.replace("_", " "), counts[name]) for name in counts if name != "examples"),
         )
+        doing.print_report()
         _print_examples(report.examples)
     if report.faults:
         raise click.exceptions.Exit(1)
@@ -260,15 +315,15 @@ def injection(data: Path, limit: int | None, strategies: tuple[str, ...], as_jso
 
 @click.command("agent-retrieval")
 @data_option
-@click.option("--limit", type=click.IntRange(1), help="Only so many tasks.")
 @click.option("--ask", is_flag=True, help="Let the model that is set search, not the script.")
-@json_option
-def agent_retrieval(data: Path, limit: int | None, ask: bool, as_json: bool) -> None:
+@run_options
+def agent_retrieval(data: Path, ask: bool, options: RunOptions) -> None:
     """Recall of a task's documents: one search of its words, and an agent that searches.
 
     A folder with documents/*.json and tasks/*.json in tau2-bench's layout.
     """
     settings = settings_of_process()
+    doing = _Doing(settings, "agent-retrieval", options, {"data": str(data), "ask": ask})
 
     async def work() -> dict[str, Any]:
         async with open_workspace(settings) as runtime:
@@ -276,20 +331,23 @@ def agent_retrieval(data: Path, limit: int | None, ask: bool, as_json: bool) -> 
                 raise ConfigError("there is no model to ask", hint="Set ROSTRA_MODEL.")
             with bar() as shown:
                 ingest = shown.add_task("ingest", total=None)
-                running = shown.add_task("tasks", total=None)
+
+                async def executing(tasks: Sequence[Task]) -> RunRecord:
+                    shown.stop()  # The run has a bar of its own.
+                    return await doing(tasks)
+
                 report = await evaluate_agent_retrieval(
                     runtime,
                     data,
                     model=runtime.generator if ask else None,
-                    limit=limit,
                     on_ingest=lambda progress: advance(shown, ingest, progress),
-                    on_task=lambda done, total: show(shown, running, done, total),
+                    execute=executing,
                 )
                 return report.to_dict()
 
     report = asyncio.run(work())
-    if as_json:
-        print_json(report)
+    if options.as_json:
+        doing.print_json(report)
         return
     print_table(
         ("retrieval", "tasks", "recall", "all found", "documents shown", "searches"),
@@ -305,6 +363,7 @@ def agent_retrieval(data: Path, limit: int | None, ask: bool, as_json: bool) -> 
             for row in report["results"]
         ),
     )
+    doing.print_report()
 
 
 def _print_examples(examples: list[str]) -> None:

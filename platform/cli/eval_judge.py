@@ -11,7 +11,6 @@ from evals import (
     JudgeOptions,
     JudgeReport,
     JudgeRun,
-    JudgeStandard,
     evaluate_judges,
     open_workspace,
 )
@@ -113,10 +112,6 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
 def judge(
     data: Path,
     kinds: tuple[str, ...] | None,
-    min_agreement: float,
-    min_of_ceiling: float,
-    max_unscored: float,
-    max_bias: float,
     as_json: bool,
     **others: Any,
 ) -> None:
@@ -129,7 +124,6 @@ def judge(
     settings = settings_of_process()
     options = JudgeOptions(
         kinds=kinds or _KINDS,
-        standard=JudgeStandard(min_agreement, min_of_ceiling, max_unscored, max_bias),
         **others,
     )
     arguments = {

@@ -1,6 +1,7 @@
 """`rostra eval run retrieval|rag|quote`: finding and answering, measured on judged sets."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,24 +9,38 @@ from typing import Any
 import click
 
 from evals import (
+    LEFT_OUT,
+    RAG_SYSTEMS,
     DatasetError,
+    ModelJudge,
+    QuoteReport,
+    RagPlan,
+    RagReport,
     Rankings,
     RetrievalReport,
     Task,
     find_run,
     find_sets,
     open_workspace,
+    quote_tasks,
+    rag_tasks,
     read_judged_set,
+    read_rag_set,
     read_rankings,
     read_run,
+    report_quotes,
+    report_rag,
     report_retrieval,
     retrieval_tasks,
 )
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval_runs import RunOptions, execute, run_options
+from rostra.cli.eval_text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
-from rostra.core import Settings
+from rostra.core import ChatModel, ConfigError, Settings
 from rostra.ingest import Progress
+from rostra.models import make_model
+from rostra.runtime import Runtime, open_runtime
 
 data_option = click.option(
     "--data",
@@ -112,6 +127,193 @@ def retrieval(
     _print_retrieval(told, k, depth)
 
 
+@click.command("rag")
+@data_option
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    type=click.Choice(RAG_SYSTEMS),
+    help="Only this one; may be given several times. `distractors`, `shuffled` and `reversed` are "
+    "`ask` over other passages.  [default: ask, first-sentence, distractors, shuffled, and the "
+    "models that there are]",
+)
+@click.option(
+    "-c",
+    "--collection",
+    help="Ask this collection of yours, as it is, instead of documents that the set brings.",
+)
+@click.option("--judge", is_flag=True, help="Let the model that is set judge the answers.")
+@click.option("--judge-url", help="Or this OpenAI-compatible endpoint.")
+@click.option("--judge-model", help="The judge, as that endpoint calls it.")
+@click.option("--endpoint", help="Ask this OpenAI-compatible endpoint too, as a system.")
+@click.option("--endpoint-model", help="The model, as that endpoint calls it.")
+@click.option(
+    "--key-env",
+    default="OPENAI_API_KEY",
+    show_default=True,
+    help="Environment variable with the key of both, where they need one.",
+)
+@run_options
+def rag(
+    data: Path,
+    systems: tuple[str, ...],
+    collection: str | None,
+    judge: bool,
+    judge_url: str | None,
+    judge_model: str | None,
+    endpoint: str | None,
+    endpoint_model: str | None,
+    key_env: str,
+    options: RunOptions,
+) -> None:
+    """Answers, citations, abstention and robustness, on questions over documents.
+
+    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout), one with
+    questions.jsonl, or a .jsonl file of question, answers, documents or passage, spans and
+    unanswerable. Without a judge, what only a judge can tell is left out, and the report says so.
+    """
+    settings = settings_of_process()
+    external = _endpoint(judge_url, judge_model, key_env, "judge")
+    asked = _endpoint(endpoint, endpoint_model, key_env, "endpoint")
+    questions = read_rag_set(data, settings, needs_documents=collection is None)
+
+    async def work() -> RagReport:
+        opened = open_workspace(settings) if collection is None else open_runtime(settings)
+        async with opened as runtime:
+            model, why = _judge_of(runtime, external, judge)
+            plan = RagPlan(
+                systems=systems or None,
+                judge=None if model is None else ModelJudge(model),
+                no_judge=why,
+                endpoint=asked,
+                collection=collection,
+            )
+            with bar() as shown:
+                ingest = shown.add_task("ingest", total=None)
+                made = await rag_tasks(
+                    runtime,
+                    questions,
+                    plan,
+                    on_ingest=lambda progress: advance(shown, ingest, progress),
+                )
+            if not made.tasks:
+                reasons = ", ".join(f"{name}: {why}" for name, why in made.left_out.items())
+                raise ConfigError(f"there is no system to ask ({reasons})")
+            told = {"collection": collection, LEFT_OUT: made.left_out}
+            report = await execute(settings, "rag", made.tasks, options, arguments=told)
+            record = read_run(_run_file(settings, options, report.run))
+            return report_rag(record, seed=options.seed)
+
+    told = asyncio.run(work()).to_dict()
+    if options.as_json:
+        print_json(told)
+        return
+    _print_rag(told)
+
+
+def _endpoint(url: str | None, model: str | None, key_env: str, what: str) -> ChatModel | None:
+    """A model somewhere else, if one is given."""
+    if (url is None) != (model is None):
+        raise click.UsageError(f"the {what}'s URL and model belong together")
+    if url is None or model is None:
+        return None
+    return make_model(url=url, model=model, api_key=os.environ.get(key_env) or None)
+
+
+def _judge_of(
+    runtime: Runtime, external: ChatModel | None, asked_for: bool
+) -> tuple[ChatModel | None, str]:
+    """Who judges, and why nobody does."""
+    if external is not None:
+        return external, ""
+    if not asked_for:
+        return None, "no judge was asked for: --judge"
+    if runtime.generator is None:
+        return None, "no model is set to judge: ROSTRA_MODEL, ROSTRA_CHAT_URL or --judge-url"
+    return runtime.generator, ""
+
+
+def _print_rag(told: dict[str, Any]) -> None:
+    rows = told["results"]
+    names = list(dict.fromkeys(name for row in rows for name in row["measures"]))
+    print_table(
+        ("measure", *(row["system"] for row in rows)),
+        (
+            *((name, *(_measure(row, name) for row in rows)) for name in names),
+            (
+                "exact citations",
+                *(f"{row['citations']['exact']} of {row['citations']['count']}" for row in rows),
+            ),
+            ("questions", *(row["questions"] for row in rows)),
+        ),
+    )
+    changed = [one for one in told["robustness"] if one["wins"] or one["losses"]]
+    if told["robustness"]:
+        click.echo()
+        if changed:
+            print_comparisons(changed)
+        else:
+            click.echo("no disturbance of the passages changed any measure of any answer")
+    for name, why in told["left_out"].items():
+        click.echo(f"  left out: {name}: {plain(why)}")
+    print_troubles(told["tasks"])
+    click.echo(f"run {told['run']}")
+
+
+def _measure(row: dict[str, Any], name: str) -> str:
+    value = row["measures"].get(name)
+    if value is None:
+        return "-"
+    interval = row["intervals"].get(name)
+    around = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return f"{value:.4f}{around}"
+
+
+@click.command("quote")
+@data_option
+@run_options
+def quote(data: Path, options: RunOptions) -> None:
+    """Sentence F1 of quoted answers, and precision and recall of `not found`.
+
+    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout). It is `rag`
+    with two systems and the measures that need nothing but the text.
+    """
+    settings = settings_of_process()
+
+    async def work() -> QuoteReport:
+        async with open_workspace(settings) as runtime:
+            with bar() as shown:
+                ingest = shown.add_task("ingest", total=None)
+                tasks = await quote_tasks(
+                    runtime, data, on_ingest=lambda progress: advance(shown, ingest, progress)
+                )
+            report = await execute(settings, "quote", tasks, options)
+            return report_quotes(read_run(_run_file(settings, options, report.run)))
+
+    report = asyncio.run(work())
+    if options.as_json:
+        print_json(report.to_dict())
+        return
+    measures = (
+        ("sentence F1", report.sentence_f1),
+        ("  of the baseline", report.baseline_f1),
+        ("passage found first", report.passage_hit),
+        ("not found: precision", report.not_found_precision),
+        ("not found: recall", report.not_found_recall),
+    )
+    print_table(
+        ("measure", "value"),
+        (
+            ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
+            *((name, "-" if value is None else f"{value:.4f}") for name, value in measures),
+            ("exact citations", f"{report.citations_exact} of {report.citations}"),
+            *(("failed", f"{count}: {why}") for why, count in report.failed.items()),
+        ),
+    )
+    click.echo(f"run {report.run}")
+
+
 def _rankings(files: Sequence[str], sets: Sequence[str]) -> dict[str, list[Rankings]]:
     """Rankings by the set that they are of."""
     found: dict[str, list[Rankings]] = {name: [] for name in sets}
@@ -155,12 +357,13 @@ def _print_retrieval(told: dict[str, Any], k: int, depth: int) -> None:
     for one in compared:
         if one.get("queries"):
             click.echo()
-            click.echo(f"{one['dataset']}: {one['candidate_system']} - {one['baseline_system']}")
+            systems = f"{one['candidate_system']} - {one['baseline_system']}"
+            click.echo(plain(f"{one['dataset']}: {systems}"))
             print_table(
                 ("query", "before", "after", "difference", "text"),
                 (
                     (query["query"], f"{query['baseline']:.4f}", f"{query['candidate']:.4f}",
-                     f"{query['difference']:+.4f}", " ".join(query["text"].split())[:80])
+                     f"{query['difference']:+.4f}", plain(query["text"])[:80])
                     for query in one["queries"]
                 ),
             )  # fmt: skip
@@ -195,18 +398,18 @@ def print_troubles(tasks: Sequence[dict[str, Any]]) -> None:
     """Says what failed, what could not be scored, and what of a set could not be used."""
     said: set[str] = set()
     for task in tasks:
-        name = f"{task['dataset']}/{task['system']}"
+        name = plain(f"{task['dataset']}/{task['system']}")
         for reason, count in task["failed_for"].items():
-            click.echo(f"  {name}: {count} of {task['done']} failed: {reason}")
+            click.echo(f"  {name}: {count} of {task['done']} failed: {plain(reason)}")
         for one in task["measures"]:
             for reason, count in one["unscored_for"].items():
-                click.echo(f"  {name}: {one['measure']}: {count} unscored: {reason}")
+                click.echo(f"  {name}: {one['measure']}: {count} unscored: {plain(reason)}")
         for one in task["problems"]:
             places = f" ({', '.join(one['examples'])})" if one["examples"] else ""
-            line = f"  {task['dataset']}: {one['count']}: {one['reason']}{places}"
+            line = plain(f"{task['dataset']}: {one['count']}: {one['reason']}{places}")
             if line not in said:
                 said.add(line)
-                click.echo(line)
+                click.echo(f"  {line}")
 
 
 def _value(row: dict[str, Any], name: str) -> str:
@@ -217,4 +420,4 @@ def _value(row: dict[str, Any], name: str) -> str:
     return f"{row[name]:.4f}{around}"
 
 
-COMMANDS: tuple[click.Command, ...] = (retrieval,)
+COMMANDS: tuple[click.Command, ...] = (retrieval, rag, quote)

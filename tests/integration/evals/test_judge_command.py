@@ -69,13 +69,13 @@ def test_the_model_that_is_set(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "why"),
     [
-        ["--judges", "model"],
-        ["--judges", "everybody"],
-        ["--judges", "recorded"],
-        ["--data", "nowhere"],
-        ["--resume", "no-such-run"],
+        (["--judges", "model"], "no model to judge"),
+        (["--judges", "everybody"], "'everybody' is not one of recorded, model, simulated"),
+        (["--judges", "recorded"], "no judges to measure"),
+        (["--data", "nowhere"], "no set of labelled pairs"),
+        (["--resume", "no-such-run"], "no run is called 'no-such-run'"),
     ],
 )
 def test_what_cannot_be_done(
@@ -83,9 +83,10 @@ def test_what_cannot_be_done(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
+    why: str,
 ) -> None:
     data = write_set(tmp_path / "set")
     assert judge("--data", str(data), *arguments) != 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err
+    assert why in said.err

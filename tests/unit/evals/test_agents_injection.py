@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.agents.injection import (
-    ACTING,
-    Mail,
-    opening,
-    payloads,
-    planted,
-    read_attacks,
-    read_mails,
-    try_injections,
-)
+from evals.agents.injection import planted, read_attacks, read_mails, try_injections
+from evals.agents.obedient import ACTING, Mail, opening, payloads
 from evals.agents.rendered import foreign_leads
 from evals.errors import DatasetError
 from rostra.agents import STRATEGIES, Cleaned, Guard, default_guard

@@ -207,39 +207,39 @@ def write(folder: Path) -> None:
     (folder / "BFCL_v4_irrelevance.json").write_text(json.dumps(idle))
 
 
-def test_gold_is_right_and_mutants_are_wrong(tmp_path: Path) -> None:
+async def test_gold_is_right_and_mutants_are_wrong(tmp_path: Path) -> None:
     write(tmp_path)
     tasks = read_tool_tasks(tmp_path)
     assert [(each.id, len(each.gold)) for each in tasks] == [("i_0", 0), ("p_0", 3)]
-    report = try_scorer(tasks)
+    report = await try_scorer(tasks)
     assert report.gold == report.gold_right
     assert all(report.mutants[each] > 0 for each in MUTATIONS)
     assert report.accepted.total() == 0
     assert report.wrong == []
 
 
-def test_a_scorer_that_errs_is_found_out(tmp_path: Path) -> None:
+async def test_a_scorer_that_errs_is_found_out(tmp_path: Path) -> None:
     write(tmp_path)
     tasks = read_tool_tasks(tmp_path)
     # A task whose gold names another function than it offers: a mutant is now as good as gold.
     one = tasks[1].gold[0]
     lax = GoldCall(one.name, {**one.options, "base": [2.0, "2.0"], "surplus_argument": ["", 1]})
-    report = try_scorer([task(("maths.area", lax.options), **tasks[1].functions)])
+    report = await try_scorer([task(("maths.area", lax.options), **tasks[1].functions)])
     assert report.accepted["extra"] == 2
     assert report.wrong == ["t"]
 
 
-def test_outputs_are_scored_by_category(tmp_path: Path) -> None:
+async def test_outputs_are_scored_by_category(tmp_path: Path) -> None:
     write(tmp_path)
     tasks = read_tool_tasks(tmp_path)
     right = "[noop(), maths.area(base=3, **{'class': 'C'}), maths.area(base=2, **{'class': 'ab'})]"
-    rows = score_outputs(tasks, {"p_0": right, "i_0": "No function fits."})
+    rows = await score_outputs(tasks, {"p_0": right, "i_0": "No function fits."})
     assert [(row.category, row.accuracy, dict(row.reasons)) for row in rows] == [
         ("irrelevance", 0.0, {"unparseable": 1}),
         ("parallel", 1.0, {}),
     ]
-    assert score_outputs(tasks, {"i_0": ()})[0].accuracy == 1.0
-    assert score_outputs(tasks, {"i_0": "[]"})[1].reasons == {"no_output": 1}
+    assert (await score_outputs(tasks, {"i_0": ()}))[0].accuracy == 1.0
+    assert (await score_outputs(tasks, {"i_0": "[]"}))[1].reasons == {"no_output": 1}
 
 
 def test_broken_sets_say_where(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_both_forms_give_back_what_was_written(arguments: dict[str, Any]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(not BFCL.is_dir(), reason="the BFCL set is not here")
-def test_the_whole_set() -> None:
-    report = try_scorer(read_tool_tasks(BFCL))
+async def test_the_whole_set() -> None:
+    report = await try_scorer(read_tool_tasks(BFCL))
     assert report.wrong == []
     assert report.gold == report.gold_right
     assert sum(report.tasks.values()) == 1240

@@ -13,7 +13,7 @@ from evals.core import Header, Outcome, RunRecord, State, Task, make_dataset
 from evals.judge.agreement import Agreed, agreement_of
 from evals.judge.biases import own_family
 from evals.judge.compare import Ballot, Compare
-from evals.judge.fitness import Standard, fitness_of
+from evals.judge.fitness import JudgeStandard, fitness_of
 from evals.judge.measures import VerdictScorer
 from evals.judge.pairs import Pair, Winner, sample_of
 from evals.judge.report import judge_reports
@@ -84,7 +84,7 @@ async def test_a_strong_bias_that_swapping_leaves_in_makes_unfit(
     assert reason.startswith(
         f"bias by {'own family' if 'own' in bias else 'length'} is at least 0."
     )
-    lenient = await measured(judge, make_pairs(400), standard=Standard(max_bias=1.0))
+    lenient = await measured(judge, make_pairs(400), standard=JudgeStandard(max_bias=1.0))
     assert lenient.fitness.is_fit
 
 
@@ -154,7 +154,7 @@ async def test_the_ceiling_is_measured_as_the_judge_is(
 async def test_far_under_the_ceiling(make_pairs: MakePairs, measured: Any) -> None:
     pairs = make_pairs(200, annotators=3, doubt=0.02)
     report = await measured(
-        SimulatedJudge("sim", accuracy=0.72), pairs, standard=Standard(min_agreement=0.0)
+        SimulatedJudge("sim", accuracy=0.72), pairs, standard=JudgeStandard(min_agreement=0.0)
     )
     assert len(report.fitness.reasons) == 1
     assert "far under" in report.fitness.reasons[0]
@@ -238,6 +238,6 @@ def test_one_label_alone_tells_nothing() -> None:
     assert (agreed.value, agreed.low) == (None, None)
     nobody = Agreed(None, None, None)
     fitness = fitness_of(
-        agreed=agreed, people=nobody, judged=5, lost=0, biases={}, standard=Standard()
+        agreed=agreed, people=nobody, judged=5, lost=0, biases={}, standard=JudgeStandard()
     )
     assert fitness.reasons == ("its agreement with people cannot be told",)

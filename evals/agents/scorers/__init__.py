@@ -1,0 +1,1 @@
+"""What runs of agents are scored by, one idea a module."""

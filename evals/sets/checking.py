@@ -1,0 +1,167 @@
+"""What sets hold and what is wrong with them, told before an evaluation is run on them."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evals.beir import read_judged_set
+from evals.core.dataset import Dataset
+from evals.core.samples import Problem, Sample
+from evals.errors import DatasetError
+from evals.rag.samples import gold_documents, gold_spans
+from evals.sets.files import JSON_LINES, TABLES, read_set
+from evals.sets.records import METADATA, PASSAGES
+from rostra.core import collapse_whitespace
+
+_CORPUS, _QUERIES = "corpus.jsonl", "queries.jsonl"
+_MOST_FILES = 1000
+_COUNTED = ("difficulty", "rating", "kind")  # fields of metadata whose values are counted
+_MOST_VALUES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SetCheck:
+    """What is in a set.
+
+    Attributes:
+        format: `jsonl`, `csv` or `beir`.
+        facts: counts by name, those of zero left out.
+        values: how often each value of some fields of the metadata is there.
+        problems: records that cannot be used.
+        warnings: what can be used, and is likely not meant so.
+        error: why there is no set here; empty if there is one.
+    """
+
+    path: Path
+    format: str
+    facts: dict[str, int | float] = field(default_factory=dict)
+    values: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    digest: str = ""
+    error: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every record can be used."""
+        return not self.error and not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            **self.facts,
+            **{name: counts for name, counts in self.values.items() if counts},
+            "digest": self.digest,
+            "problems": [
+                {"reason": one.reason, "count": one.count, "examples": one.examples}
+                for one in self.problems
+            ],
+            "warnings": list(self.warnings),
+            "error": self.error,
+        }
+
+
+def check_sets(path: Path) -> list[SetCheck]:
+    """Looks at a set, or at all those right below a folder.
+
+    Raises:
+        DatasetError: there is nothing here that could be one.
+    """
+    if path.is_file():
+        return [_file(path)]
+    if (path / _CORPUS).is_file() and (path / _QUERIES).is_file():
+        return [_judged(path)]
+    if not path.is_dir():
+        raise DatasetError(f"{path}: no such file or folder")
+    found = [_judged(p) if p.is_dir() else _file(p) for p in _candidates(path)]
+    if not found:
+        raise DatasetError(
+            f"no set at {path}",
+            hint="A set is a .jsonl or .csv file, or a folder with corpus.jsonl, queries.jsonl "
+            "and qrels.tsv.",
+        )
+    return found
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    below = sorted(folder.iterdir())
+    for path in below[:_MOST_FILES]:
+        is_file = path.suffix.lower() in JSON_LINES | TABLES and path.is_file()
+        is_judged = (path / _CORPUS).is_file() and (path / _QUERIES).is_file()
+        if is_judged or (is_file and path.name not in (_CORPUS, "qrels.tsv")):
+            yield path
+
+
+def _file(path: Path) -> SetCheck:
+    kind = "csv" if path.suffix.lower() in TABLES else "jsonl"
+    try:
+        dataset = read_set(path)
+    except DatasetError as error:
+        return SetCheck(path, kind, error=error.message)
+    return SetCheck(
+        path,
+        kind,
+        _facts(dataset),
+        {name: _values(dataset, name) for name in _COUNTED},
+        dataset.problems,
+        tuple(_warnings(dataset)),
+        dataset.digest,
+    )
+
+
+def _judged(folder: Path) -> SetCheck:
+    try:
+        judged = read_judged_set(folder)
+    except DatasetError as error:
+        return SetCheck(folder, "beir", error=error.message)
+    judgements = sum(len(documents) for documents in judged.relevant.values())
+    facts: dict[str, int | float] = {"questions": len(judged.queries), "judgements": judgements}
+    return SetCheck(folder, "beir", facts, problems=judged.problems)
+
+
+def _facts(dataset: Dataset) -> dict[str, int | float]:
+    samples = dataset.samples
+    groups = Counter(sample.group for sample in samples if sample.group)
+    facts: dict[str, int | float] = {
+        "questions": len(samples),
+        "with answers": sum(1 for sample in samples if sample.targets),
+        "unanswerable": sum(1 for sample in samples if sample.data.get("answerable") is False),
+        "with gold documents": sum(1 for sample in samples if gold_documents(sample)),
+        "with spans": sum(1 for sample in samples if gold_spans(sample)),
+        "with passages": sum(1 for sample in samples if sample.data.get(PASSAGES)),
+        "groups": len(groups),
+        "largest group": max(groups.values(), default=0),
+        "median length of a question": statistics.median(len(s.input) for s in samples),
+    }
+    return {name: count for name, count in facts.items() if count}
+
+
+def _values(dataset: Dataset, name: str) -> dict[str, int]:
+    values = (sample.data.get(METADATA, {}).get(name) for sample in dataset.samples)
+    counts = Counter(value for value in values if isinstance(value, str) and value)
+    return dict(counts.most_common(_MOST_VALUES))
+
+
+def _warnings(dataset: Dataset) -> Iterator[str]:
+    again = _repeated(dataset.samples)
+    if again:
+        yield f"{again} questions ask the same as an earlier one"
+    told = [s for s in dataset.samples if "answerable" in s.data]
+    bare = [s for s in told if s.data["answerable"] and not s.targets and not gold_spans(s)]
+    silent = len(dataset.samples) - len(told)
+    if silent:
+        yield f"of {silent} questions nothing is known that an answer could be compared with"
+    if bare:
+        yield f"{len(bare)} questions have gold documents and no answer"
+    if told and not any(sample.data["answerable"] is False for sample in told):
+        yield "no question is unanswerable: abstaining is not measured"
+
+
+def _repeated(samples: tuple[Sample, ...]) -> int:
+    distinct = {collapse_whitespace(sample.input).casefold() for sample in samples}
+    return len(samples) - len(distinct)

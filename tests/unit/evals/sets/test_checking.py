@@ -1,0 +1,76 @@
+"""What `check` says of files and folders."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.errors import DatasetError
+from evals.sets.checking import check_sets
+
+
+def write(path: Path, *records: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_a_file_is_counted_out(tmp_path: Path) -> None:
+    span = {"document": "d", "start": 0, "end": 1}
+    path = write(
+        tmp_path / "a.jsonl",
+        {"question": "abc", "answers": ["x"], "spans": [span], "difficulty": "easy"},
+        {"question": "ABC ", "gold": ["d"], "metadata": {"difficulty": "hard"}},
+        {"question": "abcdef", "group": "g", "difficulty": "easy"},
+        {"question": ""},
+    )
+    [found] = check_sets(path)
+    assert found.facts == {
+        "questions": 3,
+        "with answers": 1,
+        "with gold documents": 2,
+        "with spans": 1,
+        "groups": 2,
+        "largest group": 2,
+        "median length of a question": 4,
+    }
+    assert found.values["difficulty"] == {"easy": 2, "hard": 1}
+    assert [problem.count for problem in found.problems] == [1]
+    assert found.warnings == (
+        "1 questions ask the same as an earlier one",
+        "of 1 questions nothing is known that an answer could be compared with",
+        "1 questions have gold documents and no answer",
+        "no question is unanswerable: abstaining is not measured",
+    )
+    assert not found.is_sound
+    told = json.loads(json.dumps(found.to_dict()))
+    assert (told["questions"], told["difficulty"]["easy"], told["error"]) == (3, 2, "")
+    assert told["problems"][0]["examples"] == ["a.jsonl, line 4"]
+
+
+def test_a_folder_is_looked_through(tmp_path: Path) -> None:
+    write(tmp_path / "good.jsonl", {"question": "a", "unanswerable": True})
+    write(tmp_path / "empty.jsonl")
+    (tmp_path / "table.csv").write_text("question,answers\na,b\n")
+    (tmp_path / "notes.txt").write_text("nothing")
+    judged = tmp_path / "judged"
+    write(judged / "corpus.jsonl", {"_id": "d", "text": "t"})
+    write(judged / "queries.jsonl", {"_id": "q", "text": "t"}, {"_id": "r"})
+    (judged / "qrels.tsv").write_text("q\td\t1\n")
+    found = {one.path.name: one for one in check_sets(tmp_path)}
+    assert {name: (one.format, one.is_sound) for name, one in found.items()} == {
+        "good.jsonl": ("jsonl", True),
+        "empty.jsonl": ("jsonl", False),
+        "table.csv": ("csv", True),
+        "judged": ("beir", False),
+    }
+    assert "no sample" in found["empty.jsonl"].error
+    assert found["judged"].facts == {"questions": 1, "judgements": 1}
+    assert check_sets(judged)[0].facts == found["judged"].facts
+
+
+def test_where_there_is_no_set_it_says_so(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(DatasetError):
+            check_sets(path)
