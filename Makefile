@@ -38,7 +38,7 @@ say = printf '\033[1m==>\033[0m %s\n' "$(1)" >&2
 no_page = $(call say,The web page could not be built; is an npm registry reachable? All else \
 	works. 'make web' tries again and says why)
 
-.PHONY: help install web run test check bench soak conformance format docs lock clean
+.PHONY: help install web run test check gate bench soak conformance format docs lock clean
 
 help: ## say what there is
 	@echo 'make TARGET [VARIABLE=value]'
@@ -84,6 +84,9 @@ check: install $(DEV) ## ruff, mypy, import-linter, layout guards, and the page'
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@scripts/check_web.sh
+
+gate: install ## measure retrieval and answers on a small set; fail if they got worse
+	@scripts/gate.sh $(ARGS)
 
 bench: install $(DEV) ## measure; prints a table
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
         read_mails,
         try_injections,
     )
+    from evals.agents.own.evaluate import (
+        evaluate_agent_tasks,
+    )
     from evals.agents.random_runs import (
         RandomReport,
         random_engine,
@@ -80,13 +83,45 @@ if TYPE_CHECKING:
         GateReport,
         gate_run,
     )
+    from evals.judge.ask import (
+        Judge,
+    )
+    from evals.judge.compare import (
+        Compare,
+        PairwiseJudge,
+    )
+    from evals.judge.fitness import (
+        JudgeStandard,
+    )
+    from evals.judge.model import (
+        ModelJudge,
+    )
+    from evals.judge.panel import (
+        PairPanel,
+        Panel,
+    )
     from evals.judge.report import (
         JudgeReport,
+    )
+    from evals.judge.rubrics import (
+        Rubric,
+        parse_rubric,
     )
     from evals.judge.run import (
         JudgeOptions,
         JudgeRun,
         evaluate_judges,
+    )
+    from evals.judge.scorers import (
+        PairScorer,
+        ReferenceScorer,
+        RubricScorer,
+    )
+    from evals.judge.sets import (
+        read_pair_sets,
+    )
+    from evals.judge.verdicts import (
+        Verdict,
     )
     from evals.load.endpoint import (
         LoadEndpoint,
@@ -121,11 +156,23 @@ if TYPE_CHECKING:
     )
     from evals.quotes import (
         QuoteReport,
-        evaluate_quotes,
+    )
+    from evals.reports.baseline import (
+        baseline_of,
     )
     from evals.reports.data import (
+        EvalRunView,
+        EvalSamplePage,
+        EvalSampleView,
+        SampleOrder,
         run_report,
+        run_view,
         sample_page,
+    )
+    from evals.reports.errors import (
+        EvalTaskNotFound,
+        RunNotComplete,
+        TraceUrlInvalid,
     )
     from evals.reports.html import (
         check_trace_url,
@@ -137,9 +184,17 @@ if TYPE_CHECKING:
         run_junit,
     )
     from evals.reports.listing import (
+        EvalRunSummary,
         delete_run,
         list_summaries,
         newest_of,
+        stored_run,
+    )
+    from evals.reports.numbers import (
+        show_amount,
+        show_better,
+        show_duration,
+        show_interval,
     )
     from evals.reports.power import (
         PowerPlan,
@@ -151,8 +206,6 @@ if TYPE_CHECKING:
     )
     from evals.retrieval import (
         RetrievalReport,
-        RetrievalScores,
-        evaluate_retrieval,
         report_retrieval,
         retrieval_tasks,
     )
@@ -170,6 +223,19 @@ if TYPE_CHECKING:
     from evals.schemas import (
         SchemaReport,
         evaluate_schemas,
+    )
+    from evals.sets.chats import (
+        ChatSet,
+        write_chat_set,
+    )
+    from evals.sets.checking import (
+        SetCheck,
+        check_sets,
+    )
+    from evals.sets.synthetic.making import (
+        SynthesisOptions,
+        SynthesisReport,
+        synthesize,
     )
     from evals.speed.ablations import (
         SIZES,
@@ -207,6 +273,7 @@ _HOMES = {
     "read_attacks": "agents.injection",
     "read_mails": "agents.injection",
     "try_injections": "agents.injection",
+    "evaluate_agent_tasks": "agents.own.evaluate",
     "RandomReport": "agents.random_runs",
     "random_engine": "agents.random_runs",
     "random_runs": "agents.random_runs",
@@ -256,10 +323,24 @@ _HOMES = {
     "NothingToCompare": "errors",
     "GateReport": "gate",
     "gate_run": "gate",
+    "Judge": "judge.ask",
+    "Compare": "judge.compare",
+    "PairwiseJudge": "judge.compare",
+    "JudgeStandard": "judge.fitness",
+    "ModelJudge": "judge.model",
+    "PairPanel": "judge.panel",
+    "Panel": "judge.panel",
     "JudgeReport": "judge.report",
+    "Rubric": "judge.rubrics",
+    "parse_rubric": "judge.rubrics",
     "JudgeOptions": "judge.run",
     "JudgeRun": "judge.run",
     "evaluate_judges": "judge.run",
+    "PairScorer": "judge.scorers",
+    "ReferenceScorer": "judge.scorers",
+    "RubricScorer": "judge.scorers",
+    "read_pair_sets": "judge.sets",
+    "Verdict": "judge.verdicts",
     "LoadEndpoint": "load.endpoint",
     "own_endpoint": "load.endpoint",
     "random_endpoint": "load.endpoint",
@@ -274,17 +355,31 @@ _HOMES = {
     "SyntheticTraffic": "load.synthetic",
     "LoadTargets": "load.targets",
     "QuoteReport": "quotes",
-    "evaluate_quotes": "quotes",
+    "baseline_of": "reports.baseline",
+    "EvalRunView": "reports.data",
+    "EvalSamplePage": "reports.data",
+    "EvalSampleView": "reports.data",
+    "SampleOrder": "reports.data",
     "run_report": "reports.data",
+    "run_view": "reports.data",
     "sample_page": "reports.data",
+    "EvalTaskNotFound": "reports.errors",
+    "RunNotComplete": "reports.errors",
+    "TraceUrlInvalid": "reports.errors",
     "check_trace_url": "reports.html",
     "render_html": "reports.html",
     "difference_in_words": "reports.junit",
     "gate_junit": "reports.junit",
     "run_junit": "reports.junit",
+    "EvalRunSummary": "reports.listing",
     "delete_run": "reports.listing",
     "list_summaries": "reports.listing",
     "newest_of": "reports.listing",
+    "stored_run": "reports.listing",
+    "show_amount": "reports.numbers",
+    "show_better": "reports.numbers",
+    "show_duration": "reports.numbers",
+    "show_interval": "reports.numbers",
     "PowerPlan": "reports.power",
     "Spread": "reports.power",
     "find_measure": "reports.power",
@@ -292,8 +387,6 @@ _HOMES = {
     "plan_power": "reports.power",
     "spread_of": "reports.power",
     "RetrievalReport": "retrieval",
-    "RetrievalScores": "retrieval",
-    "evaluate_retrieval": "retrieval",
     "report_retrieval": "retrieval",
     "retrieval_tasks": "retrieval",
     "Rankings": "retrieval_rankings",
@@ -305,6 +398,13 @@ _HOMES = {
     "runs_folder": "runs",
     "SchemaReport": "schemas",
     "evaluate_schemas": "schemas",
+    "ChatSet": "sets.chats",
+    "write_chat_set": "sets.chats",
+    "SetCheck": "sets.checking",
+    "check_sets": "sets.checking",
+    "SynthesisOptions": "sets.synthetic.making",
+    "SynthesisReport": "sets.synthetic.making",
+    "synthesize": "sets.synthetic.making",
     "SIZES": "speed.ablations",
     "Ablation": "speed.ablations",
     "run_ablations": "speed.ablations",
@@ -327,7 +427,9 @@ __all__ = [
     "AgentRetrievalReport",
     "Better",
     "Call",
+    "ChatSet",
     "Cited",
+    "Compare",
     "Comparison",
     "Dataset",
     "DatasetError",
@@ -335,12 +437,19 @@ __all__ = [
     "EvalRunBroken",
     "EvalRunConflict",
     "EvalRunNotFound",
+    "EvalRunSummary",
+    "EvalRunView",
+    "EvalSamplePage",
+    "EvalSampleView",
+    "EvalTaskNotFound",
     "GateReport",
     "Header",
     "InjectionReport",
+    "Judge",
     "JudgeOptions",
     "JudgeReport",
     "JudgeRun",
+    "JudgeStandard",
     "JudgedSet",
     "LoadEndpoint",
     "LoadOptions",
@@ -349,9 +458,14 @@ __all__ = [
     "LoadTargets",
     "Measure",
     "MeasureReport",
+    "ModelJudge",
     "NothingToCompare",
     "Opened",
     "Outcome",
+    "PairPanel",
+    "PairScorer",
+    "PairwiseJudge",
+    "Panel",
     "Passage",
     "PowerPlan",
     "Problem",
@@ -359,31 +473,42 @@ __all__ = [
     "RandomReport",
     "Rankings",
     "Reduce",
+    "ReferenceScorer",
     "RetrievalReport",
-    "RetrievalScores",
+    "Rubric",
+    "RubricScorer",
     "RunFile",
+    "RunNotComplete",
     "RunRecord",
     "RunReport",
     "Sample",
+    "SampleOrder",
     "SchemaReport",
     "Score",
     "Scorer",
     "ScorerReport",
     "ServingReport",
+    "SetCheck",
     "Solver",
     "Spread",
     "State",
     "StateCache",
     "StrategyReport",
+    "SynthesisOptions",
+    "SynthesisReport",
     "SyntheticTraffic",
     "Task",
     "TaskHeader",
     "TaskReport",
     "ToolScores",
+    "TraceUrlInvalid",
     "Traffic",
     "Unscored",
     "Usage",
+    "Verdict",
     "ask_for_calls",
+    "baseline_of",
+    "check_sets",
     "check_trace_url",
     "compare_runs",
     "compare_strategies",
@@ -391,9 +516,8 @@ __all__ = [
     "delete_run",
     "difference_in_words",
     "evaluate_agent_retrieval",
+    "evaluate_agent_tasks",
     "evaluate_judges",
-    "evaluate_quotes",
-    "evaluate_retrieval",
     "evaluate_schemas",
     "find_measure",
     "find_run",
@@ -410,6 +534,7 @@ __all__ = [
     "open_workspace",
     "own_endpoint",
     "paired_spread",
+    "parse_rubric",
     "peer_names",
     "plan_power",
     "random_endpoint",
@@ -419,6 +544,7 @@ __all__ = [
     "read_judged_set",
     "read_lengths",
     "read_mails",
+    "read_pair_sets",
     "read_rankings",
     "read_run",
     "read_tool_tasks",
@@ -431,12 +557,20 @@ __all__ = [
     "run_junit",
     "run_report",
     "run_tasks",
+    "run_view",
     "runs_folder",
     "sample_page",
     "score_outputs",
+    "show_amount",
+    "show_better",
+    "show_duration",
+    "show_interval",
     "spread_of",
+    "stored_run",
+    "synthesize",
     "try_injections",
     "try_scorer",
+    "write_chat_set",
     "write_random_checkpoint",
 ]
 

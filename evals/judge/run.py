@@ -1,12 +1,12 @@
 """One run of the evaluation of judges: sets and judges in, a logged run and its report out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.core.log import Outcome, read_run
-from evals.core.runner import run_tasks
+from evals.core.log import read_run
+from evals.core.runner import Task, run_tasks
 from evals.judge.compare import PairJudge, PairwiseJudge
 from evals.judge.evaluate import KINDS, Replayed, judge_tasks, replayed
 from evals.judge.fitness import JudgeStandard
@@ -111,15 +111,14 @@ async def evaluate_judges(
     options: JudgeOptions,
     *,
     model: ChatModel | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    on_pair: Callable[[int, int], None] = lambda done, total: None,
+    execute: Callable[[Sequence[Task]], Awaitable[Path]] | None = None,
 ) -> JudgeRun:
     """Measures judges on the sets at a place; see `evals.judge.sets`.
 
     Args:
         model: judges as `model`; without one there is no such judge.
-        arguments: for the run's log.
-        on_pair: told of the number done and the total.
+        execute: carries out the run in its own way and names its file; then `seed`, `parallel`,
+            `resume` and `out` of the options are for it to heed.
 
     Raises:
         DatasetError: there is no set, or nothing to judge it.
@@ -134,32 +133,7 @@ async def evaluate_judges(
         model_times=options.times if options.temperature else 1,
         limit=options.limit,
     )
-    total = sum(len(task.dataset.samples) * task.repeats for task in tasks)
-    done = 0
-
-    def on_outcome(outcome: Outcome) -> None:
-        nonlocal done
-        done += 1
-        on_pair(done, total)
-
-    with open_run(
-        settings,
-        "judge",
-        tasks,
-        seed=options.seed,
-        resume=options.resume,
-        arguments=arguments,
-        out=options.out,
-    ) as opened:
-        path = opened.file.path
-        await run_tasks(
-            tasks,
-            opened.file,
-            seed=options.seed,
-            parallel=options.parallel,
-            cache=opened.cache,
-            on_outcome=on_outcome,
-        )
+    path = await execute(tasks) if execute else await _carried_out(settings, tasks, options)
     record = read_run(path)
     return JudgeRun(
         run=record.header.id,
@@ -170,6 +144,20 @@ async def evaluate_judges(
         replayed=tuple(replayed(record, sets)),
         standard=options.standard,
     )
+
+
+async def _carried_out(settings: Settings, tasks: Sequence[Task], options: JudgeOptions) -> Path:
+    with open_run(
+        settings, "judge", tasks, seed=options.seed, resume=options.resume, out=options.out
+    ) as opened:
+        await run_tasks(
+            tasks,
+            opened.file,
+            seed=options.seed,
+            parallel=options.parallel,
+            cache=opened.cache,
+        )
+        return opened.file.path
 
 
 def _models(model: ChatModel | None, options: JudgeOptions) -> Sequence[PairJudge]:

@@ -57,7 +57,7 @@ class RagPlan:
     Attributes:
         systems: of `RAG_SYSTEMS`; None for what can be had.
         judge: of the judged measures; None leaves them out for the reason `no_judge`.
-        endpoint: another model or service, asked the question alone.
+        endpoint: another model or service, asked the question alone; `endpoint_at` is its URL.
         collection: of documents ingested before; otherwise the set's are ingested.
     """
 
@@ -65,6 +65,7 @@ class RagPlan:
     judge: Judge | None = None
     no_judge: str = "no judge was asked for"
     endpoint: ChatModel | None = None
+    endpoint_at: str = ""
     collection: str | None = None
 
 
@@ -170,8 +171,10 @@ def _tasks(runtime: Runtime, dataset: Dataset, place: _Place, plan: RagPlan) -> 
         own = scorers
         if system in _DISTURBED:
             own = [scorer for scorer in scorers if not isinstance(scorer, _OF_PASSAGES)]
-        # The platform's own answers hang on this very code; those of a model by itself do not.
-        tasks.append(Task(dataset, solver, own, cached=isinstance(solver, ModelSolver)))
+        # The platform's own answers hang on this very code; those of a model by itself do not,
+        # unless it is a script, which may be another one under the same name.
+        is_kept = isinstance(solver, ModelSolver) and runtime.settings.chat_script is None
+        tasks.append(Task(dataset, solver, own, cached=is_kept))
     return RagTasks(tasks, left_out)
 
 
@@ -184,11 +187,12 @@ def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solv
         case "first-sentence":
             return LeadSolver(runtime, collections, digest, sentences=sentences)
         case "model" if runtime.generator is not None:
-            return ModelSolver(runtime.generator)
+            return ModelSolver(runtime.generator, at=runtime.settings.chat_url)
         case "model":
             return NO_MODEL
         case "endpoint" if plan.endpoint is not None:
-            return ModelSolver(plan.endpoint, name=f"endpoint {plan.endpoint.name}")
+            name = f"endpoint {plan.endpoint.name}"
+            return ModelSolver(plan.endpoint, name=name, at=plan.endpoint_at)
         case "endpoint":
             return "no endpoint is given"
         case _ if system in _DISTURBED:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evals.reports.numbers import amount, interval
+from evals.reports.numbers import show_amount, show_interval
 from evals.reports.text import visible
 
 _ROW = 20
@@ -105,7 +105,7 @@ def _axis(ends: tuple[float, float], top: int, bottom: int, panel: Panel) -> Mar
             _x(at, ends), top, bottom
         )
         + Markup('<text class="tick" x="{}" y="{}">{}</text>').format(
-            _x(at, ends), bottom + 12, amount(at, unit, signed=panel.signed)
+            _x(at, ends), bottom + 12, show_amount(at, unit, signed=panel.signed)
         )
         for at in (ends[0], middle, ends[1])
     ]
@@ -113,9 +113,9 @@ def _axis(ends: tuple[float, float], top: int, bottom: int, panel: Panel) -> Mar
 
 
 def _row(bar: Bar, ends: tuple[float, float], y: int, signed: bool) -> Markup:
-    told = amount(bar.value, bar.unit, signed=signed)
+    told = show_amount(bar.value, bar.unit, signed=signed)
     if bar.low is not None and bar.high is not None:
-        told += f"  ({interval(bar.low, bar.high, bar.unit, signed=signed)})"
+        told += f"  ({show_interval(bar.low, bar.high, bar.unit, signed=signed)})"
     line = Markup("")
     if bar.low is not None and bar.high is not None:
         line = Markup('<line class="whisker" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(

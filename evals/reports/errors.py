@@ -1,6 +1,6 @@
 """What can be wrong with the wish for a report."""
 
-from rostra.core import InvalidRequest, NotFound
+from rostra.core import Conflict, InvalidRequest, NotFound
 
 
 class EvalTaskNotFound(NotFound):
@@ -13,3 +13,9 @@ class TraceUrlInvalid(InvalidRequest):
     """The pattern of links to traces is no web address with `{trace}` in it."""
 
     code = "invalid_trace_url"
+
+
+class RunNotComplete(Conflict):
+    """A run that lacks samples cannot be a baseline."""
+
+    code = "eval_run_not_complete"

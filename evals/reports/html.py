@@ -24,7 +24,7 @@ from evals.reports.charts import Bar, Panel, draw
 from evals.reports.data import EvalSampleView, outcomes_of, sample_view, worst_first
 from evals.reports.differences import TaskChanges, changes
 from evals.reports.errors import TraceUrlInvalid
-from evals.reports.numbers import amount, arrow, duration, interval
+from evals.reports.numbers import show_amount, show_better, show_duration, show_interval
 from evals.reports.text import as_json, visible
 
 SAMPLES = 100  # of a task, by default
@@ -155,7 +155,7 @@ def _charts(report: RunReport) -> list[tuple[str, Markup]]:
                     ends.high if ends else None,
                     one.measure.unit,
                 )
-                title = f"{one.measure.name} {arrow(one.measure.better)}"
+                title = f"{one.measure.name} {show_better(one.measure.better)}"
                 of_set.setdefault(title, []).append(bar)
     return [
         (
@@ -178,7 +178,7 @@ def _difference_charts(compared: Sequence[Comparison], alpha: float) -> list[tup
         if not one.wins + one.losses:
             continue
         bar = Bar(
-            f"{arrow(one.measure.better)} {one.measure.name}".strip(),
+            f"{show_better(one.measure.better)} {one.measure.name}".strip(),
             one.difference,
             one.interval.low if one.interval else None,
             one.interval.high if one.interval else None,
@@ -202,8 +202,8 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    made.filters |= {"amount": amount, "arrow": arrow, "duration": duration}
-    made.globals["interval"] = interval
+    made.filters |= {"amount": show_amount, "arrow": show_better, "duration": show_duration}
+    made.globals["interval"] = show_interval
     return made.get_template("report.html")
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as xml
 from evals.compare import Comparison
 from evals.core import Outcome, RunRecord, TaskReport, report_of
 from evals.gate import GateReport
-from evals.reports.numbers import amount, interval
+from evals.reports.numbers import show_amount, show_interval
 from evals.reports.text import shown
 
 _LONG = 2000
@@ -78,11 +78,11 @@ def difference_in_words(one: Comparison) -> str:
     unit = one.measure.unit
     told = (
         f"{one.measure.name} of {one.dataset}/{one.candidate_system}: "
-        f"{amount(one.baseline, unit)} to {amount(one.candidate, unit)} "
-        f"({amount(one.difference, unit, signed=True)}"
+        f"{show_amount(one.baseline, unit)} to {show_amount(one.candidate, unit)} "
+        f"({show_amount(one.difference, unit, signed=True)}"
     )
     if one.interval is not None:
-        told += f", 95 % {interval(one.interval.low, one.interval.high, unit, signed=True)}"
+        told += f", 95 % {show_interval(one.interval.low, one.interval.high, unit, signed=True)}"
     if one.adjusted is not None:
         told += f", p {one.adjusted:.4f}"
     return told + f"), {one.wins} wins, {one.losses} losses"
@@ -90,17 +90,17 @@ def difference_in_words(one: Comparison) -> str:
 
 def _losses(one: Comparison) -> Iterable[str]:
     for sample in one.samples[:10]:
-        before, after = amount(sample.baseline), amount(sample.candidate)
+        before, after = show_amount(sample.baseline), show_amount(sample.candidate)
         yield f"{sample.sample}: {before} to {after}: {sample.input[:100]}"
 
 
 def _properties(task: TaskReport) -> Iterable[tuple[str, str]]:
     for one in task.measures:
         if one.estimate is not None:
-            told = amount(one.estimate.mean, one.measure.unit)
+            told = show_amount(one.estimate.mean, one.measure.unit)
             if one.estimate.interval is not None:
                 ends = one.estimate.interval
-                told += f" ({interval(ends.low, ends.high, one.measure.unit)})"
+                told += f" ({show_interval(ends.low, ends.high, one.measure.unit)})"
             yield one.measure.name, told
     for problem in task.header.problems:
         yield "left out of the set", f"{problem.count}: {problem.reason}"

@@ -5,17 +5,17 @@ from evals.core import Better
 _SIGNS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.NEITHER: ""}
 
 
-def arrow(better: Better) -> str:
+def show_better(better: Better) -> str:
     """Which way a measure is to go."""
     return _SIGNS[better]
 
 
-def amount(value: float | None, unit: str = "", *, signed: bool = False) -> str:
+def show_amount(value: float | None, unit: str = "", *, signed: bool = False) -> str:
     """A number with its unit.
 
-    >>> amount(0.8125, "share"), amount(0.8125), amount(-0.02, "share", signed=True)
-    ('81.2 %', '0.8125', '-2.0 %')
-    >>> amount(12345.6, "tokens"), amount(12.5), amount(None)
+    >>> show_amount(0.8125, "share"), show_amount(0.8125), show_amount(0.02, "share", signed=True)
+    ('81.2 %', '0.8125', '+2.0 %')
+    >>> show_amount(12345.6, "tokens"), show_amount(12.5), show_amount(None)
     ('12,346 tokens', '12.50', '-')
     """
     if value is None:
@@ -28,22 +28,24 @@ def amount(value: float | None, unit: str = "", *, signed: bool = False) -> str:
     return f"{value:{sign}{form}}" + (f" {unit}" if unit else "")
 
 
-def interval(low: float | None, high: float | None, unit: str = "", *, signed: bool = False) -> str:
+def show_interval(
+    low: float | None, high: float | None, unit: str = "", *, signed: bool = False
+) -> str:
     """Both ends of an interval.
 
-    >>> interval(0.5, 1.0, "share"), interval(None, None)
+    >>> show_interval(0.5, 1.0, "share"), show_interval(None, None)
     ('50.0 % to 100.0 %', '-')
     """
     if low is None or high is None:
         return "-"
-    return f"{amount(low, unit, signed=signed)} to {amount(high, unit, signed=signed)}"
+    return f"{show_amount(low, unit, signed=signed)} to {show_amount(high, unit, signed=signed)}"
 
 
-def duration(seconds: float | None) -> str:
+def show_duration(seconds: float | None) -> str:
     """A time, in the unit that suits it.
 
-    >>> duration(0.0004), duration(0.25), duration(12), duration(300), duration(None)
-    ('0.4 ms', '250 ms', '12.0 s', '5.0 min', '-')
+    >>> [show_duration(seconds) for seconds in (0.0004, 0.25, 12, 300, None)]
+    ['0.4 ms', '250 ms', '12.0 s', '5.0 min', '-']
     """
     if seconds is None:
         return "-"

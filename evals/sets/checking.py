@@ -18,7 +18,7 @@ from rostra.core import collapse_whitespace
 
 _CORPUS, _QUERIES = "corpus.jsonl", "queries.jsonl"
 _MOST_FILES = 1000
-_COUNTED = ("difficulty", "rating", "kind")  # fields of metadata whose values are counted
+_COUNTED = ("difficulty", "retrieved", "rating")  # fields of metadata whose values are counted
 _MOST_VALUES = 20
 
 

@@ -21,10 +21,14 @@ def write_privately(path: Path, records: Iterable[dict[str, Any]]) -> None:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                for record in records:
-                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+                file.writelines(map(line_of, records))
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
+
+
+def line_of(record: dict[str, Any]) -> str:
+    """A record as it stands in a file."""
+    return json.dumps(record, ensure_ascii=False) + "\n"

@@ -39,11 +39,15 @@ def claims_of(
         places.append((start, end))
         reached = end
     places += sentence_spans(text, reached)
-    said = [(place, without_marks(text[slice(*place)]) if marked else text[slice(*place)])
-            for place in places]  # fmt: skip
+    said = [(place, _said(text[slice(*place)], marked)) for place in places]
     kept = [(place, claim) for place, claim in said if _WORD.search(claim)]
     backed = [_around([place for place, _ in kept], one) for one in cited]
     return [claim for _, claim in kept], backed
+
+
+def _said(text: str, marked: bool) -> str:
+    # A mark before a full stop leaves the stop behind.
+    return without_marks(text).lstrip(" .,;:!?") if marked else text
 
 
 def _around(places: Sequence[tuple[int, int]], cited: tuple[int, int]) -> int:

@@ -49,14 +49,17 @@ class DisturbedSearcher(Searcher):
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """As `Searcher.search`, disturbed."""
+        found = await super().search(request)
         if self._disturbance is not Disturbance.DISTRACTORS:
-            found = await super().search(request)
             return replace(found, hits=self._reordered(found.hits))
-        # Some of those that come next may be gold.
-        further = min(self._most, 4 * request.k)
-        found = await super().search(replace(request, k=further))
-        hits, rest = found.hits[: request.k], found.hits[request.k :]
-        for hit in [hit for hit in rest if hit.uri not in self._gold][: request.k]:
+        # More than are needed, as some of those that come next may be gold.
+        further = await super().search(replace(request, k=min(self._most, 4 * request.k)))
+        hits = list(found.hits)
+        there = {hit.chunk_id for hit in hits}
+        others = [
+            hit for hit in further.hits if hit.chunk_id not in there and hit.uri not in self._gold
+        ]
+        for hit in others[: request.k]:
             hits.insert(self._random.randint(0, len(hits)), hit)
         return replace(found, hits=hits)
 

@@ -4,6 +4,7 @@ What always holds: it is asked the question alone, greedily; what it says is its
 says that it does not know, in the words that it was told to use or in the platform's own.
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -25,17 +26,26 @@ class ModelSolver:
 
     Args:
         name: of the system, as reports show it.
+        at: where the model is, such as its URL; only a digest of it is kept.
         max_tokens: of an answer.
         system: what the model is told; by default to be short and to say what it does not know.
     """
 
     def __init__(
-        self, model: ChatModel, *, name: str = "model", max_tokens: int = 512, system: str = _SYSTEM
+        self,
+        model: ChatModel,
+        *,
+        name: str = "model",
+        at: str = "",
+        max_tokens: int = 512,
+        system: str = _SYSTEM,
     ) -> None:
         self._model = model
         self._name = name
         self._max_tokens = max_tokens
         self._system = system
+        # A URL may hold a password.
+        self._at = hashlib.sha256(at.encode()).hexdigest()[:16] if at else ""
 
     @property
     def name(self) -> str:
@@ -44,7 +54,12 @@ class ModelSolver:
 
     def config(self) -> dict[str, Any]:
         """See `Solver.config`."""
-        return {"model": self._model.name, "max_tokens": self._max_tokens, "system": self._system}
+        return {
+            "model": self._model.name,
+            "at": self._at,
+            "max_tokens": self._max_tokens,
+            "system": self._system,
+        }
 
     async def __call__(self, state: State, seed: int) -> State:
         """See `Solver`."""

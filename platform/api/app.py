@@ -22,6 +22,7 @@ from rostra.api import (
     chats,
     collections,
     documents,
+    evals,
     health,
     jobs,
     mcp,
@@ -103,7 +104,7 @@ def create_app(
             module.router
             for module in (
                 *(collections, documents, jobs, search, ask, chats),
-                *(runs, memories, status),
+                *(runs, memories, evals, status),
             )
         ],
     )

@@ -38,6 +38,7 @@ _TAGS = {
     "chats": "Conversations of several turns.",
     "runs": "Agents at work: tasks of several steps that call tools.",
     "memories": "What is remembered about the user between runs.",
+    "evals": "Runs of evaluations and their reports.",
     "server": "Health and facts of this server.",
 }
 

@@ -6,8 +6,9 @@ import click
 
 from evals import evaluate_schemas
 from rostra.cli.bars import bar, show
+from rostra.cli.eval_agent_tasks import agent_tasks
 from rostra.cli.eval_agents import COMMANDS as AGENT_COMMANDS
-from rostra.cli.eval_gate import compare, gate
+from rostra.cli.eval_gate import COMMANDS as GATE_COMMANDS
 from rostra.cli.eval_judge import judge
 from rostra.cli.eval_rag import COMMANDS as RAG_COMMANDS
 from rostra.cli.eval_reports import COMMANDS as REPORT_COMMANDS
@@ -59,7 +60,7 @@ def schemas(data: Path, as_json: bool) -> None:
     )
 
 
-for _command in (*RAG_COMMANDS, judge, *AGENT_COMMANDS, serving):
+for _command in (*RAG_COMMANDS, judge, *AGENT_COMMANDS, agent_tasks, serving):
     run.add_command(_command)
-for _command in (compare, gate, *REPORT_COMMANDS):
+for _command in (*GATE_COMMANDS, *REPORT_COMMANDS):
     command.add_command(_command)

@@ -56,7 +56,7 @@ strategies_option = click.option(
 )
 
 
-class _Doing:
+class Doing:
     """Does the tasks of one evaluation as a run that is kept, and has its report afterwards.
 
     Args:
@@ -121,7 +121,7 @@ def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> N
     tasks, settings = read_tool_tasks(data), settings_of_process()
     said = _read_outputs(outputs) if outputs is not None else None
     told = {"data": str(data), "outputs": str(outputs) if outputs is not None else None, "ask": ask}
-    doing = _Doing(settings, "tools", options, told)
+    doing = Doing(settings, "tools", options, told)
     if said is None and not ask:
         _print_scorer(asyncio.run(try_scorer(tasks, execute=doing)).to_dict(), doing, options)
         return
@@ -155,7 +155,7 @@ def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> N
     doing.print_report()
 
 
-def _print_scorer(report: dict[str, Any], doing: _Doing, options: RunOptions) -> None:
+def _print_scorer(report: dict[str, Any], doing: Doing, options: RunOptions) -> None:
     if options.as_json:
         doing.print_json(report)
     else:
@@ -196,7 +196,7 @@ def agents(options: RunOptions) -> None:
     source = click.get_current_context().get_parameter_source("parallel")
     if source is ParameterSource.DEFAULT:
         options = replace(options, parallel=1)
-    doing = _Doing(settings_of_process(), "agents", options, {})
+    doing = Doing(settings_of_process(), "agents", options, {})
     report = asyncio.run(compare_strategies(execute=doing)).to_dict()
     if options.as_json:
         doing.print_json(report)
@@ -295,7 +295,7 @@ def injection(data: Path, strategies: tuple[str, ...], options: RunOptions) -> N
         attacks = attacks[:: max(1, -(-len(attacks) // options.limit))]
         # Of texts, not of the samples that are made of them.
         options = replace(options, limit=None)
-    doing = _Doing(settings_of_process(), "injection", options, told)
+    doing = Doing(settings_of_process(), "injection", options, told)
     report = asyncio.run(
         try_injections(attacks, mails, strategies=strategies or STRATEGIES, execute=doing)
     )
@@ -323,7 +323,7 @@ def agent_retrieval(data: Path, ask: bool, options: RunOptions) -> None:
     A folder with documents/*.json and tasks/*.json in tau2-bench's layout.
     """
     settings = settings_of_process()
-    doing = _Doing(settings, "agent-retrieval", options, {"data": str(data), "ask": ask})
+    doing = Doing(settings, "agent-retrieval", options, {"data": str(data), "ask": ask})
 
     async def work() -> dict[str, Any]:
         async with open_workspace(settings) as runtime:

@@ -19,8 +19,9 @@ from evals import (
     gate_run,
     newest_of,
     read_run,
+    show_better,
 )
-from rostra.cli.eval_text import amount, arrow, interval, plain
+from rostra.cli.eval_text import amount, interval, plain
 from rostra.cli.files import write_text
 from rostra.cli.output import json_option, print_json, print_table
 from rostra.cli.output import settings_of_process as settings
@@ -186,7 +187,7 @@ def _row(one: Comparison, alpha: float) -> tuple[object, ...]:
         ends = interval(one.interval.low, one.interval.high, unit, signed=True)
     return (
         plain(one.measure.name),
-        arrow(one.measure.better),
+        show_better(one.measure.better),
         amount(one.baseline, unit),
         amount(one.candidate, unit),
         amount(one.difference, unit, signed=True),

@@ -1,6 +1,7 @@
 """`rostra eval run judge`: judges measured on pairs that people have judged."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from evals import (
     JudgeOptions,
     JudgeReport,
     JudgeRun,
+    Task,
     evaluate_judges,
+    find_run,
     open_workspace,
 )
-from rostra.cli.bars import bar, show
-from rostra.cli.output import json_option, print_json, print_table, settings_of_process
+from rostra.cli.eval_runs import RunOptions, execute, run_options
+from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ConfigError
 
 _KINDS = ("recorded", "model", "simulated")
@@ -103,18 +106,8 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
     help="How often judges that may change their mind are asked the same.",
 )
 @click.option("--family", default="", help="The model's, as systems of the set are called: llama.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first pairs of each set.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--parallel", type=click.IntRange(1, 256), default=8, show_default=True)
-@click.option("--resume", metavar="RUN", help="Go on with a run.")
-@click.option("--out", type=click.Path(path_type=Path), help="File of the run.")
-@json_option
-def judge(
-    data: Path,
-    kinds: tuple[str, ...] | None,
-    as_json: bool,
-    **others: Any,
-) -> None:
+@run_options
+def judge(data: Path, kinds: tuple[str, ...] | None, options: RunOptions, **others: Any) -> None:
     """Judges of answers, judged: right, consistent, biased, in agreement with people?
 
     Each pair is shown in both orders; another winner in the other order is a flip, and a tie.
@@ -122,36 +115,26 @@ def judge(
     table says who is, and why.
     """
     settings = settings_of_process()
-    options = JudgeOptions(
-        kinds=kinds or _KINDS,
-        **others,
-    )
-    arguments = {
-        "data": str(data),
-        "judges": list(options.kinds),
-        **{key: str(value) for key, value in others.items() if value not in (None, "")},
-    }
+    asked = JudgeOptions(kinds=kinds or _KINDS, limit=options.limit, **others)
+
+    async def carry_out(tasks: Sequence[Task]) -> Path:
+        arguments = {"data": str(data), "judges": list(asked.kinds), **others}
+        report = await execute(settings, "judge", tasks, options, arguments=arguments)
+        there = options.resume or ""
+        is_path = "/" in there or there.endswith(".jsonl")
+        return options.out or find_run(settings, there if is_path else report.run)
 
     async def work() -> JudgeRun:
         async with AsyncExitStack() as stack:
             model = None
-            if "model" in options.kinds:
+            if "model" in asked.kinds:
                 model = (await stack.enter_async_context(open_workspace(settings))).generator
             if model is None and kinds is not None and "model" in kinds:
                 raise ConfigError("there is no model to judge", hint="Set ROSTRA_MODEL.")
-            shown = stack.enter_context(bar())
-            pairs = shown.add_task("pairs", total=None)
-            return await evaluate_judges(
-                settings,
-                data,
-                options,
-                model=model,
-                arguments=arguments,
-                on_pair=lambda done, total: show(shown, pairs, done, total),
-            )
+            return await evaluate_judges(settings, data, asked, model=model, execute=carry_out)
 
     done = asyncio.run(work())
-    if as_json:
+    if options.as_json:
         print_json(done.to_dict())
     else:
         _print(done)
@@ -172,6 +155,7 @@ def _print(done: JudgeRun) -> None:
          "unscored", "fit", "why"),
         rows,
     )  # fmt: skip
+    _print_people(done)
     if done.replayed:
         print_table(
             ("as published", *(name.replace("_", " ") for name in _PUBLISHED), "equal to"),
@@ -185,6 +169,27 @@ def _print(done: JudgeRun) -> None:
             ),
         )
     print_table(("run", "file"), [(done.run, str(done.path))], header=False)
+
+
+def _print_people(done: JudgeRun) -> None:
+    """How far people agree with each other, for sets with several annotators."""
+    rows = [
+        (
+            told["set"],
+            told["people"]["annotators"],
+            ", ".join(f"{pair}: {kappa:.2f}" for pair, kappa in told["people"]["kappas"].items()
+                      if kappa is not None),
+            _plain(told["people"]["kappa"]),
+            _plain(told["people"]["alpha"]),
+            f"{100 * told['people']['leave_one_out']:.1f} %",
+        )
+        for told in done.to_dict()["sets"]
+        if told["people"] is not None and told["people"]["leave_one_out"] is not None
+    ]  # fmt: skip
+    if rows:
+        print_table(
+            ("people", "annotators", "kappa of each two", "kappa", "alpha", "with the others"), rows
+        )
 
 
 def _row(told: dict[str, Any], report: JudgeReport) -> tuple[object, ...]:

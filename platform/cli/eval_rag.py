@@ -8,31 +8,14 @@ from typing import Any
 
 import click
 
-from evals import (
-    LEFT_OUT,
-    RAG_SYSTEMS,
-    DatasetError,
-    ModelJudge,
-    QuoteReport,
-    RagPlan,
-    RagReport,
-    Rankings,
-    RetrievalReport,
-    Task,
-    find_run,
-    find_sets,
-    open_workspace,
-    quote_tasks,
-    rag_tasks,
-    read_judged_set,
-    read_rag_set,
-    read_rankings,
-    read_run,
-    report_quotes,
-    report_rag,
-    report_retrieval,
-    retrieval_tasks,
-)
+from evals import DatasetError, Task, find_run, find_sets, open_workspace, read_judged_set, read_run
+from evals.judge.model import ModelJudge
+from evals.quotes import QuoteReport, quote_tasks, report_quotes
+from evals.rag.report import RagReport, report_rag
+from evals.rag.sets import read_rag_set
+from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
+from evals.retrieval import RetrievalReport, report_retrieval, retrieval_tasks
+from evals.retrieval_rankings import Rankings, read_rankings
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval_runs import RunOptions, execute, run_options
 from rostra.cli.eval_text import plain
@@ -187,6 +170,7 @@ def rag(
                 judge=None if model is None else ModelJudge(model),
                 no_judge=why,
                 endpoint=asked,
+                endpoint_at=endpoint or "",
                 collection=collection,
             )
             with bar() as shown:
@@ -248,13 +232,13 @@ def _print_rag(told: dict[str, Any]) -> None:
             ("questions", *(row["questions"] for row in rows)),
         ),
     )
-    changed = [one for one in told["robustness"] if one["wins"] or one["losses"]]
-    if told["robustness"]:
+    compared = [one for one in told["comparisons"] if one["baseline_system"] == "ask"]
+    changed = [one for one in (*told["robustness"], *compared) if one["wins"] or one["losses"]]
+    if changed:
         click.echo()
-        if changed:
-            print_comparisons(changed)
-        else:
-            click.echo("no disturbance of the passages changed any measure of any answer")
+        print_comparisons(changed)
+    if told["robustness"] and not any(one in changed for one in told["robustness"]):
+        click.echo("  no disturbance of the passages changed any measure of any answer")
     for name, why in told["left_out"].items():
         click.echo(f"  left out: {name}: {plain(why)}")
     print_troubles(told["tasks"])

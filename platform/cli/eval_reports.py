@@ -1,4 +1,4 @@
-"""`rostra eval list`, `show`, `report`, `power`, `delete`, `prune`: runs that were done."""
+"""`rostra eval list`, `show`, `report`, `baseline`, `power`, `delete`, `prune`: runs kept."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from evals import (
     PowerPlan,
     RunRecord,
     Spread,
+    baseline_of,
     check_trace_url,
     delete_run,
     find_measure,
@@ -156,6 +157,15 @@ def report(
             click.echo(str(file))
 
 
+@click.command("baseline")
+@click.argument("run")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def baseline(run: str, file: Path) -> None:
+    """Write RUN to FILE as a baseline: its samples and scores, without what was said and found."""
+    write_text(file, baseline_of(read_run(find_run(settings(), run))))
+    click.echo(str(file))
+
+
 @click.command("power")
 @click.argument("run", required=False)
 @click.argument("other", required=False)
@@ -292,4 +302,12 @@ def _print_plan(plan: PowerPlan) -> None:
     print_table(("compared on", "samples needed", f"{have}chance", "least difference"), rows)
 
 
-COMMANDS: tuple[click.Command, ...] = (list_, show, report, power, delete, prune)
+COMMANDS: tuple[click.Command, ...] = (
+    list_,
+    show,
+    report,
+    baseline,
+    power,
+    delete,
+    prune,
+)

@@ -31,8 +31,10 @@ from evals import (
     read_run,
     report_of,
     run_tasks,
+    show_better,
+    show_duration,
 )
-from rostra.cli.eval_text import amount, arrow, interval, money, plain, seconds
+from rostra.cli.eval_text import amount, interval, money, plain
 from rostra.cli.output import json_option, print_json, print_table
 from rostra.core import InvalidRequest, Settings
 
@@ -202,7 +204,7 @@ def _print_task(task: TaskReport) -> None:
         (
             (
                 plain(one.measure.name),
-                arrow(one.measure.better),
+                show_better(one.measure.better),
                 *_numbers(one),
                 sum(one.unscored.values()) or "",
             )
@@ -251,7 +253,8 @@ def _remarks(task: TaskReport) -> Iterator[str]:
             )
     median, slow = task.seconds
     if median is not None and slow is not None:
-        yield f"time: {seconds(median)} a sample (median), {seconds(slow)} (95th percentile)"
+        usual, rare = show_duration(median), show_duration(slow)
+        yield f"time: {usual} a sample (median), {rare} (95th percentile)"
     if task.cached:
         yield f"from the cache: {task.cached:,}"
 

@@ -9,7 +9,10 @@ from evals.core.states import State
 
 
 class Effort:
-    """See this module; less of each is better. Cost is in the currency of the model's prices."""
+    """See this module; less of each is better.
+
+    Cost is in the currency of the model's prices, and has no score where the model has none.
+    """
 
     name = "effort"
     measures = tuple(
@@ -21,12 +24,14 @@ class Effort:
         return {}
 
     async def __call__(self, state: State, seed: int) -> Sequence[Score]:
-        """All four."""
+        """All four, as far as they are known."""
         usage = state.usage
         guess = {"estimated": True} if usage.estimated else {}
-        return [
+        scores = [
             Score("steps", float(state.steps)),
             Score("tool calls", float(len(state.calls))),
             Score("tokens", float(usage.prompt_tokens + usage.completion_tokens), data=guess),
-            Score("cost", usage.cost, data=guess),
         ]
+        if usage.cost:
+            scores.append(Score("cost", usage.cost, data=guess))
+        return scores

@@ -9,7 +9,7 @@ from evals.core.states import State
 
 
 class Generated:
-    """1 if a generator made the answer, else 0; a system without the choice gets no score."""
+    """1 if a generator made the answer, 0 if it was asked and did not; else no score."""
 
     name = "generated"
 
@@ -25,6 +25,7 @@ class Generated:
     async def __call__(self, state: State, seed: int) -> Sequence[Score]:
         """See `Scorer`."""
         mode = state.data.get("mode")
-        if not isinstance(mode, str):
+        was_made = mode == "generate"
+        if mode is None or not (was_made or state.steps):
             return ()
-        return (Score(self.name, float(mode == "generate")),)
+        return (Score(self.name, float(was_made)),)

@@ -11,9 +11,10 @@ from typing import Any
 
 from evals.sets.synthetic.passages import SourcePassage
 from evals.sets.synthetic.prompts import Difficulty
+from rostra.core import collapse_whitespace, normalize_text
 
 MOST_QUESTION, MOST_ANSWER, MOST_QUOTE = 400, 800, 800
-_LEAST_QUESTION, _LEAST_QUOTE = 8, 12
+_LEAST_QUESTION, _LEAST_QUOTE = 6, 12  # letters; characters
 _LEAST_SHARE = 0.5  # of an answer's words that are to be in the quotes
 _ITSELF = re.compile(
     r"\b(?:(?:the|this|that|these|both|which)\s+(?:\w+\s+)?(?:passages?|texts?|excerpts?|documents?)"
@@ -58,7 +59,8 @@ def candidate_of(
     if said is None:
         raise Dropped("no JSON object")
     question = _line(said.get("question"))
-    if not _LEAST_QUESTION <= len(question) <= MOST_QUESTION:
+    letters = sum(character.isalpha() for character in question)
+    if letters < _LEAST_QUESTION or len(question) > MOST_QUESTION:
         raise Dropped("no question, or one too short or too long")
     if _ITSELF.search(question):
         raise Dropped("a question about the passage itself")
@@ -141,14 +143,14 @@ def _evidence(said: Any, passages: Sequence[SourcePassage]) -> tuple[Evidence, .
 
 
 def _line(said: Any) -> str:
-    return " ".join(said.split()) if isinstance(said, str) else ""
+    return collapse_whitespace(normalize_text(said)) if isinstance(said, str) else ""
 
 
 def _telling(said: str) -> set[str]:
     """Stems of the words that say something; of all where none is longer than three letters."""
     long = [word for word in said.split() if len(word) > 3 or any(c.isdigit() for c in word)]
-    return {word[:_STEM] for word in long or said.split()}
+    return _stems(" ".join(long or said.split()))
 
 
 def _stems(text: str) -> set[str]:
-    return {word[:_STEM] for word in text.split()}
+    return {word.removesuffix("s")[:_STEM] for word in text.split()}

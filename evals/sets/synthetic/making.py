@@ -21,7 +21,7 @@ import msgspec
 
 from evals.core.states import Usage
 from evals.errors import DatasetError
-from evals.sets.errors import NoModel, NothingToAsk, SetExists
+from evals.sets.errors import NoModel, NothingToAsk, SetConflict, SetExists
 from evals.sets.synthetic.asking import Asker, ModelFailed
 from evals.sets.synthetic.checks import Dropped
 from evals.sets.synthetic.duplicates import Known
@@ -29,8 +29,8 @@ from evals.sets.synthetic.journal import Attempt, Header, Journal
 from evals.sets.synthetic.passages import Sampler, open_sampler
 from evals.sets.synthetic.prompts import PROMPT_VERSION, Difficulty
 from evals.sets.synthetic.trying import Tried, Trier, Turn
-from evals.sets.writing import write_privately
-from rostra.core import InvalidRequest, RostraError
+from evals.sets.writing import line_of, write_privately
+from rostra.core import InvalidRequest
 from rostra.runtime import Runtime
 
 MOST_QUESTIONS = 10_000
@@ -168,6 +168,7 @@ async def synthesize(
     )
     try:
         with _opened(path, header, replace=replace) as journal:
+            _check_unchanged(path, journal, replace=replace)
             maker = _Maker(runtime, sampler, asker, options, journal, on_question)
             before = len(journal.records)
             try:
@@ -196,6 +197,18 @@ def _opened(path: Path, header: Header, *, replace: bool) -> Journal:
     elif path.exists() and not there.exists():
         raise SetExists(f"{path} is there already", hint="Name another file, or say --replace.")
     return Journal(there, header)
+
+
+def _check_unchanged(path: Path, journal: Journal, *, replace: bool) -> None:
+    """Whether a file is what the journal made of it, so that nobody's own work is written over."""
+    if replace or not path.exists():
+        return
+    made = "".join(map(line_of, journal.records)).encode()
+    if not made.startswith(path.read_bytes()):
+        raise SetConflict(
+            f"{path} was changed since it was made",
+            hint="Rename it, so that the journal makes it anew, or say --replace.",
+        )
 
 
 class _Maker:

@@ -2,7 +2,8 @@
 
 What always holds: a passage's text is `[start, end)` of its document's, cut at sentences; which one
 is taken at a turn depends on the seed, the turn and the collection alone. Documents take turns in
-an order by chance; each further time another part of a document is taken.
+an order by chance; each further time another part of a document is taken, until there have been as
+many as its length allows.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from rostra.core import DocumentNotFound, sentence_spans
 from rostra.store import (
     Collection,
     Database,
+    DocumentStamp,
     document_stamps,
     get_collection,
     get_document,
@@ -23,6 +25,7 @@ from rostra.store import (
 
 MOST_CHARS = 1600
 _AROUND = 400  # read on both sides, to find whole sentences
+_CHARS_A_TURN = 150  # of a document's length; of a passage, several questions can be asked
 _LEAST_LETTERS = 60
 _GOLDEN = 0.6180339887498949  # steps of it fall far from all those before
 
@@ -49,7 +52,11 @@ class Sampler:
     """Takes passages; see this module. Make with `open_sampler`."""
 
     def __init__(
-        self, database: Database, collection: Collection, documents: Sequence[UUID], seed: int
+        self,
+        database: Database,
+        collection: Collection,
+        documents: Sequence[DocumentStamp],
+        seed: int,
     ) -> None:
         self.collection = collection
         self.documents = len(documents)
@@ -59,13 +66,14 @@ class Sampler:
         Random(seed).shuffle(self._order)
 
     async def take(self, turn: int) -> SourcePassage | None:
-        """The passage of a turn, from 0; None if its document is gone or has no text."""
+        """The passage of a turn, from 0; None if its document is gone or has no more."""
         round_, at = divmod(turn, len(self._order))
-        document_id = self._order[at]
-        digest = hashlib.sha256(f"{self._seed}\0{document_id}".encode()).digest()
+        document = self._order[at]
+        # Uris, unlike ids, are the same in another copy of the collection.
+        digest = hashlib.sha256(f"{self._seed}\0{document.uri}".encode()).digest()
         share = (int.from_bytes(digest[:4], "big") / 2**32 + round_ * _GOLDEN) % 1.0
         try:
-            return await self._passage(document_id, share)
+            return await self._passage(document.id, share, round_)
         except DocumentNotFound:
             return None
 
@@ -80,9 +88,11 @@ class Sampler:
             return None
         return SourcePassage(document_id, document.uri, document.title, start, end, text)
 
-    async def _passage(self, document_id: UUID, share: float) -> SourcePassage | None:
+    async def _passage(self, document_id: UUID, share: float, round_: int) -> SourcePassage | None:
         async with self._database.read() as session:
             document = await get_document(session, document_id)
+            if round_ > 0 and round_ * _CHARS_A_TURN >= document.length:
+                return None
             begin = int(share * max(1, document.length - MOST_CHARS + 1))
             first = max(0, begin - _AROUND)
             text = await get_text(session, document_id, first, begin + MOST_CHARS + _AROUND)
@@ -112,4 +122,4 @@ async def open_sampler(database: Database, collection: str, seed: int) -> Sample
     async with database.read() as session:
         found = await get_collection(session, collection)
         stamps = await document_stamps(session, found.id)
-    return Sampler(database, found, [stamp.id for stamp in stamps], seed)
+    return Sampler(database, found, stamps, seed)

@@ -21,7 +21,7 @@ from evals.sets.synthetic.prompts import (
     verify_messages,
     verify_schema,
 )
-from rostra.core import DocumentNotFound, FloatVector
+from rostra.core import DocumentNotFound, FloatVector, QueryTooLong
 from rostra.retrieval import Hit, SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_text
@@ -132,7 +132,10 @@ class Trier:
 
     async def _search(self, query: str, k: int) -> list[Hit]:
         request = SearchRequest(query, (self._sampler.collection.name,), k=k)
-        return (await self._runtime.searcher.search(request)).hits
+        try:
+            return (await self._runtime.searcher.search(request)).hits
+        except QueryTooLong:
+            raise Dropped("a question longer than search takes") from None
 
     async def _check_stored(self, candidate: Candidate) -> None:
         async with self._runtime.database.read() as session:
@@ -192,6 +195,7 @@ class Trier:
             ranks = [_rank(hits, one.passage, one.start, one.end) for one in candidate.evidence]
         record["metadata"] = {
             "difficulty": turn.kind.value,
+            "retrieved": _retrieved(ranks),
             "retrieval": {"k": self._k, "ranks": ranks},
             "verified": turn.kind is Difficulty.NONE or self._verifies,
             "provenance": {
@@ -220,6 +224,13 @@ def _rank(hits: Sequence[Hit], passage: SourcePassage, start: int, end: int | No
         if hit.document_id == passage.document_id and _overlap(hit, start, end):
             return rank
     return None
+
+
+def _retrieved(ranks: Sequence[int | None]) -> str:
+    """How well search finds the sources of a question, all of them."""
+    if None in ranks:
+        return "missed"
+    return "first" if list(ranks) in ([1], [1, 2], [2, 1], [1, 1]) else "found"
 
 
 def _overlap(hit: Hit, start: int, end: int | None) -> bool:

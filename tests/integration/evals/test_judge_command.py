@@ -8,13 +8,19 @@ import pytest
 from rostra.cli.main import run
 from rostra.core import Settings
 
-PAIR = {"question": "Say red.", "first": "red", "second": "something else", "label": "first"}
+RIGHT, WRONG = "red", "something else"
 
 
 def write_set(folder: Path) -> Path:
     folder.mkdir()
-    lines = [json.dumps({**PAIR, "question": f"Say red {number}."}) for number in range(30)]
-    (folder / "mine.jsonl").write_text("\n".join([*lines, '{"question": 5}']))
+    pairs = [
+        {"question": f"Say red {n}.", "first": RIGHT, "second": WRONG, "label": "first"}
+        if n % 2 == 0
+        else {"question": f"Say red {n}.", "first": WRONG, "second": RIGHT, "label": "second"}
+        for n in range(30)
+    ]
+    lines = [*map(json.dumps, pairs), '{"question": 5}']
+    (folder / "mine.jsonl").write_text("\n".join(lines))
     return folder
 
 
@@ -33,7 +39,7 @@ def test_json(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
     assert {row["kind"] for row in told["results"]} == {"simulated"}
     path = settings.home / "evals" / "runs" / f"{told['run']}.jsonl"
-    assert json.loads(path.read_text().split("\n")[0])["arguments"]["seed"] == "5"
+    assert json.loads(path.read_text().split("\n")[0])["arguments"]["seed"] == 5
     # Going on with a run that is complete does nothing, and says the same.
     assert judge("--data", str(data), "--json", "--seed", "5", "--resume", told["run"]) == 0
     assert json.loads(capsys.readouterr().out) == told
@@ -48,6 +54,21 @@ def test_the_table(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFix
     assert "under 0.90" in said.out
     assert "mine: 1 left out: no question (line 31)" in said.err
     assert "nan" not in said.out.lower()
+    assert "kappa of each two" not in said.out
+
+
+def test_the_table_of_people(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = ["first", "second"]
+    lines = [
+        {"question": f"q{n}", "first": "x", "second": "yy", "labels": [sides[n % 2]] * 3}
+        for n in range(20)
+    ]
+    path = tmp_path / "three.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert judge("--data", str(path)) == 0
+    assert "1-2: 1.00, 1-3: 1.00, 2-3: 1.00" in capsys.readouterr().out
 
 
 def test_the_model_that_is_set(
@@ -57,7 +78,7 @@ def test_the_model_that_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script = tmp_path / "script.jsonl"
-    verdicts = [{"reason": "r", "verdict": verdict} for _ in range(3) for verdict in "ab"]
+    verdicts = [{"reason": "r", "verdict": verdict} for verdict in "abbaab"]
     script.write_text("\n".join(json.dumps(json.dumps(verdict)) for verdict in verdicts))
     monkeypatch.setenv("ROSTRA_CHAT_SCRIPT", str(script))
     data = write_set(tmp_path / "set")

@@ -25,11 +25,35 @@ def test_retrieval(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFix
     rows = [f"q-{key}\t{key}\t1" for key in PASSAGES]
     (folder / "qrels.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *rows]))
     assert run(["eval", "run", "retrieval", "--data", str(folder), "--json"]) == 0
-    results = json.loads(capsys.readouterr().out)["results"]
-    assert [row["mode"] for row in results] == ["dense", "lexical", "hybrid"]
-    for row in results:
-        assert row["ndcg@10"] == row["recall@100"] == 1.0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["mode"] for row in told["results"]] == ["dense", "lexical", "hybrid"]
+    for row in told["results"]:
+        assert row["ndcg@10"] == row["recall@100"] == row["mrr@10"] == row["map@100"] == 1.0
+        assert row["precision@10"] == 0.1
         assert row["queries"] == 3
+    assert {one["verdict"] for one in told["comparisons"]} == {"no difference shown"}
+    # Goes on with what is done, and says the same in a table.
+    command = ["eval", "run", "retrieval", "--data", str(folder), "--resume", told["run"]]
+    assert run(command) == 0
+    shown = capsys.readouterr().out
+    assert told["run"] in shown
+    assert "hybrid - lexical" in shown
+    ranked = tmp_path / "mine.run"
+    ranked.write_text("q-pump Q0 boiler 1 2.0 mine\nq-pump Q0 pump 2 1.0 mine\n")
+    command = ["eval", "run", "retrieval", "--data", str(folder), "--wins", "1", "--json"]
+    assert run([*command, "--rankings", f"tiny set={ranked}"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    mine = told["results"][-1]
+    assert (mine["mode"], mine["mrr@10"], mine["queries"]) == ("mine", 0.1667, 3)
+    lost = next(one for one in told["comparisons"] if one["candidate_system"] == "mine")
+    assert (lost["losses"], len(lost["queries"])) == (3, 1)
+    # Of two sets it has to be said which one a ranking is of.
+    (tmp_path / "another set").mkdir()
+    for path in folder.iterdir():
+        (tmp_path / "another set" / path.name).write_bytes(path.read_bytes())
+    both = ["eval", "run", "retrieval", "--data", str(tmp_path), "--rankings", str(ranked)]
+    assert run(both) == 1
+    assert "of which set?" in capsys.readouterr().err
     # The user's own collections are untouched.
     assert run(["collection", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["items"] == []
@@ -62,3 +86,16 @@ def test_quotes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert report["baseline_f1"] == pytest.approx(1 / 3, abs=1e-4)
     assert report["not_found"] == {"precision": 1.0, "recall": 1.0}
     assert report["citations"]["count"] == report["citations"]["exact"] > 0
+
+    assert run(["eval", "run", "rag", "--data", str(tmp_path), "--judge", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    ask, baseline = told["results"][:2]
+    assert (ask["system"], baseline["system"]) == ("ask", "first sentence")
+    assert ask["measures"]["sentence f1"] == report["sentence_f1"]
+    assert baseline["measures"]["sentence f1"] == report["baseline_f1"]
+    assert ask["measures"]["abstention f1"] == 1.0
+    assert ask["citations"] == report["citations"]
+    assert told["left_out"]["correctness (judge)"].startswith("no model is set to judge")
+    assert "correctness (judge)" not in ask["measures"]
+    assert run(["eval", "run", "rag", "--data", str(tmp_path), "--system", "model"]) == 1
+    assert "no model is set" in capsys.readouterr().err

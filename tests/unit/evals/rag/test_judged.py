@@ -139,7 +139,9 @@ async def test_context_is_weighted_by_rank_as_the_judge_sees_it() -> None:
 
 async def test_who_made_the_answer() -> None:
     made = state([PUMP], [], data={"mode": "generate"})
-    quoted = state([PUMP], [], data={"mode": "quote"})
+    quoted = state([PUMP], [], data={"mode": "quote"}, steps=1)
+    never_asked = state([PUMP], [], data={"mode": "quote"})
     assert [one.value for one in await Generated()(made, 0)] == [1.0]
     assert [one.value for one in await Generated()(quoted, 0)] == [0.0]
+    assert list(await Generated()(never_asked, 0)) == []
     assert list(await Generated()(state([PUMP], []), 0)) == []

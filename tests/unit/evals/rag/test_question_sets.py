@@ -37,7 +37,9 @@ def clapnq(folder: Path, answerable: list[Any], unanswerable: list[Any] | None =
     return folder
 
 
-def plain(folder: Path, *records: dict[str, Any], corpus: list[dict[str, Any]] | None = None) -> Path:
+def plain(
+    folder: Path, *records: dict[str, Any], corpus: list[dict[str, Any]] | None = None
+) -> Path:
     (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, records)))
     if corpus is not None:
         (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
@@ -97,7 +99,7 @@ def test_clapnq_lines_that_cannot_be_used_are_counted(tmp_path: Path, settings: 
 
 
 def test_a_set_of_which_nothing_is_left_is_refused(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(DatasetError, match="no sample.*1: a question without 'passages'"):
+    with pytest.raises(DatasetError, match=r"no sample.*1: a question without 'passages'"):
         read_rag_set(clapnq(tmp_path, [{"input": "what"}], []), settings)
     with pytest.raises(DatasetError, match="no sample"):
         read_rag_set(clapnq(tmp_path, [], []), settings)
@@ -184,7 +186,10 @@ def test_plain_documents_may_stand_in_a_corpus(tmp_path: Path, settings: Setting
             {"question": "x", "passage": "yz", "spans": [{"document": "e", "quote": "y"}]},
             "a span of a document that is not there",
         ),
-        ({"question": "x", "passage": "yz", "spans": [{}]}, "a span without start and end, or a quote"),
+        (
+            {"question": "x", "passage": "yz", "spans": [{}]},
+            "a span without start and end, or a quote",
+        ),
     ],
 )
 def test_plain_lines_that_cannot_be_used_are_counted(

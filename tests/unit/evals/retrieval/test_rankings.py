@@ -94,7 +94,7 @@ async def test_a_query_without_a_ranking_finds_nothing_and_counts(tmp_path: Path
 def test_a_file_without_a_ranking_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetError, match="no ranking"):
         read_rankings(write(tmp_path, name))
-    with pytest.raises(DatasetError, match="no ranking .*line 1"):
+    with pytest.raises(DatasetError, match=r"no ranking .*line 1"):
         read_rankings(write(tmp_path, name, "{nonsense"))
     with pytest.raises(DatasetError, match="No such file"):
         read_rankings(tmp_path / "gone.run")

@@ -101,11 +101,12 @@ def test_what_contradicts_itself_is_malformed(record: dict[str, Any], reason: st
 
 NAMES = ("id", "question", "input", "answers", "unanswerable", "group", "passages", "gold",
          "spans", "metadata", "other")  # fmt: skip
+SPAN = ("document", "start", "end", "quote", "text", "id")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(("document", "start", "end", "quote", "text", "id")), inner)
+        | st.dictionaries(st.sampled_from(SPAN), inner)
     ),
     max_leaves=8,
 )  # fmt: skip
