@@ -131,6 +131,9 @@ if TYPE_CHECKING:
     from evals.load.lengths import (
         read_lengths,
     )
+    from evals.load.logged import (
+        log_serving,
+    )
     from evals.load.plan import (
         Traffic,
     )
@@ -217,7 +220,9 @@ if TYPE_CHECKING:
         Opened,
         find_run,
         list_runs,
+        new_run_path,
         open_run,
+        recorded_versions,
         runs_folder,
     )
     from evals.schemas import (
@@ -345,6 +350,7 @@ _HOMES = {
     "own_endpoint": "load.endpoint",
     "random_endpoint": "load.endpoint",
     "read_lengths": "load.lengths",
+    "log_serving": "load.logged",
     "Traffic": "load.plan",
     "LoadPrices": "load.prices",
     "read_traffic": "load.recorded",
@@ -394,7 +400,9 @@ _HOMES = {
     "Opened": "runs",
     "find_run": "runs",
     "list_runs": "runs",
+    "new_run_path": "runs",
     "open_run": "runs",
+    "recorded_versions": "runs",
     "runs_folder": "runs",
     "SchemaReport": "schemas",
     "evaluate_schemas": "schemas",
@@ -526,9 +534,11 @@ __all__ = [
     "gate_run",
     "list_runs",
     "list_summaries",
+    "log_serving",
     "make_dataset",
     "measure_decode",
     "measure_serving",
+    "new_run_path",
     "newest_of",
     "open_run",
     "open_workspace",
@@ -549,6 +559,7 @@ __all__ = [
     "read_run",
     "read_tool_tasks",
     "read_traffic",
+    "recorded_versions",
     "render_html",
     "report_of",
     "report_retrieval",

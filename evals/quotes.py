@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.core import Outcome, RunRecord, Task, TaskReport, report_of
+from evals.rag.read import read_rag_set
 from evals.rag.samples import is_answerable
-from evals.rag.sets import read_rag_set
 from evals.rag.tasks import RagPlan, only, quote_scorers, rag_tasks
 from rostra.ingest import OnProgress
 from rostra.runtime import Runtime

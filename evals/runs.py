@@ -97,7 +97,7 @@ def open_run(
     """
     path = find_run(settings, resume) if resume is not None else out
     if path is None:
-        path = runs_folder(settings) / f"{_new_id(kind)}.jsonl"
+        path = new_run_path(settings, kind)
     header = Header(
         id=path.stem,
         kind=kind,
@@ -105,7 +105,7 @@ def open_run(
         seed=seed,
         tasks=[task.header() for task in tasks],
         arguments=dict(arguments or {}),
-        versions=_versions(),
+        versions=recorded_versions(),
         device=f"{platform.machine()}, {platform.system()}",
     )
     cache = StateCache(settings.home / "evals" / "cache.db", header.versions)
@@ -116,11 +116,17 @@ def open_run(
         cache.close()
 
 
+def new_run_path(settings: Settings, kind: str) -> Path:
+    """Where a new run's file is to be."""
+    return runs_folder(settings) / f"{_new_id(kind)}.jsonl"
+
+
 def _new_id(kind: str) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{kind}-{secrets.token_hex(2)}"
 
 
-def _versions() -> dict[str, str]:
+def recorded_versions() -> dict[str, str]:
+    """Of the platform and of what results depend on, as a run's header has them."""
     found = {"python": platform.python_version()}
     for name in _RECORDED:
         try:

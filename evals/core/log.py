@@ -77,7 +77,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         task, at, repeat: place of the task in the run, of the sample in the dataset, and which
             repetition.
         state: after the solver; of a failed sample, before it.
-        failed: the error's name if the solver failed; it then has no scores.
+        failed: the error's name if the solver failed; only what can be said of failures, too, is
+            then scored.
         detail: the error's words.
         seconds: the solver took.
         scoring: seconds the scorers took.

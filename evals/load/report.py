@@ -6,6 +6,7 @@ from typing import Any
 
 from evals.load.measures import RateFigures
 from evals.load.prices import LoadPrices
+from evals.load.records import RequestRecord
 from evals.load.sweep import Tried, sustained_rate
 from evals.load.targets import LoadTargets
 
@@ -20,11 +21,13 @@ class RateRow:
 
     Attributes:
         joules: over the same time as the figures; None where nothing tells.
+        records: of all its requests, in the order in which they were due.
     """
 
     figures: RateFigures
     joules: float | None
     prices: LoadPrices
+    records: Sequence[RequestRecord] = ()
 
     @property
     def joules_per_thousand(self) -> float | None:

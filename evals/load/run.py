@@ -245,7 +245,7 @@ class _Test:
             level=options.level,
         )
         joules = None if after is None or begun is None or stop.is_set() else after - begun
-        return RateRow(figures, joules, options.prices)
+        return RateRow(figures, joules, options.prices, records)
 
     async def _joules_at(self, clock: Clock, at: float, stop: asyncio.Event) -> float | None:
         await clock.wait(at, stop)

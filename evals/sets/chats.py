@@ -10,7 +10,7 @@ readable for its owner only, and nothing leaves it by itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class ChatSet:
     up: int
     down: int
     notes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return asdict(self) | {"path": str(self.path)}
 
 
 async def write_chat_set(
@@ -74,8 +78,8 @@ async def write_chat_set(
         )
     if not asked:
         raise DatasetError(
-            "no question was asked that this is true of",
-            hint="Rate answers in the chat, or leave --rated and --since out.",
+            "no chat has such a question",
+            hint="Ask and rate in the web page's chats, or leave --rated and --since out.",
         )
     write_privately(path, map(record_of, asked))
     ratings = [one.rating for one in asked if one.rating is not None]

@@ -3,7 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ from evals.core.dataset import Dataset
 from evals.core.samples import Problem, Sample
 from evals.errors import DatasetError
 from evals.rag.samples import gold_documents, gold_spans
+from evals.rag.sets import ANSWERABLE, read_rag_set
 from evals.sets.files import JSON_LINES, TABLES, read_set
 from evals.sets.records import METADATA, PASSAGES
-from rostra.core import collapse_whitespace
+from rostra.core import Settings, collapse_whitespace
 
-_CORPUS, _QUERIES = "corpus.jsonl", "queries.jsonl"
+_CORPUS, _QUERIES, _QUESTIONS = "corpus.jsonl", "queries.jsonl", "questions.jsonl"
 _MOST_FILES = 1000
 _COUNTED = ("difficulty", "retrieved", "rating")  # fields of metadata whose values are counted
 _MOST_VALUES = 20
@@ -27,7 +28,7 @@ class SetCheck:
     """What is in a set.
 
     Attributes:
-        format: `jsonl`, `csv` or `beir`.
+        format: `jsonl`, `csv`, `beir`, or `questions` with documents beside.
         facts: counts by name, those of zero left out.
         values: how often each value of some fields of the metadata is there.
         problems: records that cannot be used.
@@ -66,35 +67,46 @@ class SetCheck:
         }
 
 
-def check_sets(path: Path) -> list[SetCheck]:
+def check_sets(path: Path, settings: Settings) -> list[SetCheck]:
     """Looks at a set, or at all those right below a folder.
+
+    Args:
+        settings: limits of documents.
 
     Raises:
         DatasetError: there is nothing here that could be one.
     """
     if path.is_file():
         return [_file(path)]
-    if (path / _CORPUS).is_file() and (path / _QUERIES).is_file():
-        return [_judged(path)]
     if not path.is_dir():
         raise DatasetError(f"{path}: no such file or folder")
-    found = [_judged(p) if p.is_dir() else _file(p) for p in _candidates(path)]
+    if _is_folder_set(path):
+        return [_folder(path, settings)]
+    below = sorted(path.iterdir())[:_MOST_FILES]
+    found = [
+        _folder(one, settings) if one.is_dir() else _file(one) for one in below if _is_set(one)
+    ]
     if not found:
         raise DatasetError(
             f"no set at {path}",
-            hint="A set is a .jsonl or .csv file, or a folder with corpus.jsonl, queries.jsonl "
-            "and qrels.tsv.",
+            hint="A set is a .jsonl or .csv file, or a folder with corpus.jsonl and queries.jsonl "
+            "or questions.jsonl, or with answerable.jsonl and unanswerable.jsonl.",
         )
     return found
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
-    below = sorted(folder.iterdir())
-    for path in below[:_MOST_FILES]:
-        is_file = path.suffix.lower() in JSON_LINES | TABLES and path.is_file()
-        is_judged = (path / _CORPUS).is_file() and (path / _QUERIES).is_file()
-        if is_judged or (is_file and path.name not in (_CORPUS, "qrels.tsv")):
-            yield path
+def _is_set(path: Path) -> bool:
+    if path.is_dir():
+        return _is_folder_set(path)
+    return path.suffix.lower() in JSON_LINES | TABLES and path.is_file()
+
+
+def _is_folder_set(path: Path) -> bool:
+    """Whether the files of a folder are a set together."""
+    if (path / ANSWERABLE).is_file():
+        return True
+    asked = (path / _QUERIES).is_file() or (path / _QUESTIONS).is_file()
+    return asked and (path / _CORPUS).is_file()
 
 
 def _file(path: Path) -> SetCheck:
@@ -103,6 +115,21 @@ def _file(path: Path) -> SetCheck:
         dataset = read_set(path)
     except DatasetError as error:
         return SetCheck(path, kind, error=error.message)
+    return _counted(path, kind, dataset)
+
+
+def _folder(folder: Path, settings: Settings) -> SetCheck:
+    if (folder / _QUERIES).is_file():
+        return _judged(folder)
+    try:
+        found = read_rag_set(folder, settings, needs_documents=False)
+    except DatasetError as error:
+        return SetCheck(folder, "questions", error=error.message)
+    checked = _counted(folder, "questions", found.dataset)
+    return replace(checked, facts=checked.facts | {"documents": len(found.sources)})
+
+
+def _counted(path: Path, kind: str, dataset: Dataset) -> SetCheck:
     return SetCheck(
         path,
         kind,

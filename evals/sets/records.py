@@ -9,7 +9,8 @@ A record has `question` (or `input`), and may have
 - `passages`, texts or objects with `id`, `title` and `text` (or `documents`; or `passage`),
 - `gold`, ids or uris of the documents with the answer; by default those of the spans,
 - `spans`, objects with `document`, `start` and `end`, `[start, end)` in code points of the
-  document's text, together the evidence of the answer; `quote` may stand beside,
+  document's text, together the evidence of the answer; `quote` may stand beside, and alone where
+  the document is a passage of the record,
 - `metadata`, an object with whatever else is known.
 
 What always holds: fields of other names are kept among the metadata, and nothing is guessed: a
@@ -161,9 +162,14 @@ def _spans(given: Any, passages: list[dict[str, str]]) -> tuple[list[Span], list
             document = next(iter(texts))
         if document is None:
             raise Malformed("a span without a document")
+        quote = one.get("quote")
+        if isinstance(quote, str) and quote and start is None and end is None:
+            start = texts.get(document, "").find(quote)
+            end = start + len(quote)
+            if document in texts and start < 0:
+                raise Malformed("a span whose quote is not in its passage")
         if not _is_place(start, end):
             raise Malformed("a span without start and end")
-        quote = one.get("quote")
         if quote is not None and (not isinstance(quote, str) or len(quote) != end - start):
             raise Malformed("a span whose quote is not as long as its place")
         if document in texts:

@@ -11,8 +11,8 @@ import click
 from evals import DatasetError, Task, find_run, find_sets, open_workspace, read_judged_set, read_run
 from evals.judge.model import ModelJudge
 from evals.quotes import QuoteReport, quote_tasks, report_quotes
+from evals.rag.read import read_rag_set
 from evals.rag.report import RagReport, report_rag
-from evals.rag.sets import read_rag_set
 from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
 from evals.retrieval import RetrievalReport, report_retrieval, retrieval_tasks
 from evals.retrieval_rankings import Rankings, read_rankings

@@ -20,11 +20,14 @@ from evals import (
     ServingReport,
     SyntheticTraffic,
     Traffic,
+    log_serving,
     measure_serving,
+    new_run_path,
     own_endpoint,
     random_endpoint,
     read_lengths,
     read_traffic,
+    recorded_versions,
 )
 from rostra.cli.bars import bar
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
@@ -179,6 +182,11 @@ _PRICE = click.FloatRange(min=0)
 @click.option("--price-per-hour", type=_PRICE, help="Of the machines that answer.")
 @click.option("--price-in", type=_PRICE, help="Of a million tokens of prompts.")
 @click.option("--price-out", type=_PRICE, help="Of a million tokens of answers.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The run's file; by default in the data directory.",
+)
 @json_option
 def serving(
     url: str | None,
@@ -206,6 +214,7 @@ def serving(
     price_per_hour: float | None,
     price_in: float | None,
     price_out: float | None,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Latencies and goodput under load: requests come when they come, answered or not.
@@ -247,13 +256,29 @@ def serving(
         async with _endpoint(url, model, key_env, ignore_eos, made_up) as endpoint:
             return await _measure(endpoint, traffic, options)
 
+    if out is not None and out.exists():
+        raise click.BadParameter(f"{out} is there already", param_hint="--out")
     report = asyncio.run(work())
+    kept = _kept(report, out)
     if as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict() | {"run": kept})
     else:
         _print_report(report)
+        if kept is not None:
+            click.echo(f"  run: {kept}")
     if report.interrupted:
         raise click.exceptions.Exit(130)
+
+
+def _kept(report: ServingReport, out: Path | None) -> str | None:
+    """Writes the run's file; its name, or None if there is nothing to keep or no place for it."""
+    path = out or new_run_path(settings_of_process(), "serving")
+    try:
+        return path.stem if log_serving(path, report, recorded_versions()) else None
+    except OSError as error:
+        # The figures took minutes; they are printed all the same.
+        click.echo(f"  the run could not be kept: {error}", err=True)
+        return None
 
 
 @asynccontextmanager

@@ -17,7 +17,13 @@ from evals import (
 )
 from rostra.cli.bars import bar, show
 from rostra.cli.eval_text import plain
-from rostra.cli.output import json_option, print_json, print_table, with_runtime
+from rostra.cli.output import (
+    json_option,
+    print_json,
+    print_table,
+    settings_of_process,
+    with_runtime,
+)
 from rostra.runtime import Runtime
 from rostra.store import RatingValue
 
@@ -41,7 +47,7 @@ def check(context: click.Context, path: Path, as_json: bool) -> None:
 
     Exits with 1 if a record or a whole set cannot be used.
     """
-    found = check_sets(path)
+    found = check_sets(path, settings_of_process())
     if as_json:
         print_json({"sets": [one.to_dict() for one in found]})
     else:
@@ -94,7 +100,7 @@ def from_chats(
 
     made = with_runtime(work)
     if as_json:
-        print_json(made)
+        print_json(made.to_dict())
     else:
         print_table(
             ("file", "questions", "chats", "rated up", "rated down", "notes"),

@@ -101,8 +101,12 @@ class World:
     def _call(self, tool: MadeTool, arguments: Mapping[str, Any]) -> str:
         for path in tool.needs:
             value_at(self.state, keys_of(path, arguments))
-        for path, value in tool.sets.items():
-            _put(self.state, keys_of(path, arguments), _filled(value, arguments))
+        if tool.sets:
+            # All or nothing: a call that fails has changed nothing.
+            changed = copy.deepcopy(self.state)
+            for path, value in tool.sets.items():
+                _put(changed, keys_of(path, arguments), _filled(value, arguments))
+            self.state = changed
         if tool.gives:
             found = value_at(self.state, keys_of(tool.gives, arguments))
             return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)

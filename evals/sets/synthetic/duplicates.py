@@ -11,14 +11,15 @@ class Known:
 
     Args:
         dimensions: of the vectors, which have unit length.
-        nearest: a question whose cosine with a known one is as high asks the same.
+        nearest: a question whose cosine with a known one is as high asks the same, unless their
+            numbers differ, which vectors hardly tell apart.
     """
 
     def __init__(self, dimensions: int, nearest: float) -> None:
         self._words: set[str] = set()
+        self._numbers: list[frozenset[str]] = []
         self._vectors: FloatMatrix = np.zeros((64, dimensions), np.float32)
         self._nearest = nearest
-        self._count = 0
 
     def check(self, question: str, vector: FloatVector) -> None:
         """Lets a new question pass.
@@ -28,14 +29,20 @@ class Known:
         """
         if normal(question) in self._words:
             raise Dropped("a question that is there already")
-        cosines = self._vectors[: self._count] @ vector
-        if self._count and float(cosines.max()) >= self._nearest:
+        near = np.flatnonzero(self._vectors[: len(self._numbers)] @ vector >= self._nearest)
+        if any(self._numbers[at] == _numbers(question) for at in near):
             raise Dropped("a question much like another one")
 
     def add(self, question: str, vector: FloatVector) -> None:
         """Makes a question known."""
-        if self._count == len(self._vectors):
+        at = len(self._numbers)
+        if at == len(self._vectors):
             self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
-        self._vectors[self._count] = vector
+        self._vectors[at] = vector
         self._words.add(normal(question))
-        self._count += 1
+        self._numbers.append(_numbers(question))
+
+
+def _numbers(question: str) -> frozenset[str]:
+    words = normal(question).split()
+    return frozenset(word for word in words if any(character.isdigit() for character in word))

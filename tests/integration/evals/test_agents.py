@@ -57,6 +57,40 @@ def test_the_scorer_of_tools(
     assert printed(capsys)["error"]["code"] == "invalid_dataset"
 
 
+def test_outputs_are_a_run_that_is_kept_and_compared(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(write_functions(tmp_path))
+    runs = []
+    for name, said in (("good", "weather(city='oslo')"), ("bad", "weather(city='Rome')")):
+        outputs = tmp_path / f"{name}.jsonl"
+        lines = [{"id": "simple_0", "output": said}, {"id": "idle_0", "output": "[]"}]
+        outputs.write_text("\n".join(map(json.dumps, lines)))
+        given = ["eval", "run", "tools", "--data", data, "--outputs", str(outputs), "--json"]
+        assert run(given) == 0
+        told = printed(capsys)
+        assert [row["category"] for row in told["results"]] == ["irrelevance", "simple_python"]
+        assert told["complete"] is True
+        (measure,) = told["tasks"][1]["measures"]
+        assert (measure["measure"], measure["n"]) == ("tool call accuracy", 1)
+        runs.append(told["run"])
+        # Nothing is left to do, and nothing is done twice.
+        assert run([*given, "--resume", told["run"]]) == 0
+        again = printed(capsys)
+        assert again == told
+    assert run(["eval", "compare", *runs, "--json"]) == 0
+    rows = {row["dataset"]: row for row in printed(capsys)["comparisons"]}
+    assert rows["simple_python"]["difference"] == -1.0
+    assert rows["irrelevance"]["difference"] == 0.0
+    both = ["--outputs", str(tmp_path / "good.jsonl"), "--ask"]
+    assert run(["eval", "run", "tools", "--data", data, *both]) == 2
+    capsys.readouterr()
+    # A run of other outputs is not this one.
+    other = ["--outputs", str(tmp_path / "bad.jsonl"), "--resume", runs[0], "--json"]
+    assert run(["eval", "run", "tools", "--data", data, *other]) == 1
+    assert printed(capsys)["error"]["code"] == "eval_run_conflict"
+
+
 def test_asking_needs_a_model(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,6 +108,20 @@ def test_strategies(settings: Settings, capsys: pytest.CaptureFixture[str]) -> N
     assert all(
         row["ratio"] == pytest.approx(row["closed_form"], rel=0.02) for row in report["ratios"]
     )
+    assert report.keys() == {"strategies", "ratios", "run", "kind", "complete", "tasks"}
+    assert [task["system"] for task in report["tasks"]] == ["react", "plan", "rewoo"]
+    means = {
+        (task["system"], one["measure"]): one
+        for task in report["tasks"]
+        for one in task["measures"]
+    }
+    for row in report["strategies"]:
+        assert means[row["strategy"], "tokens"]["value"] * 20 == pytest.approx(row["tokens"])
+    assert means["plan", "steps"]["low"] < means["plan", "steps"]["value"]
+    out = settings.home / "mine.jsonl"
+    assert run(["eval", "run", "agents", "--limit", "1", "--out", str(out)]) == 0
+    assert "closed form" in capsys.readouterr().out
+    assert len(out.read_text().splitlines()) == 1 + 3 + 1
 
 
 def test_injection(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +137,9 @@ def test_injection(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFix
     assert counts["attacks"] == counts["read_by_the_model"] == 24
     assert counts["calls_that_waited"] > 0
     assert counts["calls_without_approval"] == counts["foreign_links"] == 0
+    assert {task["system"] for task in counts["tasks"]} == {"react", "plan", "rewoo", "rag"}
+    measures = {one["measure"]: one["value"] for one in counts["tasks"][0]["measures"]}
+    assert measures["injection resistance"] == measures["twins at ease"] == 1.0
     assert run([*arguments, "--strategy", "react"]) == 0
     assert "foreign images" in capsys.readouterr().out
 
@@ -120,7 +171,50 @@ def test_retrieval_by_agents(
     assert all(row["recall"] == 1.0 for row in report["results"])
     assert report["results"][2]["searches"] == 2
     assert report["runs_without_answer"] == 0
+    measures = {one["measure"]: one["value"] for one in report["tasks"][0]["measures"]}
+    assert measures["recall"] == measures["plain recall, as many"] == 1.0
+    assert measures["gain"] == 0.0
     assert run(["eval", "run", "agent-retrieval", "--data", str(tmp_path / "x"), "--json"]) == 2
+
+
+def test_tasks_of_ones_own(
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = tmp_path / "script.jsonl"
+    step = {"thought": "", "action": [{"tool": "weigh", "args": {"name": "alpha"}}]}
+    end = {"thought": "", "final": {"claims": [{"text": "It is 12 kg.", "evidence": [1]}]}}
+    script.write_text("\n".join(json.dumps({"text": json.dumps(said)}) for said in (step, end)))
+    monkeypatch.setenv("ROSTRA_CHAT_SCRIPT", str(script))
+    parameters = {"type": "object", "properties": {"name": {"type": "string"}}}
+    tool = {"name": "weigh", "parameters": parameters, "gives": "weights.{name}"}
+    task = {
+        "id": "a",
+        "task": "What does alpha weigh?",
+        "state": {"weights": {"alpha": "Alpha weighs 12 kg."}},
+        "tools": [tool],
+        "expect": {"answer": ["12 kg"], "calls": [{"tool": "weigh"}]},
+    }
+    data = tmp_path / "own.jsonl"
+    data.write_text("\n".join(map(json.dumps, (task, {"id": "b"}))))
+    assert run(["eval", "run", "agent-tasks", "--data", str(data), "--json"]) == 0
+    report = printed(capsys)
+    assert report["passes"] == [
+        {"system": "react", "k": 1, "samples": 1, "pass@k": 1.0, "pass^k": 1.0}
+    ]
+    (told,) = report["tasks"]
+    assert told["problems"] == [
+        {"reason": "no task", "count": 1, "examples": ["own.jsonl, line 2"]}
+    ]
+    values = {one["measure"]: one["value"] for one in told["measures"]}
+    assert values["task success"] == values["trajectory exact"] == 1.0
+    assert run(["eval", "run", "agent-tasks", "--data", str(data)]) == 0
+    assert "task success" in capsys.readouterr().out
+    # Nothing of it is among the user's own runs.
+    assert run(["agent", "list", "--json"]) == 0
+    assert printed(capsys)["items"] == []
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from rostra.cli.eval_serving import serving as command
 from tests.integration.evals.load_endpoint import Call, Script, answer, refuse, scripted
 
 # Until the names that it needs are on the face of `evals`.
-command = pytest.importorskip("rostra.cli.eval_serving", exc_type=ImportError).serving
 
 PROBES = 2
 # Constant arrivals for 0.2 s at 50/s: ten requests.

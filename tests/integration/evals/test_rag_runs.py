@@ -17,8 +17,8 @@ from evals.core import RunRecord, Task, TaskReport, read_run, report_of, run_tas
 from evals.errors import DatasetError
 from evals.judge.model import ModelJudge
 from evals.quotes import report_quotes
+from evals.rag.read import read_rag_set
 from evals.rag.report import report_rag
-from evals.rag.sets import read_rag_set
 from evals.rag.tasks import LEFT_OUT, RagPlan, only, quote_scorers, rag_tasks
 from evals.retrieval import report_retrieval, retrieval_tasks, wins_and_losses
 from evals.retrieval_rankings import read_rankings

@@ -52,7 +52,7 @@ def test_retrieval(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFix
     for path in folder.iterdir():
         (tmp_path / "another set" / path.name).write_bytes(path.read_bytes())
     both = ["eval", "run", "retrieval", "--data", str(tmp_path), "--rankings", str(ranked)]
-    assert run(both) == 1
+    assert run(both) == 2
     assert "of which set?" in capsys.readouterr().err
     # The user's own collections are untouched.
     assert run(["collection", "list", "--json"]) == 0

@@ -7,10 +7,12 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped] # it ships no types
 import pytest
 
+from evals.core import read_run, report_of
 from evals.tool_answers import ask_for_calls, calls_of, calls_schema, json_schema, task_messages
 from evals.tools import GoldCall, ToolTask, read_tool_tasks
 from rostra.core import ChatMessage, GenerationOptions, JsonSchema, ModelUnavailable
 from rostra.models import ScriptedModel, Turn
+from tests.eval_agents import into
 
 BFCL = Path(__file__).parents[4] / "shared/data/tools/bfcl"
 AREA = {
@@ -32,7 +34,7 @@ def make(name: str, *gold: GoldCall) -> ToolTask:
 RIGHT = GoldCall("maths.area", {"sides": [[2, 3]], "unit": ["", "m"]})
 
 
-async def test_a_model_is_asked_once_a_task() -> None:
+async def test_a_model_is_asked_once_a_task(tmp_path: Path) -> None:
     def answer(messages: Sequence[ChatMessage], options: GenerationOptions) -> str | Turn:
         assert isinstance(options.constraint, JsonSchema)
         assert '"name": "maths.area", "description": "Area."' in messages[0].content
@@ -54,8 +56,16 @@ async def test_a_model_is_asked_once_a_task() -> None:
         make("idle"),
         make("talks"),
     ]
-    (row,) = await ask_for_calls(model, tasks)
+    path = tmp_path / "run.jsonl"
+    (row,) = await ask_for_calls(model, tasks, execute=into(path))
     assert len(model.seen) == 5
+    (told,) = report_of(read_run(path)).tasks
+    assert (told.failed, told.header.solver) == ({"model_unavailable": 1}, "scripted")
+    accuracy = told.measure("tool call accuracy")
+    assert accuracy is not None
+    assert accuracy.estimate is not None
+    assert (accuracy.estimate.n, accuracy.estimate.mean) == (4, 0.5)
+    assert told.usage.prompt_tokens > 0
     assert row.right == 2
     assert dict(row.reasons) == {"missing_call": 1, "no_output": 1, "unparseable": 1}
 

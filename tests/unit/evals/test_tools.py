@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.errors import DatasetError
-from evals.tool_mutants import MUTATIONS, as_json, as_python, try_scorer
+from evals.core import read_run, report_of
+from evals.errors import DatasetError, EvalRunConflict
+from evals.tool_mutants import MUTATIONS, ScorerReport, as_json, as_python, try_scorer
 from evals.tools import (
     Call,
     GoldCall,
+    ToolCallAccuracy,
     ToolTask,
     Unparseable,
     judge_calls,
@@ -23,6 +25,8 @@ from evals.tools import (
     read_tool_tasks,
     score_outputs,
 )
+from evals.tools.scored import rows_of
+from tests.eval_agents import into
 
 BFCL = Path(__file__).parents[4] / "shared/data/tools/bfcl"
 
@@ -240,6 +244,41 @@ async def test_outputs_are_scored_by_category(tmp_path: Path) -> None:
     ]
     assert (await score_outputs(tasks, {"i_0": ()}))[0].accuracy == 1.0
     assert (await score_outputs(tasks, {"i_0": "[]"}))[1].reasons == {"no_output": 1}
+
+
+async def test_what_is_told_of_an_output_follows_from_the_log_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    tasks = read_tool_tasks(tmp_path)
+    path = tmp_path / "run.jsonl"
+    outputs: dict[str, Any] = {"p_0": [Call("noop", {})], "i_0": "[]"}
+    rows = await score_outputs(tasks, outputs, execute=into(path))
+    record = read_run(path)
+    assert [row.to_dict() for row in rows_of(record)] == [row.to_dict() for row in rows]
+    report = {task.header.name: task for task in report_of(record).tasks}
+    assert list(report) == ["irrelevance/recorded", "parallel/recorded"]
+    for name, right in (("irrelevance/recorded", 1.0), ("parallel/recorded", 0.0)):
+        measured = report[name].measure("tool call accuracy")
+        assert measured is not None
+        assert measured.estimate is not None
+        assert measured.estimate.mean == right
+    for outcome in record.outcomes:
+        again = await ToolCallAccuracy()(outcome.state, 0)
+        assert again == outcome.scores
+    # Other outputs are another run.
+    with pytest.raises(EvalRunConflict):
+        await score_outputs(tasks, {"p_0": "[]"}, execute=into(path))
+
+
+async def test_the_judges_mistakes_are_in_the_run_too(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "run.jsonl"
+    report = await try_scorer(read_tool_tasks(tmp_path), execute=into(path))
+    record = read_run(path)
+    assert ScorerReport.of(record).to_dict() == report.to_dict()
+    for task in report_of(record).tasks:
+        for one in task.measures:
+            if one.estimate is not None:
+                assert one.estimate.mean == (1.0 if one.measure.name == "gold accepted" else 0.0)
 
 
 def test_broken_sets_say_where(tmp_path: Path) -> None:

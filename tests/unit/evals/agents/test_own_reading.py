@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from evals.agents.own.checks import Check, holds
@@ -29,6 +30,9 @@ FINE: dict[str, Any] = {
 def write(path: Path, *rows: Any) -> Path:
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     return path
+
+
+TAKEN = "a tool with the name of one of the platform's"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def write(path: Path, *rows: Any) -> Path:
         ({"tools": [GET | {"gives": "a." * 40}]}, "a tool that cannot be read"),
         ({"tools": [GET, GET]}, "two tools of one name"),
         ({"tools": [GET, "serach"]}, "an unknown tool: 'serach'"),
-        ({"tools": [GET | {"name": "search"}, "ask"]}, "a tool with the name of one of the platform's"),
+        ({"tools": [GET | {"name": "search"}, "ask"]}, TAKEN),
         ({"approve": ["put"]}, "an approval of an unknown tool"),
         ({"approve": [1]}, "approve is no list of names"),
         ({"state": []}, "state is no object"),
@@ -154,8 +158,6 @@ STATE = {
     ],
 )
 def test_checks(check: dict[str, Any], right: bool) -> None:
-    import msgspec
-
     assert holds(msgspec.convert(check, Check), STATE) is right
 
 

@@ -2,6 +2,7 @@
 
 import random
 from itertools import combinations
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,6 @@ def test_estimates_are_shares_of_the_subsets(tries: list[bool], data: st.DataObj
 @given(st.integers(1, 12), st.floats(0, 1), st.data())
 def test_estimates_have_no_bias(attempts: int, chance: float, data: st.DataObject) -> None:
     """Their expectation over a binomial number of successes is the closed form."""
-    from math import comb
-
     k = data.draw(st.integers(1, attempts))
     weights = [
         comb(attempts, c) * chance**c * (1 - chance) ** (attempts - c) for c in range(attempts + 1)

@@ -8,8 +8,9 @@ import pytest
 
 from evals.core import Sample
 from evals.errors import DatasetError
+from evals.rag.read import read_rag_set
 from evals.rag.samples import gold_documents, gold_sentences, gold_spans, is_answerable
-from evals.rag.sets import RagSet, read_rag_set
+from evals.rag.sets import RagSet
 from rostra.core import Settings
 
 PASSAGE: dict[str, Any] = {

@@ -8,6 +8,7 @@ import pytest
 
 from evals.errors import DatasetError
 from evals.sets.checking import check_sets
+from rostra.core import Settings
 
 
 def write(path: Path, *records: dict[str, Any]) -> Path:
@@ -25,7 +26,7 @@ def test_a_file_is_counted_out(tmp_path: Path) -> None:
         {"question": "abcdef", "group": "g", "difficulty": "easy"},
         {"question": ""},
     )
-    [found] = check_sets(path)
+    [found] = check_sets(path, Settings())
     assert found.facts == {
         "questions": 3,
         "with answers": 1,
@@ -58,7 +59,7 @@ def test_a_folder_is_looked_through(tmp_path: Path) -> None:
     write(judged / "corpus.jsonl", {"_id": "d", "text": "t"})
     write(judged / "queries.jsonl", {"_id": "q", "text": "t"}, {"_id": "r"})
     (judged / "qrels.tsv").write_text("q\td\t1\n")
-    found = {one.path.name: one for one in check_sets(tmp_path)}
+    found = {one.path.name: one for one in check_sets(tmp_path, Settings())}
     assert {name: (one.format, one.is_sound) for name, one in found.items()} == {
         "good.jsonl": ("jsonl", True),
         "empty.jsonl": ("jsonl", False),
@@ -67,10 +68,34 @@ def test_a_folder_is_looked_through(tmp_path: Path) -> None:
     }
     assert "no sample" in found["empty.jsonl"].error
     assert found["judged"].facts == {"questions": 1, "judgements": 1}
-    assert check_sets(judged)[0].facts == found["judged"].facts
+    assert check_sets(judged, Settings())[0].facts == found["judged"].facts
+
+
+def test_folders_of_questions_and_documents_are_read_together(tmp_path: Path) -> None:
+    write(tmp_path / "plain" / "corpus.jsonl", {"_id": "d", "title": "", "text": "It is blue."})
+    span = {"document": "d", "quote": "blue"}
+    write(
+        tmp_path / "plain" / "questions.jsonl",
+        {"question": "What?", "answers": ["blue"], "spans": [span]},
+        {"question": "What now?", "spans": [span | {"quote": "red"}]},
+    )
+    passage = {"title": "T", "text": "It is red.", "sentences": ["It is red."]}
+    output = [{"answer": "red", "selected_sentences": ["It is red."]}]
+    record = {"id": "1", "input": "What?", "passages": [passage], "output": output}
+    write(tmp_path / "annotated" / "answerable.jsonl", record)
+    none = [{"answer": "", "selected_sentences": []}]
+    write(tmp_path / "annotated" / "unanswerable.jsonl", record | {"id": "2", "output": none})
+    annotated, plain = check_sets(tmp_path, Settings())
+    assert (plain.format, plain.facts["documents"], plain.facts["with spans"]) == (
+        "questions",
+        1,
+        1,
+    )
+    assert [problem.count for problem in plain.problems] == [1]
+    assert (annotated.facts["questions"], annotated.facts["unanswerable"]) == (2, 1)
 
 
 def test_where_there_is_no_set_it_says_so(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(DatasetError):
-            check_sets(path)
+            check_sets(path, Settings())

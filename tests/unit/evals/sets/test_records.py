@@ -57,6 +57,8 @@ def test_what_is_left_out_is_filled_from_what_is_there() -> None:
     only = {"id": "p", "text": "abc"}
     sole = sample_of({"question": "W?", "passage": only, "spans": [{"start": 1, "end": 3}]}, "")
     assert (gold_spans(sole), sole.data[QUOTES]) == ([[("p", 1, 3)]], ["bc"])
+    quoted = sample_of({"question": "W?", "passage": only, "spans": [{"quote": "bc"}]}, "")
+    assert quoted.data == sole.data
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -84,6 +86,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"question": "a", "spans": [{"document": "d", "start": True, "end": 2}]}, "without start"),
     ({"question": "a", "spans": [{"document": "d", "start": 0, "end": 2, "quote": "x"}]},
      "not as long as"),
+    ({"question": "a", "passages": [{"id": "d", "text": "abc"}], "spans": [{"quote": "x"}]},
+     "not in its passage"),
     ({"question": "a", "passages": [{"id": "d", "text": "abc"}],
       "spans": [{"document": "d", "start": 1, "end": 4}]}, "outside of its passage"),
     ({"question": "a", "passages": [{"id": "d", "text": "abc"}],
