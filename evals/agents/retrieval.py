@@ -10,7 +10,6 @@ shown when a passage of it stood in a result that a model read.
 """
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from evals.agents.chains import prompt_of
 from evals.agents.executed import Execute, executed
 from evals.agents.runs import local_tools, setting
 from evals.agents.scorers.effort import Effort
+from evals.agents.searching import QUERY_CHARS, searching_model
 from evals.agents.solver import AgentSolver, Assignment
 from evals.core.dataset import Dataset, make_dataset
 from evals.core.log import RunRecord
@@ -47,15 +46,10 @@ from rostra.agents import (
     make_strategy,
 )
 from rostra.core import (
-    ChatMessage,
     ChatModel,
-    GenerationOptions,
-    Role,
     normalize_text,
-    sentence_spans,
 )
 from rostra.ingest import OnProgress, ParsedDocument, ReadySource, Span, SpanKind
-from rostra.models import ScriptedModel
 from rostra.retrieval import SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_collection, list_documents
@@ -64,17 +58,6 @@ _COLLECTION = "agent-tasks"
 _PAGE = 500
 _HITS = 5
 _FIRST_PAGE = 10
-_MOST_QUERIES = 8
-_QUERIES_A_STEP = 4
-_QUERY_CHARS = 300
-_LEAST_WORDS = 4
-_SENTENCE = re.compile(r"^ *\[(\d+)\] (.+)$", re.MULTILINE)
-# How tasks tell a person to play a part; says nothing of what is asked for.
-_STAGING = re.compile(
-    r"\b(?:role|character|customer support agent|customer service|representative|tool|dump|"
-    r"respond|conversation|ask for instructions)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +354,7 @@ def _search_tool(runtime: Runtime) -> StaticToolset:
             text += f"{hit.text}\n\n"
         return ToolResult(text or "Nothing was found.", Origin.DOCUMENT, tuple(spans))
 
-    query = {"type": "string", "minLength": 1, "maxLength": _QUERY_CHARS}
+    query = {"type": "string", "minLength": 1, "maxLength": QUERY_CHARS}
     parameters = {
         "type": "object",
         "properties": {"query": query},
@@ -380,43 +363,3 @@ def _search_tool(runtime: Runtime) -> StaticToolset:
     }
     description = "Passages of the bank's documents that match a query."
     return StaticToolset(((ToolInfo("search", description, parameters, Effect.READ), search),))
-
-
-# --- The script ---
-
-
-def searching_model() -> ScriptedModel:
-    """A model that searches for what the task says, part by part, and quotes what it found."""
-    return ScriptedModel(_answer)
-
-
-def _answer(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
-    parts = queries_of(next(each.content for each in messages if each.role is Role.USER))
-    said = sum(each.role is Role.ASSISTANT for each in messages)
-    match prompt_of(messages):
-        case "rag_route":
-            return json.dumps({"thought": "", "search": True, "query": parts[0]})
-        case "support":
-            return json.dumps({"checks": [{"reason": "", "supported": True}]})
-    # The strategy itself made the first search.
-    begin = 1 + (said - 1) * _QUERIES_A_STEP
-    if asked := parts[begin : begin + _QUERIES_A_STEP]:
-        action = [{"tool": "search", "args": {"query": query}} for query in asked]
-        return json.dumps({"thought": "", "action": action})
-    read = "\n".join(each.content for each in messages if each.role is not Role.SYSTEM)
-    found = _SENTENCE.findall(read)
-    claims = [{"text": found[0][1][:500], "evidence": [int(found[0][0])]}] if found else []
-    return json.dumps({"thought": "", "final": {"claims": claims}})
-
-
-def queries_of(text: str) -> list[str]:
-    """At most eight queries that a task's sentences make, in their order; never none."""
-    sentences = [text[start:end] for start, end in sentence_spans(text)]
-    telling = [
-        sentence
-        for sentence in sentences
-        if len(sentence.split()) >= _LEAST_WORDS and not _STAGING.search(sentence)
-    ] or [text]
-    size = -(-len(telling) // _MOST_QUERIES)
-    groups = [" ".join(telling[at : at + size]) for at in range(0, len(telling), size)]
-    return [" ".join(group.split())[:_QUERY_CHARS] for group in groups]

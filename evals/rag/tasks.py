@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from evals.core import Scorer, Solver, Task
 from evals.core.dataset import Dataset, Problems, make_dataset
 from evals.judge.ask import Judge
+from evals.rag.samples import gold_documents, gold_sentences, gold_spans
 from evals.rag.scorers.abstention import Abstention
 from evals.rag.scorers.citations import CitationExactness, CitationSpans
 from evals.rag.scorers.context import Context
@@ -148,6 +149,10 @@ def _tasks(runtime: Runtime, dataset: Dataset, place: _Place, plan: RagPlan) -> 
         CitationExactness(),
         Abstention(),
     ]
+    for scorer in list(scorers):
+        if (why := _not_told(scorer, dataset, place)) is not None:
+            scorers.remove(scorer)
+            left_out |= {measure.name: why for measure in scorer.measures}
     for judged in _JUDGED:
         if plan.judge is not None:
             scorers.append(judged(plan.judge))
@@ -176,6 +181,22 @@ def _tasks(runtime: Runtime, dataset: Dataset, place: _Place, plan: RagPlan) -> 
         is_kept = isinstance(solver, ModelSolver) and runtime.settings.chat_script is None
         tasks.append(Task(dataset, solver, own, cached=is_kept))
     return RagTasks(tasks, left_out)
+
+
+def _not_told(scorer: Scorer, dataset: Dataset, place: _Place) -> str | None:
+    """What the set would have to say for a scorer to have anything to do; None if it does."""
+    samples = dataset.samples
+    match scorer:
+        case ExactMatch() | TokenF1() if not any(sample.targets for sample in samples):
+            return "the set has no right answers"
+        case SentenceF1() if place.sentences is None or not any(map(gold_sentences, samples)):
+            return "the set has no sentences that annotators chose"
+        case CitationSpans() if not any(map(gold_spans, samples)):
+            return "the set has no annotated spans"
+        case Context() if not any(map(gold_documents, samples)):
+            return "the set names no documents with the answer"
+        case _:
+            return None
 
 
 def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solver | str:

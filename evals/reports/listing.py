@@ -16,6 +16,7 @@ from evals.runs import list_runs
 from rostra.core import Settings
 
 _MOST = 10_000
+_LONGEST = 64 * 2**20  # bytes of a first line
 _END = b'{"type":"end"'
 _TASKS_NAMED = 20
 
@@ -64,13 +65,12 @@ def summarise(path: Path) -> EvalRunSummary:
         size = path.stat().st_size
         if header is None:
             return EvalRunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
-        lines = ends = 0
+        lines = 0
         last = b""
         with path.open("rb") as file:
             for line in file:
                 if line.endswith(b"\n"):
                     lines += 1
-                    ends += line.startswith(_END)
                     last = line[: len(_END)]
     except OSError as error:
         return EvalRunSummary(id=path.stem, problem=str(error.strerror))
@@ -82,7 +82,7 @@ def summarise(path: Path) -> EvalRunSummary:
         tasks=[task.name for task in header.tasks[:_TASKS_NAMED]],
         task_count=len(header.tasks),
         samples=samples,
-        done=min(lines - 1 - ends, samples),
+        done=min(lines - 1, samples),
         complete=last == _END,
         bytes=size,
     )
@@ -92,7 +92,7 @@ def read_header(path: Path) -> Header | None:
     """A run's first line; None if it is none."""
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.readline(), type=Header)
+            return msgspec.json.decode(file.readline(_LONGEST), type=Header)
     except (OSError, msgspec.DecodeError):
         return None
 

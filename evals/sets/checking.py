@@ -11,8 +11,9 @@ from evals.beir import read_judged_set
 from evals.core.dataset import Dataset
 from evals.core.samples import Problem, Sample
 from evals.errors import DatasetError
+from evals.rag.read import read_rag_set
 from evals.rag.samples import gold_documents, gold_spans
-from evals.rag.sets import ANSWERABLE, read_rag_set
+from evals.rag.sets import ANSWERABLE
 from evals.sets.files import JSON_LINES, TABLES, read_set
 from evals.sets.records import METADATA, PASSAGES
 from rostra.core import Settings, collapse_whitespace
@@ -28,7 +29,7 @@ class SetCheck:
     """What is in a set.
 
     Attributes:
-        format: `jsonl`, `csv`, `beir`, or `questions` with documents beside.
+        format: `jsonl`, `csv`, `beir`, or `qa`: questions with documents.
         facts: counts by name, those of zero left out.
         values: how often each value of some fields of the metadata is there.
         problems: records that cannot be used.
@@ -124,8 +125,8 @@ def _folder(folder: Path, settings: Settings) -> SetCheck:
     try:
         found = read_rag_set(folder, settings, needs_documents=False)
     except DatasetError as error:
-        return SetCheck(folder, "questions", error=error.message)
-    checked = _counted(folder, "questions", found.dataset)
+        return SetCheck(folder, "qa", error=error.message)
+    checked = _counted(folder, "qa", found.dataset)
     return replace(checked, facts=checked.facts | {"documents": len(found.sources)})
 
 

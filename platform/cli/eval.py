@@ -13,6 +13,7 @@ from rostra.cli.eval_judge import judge
 from rostra.cli.eval_rag import COMMANDS as RAG_COMMANDS
 from rostra.cli.eval_reports import COMMANDS as REPORT_COMMANDS
 from rostra.cli.eval_serving import serving
+from rostra.cli.eval_sets import sets
 from rostra.cli.output import json_option, print_json, print_table
 
 
@@ -62,5 +63,5 @@ def schemas(data: Path, as_json: bool) -> None:
 
 for _command in (*RAG_COMMANDS, judge, *AGENT_COMMANDS, agent_tasks, serving):
     run.add_command(_command)
-for _command in (*GATE_COMMANDS, *REPORT_COMMANDS):
+for _command in (*GATE_COMMANDS, *REPORT_COMMANDS, sets):
     command.add_command(_command)

@@ -1,113 +1,27 @@
-"""`rostra eval run retrieval|rag|quote`: finding and answering, measured on judged sets."""
+"""`rostra eval run rag|quote`: answers over documents, measured on sets of questions."""
 
 import asyncio
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from evals import DatasetError, Task, find_run, find_sets, open_workspace, read_judged_set, read_run
+from evals import open_workspace, read_run
 from evals.judge.model import ModelJudge
 from evals.quotes import QuoteReport, quote_tasks, report_quotes
 from evals.rag.read import read_rag_set
 from evals.rag.report import RagReport, report_rag
 from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
-from evals.retrieval import RetrievalReport, report_retrieval, retrieval_tasks
-from evals.retrieval_rankings import Rankings, read_rankings
 from rostra.cli.bars import advance, bar
+from rostra.cli.eval_retrieval import retrieval
 from rostra.cli.eval_runs import RunOptions, execute, run_options
+from rostra.cli.eval_systems import data_option, print_comparisons, print_troubles, run_file
 from rostra.cli.eval_text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
-from rostra.core import ChatModel, ConfigError, Settings
-from rostra.ingest import Progress
+from rostra.core import ChatModel, ConfigError
 from rostra.models import make_model
 from rostra.runtime import Runtime, open_runtime
-
-data_option = click.option(
-    "--data",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the set, or of several.",
-)
-
-
-@click.command("retrieval")
-@data_option
-@click.option(
-    "--k",
-    type=click.IntRange(1, 1000),
-    default=10,
-    show_default=True,
-    help="Places that nDCG, precision and MRR look at.",
-)
-@click.option(
-    "--depth",
-    type=click.IntRange(1, 1000),
-    default=100,
-    show_default=True,
-    help="Documents asked for, which recall and MAP look at.",
-)
-@click.option(
-    "--rankings",
-    "files",
-    multiple=True,
-    metavar="[SET=]FILE",
-    help="Another system's rankings: a TREC run, or JSON lines of query and documents. Where the "
-    "folder has several sets, say which. May be given several times.",
-)
-@click.option(
-    "--wins",
-    type=click.IntRange(1, 1000),
-    help="Name so many queries that gained, and that lost, in each comparison of two systems.",
-)
-@run_options
-def retrieval(
-    data: Path,
-    k: int,
-    depth: int,
-    files: tuple[str, ...],
-    wins: int | None,
-    options: RunOptions,
-) -> None:
-    """nDCG, recall, precision, MRR and MAP of dense, lexical, hybrid (and reranked) search.
-
-    A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout). Systems are
-    compared query by query: randomisation tests, adjusted after Holm for all of them.
-    """
-    settings = settings_of_process()
-    sets = [read_judged_set(folder) for folder in find_sets(data)]
-    rankings = _rankings(files, [judged.name for judged in sets])
-
-    async def work() -> RetrievalReport:
-        async with open_workspace(settings) as runtime:
-            tasks: list[Task] = []
-            with bar() as shown:
-                for judged in sets:
-                    ingest = shown.add_task(f"{judged.name}: ingest", total=None)
-
-                    def on_ingest(progress: Progress, task: Any = ingest) -> None:
-                        advance(shown, task, progress)
-
-                    tasks += await retrieval_tasks(
-                        runtime,
-                        judged,
-                        k=k,
-                        depth=depth,
-                        rankings=rankings[judged.name],
-                        on_ingest=on_ingest,
-                    )
-            given = {"k": k, "depth": depth, "rankings": list(files)}
-            report = await execute(settings, "retrieval", tasks, options, arguments=given)
-            record = read_run(_run_file(settings, options, report.run))
-            return report_retrieval(record, seed=options.seed)
-
-    told = asyncio.run(work()).to_dict(wins=wins or 0)
-    if options.as_json:
-        print_json(told)
-        return
-    _print_retrieval(told, k, depth)
 
 
 @click.command("rag")
@@ -186,7 +100,7 @@ def rag(
                 raise ConfigError(f"there is no system to ask ({reasons})")
             told = {"collection": collection, LEFT_OUT: made.left_out}
             report = await execute(settings, "rag", made.tasks, options, arguments=told)
-            record = read_run(_run_file(settings, options, report.run))
+            record = read_run(run_file(settings, options, report.run))
             return report_rag(record, seed=options.seed)
 
     told = asyncio.run(work()).to_dict()
@@ -273,7 +187,7 @@ def quote(data: Path, options: RunOptions) -> None:
                     runtime, data, on_ingest=lambda progress: advance(shown, ingest, progress)
                 )
             report = await execute(settings, "quote", tasks, options)
-            return report_quotes(read_run(_run_file(settings, options, report.run)))
+            return report_quotes(read_run(run_file(settings, options, report.run)))
 
     report = asyncio.run(work())
     if options.as_json:
@@ -296,112 +210,6 @@ def quote(data: Path, options: RunOptions) -> None:
         ),
     )
     click.echo(f"run {report.run}")
-
-
-def _rankings(files: Sequence[str], sets: Sequence[str]) -> dict[str, list[Rankings]]:
-    """Rankings by the set that they are of."""
-    found: dict[str, list[Rankings]] = {name: [] for name in sets}
-    for given in files:
-        name, equals, path = given.partition("=")
-        if not equals or name not in found:
-            if len(sets) > 1:
-                raise DatasetError(
-                    f"--rankings {given}: of which set?",
-                    hint=f"Write SET=FILE, with one of: {', '.join(sets)}.",
-                )
-            name, path = sets[0], given
-        found[name].append(read_rankings(Path(path)))
-    return found
-
-
-def _run_file(settings: Settings, options: RunOptions, run: str) -> Path:
-    return options.out or find_run(settings, options.resume or run)
-
-
-def _print_retrieval(told: dict[str, Any], k: int, depth: int) -> None:
-    titles = {
-        f"ndcg@{k}": f"nDCG@{k}",
-        f"recall@{depth}": f"recall@{depth}",
-        f"precision@{k}": f"precision@{k}",
-        f"mrr@{k}": f"MRR@{k}",
-        f"map@{depth}": f"MAP@{depth}",
-    }
-    print_table(
-        ("set", "mode", *titles.values(), "queries"),
-        (
-            (row["dataset"], row["mode"], *(_value(row, name) for name in titles), row["queries"])
-            for row in told["results"]
-        ),
-    )
-    first = f"ndcg@{k}"
-    compared = [one for one in told["comparisons"] if one["measure"] in (first, "failed")]
-    if compared:
-        click.echo()
-        print_comparisons(compared)
-    for one in compared:
-        if one.get("queries"):
-            click.echo()
-            systems = f"{one['candidate_system']} - {one['baseline_system']}"
-            click.echo(plain(f"{one['dataset']}: {systems}"))
-            print_table(
-                ("query", "before", "after", "difference", "text"),
-                (
-                    (query["query"], f"{query['baseline']:.4f}", f"{query['candidate']:.4f}",
-                     f"{query['difference']:+.4f}", plain(query["text"])[:80])
-                    for query in one["queries"]
-                ),
-            )  # fmt: skip
-    print_troubles(told["tasks"])
-    click.echo(f"run {told['run']}")
-
-
-def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
-    """Prints systems beside each other: what the second is better by, and how sure that is."""
-    print_table(
-        ("set", "systems", "measure", "difference", "95 % interval", "p (Holm)", "wins", "losses",
-         "ties", "verdict"),
-        (
-            (
-                one["dataset"],
-                f"{one['candidate_system']} - {one['baseline_system']}",
-                one["measure"],
-                f"{one['difference']:+.4f}",
-                "-" if one["low"] is None else f"{one['low']:+.4f} to {one['high']:+.4f}",
-                "-" if one["p_holm"] is None else f"{one['p_holm']:.4f}",
-                one["wins"],
-                one["losses"],
-                one["ties"],
-                one["verdict"],
-            )
-            for one in compared
-        ),
-    )  # fmt: skip
-
-
-def print_troubles(tasks: Sequence[dict[str, Any]]) -> None:
-    """Says what failed, what could not be scored, and what of a set could not be used."""
-    said: set[str] = set()
-    for task in tasks:
-        name = plain(f"{task['dataset']}/{task['system']}")
-        for reason, count in task["failed_for"].items():
-            click.echo(f"  {name}: {count} of {task['done']} failed: {plain(reason)}")
-        for one in task["measures"]:
-            for reason, count in one["unscored_for"].items():
-                click.echo(f"  {name}: {one['measure']}: {count} unscored: {plain(reason)}")
-        for one in task["problems"]:
-            places = f" ({', '.join(one['examples'])})" if one["examples"] else ""
-            line = plain(f"{task['dataset']}: {one['count']}: {one['reason']}{places}")
-            if line not in said:
-                said.add(line)
-                click.echo(f"  {line}")
-
-
-def _value(row: dict[str, Any], name: str) -> str:
-    if row[name] is None:
-        return "-"
-    interval = row["intervals"][name]
-    around = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-    return f"{row[name]:.4f}{around}"
 
 
 COMMANDS: tuple[click.Command, ...] = (retrieval, rag, quote)

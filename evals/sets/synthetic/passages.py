@@ -96,10 +96,11 @@ class Sampler:
             begin = int(share * max(1, document.length - MOST_CHARS + 1))
             first = max(0, begin - _AROUND)
             text = await get_text(session, document_id, first, begin + MOST_CHARS + _AROUND)
-        # Whole sentences that begin behind the place and do not go on for too long.
-        sentences = [one for one in sentence_spans(text) if one[0] >= begin - first or not first]
-        if not sentences:
+        found = sentence_spans(text)
+        if not found:
             return None
+        # Whole sentences that begin behind the place and do not go on for too long.
+        sentences = [one for one in found if one[0] >= begin - first] or found
         start = sentences[0][0]
         ends = [end for _, end in sentences if end - start <= MOST_CHARS]
         end = max(ends, default=min(len(text), start + MOST_CHARS))

@@ -87,7 +87,7 @@ def test_outputs_are_a_run_that_is_kept_and_compared(
     capsys.readouterr()
     # A run of other outputs is not this one.
     other = ["--outputs", str(tmp_path / "bad.jsonl"), "--resume", runs[0], "--json"]
-    assert run(["eval", "run", "tools", "--data", data, *other]) == 1
+    assert run(["eval", "run", "tools", "--data", data, *other]) == 2
     assert printed(capsys)["error"]["code"] == "eval_run_conflict"
 
 

@@ -6,6 +6,7 @@ Expected figures are worked out by hand; runs are read back from their files.
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from evals.rag.tasks import LEFT_OUT, RagPlan, only, quote_scorers, rag_tasks
 from evals.retrieval import report_retrieval, retrieval_tasks, wins_and_losses
 from evals.retrieval_rankings import read_rankings
 from evals.runs import open_run
+from evals.solvers.ask import looked_up
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
+from rostra.answer import Question
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, Overloaded, Settings
 from rostra.models import ScriptedModel, Turn
 from rostra.retrieval import SearchRequest
@@ -210,6 +213,7 @@ async def test_quoted_answers(settings: Settings, questions: Path) -> None:
     assert told["results"][1]["measures"]["abstention f1"] is None
     assert told["results"][0]["citations"] == {"count": 3, "exact": 3}
     assert told["left_out"]["faithfulness (judge)"] == "no judge was asked for"
+    assert told["left_out"]["sentence f1"] == "the set has no sentences that annotators chose"
     assert told["left_out"]["model"] == "no model is set"
 
 
@@ -261,6 +265,22 @@ async def test_a_distractor_is_of_no_document_with_the_answer(
             assert (await again.search(request)).hits == hits
 
 
+async def test_a_quote_that_is_not_the_stored_text_is_not_exact(
+    settings: Settings, questions: Path
+) -> None:
+    async with opened(settings) as runtime:
+        sources = read_rag_set(questions, settings).sources
+        await runtime.ingester.ingest(sources, "mine")
+        answer = await runtime.answerer.answer(Question(QUESTIONS[0]["question"], ("mine",)))
+        citation = answer.citations[0]
+        assert (await looked_up(runtime, citation, 0)).exact is True
+        for wrong in (
+            replace(citation, quote=citation.quote + " "),
+            replace(citation, start=citation.start + 1),
+        ):
+            assert (await looked_up(runtime, wrong, 0)).exact is False
+
+
 def _says(reply: Callable[[str], str | Turn]) -> ScriptedModel:
     """A model whose answer hangs on the question."""
 
@@ -288,7 +308,10 @@ async def test_generated_answers_with_a_judge(settings: Settings, questions: Pat
     plan = RagPlan(systems=("ask", "model", "endpoint"), judge=ModelJudge(model, attempts=1))
     tasks, record = await asked(settings, questions, plan, model)
     assert list(tasks) == ["ask", "model"]
-    assert report_rag(record).left_out == {"endpoint": "no endpoint is given"}
+    assert report_rag(record).left_out == {
+        "endpoint": "no endpoint is given",
+        "sentence f1": "the set has no sentences that annotators chose",
+    }
     ask, alone = tasks["ask"], tasks["model"]
     assert value(ask, "generated") == 1.0
     assert ask.usage.prompt_tokens > 0
@@ -353,6 +376,23 @@ async def test_a_collection_that_is_there_is_asked_as_it_is(
         record = await done(settings, made.tasks)
     (task,) = report_of(record).tasks
     assert value(task, "citation recall") == 1.0
+
+
+async def test_what_a_set_does_not_tell_is_left_out_with_the_reason(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.jsonl"
+    documents = [{"id": key, "text": text} for key, text in TEXTS.items()]
+    path.write_text(json.dumps({"question": "Does it need oil?", "documents": documents}))
+    async with opened(settings) as runtime:
+        made = await rag_tasks(runtime, read_rag_set(path, settings), RagPlan(systems=("ask",)))
+    measures = [measure.name for scorer in made.tasks[0].scorers for measure in scorer.measures]
+    assert measures == ["faithfulness", "answer relevance", "citation exactness",
+                        "abstention precision", "abstention recall",
+                        "abstention accuracy"]  # fmt: skip
+    for name in ("exact match", "token f1", "sentence f1", "citation precision", "citation recall",
+                 "context precision", "context recall", "passage hit@1"):  # fmt: skip
+        assert made.left_out[name].startswith("the set "), name
 
 
 async def test_a_resumed_run_reports_the_same(settings: Settings, questions: Path) -> None:

@@ -56,7 +56,7 @@ async def chats(database: Database) -> list[UUID]:
 
 
 async def test_every_question_is_written_with_all_that_is_known(
-    database: Database, chats: list[UUID], tmp_path: Path
+    settings: Settings, database: Database, chats: list[UUID], tmp_path: Path
 ) -> None:
     path = tmp_path / "asked.jsonl"
     made = await write_chat_set(database, path)
@@ -82,7 +82,7 @@ async def test_every_question_is_written_with_all_that_is_known(
     ]
     assert unrated.data["metadata"]["citations"] == [CITATION]
     assert "rating" not in unrated.data["metadata"]
-    [checked] = check_sets(path, Settings())
+    [checked] = check_sets(path, settings)
     assert checked.values["rating"] == {"up": 2, "down": 1}
 
 

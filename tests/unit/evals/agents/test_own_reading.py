@@ -1,18 +1,21 @@
 """Files of tasks: what is wrong with them is counted, and the rest is used."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from evals.agents.own import __doc__ as own_docs
 from evals.agents.own.checks import Check, holds
 from evals.agents.own.reading import asks_platform, read_agent_tasks
 from evals.agents.own.world import World, made_tool
 from evals.errors import DatasetError
 from rostra.agents import CallContext, Effect, ToolFailure
 
+ROOT = Path(__file__).parents[4]
 SCHEMA = {
     "type": "object",
     "properties": {"id": {"type": "string"}, "to": {}},
@@ -195,3 +198,19 @@ async def test_a_world_is_read_and_changed_by_its_tools_alone() -> None:
         await call(world, "get", id="1.status")
     assert json.dumps(world.state) == before
     assert "to" not in STATE["orders"]["1"]  # type: ignore[index]
+
+
+def examples() -> list[str]:
+    """The tasks that people are shown, one line each."""
+    documented = (ROOT / "docs/agents.md").read_text("utf-8")
+    (shown,) = re.findall(r'```json\n(\{"id": "ship-17".*?)```', documented, re.DOTALL)
+    (own,) = re.findall(r'(    \{"id": "ship-17".*?)\n\n', own_docs or "", re.DOTALL)
+    return [" ".join(each.split()) for each in (shown, own)]
+
+
+@pytest.mark.parametrize("line", examples())
+def test_what_is_documented_is_a_task(tmp_path: Path, line: str) -> None:
+    dataset = read_agent_tasks(write(tmp_path / "own.jsonl", line), ["calculator__calculate"])
+    assert dataset.problems == ()
+    (sample,) = dataset.samples
+    assert sample.data.keys() >= {"calls", "facts", "checks"}

@@ -99,6 +99,7 @@ def test_sentence_f1_by_hand() -> None:
     a, b, c = ("p", 0), ("p", 1), ("p", 2)
     assert sentence_f1({a, b}, [{a}]) == pytest.approx(2 / 3)
     assert sentence_f1({a}, [{b}, {a, b, c}]) == pytest.approx(0.5)
+    assert sentence_f1({a}, [{a}, {a, b, c}]) == 1  # the closest, not the last
     assert sentence_f1(set(), [{a}]) == 0
     assert sentence_f1({a}, [{a}]) == 1
 

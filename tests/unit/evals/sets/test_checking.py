@@ -17,7 +17,7 @@ def write(path: Path, *records: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_file_is_counted_out(tmp_path: Path) -> None:
+def test_a_file_is_counted_out(settings: Settings, tmp_path: Path) -> None:
     span = {"document": "d", "start": 0, "end": 1}
     path = write(
         tmp_path / "a.jsonl",
@@ -26,7 +26,7 @@ def test_a_file_is_counted_out(tmp_path: Path) -> None:
         {"question": "abcdef", "group": "g", "difficulty": "easy"},
         {"question": ""},
     )
-    [found] = check_sets(path, Settings())
+    [found] = check_sets(path, settings)
     assert found.facts == {
         "questions": 3,
         "with answers": 1,
@@ -50,7 +50,7 @@ def test_a_file_is_counted_out(tmp_path: Path) -> None:
     assert told["problems"][0]["examples"] == ["a.jsonl, line 4"]
 
 
-def test_a_folder_is_looked_through(tmp_path: Path) -> None:
+def test_a_folder_is_looked_through(settings: Settings, tmp_path: Path) -> None:
     write(tmp_path / "good.jsonl", {"question": "a", "unanswerable": True})
     write(tmp_path / "empty.jsonl")
     (tmp_path / "table.csv").write_text("question,answers\na,b\n")
@@ -59,7 +59,7 @@ def test_a_folder_is_looked_through(tmp_path: Path) -> None:
     write(judged / "corpus.jsonl", {"_id": "d", "text": "t"})
     write(judged / "queries.jsonl", {"_id": "q", "text": "t"}, {"_id": "r"})
     (judged / "qrels.tsv").write_text("q\td\t1\n")
-    found = {one.path.name: one for one in check_sets(tmp_path, Settings())}
+    found = {one.path.name: one for one in check_sets(tmp_path, settings)}
     assert {name: (one.format, one.is_sound) for name, one in found.items()} == {
         "good.jsonl": ("jsonl", True),
         "empty.jsonl": ("jsonl", False),
@@ -68,10 +68,12 @@ def test_a_folder_is_looked_through(tmp_path: Path) -> None:
     }
     assert "no sample" in found["empty.jsonl"].error
     assert found["judged"].facts == {"questions": 1, "judgements": 1}
-    assert check_sets(judged, Settings())[0].facts == found["judged"].facts
+    assert check_sets(judged, settings)[0].facts == found["judged"].facts
 
 
-def test_folders_of_questions_and_documents_are_read_together(tmp_path: Path) -> None:
+def test_folders_of_questions_and_documents_are_read_together(
+    settings: Settings, tmp_path: Path
+) -> None:
     write(tmp_path / "plain" / "corpus.jsonl", {"_id": "d", "title": "", "text": "It is blue."})
     span = {"document": "d", "quote": "blue"}
     write(
@@ -85,9 +87,9 @@ def test_folders_of_questions_and_documents_are_read_together(tmp_path: Path) ->
     write(tmp_path / "annotated" / "answerable.jsonl", record)
     none = [{"answer": "", "selected_sentences": []}]
     write(tmp_path / "annotated" / "unanswerable.jsonl", record | {"id": "2", "output": none})
-    annotated, plain = check_sets(tmp_path, Settings())
+    annotated, plain = check_sets(tmp_path, settings)
     assert (plain.format, plain.facts["documents"], plain.facts["with spans"]) == (
-        "questions",
+        "qa",
         1,
         1,
     )
@@ -95,7 +97,7 @@ def test_folders_of_questions_and_documents_are_read_together(tmp_path: Path) ->
     assert (annotated.facts["questions"], annotated.facts["unanswerable"]) == (2, 1)
 
 
-def test_where_there_is_no_set_it_says_so(tmp_path: Path) -> None:
+def test_where_there_is_no_set_it_says_so(settings: Settings, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(DatasetError):
-            check_sets(path, Settings())
+            check_sets(path, settings)

@@ -1,0 +1,66 @@
+"""What commands share that hold systems against each other on the same samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evals import find_run
+from rostra.cli.eval_runs import RunOptions
+from rostra.cli.eval_text import plain
+from rostra.cli.output import print_table
+from rostra.core import Settings
+
+data_option = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the set, or of several.",
+)
+
+
+def run_file(settings: Settings, options: RunOptions, run: str) -> Path:
+    """Where the file of a run lies that was just done."""
+    return options.out or find_run(settings, options.resume or run)
+
+
+def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
+    """Prints systems beside each other: what the second is better by, and how sure that is."""
+    print_table(
+        ("set", "systems", "measure", "difference", "95 % interval", "p (Holm)", "wins", "losses",
+         "ties", "verdict"),
+        (
+            (
+                one["dataset"],
+                f"{one['candidate_system']} - {one['baseline_system']}",
+                one["measure"],
+                f"{one['difference']:+.4f}",
+                "-" if one["low"] is None else f"{one['low']:+.4f} to {one['high']:+.4f}",
+                "-" if one["p_holm"] is None else f"{one['p_holm']:.4f}",
+                one["wins"],
+                one["losses"],
+                one["ties"],
+                one["verdict"],
+            )
+            for one in compared
+        ),
+    )  # fmt: skip
+
+
+def print_troubles(tasks: Sequence[dict[str, Any]]) -> None:
+    """Says what failed, what could not be scored, and what of a set could not be used."""
+    said: set[str] = set()
+    for task in tasks:
+        name = plain(f"{task['dataset']}/{task['system']}")
+        for reason, count in task["failed_for"].items():
+            click.echo(f"  {name}: {count} of {task['done']} failed: {plain(reason)}")
+        for one in task["measures"]:
+            for reason, count in one["unscored_for"].items():
+                click.echo(f"  {name}: {one['measure']}: {count} unscored: {plain(reason)}")
+        for one in task["problems"]:
+            places = f" ({', '.join(one['examples'])})" if one["examples"] else ""
+            line = plain(f"{task['dataset']}: {one['count']}: {one['reason']}{places}")
+            if line not in said:
+                said.add(line)
+                click.echo(f"  {line}")
