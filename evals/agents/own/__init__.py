@@ -22,8 +22,8 @@ A line is an object:
                 "state": [{"path": "orders.17.status", "is": "shipped"}]}}
 
 `id`, `task` and at least one expectation are required. `tools` are those of the platform, by name,
-server or pattern, and objects: tools that are made for the task and act on its `state` alone
-(see `world`). `expect` has
+server or pattern (not other agents, whose runs belong to one that is stored), and objects: tools
+that are made for the task and act on its `state` alone (see `world`). `expect` has
 
 - `calls`: those that are right, in order (see `evals.agents.matching`); an empty list for none;
 - `answer`: facts, each a text that has to stand in the answer, or a list of texts of which one has

@@ -29,7 +29,7 @@ from evals.core.log import RunRecord
 from evals.core.runner import Task
 from evals.core.samples import Sample
 from evals.core.scores import Scorer
-from rostra.agents import Budget, Catalog, Parts, PlannedCall, RunRequest, ToolInfo
+from rostra.agents import Budget, Catalog, Parts, PlannedCall, RunRequest
 from rostra.core import ChatModel, ConfigError, InvalidRequest
 
 OpenParts = Callable[[RunRequest], AbstractAsyncContextManager[Parts]]
@@ -113,12 +113,12 @@ async def evaluate_agent_tasks(
 async def _known(
     open_parts: OpenParts, budget: Budget, *, everything: bool
 ) -> tuple[list[str], str]:
-    """Names of the platform's tools, and of its model."""
+    """Names of the platform's tools that a task may have, and of its model."""
     request = RunRequest(
         task="Which tools are there?", tools=None if everything else [], budget=budget
     )
     async with open_parts(request) as parts:
-        return [tool.name for tool in parts.tools.tools], parts.models["main"].name
+        return [tool.name for tool in _usable(parts).tools], parts.models["main"].name
 
 
 def _assign(open_parts: OpenParts, strategy: str, most: Budget, temperature: float) -> Assign:
@@ -157,13 +157,18 @@ async def _with_made(parts: Parts, world: World, names: set[str]) -> Catalog:
     Raises:
         InvalidRequest: a tool of the task cannot be offered; it is no run of this task then.
     """
-    if not isinstance(parts.tools, Catalog):
-        raise ConfigError("the tools of these parts are no catalog")
-    taken = names & {tool.name for tool in parts.tools.tools}
+    usable = _usable(parts)
+    taken = names & {tool.name for tool in usable.tools}
     own = await Catalog.open({"local": world.toolset()})
     if taken or own.problems:
         raise InvalidRequest(
             f"tools of the task cannot be used: {', '.join(sorted(taken)) or own.problems[0]}"
         )
-    infos: Sequence[ToolInfo] = own.tools
-    return parts.tools.with_toolset(infos, world.toolset())
+    return usable.with_toolset(own.tools, world.toolset())
+
+
+def _usable(parts: Parts) -> Catalog:
+    """The tools but for those that begin runs of their own, which belong to a run that is stored."""
+    if not isinstance(parts.tools, Catalog):
+        raise ConfigError("the tools of these parts are no catalog")
+    return parts.tools.only(lambda tool: tool.name not in parts.limits.shares)

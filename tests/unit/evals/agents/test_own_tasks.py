@@ -11,11 +11,13 @@ import pytest
 from evals.agents.executed import Execute, executed
 from evals.agents.own.evaluate import OpenParts, evaluate_agent_tasks
 from evals.core import Outcome, RunRecord, Task, report_of
+from evals.errors import DatasetError
 from rostra.agents import (
     Budget,
     CallContext,
     Catalog,
     Effect,
+    Limits,
     Parts,
     RunRequest,
     StaticToolset,
@@ -78,7 +80,10 @@ SHIPS = (
 class House:
     """A platform with one tool that writes, and a model that says what a task's id tells it to."""
 
-    def __init__(self, *turns: str | Turn, **more: tuple[str | Turn, ...]) -> None:
+    def __init__(
+        self, *turns: str | Turn, agents: Sequence[str] = (), **more: tuple[str | Turn, ...]
+    ) -> None:
+        self._limits = Limits(shares=dict.fromkeys(agents, 0.5))
         self.opened: list[RunRequest] = []
         self.sent: list[str] = []
         self.asked: list[GenerationOptions] = []
@@ -110,6 +115,7 @@ class House:
             make_strategy(request.strategy),
             default_guard(),
             prompts,
+            self._limits,
         )
 
 
@@ -242,6 +248,18 @@ async def test_tools_that_nobody_knows_and_names_that_are_taken_are_counted(tmp_
         "an id that another sample has",
         "an unknown tool: 'serach'",
     ]
+
+
+async def test_other_agents_are_no_tools_here(tmp_path: Path) -> None:
+    """Their runs belong to a run that is stored, and these are not."""
+    everything = SHIP | {"tools": [*SHIP["tools"], "*"], "approve": []}
+    named = SHIP | {"id": "named", "tools": [*SHIP["tools"], "send"]}
+    house = House(act("send", id="17"), *SHIPS, agents=("send",))
+    with pytest.raises(DatasetError, match="unknown tool: 'send'"):
+        await done(write(tmp_path / "own.jsonl", everything, named), house)
+    # A pattern that fits nothing else is unknown too; without it the task is done.
+    kept = await done(write(tmp_path / "own.jsonl", SHIP), House(*SHIPS, agents=("send",)))
+    assert kept.scores()["task success"] == 1.0
 
 
 async def test_without_tools_of_the_platform_none_are_asked_for(tmp_path: Path) -> None:
