@@ -21,9 +21,18 @@ from rostra.core import RostraError
 
 
 class AgentRunFailed(RostraError):
-    """A run failed by an error; the message begins with the error's code."""
+    """A run failed by an error, and goes by that error's code.
+
+    Args:
+        told: the error, as the run's last event has it.
+    """
 
     code = "agent_run_failed"
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        super().__init__(str(told.get("message", "the run failed")), hint=told.get("hint"))
+        # Samples that failed are counted by it; "a run failed" would say nothing.
+        vars(self)["code"] = str(told.get("code", self.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,7 @@ class AgentSolver:
                 world = given.world()
         last = logged.last
         if isinstance(last, RunEnded) and last.status is Status.FAILED:
-            error = last.error or {}
-            raise AgentRunFailed(f"{error.get('code')}: {error.get('message')}")
+            raise AgentRunFailed(last.error or {})
         return state_of(sample, logged, world, trace_id)
 
 

@@ -17,6 +17,7 @@ _LABEL = 250
 _PLOT = 330
 _WIDTH = 760
 _LONGEST = 40
+_PAST = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,10 @@ def draw(panels: Sequence[Panel], name: str) -> Markup:
 
 
 def _scale(panel: Panel) -> tuple[float, float]:
-    """The ends of the axis: shares from 0 to 1 where they fit, otherwise what there is."""
+    """The ends of the axis: 0 and 1 where all values lie between, otherwise what there is.
+
+    Intervals of such means may reach past the ends by a little, and are cut there.
+    """
     values = [
         number
         for bar in panel.bars
@@ -86,7 +90,7 @@ def _scale(panel: Panel) -> tuple[float, float]:
     if panel.signed:
         size = max(abs(low), abs(high)) or 1.0
         return -size, size
-    if low >= 0 and high <= 1:
+    if all(0 <= bar.value <= 1 for bar in panel.bars) and low >= -_PAST and high <= 1 + _PAST:
         return 0.0, 1.0
     low = min(low, 0.0)
     return (low, high) if high > low else (low, low + 1)
@@ -94,6 +98,7 @@ def _scale(panel: Panel) -> tuple[float, float]:
 
 def _x(value: float, ends: tuple[float, float]) -> str:
     low, high = ends
+    value = min(high, max(low, value))
     return f"{_LABEL + _PLOT * (value - low) / (high - low):.1f}"
 
 

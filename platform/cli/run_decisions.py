@@ -1,7 +1,7 @@
 """Who decides on the calls of a run at a terminal: a person, the options of a command, or nobody.
 
-What always holds: what is no clear word is asked about again, and none at all is a no; a name that
-allows calls is one of a tool that the run has.
+What always holds: what is no clear word is asked about again, and none at all is a no; who decides
+has seen the whole call; a name that allows calls is one of a tool that the run has.
 """
 
 import asyncio
@@ -11,15 +11,19 @@ from difflib import get_close_matches
 from uuid import UUID
 
 import click
+from rich.console import Console
+from rich.text import Text
 
-from rostra.agents import ApprovalAsked, ApprovalDecided, Effect, Record, Waiting, outline, read_log
+from rostra.agents import ApprovalAsked, ApprovalDecided, Record, Waiting, outline, read_log
 from rostra.cli.output import console
-from rostra.cli.run_view import call_text
+from rostra.cli.run_question import print_call, visible
 from rostra.core import InvalidRequest
 from rostra.runtime import Runtime
 
 # Of the tools that an error names.
 _MOST_NAMED = 20
+# Calls of a paused run that are shown; a terminal asks about all.
+_MOST_ASKED = 20
 # The model reads this too.
 _NOT_ASKED = "It was not allowed beforehand, and nobody was asked."
 _YES, _NO = ("y", "yes"), ("n", "no", "")
@@ -29,12 +33,16 @@ Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
 
 
 def decider(approve: Sequence[str], yes: bool, as_json: bool) -> Decide:
-    """Who decides: nobody (the run waits), the options (`--yes`), or the person at the terminal."""
+    """Who decides: nobody (the run waits), the options (`--yes`), or the person at the terminal.
+
+    The options allow what `approve` names and nothing else: a call that only reads is asked about
+    when text of others may have influenced what it sends out.
+    """
 
     async def beforehand(one: Waiting) -> tuple[str, str] | None:
         if one.reason != "approval":
             return None
-        if one.effect is Effect.READ or one.call.tool in approve:
+        if one.call.tool in approve:
             return "approve", ""
         return "deny", _NOT_ASKED
 
@@ -50,16 +58,40 @@ async def _ask(one: Waiting) -> tuple[str, str] | None:
     """Asks at the terminal until there is a clear word; none at all is a no."""
     out = console()
     if one.reason == "approval":
-        out.print(f"\n{call_text(one.call)}", markup=False)
-        for why in one.why:
-            out.print(f"  {why}", markup=False, style="yellow")
+        print_question(out, one)
         while (said := await _read_line("Allow this call? [y/N] ")) not in _YES + _NO:
             out.print("Say y or n.")
         return ("approve", "") if said in _YES else ("deny", "")
-    out.print(f"\n{call_text(one.call)} began, and nobody knows whether it happened.", markup=False)
+    print_question(out, one)
     said = await _read_line("Has it happened (d), make it again (r), give it up (g)? [leave it] ")
     words = {"d": "done", "done": "done", "r": "retry", "retry": "retry", "g": "deny"}
     return (words[said], "") if said in words else None
+
+
+def print_question(out: Console, one: Waiting) -> None:
+    """Prints what is to be decided: the whole call, and why somebody has to."""
+    print_call(out, one.call)
+    why = one.why
+    if one.reason != "approval":
+        why = (*why, "This call began, and nobody knows whether it happened.")
+    for line in why:
+        out.print(Text(f"  {visible(line)}", "yellow"))
+
+
+def told_paused(out: Console, run_id: UUID, waits: Sequence[Waiting]) -> None:
+    """Prints what a run that was left paused waits for, and how to decide on each call.
+
+    Nothing that would allow more than the calls that are shown is recommended.
+    """
+    for one in waits[:_MOST_ASKED]:
+        print_question(out, one)
+        said = "  |  ".join(
+            f"rostra agent decide {run_id} {one.call.id} {word}" for word in one.decisions
+        )
+        out.print(Text(f"  {said}", "dim"))
+    if len(waits) > _MOST_ASKED:
+        out.print(Text(f"\nand {len(waits) - _MOST_ASKED:,} more calls", "dim"))
+    out.print(Text(f"\nwaits for you: rostra agent resume {run_id}"))
 
 
 async def _read_line(prompt: str) -> str:

@@ -168,7 +168,7 @@ async def _with_made(parts: Parts, world: World, names: set[str]) -> Catalog:
 
 
 def _usable(parts: Parts) -> Catalog:
-    """The tools but for those that begin runs of their own, which belong to a run that is stored."""
+    """All tools but those that begin runs of their own, which belong to a run that is stored."""
     if not isinstance(parts.tools, Catalog):
         raise ConfigError("the tools of these parts are no catalog")
     return parts.tools.only(lambda tool: tool.name not in parts.limits.shares)

@@ -21,7 +21,7 @@ from evals.quotes import report_quotes
 from evals.rag.read import read_rag_set
 from evals.rag.report import report_rag
 from evals.rag.tasks import LEFT_OUT, RagPlan, only, quote_scorers, rag_tasks
-from evals.retrieval import report_retrieval, retrieval_tasks, wins_and_losses
+from evals.retrieval import report_retrieval, retrieval_tasks
 from evals.retrieval_rankings import read_rankings
 from evals.runs import open_run
 from evals.solvers.ask import looked_up
@@ -156,18 +156,6 @@ async def test_retrieval_modes_and_other_systems_are_compared(
         "a judgement of a document that is not in the corpus: it stays, as missed": 1,
         "a query without a ranking: it finds nothing": 2,
     }
-
-
-async def test_wins_and_losses_are_the_greatest(settings: Settings, judged: Path) -> None:
-    async with opened(settings) as runtime:
-        record = await done(settings, await retrieval_tasks(runtime, read_judged_set(judged)))
-    for comparison, _ in report_retrieval(record).comparisons:
-        rows = wins_and_losses(comparison, 1)
-        differences = [one.candidate - one.baseline for one in comparison.samples]
-        if any(one > 0 for one in differences):
-            assert rows[-1]["difference"] == pytest.approx(max(differences), abs=1e-4)
-        if any(one < 0 for one in differences):
-            assert rows[0]["difference"] == pytest.approx(min(differences), abs=1e-4)
 
 
 async def test_two_systems_of_one_name_are_refused(

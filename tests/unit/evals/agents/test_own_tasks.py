@@ -198,19 +198,19 @@ async def test_ways_to_go_wrong(tmp_path: Path) -> None:
         outcome.state.sample.id: (outcome.failed, kept.scores(at).get("task success"))
         for at, outcome in enumerate(kept.outcomes)
     }
-    assert found.pop("away") == ("agent_run_failed", None)
+    assert found.pop("away") == ("model_unavailable", None)
     # A step that names no tool is no call; the run got over it.
     assert found.pop("unknown") == ("", 1.0)
     assert set(found.values()) == {("", 0.0)}
     by_id = {each.state.sample.id: each for each in kept.outcomes}
-    assert "model_unavailable" in by_id["away"].detail
+    assert "gone" in by_id["away"].detail
     assert by_id["endless"].state.data["status"] == "exhausted"
     assert [call.outcome for call in by_id["lost"].state.calls] == ["error"]
     assert [call.tool for call in by_id["unknown"].state.calls] == ["set_status"]
     assert by_id["silent"].state.data["world"] == SHIP["state"]
     assert kept.record is not None
     report = report_of(kept.record).tasks[0]
-    assert report.failed == {"agent_run_failed": 1}
+    assert report.failed == {"model_unavailable": 1}
     success = report.measure("task success")
     assert success is not None
     assert success.estimate is not None

@@ -87,6 +87,10 @@ def test_what_is_remembered_is_what_was_embedded() -> None:
     assert inner.embedded == ["a", "b", "c", "d", "e"]
     assert np.array_equal(remembered.embed_query("a"), plain.embed_query("a"))
     assert remembered.space == inner.space
+    remembered.embed_documents(["d", "e"])  # among the last three
+    assert inner.embedded[5:] == []
+    remembered.embed_documents(["b"])  # forgotten
+    assert inner.embedded[5:] == ["b"]
 
 
 def test_a_failure_to_embed_is_not_remembered() -> None:
