@@ -159,7 +159,13 @@ if TYPE_CHECKING:
     )
     from evals.quotes import (
         QuoteReport,
+        quote_tasks,
+        report_quotes,
     )
+    from evals.rag.read import read_rag_set
+    from evals.rag.report import RagReport, report_rag
+    from evals.rag.sets import RagSet
+    from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
     from evals.reports.baseline import (
         baseline_of,
     )
@@ -274,6 +280,16 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "LEFT_OUT": "rag.tasks",
+    "RAG_SYSTEMS": "rag.tasks",
+    "RagPlan": "rag.tasks",
+    "rag_tasks": "rag.tasks",
+    "RagReport": "rag.report",
+    "report_rag": "rag.report",
+    "RagSet": "rag.sets",
+    "read_rag_set": "rag.read",
+    "quote_tasks": "quotes",
+    "report_quotes": "quotes",
     "InjectionReport": "agents.injection",
     "read_attacks": "agents.injection",
     "read_mails": "agents.injection",
@@ -430,6 +446,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "LEFT_OUT",
+    "RAG_SYSTEMS",
     "SIZES",
     "Ablation",
     "AgentRetrievalReport",
@@ -478,6 +496,9 @@ __all__ = [
     "PowerPlan",
     "Problem",
     "QuoteReport",
+    "RagPlan",
+    "RagReport",
+    "RagSet",
     "RandomReport",
     "Rankings",
     "Reduce",
@@ -547,6 +568,8 @@ __all__ = [
     "parse_rubric",
     "peer_names",
     "plan_power",
+    "quote_tasks",
+    "rag_tasks",
     "random_endpoint",
     "random_engine",
     "random_runs",
@@ -555,6 +578,7 @@ __all__ = [
     "read_lengths",
     "read_mails",
     "read_pair_sets",
+    "read_rag_set",
     "read_rankings",
     "read_run",
     "read_tool_tasks",
@@ -562,6 +586,8 @@ __all__ = [
     "recorded_versions",
     "render_html",
     "report_of",
+    "report_quotes",
+    "report_rag",
     "report_retrieval",
     "retrieval_tasks",
     "run_ablations",

@@ -7,7 +7,7 @@ the four are counted. Times stand apart, so that a resumed run's report differs 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.core.log import Outcome, RunRecord, TaskHeader
@@ -140,6 +140,9 @@ def values_of(
 ) -> tuple[dict[str, float], dict[str, Sample], Counter[str]]:
     """A measure's value of each sample, by sample id, its repetitions reduced to one.
 
+    Whether any or all of a sample's repetitions succeed can only be told if each has a score; where
+    one has none, the sample is unscored.
+
     Args:
         outcomes: of one task.
 
@@ -149,8 +152,10 @@ def values_of(
     found: dict[str, list[float]] = {}
     samples: dict[str, Sample] = {}
     unscored: Counter[str] = Counter()
+    repetitions: Counter[str] = Counter()
     for outcome in outcomes:
         sample = outcome.state.sample
+        repetitions[sample.id] += 1
         for score in outcome.scores:
             if score.name != measure.scores:
                 continue
@@ -159,6 +164,10 @@ def values_of(
             else:
                 found.setdefault(sample.id, []).append(score.value)
                 samples[sample.id] = sample
+    if measure.reduce is not Reduce.MEAN:
+        for sample_id in [one for one in found if len(found[one]) < repetitions[one]]:
+            del found[sample_id], samples[sample_id]
+            unscored["a repetition without a score"] += 1
     values = {sample: _reduced(repeated, measure.reduce) for sample, repeated in found.items()}
     return values, samples, unscored
 
@@ -170,7 +179,7 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
         estimate = None
         if values:
             clusters = [samples[sample].group or f"\0{sample}" for sample in values]
-            estimate = _estimate(list(values.values()), clusters, level)
+            estimate = _estimate(list(values.values()), clusters, level, measure.unit == "share")
         measures.append(MeasureReport(measure, estimate, dict(unscored.most_common())))
     failed = Counter(outcome.failed for outcome in outcomes if outcome.failed)
     timed = [outcome.seconds for outcome in outcomes if not (outcome.cached or outcome.failed)]
@@ -188,11 +197,19 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
     )
 
 
-def _estimate(values: Sequence[float], clusters: Sequence[str], level: float) -> Estimate:
-    """The mean; of yes and no, whose intervals stay between 0 and 1, as a share."""
-    if set(values) <= {0.0, 1.0}:
+def _estimate(
+    values: Sequence[float], clusters: Sequence[str], level: float, is_share: bool
+) -> Estimate:
+    """The mean; the interval of a share stays between 0 and 1."""
+    if is_share and set(values) <= {0.0, 1.0}:
         return proportion_estimate(values, clusters, level=level)
-    return mean_estimate(values, clusters, level=level)
+    found = mean_estimate(values, clusters, level=level)
+    if is_share and found.interval is not None and min(values) >= 0.0 and max(values) <= 1.0:
+        inside = replace(
+            found.interval, low=max(0.0, found.interval.low), high=min(1.0, found.interval.high)
+        )
+        return replace(found, interval=inside)
+    return found
 
 
 def _reduced(values: Sequence[float], reduce: Reduce) -> float:

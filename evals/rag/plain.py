@@ -9,7 +9,8 @@ A line has `question`, and may have
 - `gold`, ids of the documents with the answer; by default those of the spans, else the line's only
   document,
 - `spans`, a list of `{"document", "start", "end"}` in code points of the document's `text`, or of
-  `{"document", "quote"}`; a line's only document need not be named,
+  `{"document", "quote"}`; a line's only document need not be named. Where the set brings no
+  documents, as one about a collection, start and end are taken as they stand,
 - `unanswerable`, true where the documents do not answer,
 - `group`, what alike questions share; by default the first gold document.
 
@@ -127,6 +128,11 @@ def _spans(given: Any, documents: _Documents, corpus: Pool | None) -> list[Span]
 def _span(given: dict[str, Any], documents: _Documents, corpus: Pool | None) -> Span:
     own = {source.uri: (source, body) for source, body in documents}
     uri = id_of(given, "document") or (documents[0][0].uri if len(own) == 1 else None)
+    if not documents and corpus is None and uri is not None:
+        start, end = given.get("start"), given.get("end")
+        if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end:
+            raise Malformed("a span without start and end")
+        return uri, start, end
     if uri in own:
         source, body = own[uri]
     elif uri is not None and corpus is not None and (found := corpus.get(uri)) is not None:

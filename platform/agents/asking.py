@@ -28,9 +28,10 @@ from rostra.core import (
     InvalidRequest,
     ModelUnavailable,
     Overloaded,
+    RostraError,
     ToolCall,
 )
-from rostra.models import complete, usage_so_far
+from rostra.models import RemoteOverloaded, RemoteUnavailable, complete, usage_so_far
 
 _ASK_ATTEMPTS = 4
 _FIRST_DELAY = 0.25
@@ -162,32 +163,54 @@ async def _answer(
     messages: Sequence[ChatMessage],
     options: GenerationOptions,
 ) -> ModelAnswered:
-    heard: list[str] = []
+    lost = Usage()  # By attempts that broke off.
     for attempt in range(1, _ASK_ATTEMPTS + 1):
+        heard: list[str] = []
         try:
             said = await complete(model, messages, options, heard=heard)
             return ModelAnswered(
                 key,
                 said.text,
-                _usage(said.usage),
+                _both(lost, _usage(said.usage)),
                 str(said.finish),
                 [(call.name, call.arguments) for call in said.calls],
             )
         except asyncio.CancelledError:
             # What was sent and said is used up, though nobody will read it.
             cut = usage_so_far(model, messages, options, heard)
-            run.journal.put(ModelCut(key, _usage(cut)))
+            run.journal.put(ModelCut(key, _both(lost, _usage(cut))))
             raise
         except (ModelUnavailable, Overloaded) as error:
-            # A model that cannot answer has tried by itself; one that is busy has not.
-            most = _ASK_ATTEMPTS if isinstance(error, Overloaded) else 2
-            if attempt == most:
+            if heard:
+                broken = usage_so_far(model, messages, options, heard)
+                lost = _both(lost, _usage(broken))
+            if attempt >= _attempts(error, begun=bool(heard)):
                 failure = error.to_dict()
-                lost = usage_so_far(model, messages, options, heard) if heard else {}
-                return ModelAnswered(key, "", _usage(lost), finish="error", error=failure)
+                return ModelAnswered(key, "", lost, finish="error", error=failure)
             # Full jitter, so that runs that were shed together do not come back together.
             await asyncio.sleep(random.uniform(0, _FIRST_DELAY * 2**attempt))
     raise RuntimeError("unreachable")
+
+
+def _attempts(error: RostraError, *, begun: bool) -> int:
+    """How often a question is sent whose model failed so.
+
+    Args:
+        begun: a part of the answer had come.
+    """
+    if isinstance(error, RemoteUnavailable | RemoteOverloaded) and not begun:
+        return 1  # It was sent again already, as long as the endpoint's model found that of use.
+    return _ASK_ATTEMPTS if isinstance(error, Overloaded) else 2
+
+
+def _both(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        one.prompt_tokens + other.prompt_tokens,
+        one.completion_tokens + other.completion_tokens,
+        one.cached_tokens + other.cached_tokens,
+        one.cost + other.cost,
+        one.estimated or other.estimated,
+    )
 
 
 def _usage(told: Mapping[str, float]) -> Usage:

@@ -153,7 +153,14 @@ async def drive(
     equipped = journal.find(Equipped, "")
     if equipped is None:
         records = [
-            ToolRecord(tool.name, tool.description, tool.parameters, tool.effect, tool.source)
+            ToolRecord(
+                tool.name,
+                tool.description,
+                tool.parameters,
+                tool.effect,
+                tool.source,
+                tool.outbound,
+            )
             for tool in parts.tools.tools
         ]
         problems = [*parts.problems, *_not_there(request.approve, parts.tools.tools)]
@@ -263,14 +270,26 @@ def _cleaned(execution: Execution, answer: Answer) -> Answer:
     return Answer(text, claims)
 
 
+def told_tools(equipped: Equipped) -> tuple[ToolInfo, ...]:
+    """The tools that a run was told of when it began."""
+    return tuple(
+        ToolInfo(
+            tool.name,
+            tool.description,
+            tool.parameters,
+            tool.effect,
+            tool.source,
+            tool.outbound,
+        )
+        for tool in equipped.tools
+    )
+
+
 class _TheSame:
     """The run's tools as it was first told of them, called where they are now."""
 
     def __init__(self, equipped: Equipped, tools: Tools) -> None:
-        self.tools = tuple(
-            ToolInfo(tool.name, tool.description, tool.parameters, tool.effect, tool.source)
-            for tool in equipped.tools
-        )
+        self.tools = told_tools(equipped)
         self._digests = {tool.name: tool.digest for tool in self.tools}
         self._now = {tool.name: tool for tool in tools.tools}
         self._tools = tools

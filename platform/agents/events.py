@@ -109,6 +109,7 @@ class ToolRecord(msgspec.Struct, frozen=True):
 
     Attributes:
         source: name of the server, or `local`.
+        outbound: whether a call shows its arguments to others; logs that do not say have none.
     """
 
     name: str
@@ -116,6 +117,7 @@ class ToolRecord(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     effect: Effect
     source: str
+    outbound: bool = False
 
 
 class PlannedCall(msgspec.Struct, frozen=True):

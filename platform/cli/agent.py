@@ -1,8 +1,8 @@
 """`rostra agent`: tasks for agents, and their runs.
 
 What always holds: a call that changes something is made only after a yes at the terminal, or when
-its tool was named with `--approve`; `--yes` answers everything else. Without a terminal nobody is
-asked: the run is left paused and can be resumed.
+its tool was named with `--approve`; `--yes` refuses everything else. Without a terminal nobody is
+asked: the run is left paused, and can be decided on and resumed.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import click
+from rich.text import Text
 
 from rostra.agents import (
     ApprovalDecided,
@@ -34,8 +35,16 @@ from rostra.cli.output import (
     print_table,
     with_runtime,
 )
-from rostra.cli.run_decisions import Decide, check_tools, check_tools_of, decider, denied
-from rostra.cli.run_view import RunView
+from rostra.cli.run_decisions import (
+    WORDS,
+    Decide,
+    check_tools,
+    check_tools_of,
+    decider,
+    denied,
+    told_paused,
+)
+from rostra.cli.run_view import RunView, cleaned
 from rostra.core import Settings, collapse_whitespace, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import Run, delete_run, get_run, list_runs
@@ -47,7 +56,7 @@ _STATUSES = [str(status) for status in Status]
 
 @click.group("agent")
 def command() -> None:
-    """Give an agent a task; list, show, resume, replay, fork and cancel runs."""
+    """Give an agent a task; list, show, decide on, resume, replay, fork and cancel runs."""
 
 
 def _budget_options(function: Any) -> Any:
@@ -72,8 +81,10 @@ def _answer_options(function: Any) -> Any:
         click.option(
             "--yes",
             is_flag=True,
-            help="Ask nothing: allow what only reads and what --approve names, refuse all other "
-            "calls, and go on without them.",
+            help="Ask nothing: of the calls that need a yes allow those of tools that --approve "
+            "names, refuse all others, and go on without them. A call that only reads is among "
+            "the refused ones where text of documents or tools may have influenced what it sends "
+            "out.",
         ),
     ):
         function = option(function)
@@ -147,6 +158,33 @@ def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> i
         await check_tools_of(runtime, wanted, named)
         await runtime.agents.resume(wanted)
         return await _follow(runtime, wanted, decider(named, yes, as_json), as_json)
+
+    return _report(with_runtime(work), as_json)
+
+
+@command.command("decide")
+@click.argument("run_id")
+@click.argument("call")
+@click.argument("decision", type=click.Choice(WORDS))
+@click.option("--note", default="", help="Why; the model reads it.")
+@json_option
+def decide(run_id: str, call: str, decision: str, note: str, as_json: bool) -> int:
+    """Decide on one CALL that a paused run waits for; after the last one it goes on.
+
+    A call that needs approval takes approve or deny; one that began and whose end nobody has seen
+    takes done (it has happened), retry (make it again) or deny (give it up).
+    """
+
+    async def work(runtime: Runtime) -> dict[str, Any]:
+        wanted = read_id(run_id)
+        await runtime.agents.decide(
+            wanted,
+            call,
+            decision,  # type: ignore[arg-type] # checked against the run's own
+            by="terminal",
+            note=note,
+        )
+        return await _follow(runtime, wanted, decider((), False, as_json), as_json)
 
     return _report(with_runtime(work), as_json)
 
@@ -248,7 +286,8 @@ def replay(run_id: str, ask_models: bool, as_json: bool) -> int:
     elif report.difference is None:
         console().print(f"the same {report.events} events; {report.status}")
     else:
-        console().print(f"[red]not the same[/]: {report.difference}", markup=True)
+        told = Text("not the same", "red").append(f": {cleaned(report.difference)}", "default")
+        console().print(told)
     return 0 if report.difference is None else 1
 
 
@@ -362,12 +401,7 @@ def _report(outcome: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     elif outcome["status"] == Status.PAUSED:
-        again = f"rostra agent resume {outcome['run']}"
-        console().print(f"waits for you: {again}", markup=False)
-        tools = dict.fromkeys(one.call.tool for one in outcome["waiting"])
-        if tools and all(one.reason == "approval" for one in outcome["waiting"]):
-            allowed = " ".join(f"--approve {tool}" for tool in tools)
-            console().print(f"or, to allow it: {again} --yes {allowed}", markup=False)
+        told_paused(console(), outcome["run"], outcome["waiting"])
     else:
         for tool in outcome["denied"]:
             told = f"calls of {tool} were not allowed; --approve {tool} allows them beforehand"

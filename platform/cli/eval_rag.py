@@ -7,12 +7,21 @@ from typing import Any
 
 import click
 
-from evals import open_workspace, read_run
-from evals.judge.model import ModelJudge
-from evals.quotes import QuoteReport, quote_tasks, report_quotes
-from evals.rag.read import read_rag_set
-from evals.rag.report import RagReport, report_rag
-from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
+from evals import (
+    LEFT_OUT,
+    RAG_SYSTEMS,
+    ModelJudge,
+    QuoteReport,
+    RagPlan,
+    RagReport,
+    open_workspace,
+    quote_tasks,
+    rag_tasks,
+    read_rag_set,
+    read_run,
+    report_quotes,
+    report_rag,
+)
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval_retrieval import retrieval
 from rostra.cli.eval_runs import RunOptions, execute, run_options

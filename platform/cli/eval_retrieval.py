@@ -7,9 +7,19 @@ from typing import Any
 
 import click
 
-from evals import DatasetError, Task, find_sets, open_workspace, read_judged_set, read_run
-from evals.retrieval import RetrievalReport, report_retrieval, retrieval_tasks
-from evals.retrieval_rankings import Rankings, read_rankings
+from evals import (
+    DatasetError,
+    Rankings,
+    RetrievalReport,
+    Task,
+    find_sets,
+    open_workspace,
+    read_judged_set,
+    read_rankings,
+    read_run,
+    report_retrieval,
+    retrieval_tasks,
+)
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval_runs import RunOptions, execute, run_options
 from rostra.cli.eval_systems import data_option, print_comparisons, print_troubles, run_file

@@ -28,6 +28,9 @@ _MOST_ASKED = 20
 _NOT_ASKED = "It was not allowed beforehand, and nobody was asked."
 _YES, _NO = ("y", "yes"), ("n", "no", "")
 
+WORDS = ("approve", "deny", "done", "retry")
+"""All decisions that there are; which fit is the call's matter."""
+
 Decide = Callable[[Waiting], Awaitable[tuple[str, str] | None]]
 """A decision and a note; None leaves the run paused."""
 

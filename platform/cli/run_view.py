@@ -185,11 +185,11 @@ class RunView:
         cited = [one for claim in answer.claims for one in claim.evidence]
         numbers = {one.number: at for at, one in enumerate(cited, 1)}
         if not answer.claims:
-            self._out.print(Text(_clean(answer.text)))
+            self._out.print(Text(cleaned(answer.text)))
         for claim in answer.claims:
             marks = "".join(f"[{numbers[one.number]}]" for one in claim.evidence)
             source = Text(marks, "cyan") if marks else Text("[no source]", "yellow")
-            self._out.print(Text(_clean(claim.text)), source)
+            self._out.print(Text(cleaned(claim.text)), source)
         for one in cited:
             place = one.document_id or self._tool(one.call)
             if one.document_id:
@@ -202,7 +202,7 @@ class RunView:
         return known.tool if known is not None else call
 
     def _line(self, name: str, text: str, style: str) -> None:
-        self._out.print(Text(f"{name:>9}  ", "bold").append(_clean(text), style))
+        self._out.print(Text(f"{name:>9}  ", "bold").append(cleaned(text), style))
 
 
 def _tokens(usage: Usage) -> str:
@@ -216,11 +216,11 @@ def call_text(call: PlannedCall) -> str:
     told = ", ".join(
         f"{name}={msgspec.json.encode(value).decode()}" for name, value in call.arguments.items()
     )
-    return _clean(f"{call.tool}({_cut(told, _MAX_ARGUMENTS)})")
+    return cleaned(f"{call.tool}({_cut(told, _MAX_ARGUMENTS)})")
 
 
 def _short(text: str) -> str:
-    lines = [line for line in _clean(text).splitlines() if line.strip()]
+    lines = [line for line in cleaned(text).splitlines() if line.strip()]
     more = f" ... {len(lines) - _MAX_LINES} more lines" if len(lines) > _MAX_LINES else ""
     return _cut("\n           ".join(lines[:_MAX_LINES]), _MAX_CHARS) + more
 
@@ -229,5 +229,6 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[:most] + " ..."
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Without what a terminal would obey."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,7 +1,8 @@
 """An answer put together from the chunks of an endpoint's stream.
 
 What always holds: calls are given whole and in order, after all text; a call that the token limit
-cut off is not given; text, calls and their arguments are bounded.
+cut off is not given; text, calls and their arguments are bounded, and what comes beyond the bound
+is left out, as if the token limit had cut it off.
 """
 
 import json
@@ -15,6 +16,9 @@ from rostra.models.prices import Prices, estimate_text
 from rostra.models.wire import CallPart, ChoicePart, Chunk, UsagePart
 
 MAX_ANSWER_CHARS = 16 * 1024 * 1024
+# Of a token, by far; and what any answer may have, since a few tokens may all be long ones.
+_TOKEN_CHARS = 8
+_LEAST_CHARS = 1024
 MAX_CALLS = 128
 
 _REASONS = {
@@ -41,11 +45,18 @@ class Gathering:
     Args:
         prompt_tokens: an estimate, told where the endpoint counts nothing.
         prices: of its tokens.
+        max_tokens: that were asked for; an endpoint that gives many more is cut off.
     """
 
-    def __init__(self, prompt_tokens: int, prices: Prices | None = None) -> None:
+    def __init__(
+        self, prompt_tokens: int, prices: Prices | None = None, max_tokens: int | None = None
+    ) -> None:
         self._prompt_tokens = prompt_tokens
         self._prices = prices
+        self._most = MAX_ANSWER_CHARS
+        if max_tokens is not None:
+            self._most = min(self._most, max(_LEAST_CHARS, _TOKEN_CHARS * max_tokens))
+        self._full = False
         self._chars = 0
         self._calls: list[_Call] = []
         self._reason: str | None = None
@@ -59,6 +70,11 @@ class Gathering:
         return self._reason is not None
 
     @property
+    def is_full(self) -> bool:
+        """Whether more has come than was asked for, so that the rest need not be read."""
+        return self._full
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was said so far."""
         return not self._chars and not self._calls
@@ -67,12 +83,12 @@ class Gathering:
         """Takes a chunk; gives the text that it adds.
 
         Raises:
-            Garbled: it does not go with what came before, or is too much.
+            Garbled: it does not go with what came before.
         """
         self._usage = chunk.usage or self._usage
         added = ""
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if choice.index == 0 and not self._full:
                 added += self._choice(choice)
         return added
 
@@ -108,8 +124,7 @@ class Gathering:
             return ""
         for part in choice.delta.tool_calls or ():
             self._call(part)
-        self._count(len(choice.delta.text))
-        return choice.delta.text
+        return self._taken(choice.delta.text)
 
     def _call(self, part: CallPart) -> None:
         function = part.function
@@ -133,13 +148,16 @@ class Gathering:
         call.name = call.name or function.name or ""
         arguments = function.arguments
         text = json.dumps(arguments) if isinstance(arguments, dict) else arguments or ""
-        self._count(len(text))
-        call.arguments.append(text)
+        call.arguments.append(self._taken(text))
 
-    def _count(self, chars: int) -> None:
-        self._chars += chars
-        if self._chars > MAX_ANSWER_CHARS:
-            raise Garbled(f"an answer of more than {MAX_ANSWER_CHARS:,} characters")
+    def _taken(self, text: str) -> str:
+        """As much of a text as there is room for."""
+        taken = text[: self._most - self._chars]
+        self._chars += len(taken)
+        if len(taken) < len(text):
+            self._full = True
+            self._reason = "length"
+        return taken
 
     def _counted(self) -> dict[str, Any]:
         """Token counts; `estimated` is 1 where they are only that."""

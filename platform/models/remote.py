@@ -2,7 +2,8 @@
 
 What always holds: a request is sent again only while nothing of its answer was given out; leaving a
 stream closes its connection; the key stands in no error and in no log; a constraint that the
-endpoint has no way to keep is refused before anything is sent. Whether an endpoint that takes a
+endpoint has no way to keep is refused before anything is sent; of an endpoint that does not keep to
+the token limit no more is read than so many tokens could be. Whether an endpoint that takes a
 schema keeps to it is its word: who asked for JSON checks what came.
 """
 
@@ -174,7 +175,8 @@ class OpenAIModel:
             admitted = self._breaker.admit(self._host)
             begun = False
             try:
-                async with aclosing(self._attempt(body, prompt_tokens)) as events:
+                attempt = self._attempt(body, prompt_tokens, options.max_tokens)
+                async with aclosing(attempt) as events:
                     async for event in events:
                         if not begun:
                             begun = True
@@ -208,7 +210,9 @@ class OpenAIModel:
             )
         return wait
 
-    async def _attempt(self, body: bytes, prompt_tokens: int) -> AsyncGenerator[ChatEvent, None]:
+    async def _attempt(
+        self, body: bytes, prompt_tokens: int, max_tokens: int
+    ) -> AsyncGenerator[ChatEvent, None]:
         """One request and its answer.
 
         Raises:
@@ -222,14 +226,15 @@ class OpenAIModel:
                 kind = response.headers.get("content-type", "")
                 if not kind.startswith("text/event-stream"):
                     raise await self._no_stream(response, kind)
-                gathering = Gathering(prompt_tokens, self.prices)
+                gathering = Gathering(prompt_tokens, self.prices, max_tokens)
                 pieces = response.aiter_bytes()
                 async with aclosing(self._texts(pieces, gathering)) as texts:
                     async for text in texts:
                         yield Delta(text)
                 for event in gathering.end():
                     yield event
-                await _drain(pieces)
+                if not gathering.is_full:
+                    await _drain(pieces)
             finally:
                 # Where the answer has not ended, this closes its connection.
                 await response.aclose()
@@ -288,6 +293,9 @@ class OpenAIModel:
                     raise self._failed_within(chunk.error)
                 if text := gathering.take(chunk):
                     yield text
+                if gathering.is_full:
+                    log.info("model endpoint gives more than it was asked for", host=self._host)
+                    return
         if not gathering.has_ended:
             raise self._broken("broke off within its answer")
 

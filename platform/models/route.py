@@ -22,7 +22,14 @@ from rostra.core import (
     Overloaded,
     ToolCall,
 )
-from rostra.models.completion import Completion, ScoredFinish, closing, complete, counted
+from rostra.models.completion import (
+    Completion,
+    ScoredFinish,
+    closing,
+    complete,
+    counted,
+    usage_so_far,
+)
 from rostra.models.errors import NoRoute, UnsupportedConstraint
 from rostra.models.gather import priced
 from rostra.models.prices import Prices, estimate_tokens
@@ -196,9 +203,12 @@ class Cascade:
         *cheaper, last = self._models
         used: dict[str, Any] = {}
         for model in cheaper:
+            heard: list[str] = []
             try:
-                answer = await complete(model, messages, options)
+                answer = await complete(model, messages, options, heard=heard)
             except _PASSED:
+                if heard:
+                    used = _sum(used, usage_so_far(model, messages, options, heard))
                 continue
             used = _sum(used, answer.usage)
             if self._accept(answer):
@@ -209,7 +219,7 @@ class Cascade:
                 yield ScoredFinish(answer.finish, used, answer.confidence)
                 return
         async with closing(last.stream(messages, options)) as events:
-            heard: list[str] = []
+            heard = []
             async for event in events:
                 match event:
                     case Delta(text):

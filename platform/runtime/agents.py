@@ -62,10 +62,6 @@ _OWN_SERVERS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-# Tools that only read, and show their arguments to whom they read from.
-_OUTBOUND = ("fetch__fetch",)
-
-
 class Workshop:
     """Opens the parts of runs; see this module.
 
@@ -173,10 +169,7 @@ class Workshop:
                 )
         whole, _ = await searchable(chosen)
         guard = default_guard(
-            Policy(
-                trusted_tools=frozenset(request.approve),
-                outbound_tools=frozenset(_OUTBOUND),
-            ),
+            Policy(trusted_tools=frozenset(request.approve)),
             make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
         )
         yield Parts(

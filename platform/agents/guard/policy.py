@@ -1,8 +1,8 @@
 """Which calls need a person's yes.
 
-What always holds: a call whose effect is not reading never goes unapproved when text of a tool or a
-document influenced its arguments, whatever a policy trusts; a tool about which nobody said what it
-does counts as one that does something.
+What always holds: a call whose effect is not reading, or that shows its arguments to others, never
+goes unapproved when text of a tool or a document influenced its arguments, whatever a policy trusts;
+a tool about which nobody said what it does counts as one that does something.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ class Policy:
     Attributes:
         auto_approve: effects that do, as long as nothing untrusted influenced the arguments.
         trusted_tools: names of tools that do, under the same condition.
-        outbound_tools: names of tools that read but show their arguments to others, as a fetch
-            from the web does; they need approval where untrusted text influenced the arguments.
+        outbound_tools: names of tools that show their arguments to others, beside those that say
+            so themselves (`ToolInfo.outbound`); also where they only read, they need approval when
+            untrusted text influenced the arguments.
     """
 
     auto_approve: frozenset[Effect] = frozenset({Effect.READ})
@@ -43,7 +44,7 @@ def approval_reasons(info: ToolInfo, sources: Sequence[str], policy: Policy) -> 
     reads = info.effect is Effect.READ
     if not trusted:
         reasons.append(_EFFECTS[info.effect].format(name=info.name))
-    if sources and (not reads or info.name in policy.outbound_tools):
+    if sources and (not reads or info.outbound or info.name in policy.outbound_tools):
         shown = ", ".join(sources[:_SHOWN])
         more = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
         whose = "sends its arguments out, and they" if reads else "acts, and its arguments"

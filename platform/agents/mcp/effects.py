@@ -24,6 +24,9 @@ class Hints(Protocol):
     @property
     def idempotent_hint(self) -> bool | None: ...
 
+    @property
+    def open_world_hint(self) -> bool | None: ...
+
 
 def effect_of(annotations: Hints | None, trust: Trust) -> Effect:
     """The effect that annotations claim, where they are trusted; else `UNKNOWN`.
@@ -39,3 +42,13 @@ def effect_of(annotations: Hints | None, trust: Trust) -> Effect:
     if annotations.read_only_hint is None and annotations.destructive_hint is None:
         return Effect.UNKNOWN
     return Effect.WRITE
+
+
+def outbound(annotations: Hints | None, trust: Trust) -> bool:
+    """Whether a call may show its arguments to others than the server.
+
+    Only a trusted annotation says that it does not: without one the world is open (MCP
+    2026-07-28, `openWorldHint`, whose default is true). A search of the web reads, and its query
+    can carry out what a model has read elsewhere.
+    """
+    return trust != "annotations" or annotations is None or annotations.open_world_hint is not False

@@ -23,7 +23,7 @@ from mcp.types import (
 )
 
 from rostra.agents.mcp.config import ServerConfig
-from rostra.agents.mcp.effects import effect_of
+from rostra.agents.mcp.effects import effect_of, outbound
 from rostra.agents.mcp.pins import Pins, ToolState, judge, pin_digest
 from rostra.agents.mcp.text import one_line
 from rostra.agents.tools.schema import enforceable, unusable
@@ -240,6 +240,7 @@ def _described(tool: Tool, config: ServerConfig) -> ServerTool | str:
         parameters=tool.input_schema,
         effect=effect_of(tool.annotations, config.trust),
         source=config.name,
+        outbound=outbound(tool.annotations, config.trust),
     )
     return ServerTool(info, tool.name, digest, ToolState.NEW)
 

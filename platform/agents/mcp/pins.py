@@ -99,6 +99,8 @@ def pin_digest(
             annotations.destructive_hint,
             annotations.idempotent_hint,
         ]
+        if annotations.open_world_hint is not False:
+            hints.append(True)  # The default: whoever comes to deny it is another.
     told = json.dumps([name, description, parameters, hints], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(told.encode()).hexdigest()
 

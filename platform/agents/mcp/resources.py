@@ -65,6 +65,8 @@ def resource_tools(server: str, effect: Effect, taken: Collection[str]) -> list[
             },
             effect,
             server,
+            # Nothing says where the server takes it from, or whom it tells of the URI.
+            outbound=True,
         ),
     ]
     return [info for info in offered if info.name not in taken]

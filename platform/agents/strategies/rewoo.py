@@ -1,8 +1,9 @@
 """ReWOO: all calls are planned before any is made, then one synthesis (Xu et al. 2023,
 arXiv:2305.18323).
 
-A call's argument strings can hold `#E1`, the text that step E1 gave. So the model is asked twice,
-however many calls there are, and never reads a result twice.
+A call's argument strings can hold `#E1`, what step E1 gave, and `#E1.value`, a field of it; see
+`placeholders`. So the model is asked twice, however many calls there are, and never reads a result
+twice.
 
 What always holds: a call is made once all that it names has succeeded, beside all others of which
 that is true; after a call that failed, or one that found more tools, what is left is planned anew,
@@ -10,16 +11,26 @@ at most `most_plans` plans in all, and what has succeeded is kept; without anyth
 succeeded there is no answer.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rostra.agents.events import Answer, Origin, Outcome, Planned, PlannedCall, PlanStep
+import msgspec
+
+from rostra.agents.events import (
+    Answer,
+    Decided,
+    Origin,
+    Outcome,
+    Planned,
+    PlannedCall,
+    PlanStep,
+)
 from rostra.agents.memory.short import Window, squeezed
 from rostra.agents.scope import Message, Observation, Piece, Scope
 from rostra.agents.strategies.conversation import described, shown
 from rostra.agents.strategies.patterns import filled
+from rostra.agents.strategies.placeholders import NoField, filled_in, needed
 from rostra.agents.strategies.plan_execute import plan_form
 from rostra.agents.strategies.plans import MOST_PLAN_STEPS, checked, levels, next_ids
 from rostra.agents.strategies.steps import Malformed, call_schema, read_call
@@ -27,10 +38,7 @@ from rostra.agents.strategies.synthesis import synthesise
 from rostra.agents.strategies.toolbox import Chooser, Toolbox, open_toolbox
 from rostra.core import Role
 
-_SLOT = re.compile(r"#(E[1-9][0-9]{0,2})(?![0-9])")
 _GOAL_CHARS = 500
-# Of a result that goes into an argument.
-_FILLED_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ class ReWOO:
             if not isinstance(each, dict) or not isinstance(each.get("id"), str):
                 raise Malformed('A step is an object with "id", "goal" and "call".')
             call = read_call(each.get("call"), toolbox.shown, "", check=False)
-            needs = list(dict.fromkeys(_slots(call.arguments)))
+            needs = needed(call.arguments)
             if not needs:
                 call = read_call(each["call"], toolbox.shown, "")
             goal = str(each.get("goal", ""))[:_GOAL_CHARS]
@@ -139,51 +147,31 @@ class ReWOO:
     ) -> list[tuple[PlanStep, Observation]]:
         """Makes a plan's calls until one fails; adds to `results`, gives what failed."""
         for level in levels(plan, results):
-            calls = [
-                PlannedCall(f"{key}.{step.id}", step.tool or "", _filled(step.arguments, results))
-                for step in level
-            ]
-            read = [results[need][1].piece.label for step in level for need in step.needs]
+            given = {name: one for name, (_, one) in results.items()}
+            steps, calls, failed = [], [], []
+            for step in level:
+                call = PlannedCall(f"{key}.{step.id}", step.tool or "", step.arguments or {})
+                try:
+                    arguments = filled_in(step.arguments or {}, given)
+                except NoField as error:
+                    await scope.note(Decided(scope.key(), error=f"{step.id} is not made. {error}"))
+                    failed.append((step, Observation(call, Outcome.ERROR, f"error: {error}")))
+                    continue
+                steps.append(step)
+                calls.append(msgspec.structs.replace(call, arguments=arguments))
+            read = [given[need].piece.label for step in level for need in step.needs]
             influenced = sorted({*sources, *(label for label in read if label is not None)})
-            observations = await scope.call(calls, sources=influenced)
-            pairs = list(zip(level, observations, strict=True))
+            observations = await scope.call(calls, sources=influenced) if calls else []
+            pairs = list(zip(steps, observations, strict=True))
             results.update((step.id, (step, one)) for step, one in pairs if _good(one))
-            if failed := [(step, one) for step, one in pairs if not _good(one)]:
+            failed += [(step, one) for step, one in pairs if not _good(one)]
+            if failed:
                 return failed
         return []
 
 
 def _good(observation: Observation) -> bool:
     return observation.outcome is Outcome.OK
-
-
-def _slots(value: Any) -> list[str]:
-    """The steps that a value's strings name."""
-    match value:
-        case str():
-            return _SLOT.findall(value)
-        case dict():
-            return [name for each in value.values() for name in _slots(each)]
-        case list():
-            return [name for each in value for name in _slots(each)]
-    return []
-
-
-def _filled(value: Any, results: Mapping[str, tuple[PlanStep, Observation]]) -> Any:
-    """A value, its strings with the texts of the steps that they name."""
-    match value:
-        case str():
-            # In one pass: a result that says `#E1` stays what it says.
-            return _SLOT.sub(lambda slot: _text(results[slot[1]][1]), value)
-        case dict():
-            return {key: _filled(each, results) for key, each in value.items()}
-        case list():
-            return [_filled(each, results) for each in value]
-    return value
-
-
-def _text(observation: Observation) -> str:
-    return " ".join(sentence.text for sentence in observation.sentences)[:_FILLED_CHARS]
 
 
 def _reported(step: PlanStep, observation: Observation) -> tuple[Piece, ...]:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rostra.agents.tools.schema import problems as problems_of
@@ -168,7 +169,7 @@ def _without_name(server: str, said: str) -> str:
 def _named(server: str, info: ToolInfo) -> ToolInfo:
     name = info.name if server == LOCAL else qualified(server, info.name)
     description = info.description[:_LONGEST_DESCRIPTION]
-    return ToolInfo(name, description, info.parameters, info.effect, info.source)
+    return replace(info, name=name, description=description)
 
 
 def _refused(

@@ -27,6 +27,8 @@ class ToolInfo:
         parameters: JSON schema of an object.
         effect: what a call may do.
         source: name of the server, or `local`.
+        outbound: whether a call shows its arguments to others than the user and who serves the
+            tool, as a fetch from the web does; so what only reads can still give things away.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ToolInfo:
     parameters: dict[str, Any]
     effect: Effect = Effect.UNKNOWN
     source: str = "local"
+    outbound: bool = False
 
     @property
     def spec(self) -> ToolSpec:

@@ -13,6 +13,7 @@ from sqlalchemy import update
 from rostra.agents import (
     Agents,
     ApprovalAsked,
+    ApprovalDecided,
     Budget,
     ModelAsked,
     Paused,
@@ -210,6 +211,42 @@ async def test_a_write_that_was_broken_off_is_not_repeated(
     assert (await ended(second, run_id)).status is Status.COMPLETED
     assert world.done() == ["write b"]
     await second.close()
+
+
+async def test_a_retry_is_of_one_attempt(database: Database, world: World) -> None:
+    """Who said yes once is asked again when that attempt was broken off, too."""
+    run_id: UUID | None = None
+    starts = 0
+    for _ in range(3):
+        world.gate = asyncio.Event()
+        agents = make(database, world, WRITES[1:])
+        if run_id is None:
+            run_id = await agents.start(RunRequest(task="Change it.", approve=["write"]))
+        else:
+            await agents.resume(run_id)
+            paused = (await agents.wait(run_id)).event
+            assert isinstance(paused, Paused)
+            assert paused.reason == "outcome_unknown"
+            await agents.decide(run_id, paused.calls[0], "retry")
+        starts += 1
+        async with aclosing(agents.events(run_id)) as events:
+            async for record in events:
+                if isinstance(record.event, ToolStarted) and record.event.attempt == starts:
+                    break
+        await agents.close()
+    world.gate = None
+    last = make(database, world, WRITES[1:])
+    await last.resume(run_id)
+    paused = (await last.wait(run_id)).event
+    assert isinstance(paused, Paused)
+    assert (paused.reason, world.done()) == ("outcome_unknown", [])
+    await last.decide(run_id, paused.calls[0], "done", note="I saw it.")
+    assert (await ended(last, run_id)).status is Status.COMPLETED
+    records = [record async for record in last.events(run_id)]
+    assert [one.event.attempt for one in of(ToolStarted, records)] == [1, 2, 3]
+    assert [one.event.attempts for one in of(ApprovalDecided, records)] == [1, 2, 3]
+    assert (await last.replay(run_id)).difference is None
+    await last.close()
 
 
 async def test_a_lost_run_is_taken_over(database: Database, world: World) -> None:

@@ -251,13 +251,36 @@ def test_what_was_decided_is_said_of_which_call(
     assert "decision  not allowed send()\n" in text
 
 
-def test_a_run_that_waits_says_what_lets_it_go_on(invoke: Invoke, tools: Tools) -> None:
-    _, text, _ = invoke("run", "send it")
-    told = next(line for line in text.splitlines() if "or, to allow it" in line)
-    arguments = told.split("rostra agent ")[1].split()
-    assert arguments[2:] == ["--yes", "--approve", "send"]
-    assert invoke(*arguments)[0] == 0
-    assert tools.called == ["send"]
+def test_a_run_that_waits_says_what_decides_this_one_call(invoke: Invoke, tools: Tools) -> None:
+    _, text, _ = invoke("run", "send and send")
+    assert "--approve" not in text  # It would allow whatever comes later too.
+    assert "it changes something" in text
+    told = next(line for line in text.splitlines() if "rostra agent decide" in line)
+    approve, deny = (one.split("rostra agent ")[1].split() for one in told.split("  |  "))
+    assert (approve[0], approve[2:], deny[3]) == ("decide", ["c0", "approve"], "deny")
+    status, text, _ = invoke(*approve)
+    assert (status, tools.called) == (1, ["send"])
+    assert "rostra agent decide" in text
+    status, left, _ = invoke(*deny[:2], "c1", "done", "--json")
+    assert (status, left["error"]["code"]) == (2, "invalid_request")
+    status, left, _ = invoke(*deny[:2], "c1", "deny", "--note", "one is enough", "--json")
+    assert (status, left["status"], tools.called) == (0, "completed", ["send"])
+    assert invoke(*deny)[0] == 2
+
+
+def test_a_replay_that_differs_says_so_as_text(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made, _ = invoke("run", "look", "--json")
+    monkeypatch.setattr(
+        "tests.fakes_runs.ScriptedModel",
+        lambda script, loop: ScriptedModel(["[/bold] [red]x \x1b[31m"], loop=loop),
+    )
+    status, text, _ = invoke("replay", made["run"], "--ask-models")
+    assert status == 1
+    assert "not the same: " in text
+    assert "[/bold] [red]x" in text
+    assert "\x1b" not in text
 
 
 def test_an_answer_without_a_source_is_marked(invoke: Invoke) -> None:

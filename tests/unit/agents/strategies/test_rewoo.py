@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from rostra.agents.equipment import Limits
-from rostra.agents.events import Budget, ModelAsked, Planned, RunEnded, Status, ToolEnded
+from rostra.agents.events import (
+    Budget,
+    Decided,
+    ModelAsked,
+    Planned,
+    RunEnded,
+    Status,
+    ToolEnded,
+)
 from rostra.agents.strategies.rewoo import ReWOO
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
 from rostra.core import ChatMessage, GenerationOptions
@@ -105,6 +113,36 @@ async def test_after_a_failed_call_the_rest_is_planned_anew() -> None:
     assert ran.all(Planned)[1].reason == "E2: error"
     again = await lab.run(ReWOO(), planner)
     assert [name for name, _ in again.called] == ["search", "broken", "search", "add"]
+
+
+async def test_a_field_that_is_not_there_is_a_mistake_that_is_told() -> None:
+    async def weigh(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        return ToolResult("value: 12; unit: kg")
+
+    lab = Lab(tools=(*Lab().tools, (info("weigh"), weigh)))
+
+    def planner(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        if is_prompt(messages, "synthesis"):
+            return final(("It weighs 12 kg.", [1]))
+        if len(messages) == 2:
+            return plan(
+                ("E1", "weigh", {}),
+                ("E2", "search", {"query": "#E1.price"}),
+                ("E3", "search", {"query": "#E1.unit alpha"}),
+            )
+        assert "Fields: value, unit" in messages[-1].content
+        return plan(("E4", "add", {"a": "#E1.value", "b": "1#E1"}))
+
+    ran = await lab.run_cut_everywhere(ReWOO(), planner)
+    (mistake,) = [event.error for event in ran.all(Decided) if event.error]
+    assert "E2" in mistake
+    assert ran.all(Planned)[1].reason == "E2: error"
+    again = await lab.run(ReWOO(), planner)
+    assert again.called == [
+        ("weigh", {}),
+        ("search", {"query": "kg alpha"}),
+        ("add", {"a": "12", "b": "112"}),
+    ]
 
 
 async def test_tools_that_always_fail_or_hang_end_in_an_abstention() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evals.core import (
+    Measure,
     Problem,
     Sample,
     Score,
@@ -18,6 +19,7 @@ from evals.core import (
     read_run,
     report_of,
 )
+from evals.core.runner import sample_seed
 from evals.errors import DatasetError
 from tests.eval_parts import Echo, Same, numbers, run
 
@@ -105,3 +107,40 @@ def test_ids_that_come_twice_are_counted_and_the_first_stays() -> None:
 def test_an_empty_set_is_refused_with_its_reasons() -> None:
     with pytest.raises(DatasetError, match="2: no question"):
         make_dataset("set", [], [Problem("no question", 2)])
+
+
+async def test_whether_all_succeed_takes_a_score_of_each(tmp_path: Path) -> None:
+    class Half(Same):
+        async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+            if state.sample.id == "s1" and seed == first:
+                return [Score("same", None, unscored="nonsense")]
+            return [Score("same", 1.0)]
+
+    first = sample_seed(0, "s1", 0)
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(3), Echo(), [Half()], repeats=2)])
+    (task,) = report_of(read_run(path)).tasks
+    mean, both = task.measures
+    assert mean.estimate is not None
+    assert both.estimate is not None
+    assert (mean.estimate.n, mean.unscored) == (3, {"nonsense": 1})
+    assert both.estimate.n == 2
+    assert both.unscored == {"nonsense": 1, "a repetition without a score": 1}
+
+
+async def test_the_interval_of_a_share_stays_between_0_and_1(tmp_path: Path) -> None:
+    class Share(Same):
+        measures = (Measure("same", unit="share"), Measure("plain", of="same"))
+
+        async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+            return [Score("same", 0.7 if state.sample.id == "s0" else 1.0)]
+
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(4), Echo(), [Share()])])
+    share, plain = report_of(read_run(path)).tasks[0].measures
+    assert share.estimate is not None
+    assert plain.estimate is not None
+    assert share.estimate.interval is not None
+    assert plain.estimate.interval is not None
+    assert share.estimate.interval.high == 1.0
+    assert plain.estimate.interval.high > 1.0

@@ -216,6 +216,16 @@ def test_questions_alone_need_a_collection(tmp_path: Path, settings: Settings) -
     assert read_rag_set(folder, settings, needs_documents=False).sources == ()
 
 
+def test_spans_of_a_collection_are_taken_as_they_stand(tmp_path: Path, settings: Settings) -> None:
+    span = {"document": "doc-1", "start": 3, "end": 9, "quote": "a pump"}
+    file = plain(tmp_path, {"question": "x", "answers": ["a pump"], "spans": [span]})
+    found = read_rag_set(file / "questions.jsonl", settings, needs_documents=False)
+    (sample,) = found.dataset.samples
+    assert gold_spans(sample) == [[("doc-1", 3, 9)]]
+    assert gold_documents(sample) == ["doc-1"]
+    assert not found.dataset.problems
+
+
 def test_the_published_set_reads_without_a_loss(settings: Settings) -> None:
     folder = Path(__file__).parents[5] / "shared/data/qa/clapnq-dev"
     if not folder.is_dir():
