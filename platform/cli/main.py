@@ -25,7 +25,7 @@ _VERBS = {
     "doctor": "Say what is installed, which models load, and what is missing.",
     "document": "List, print and delete documents.",
     "embed": "Fit rotations and embed collections anew.",
-    "eval": "Measure retrieval and answers on judged sets.",
+    "eval": "Measure retrieval, answers, agents, judges and serving.",
     "ingest": "Read files, folders and archives into a collection.",
     "mcp": "List, call and approve tools of MCP servers.",
     "plan": "Say what of a decoder fits this machine.",

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from evals import State, Task
-from rostra.cli.eval_runs import RunOptions, execute, print_report, run_options
+from rostra.cli.eval.runs import RunOptions, execute, print_report, run_options
 from rostra.cli.main import run as run_cli
 from rostra.cli.output import settings_of_process
 from tests.eval_parts import Echo, Same, numbers

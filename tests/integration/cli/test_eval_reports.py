@@ -153,7 +153,7 @@ def test_an_error_of_any_kind_is_no_regression(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rostra.cli.eval_gate.gate_run", fail)
+    monkeypatch.setattr("rostra.cli.eval.gate.gate_run", fail)
     capsys.readouterr()
     assert eval_("gate", "--baseline", "20260101", "20260102", "--json") == 2
     assert told(capsys)["error"]["code"] == "internal_error"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evals import list_runs, read_run
-from rostra.cli.eval_runs import RunOptions
+from rostra.cli.eval.runs import RunOptions
 from rostra.core import InvalidRequest, Settings
 from tests.integration.cli import eval_scripted
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rostra.cli.eval_serving import serving as command
+from rostra.cli.eval.serving import serving as command
 from tests.integration.evals.load_endpoint import Call, Script, answer, refuse, scripted
 
 # Until the names that it needs are on the face of `evals`.

@@ -483,6 +483,34 @@ async def test_an_answer_cut_off_has_no_half_calls(endpoint: Endpoint, make: Mak
     assert len(events) == 2
 
 
+@pytest.mark.parametrize("arguments", [False, True])
+async def test_an_endpoint_that_ignores_the_limit_is_cut_off(
+    endpoint: Endpoint, make: Make, arguments: bool
+) -> None:
+    text = "word " * 100
+    more: dict[str, Any] = {"content": text}
+    if arguments:
+        more = {"tool_calls": [{"index": 0, "function": {"name": "t", "arguments": text}}]}
+
+    async def forever(send: Send) -> None:
+        while True:
+            await send(chunk(more))
+            await asyncio.sleep(0)
+
+    endpoint.answers = [Answer(write=forever)]
+    answer = await complete(make(), HELLO, GenerationOptions(max_tokens=1000))
+    assert answer.finish is FinishReason.LENGTH
+    assert (len(answer.text), answer.calls) == (0 if arguments else 8000, ())
+    assert answer.usage["estimated"] == 1
+    await endpoint.left.wait()
+
+
+async def test_few_tokens_may_be_long(endpoint: Endpoint, make: Make) -> None:
+    endpoint.answers = [said("internationalisation")]
+    answer = await complete(make(), HELLO, GenerationOptions(max_tokens=1))
+    assert (answer.text, answer.finish) == ("internationalisation", FinishReason.STOP)
+
+
 # --- Leaving ---
 
 

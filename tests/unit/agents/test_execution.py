@@ -394,7 +394,7 @@ async def test_what_an_answer_used_before_its_model_failed_counts() -> None:
     run = await execution(ToolResult(""), model=Breaks())
     with pytest.raises(ModelUnavailable):
         await run.scope().ask("step", HELLO, GenerationOptions())
-    assert run.journal.spent().tokens == 3 + 20  # of two attempts
+    assert run.journal.spent().tokens == 2 * (3 + 10)  # of two attempts
 
 
 def test_answers_say_what_nothing_backs() -> None:

@@ -300,6 +300,17 @@ async def test_estimates_stay_estimates_behind_wrappers() -> None:
     assert (await complete(exact, ask(2), GenerationOptions())).usage["estimated"] == 1
 
 
+async def test_what_a_cheaper_model_used_before_it_broke_off_counts() -> None:
+    broken = ScriptedModel([Turn("x" * 40, raises=ModelUnavailable("gone"))])
+    cascade = Cascade([broken, named("large")], confident(0.5))
+    answer = await complete(cascade, ask(10), GenerationOptions())
+    alone = await complete(named("large"), ask(10), GenerationOptions())
+    assert answer.text == "I am large"
+    extra = answer.usage["completion_tokens"] - alone.usage["completion_tokens"]
+    assert extra == 10
+    assert answer.usage["prompt_tokens"] > alone.usage["prompt_tokens"]
+
+
 async def test_what_was_heard_before_a_break_is_known() -> None:
     heard: list[str] = []
     model = ScriptedModel([Turn("half of it", raises=Overloaded("full"))])

@@ -21,7 +21,7 @@ from evals import (
     read_run,
     show_better,
 )
-from rostra.cli.eval_text import amount, interval, plain
+from rostra.cli.eval.text import amount, interval, plain
 from rostra.cli.files import write_text
 from rostra.cli.output import json_option, print_json, print_table
 from rostra.cli.output import settings_of_process as settings

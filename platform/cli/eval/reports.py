@@ -25,8 +25,8 @@ from evals import (
     sample_page,
     spread_of,
 )
-from rostra.cli.eval_runs import print_report
-from rostra.cli.eval_text import amount, plain
+from rostra.cli.eval.runs import print_report
+from rostra.cli.eval.text import amount, plain
 from rostra.cli.files import write_text
 from rostra.cli.output import json_option, offset_option, print_json, print_table
 from rostra.cli.output import settings_of_process as settings

@@ -8,8 +8,8 @@ import click
 
 from evals import evaluate_agent_tasks
 from rostra.agents import STRATEGIES
-from rostra.cli.eval_agents import Doing
-from rostra.cli.eval_runs import RunOptions, run_options
+from rostra.cli.eval.agents import Doing
+from rostra.cli.eval.runs import RunOptions, run_options
 from rostra.cli.output import print_table, settings_of_process
 from rostra.runtime import open_runtime
 

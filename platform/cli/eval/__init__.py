@@ -1,4 +1,4 @@
-"""`rostra eval`: the platform measured on judged sets; each command is a module of its own."""
+"""`rostra eval`: the platform measured on judged sets; a module for each kind of command."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import click
 
 from evals import evaluate_schemas
 from rostra.cli.bars import bar, show
-from rostra.cli.eval_agent_tasks import agent_tasks
-from rostra.cli.eval_agents import COMMANDS as AGENT_COMMANDS
-from rostra.cli.eval_gate import COMMANDS as GATE_COMMANDS
-from rostra.cli.eval_judge import judge
-from rostra.cli.eval_rag import COMMANDS as RAG_COMMANDS
-from rostra.cli.eval_reports import COMMANDS as REPORT_COMMANDS
-from rostra.cli.eval_serving import serving
-from rostra.cli.eval_sets import sets
+from rostra.cli.eval.agent_tasks import agent_tasks
+from rostra.cli.eval.agents import COMMANDS as AGENT_COMMANDS
+from rostra.cli.eval.gate import COMMANDS as GATE_COMMANDS
+from rostra.cli.eval.judge import judge
+from rostra.cli.eval.rag import COMMANDS as RAG_COMMANDS
+from rostra.cli.eval.reports import COMMANDS as REPORT_COMMANDS
+from rostra.cli.eval.serving import serving
+from rostra.cli.eval.sets import sets
 from rostra.cli.output import json_option, print_json, print_table
 
 

@@ -23,10 +23,10 @@ from evals import (
     report_rag,
 )
 from rostra.cli.bars import advance, bar
-from rostra.cli.eval_retrieval import retrieval
-from rostra.cli.eval_runs import RunOptions, execute, run_options
-from rostra.cli.eval_systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval_text import plain
+from rostra.cli.eval.retrieval import retrieval
+from rostra.cli.eval.runs import RunOptions, execute, run_options
+from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
+from rostra.cli.eval.text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ChatModel, ConfigError
 from rostra.models import make_model

@@ -37,7 +37,7 @@ from evals import (
 )
 from rostra.agents import STRATEGIES
 from rostra.cli.bars import advance, bar, show
-from rostra.cli.eval_runs import RunOptions, execute, print_report, run_options
+from rostra.cli.eval.runs import RunOptions, execute, print_report, run_options
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
 from rostra.core import ConfigError, Settings
 

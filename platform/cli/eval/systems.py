@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from evals import find_run
-from rostra.cli.eval_runs import RunOptions
-from rostra.cli.eval_text import plain
+from rostra.cli.eval.runs import RunOptions
+from rostra.cli.eval.text import plain
 from rostra.cli.output import print_table
 from rostra.core import Settings
 

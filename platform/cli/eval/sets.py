@@ -16,7 +16,7 @@ from evals import (
     write_chat_set,
 )
 from rostra.cli.bars import bar, show
-from rostra.cli.eval_text import plain
+from rostra.cli.eval.text import plain
 from rostra.cli.output import (
     json_option,
     print_json,

@@ -34,7 +34,7 @@ from evals import (
     show_better,
     show_duration,
 )
-from rostra.cli.eval_text import amount, interval, money, plain
+from rostra.cli.eval.text import amount, interval, money, plain
 from rostra.cli.output import json_option, print_json, print_table
 from rostra.core import InvalidRequest, Settings
 

@@ -21,9 +21,9 @@ from evals import (
     retrieval_tasks,
 )
 from rostra.cli.bars import advance, bar
-from rostra.cli.eval_runs import RunOptions, execute, run_options
-from rostra.cli.eval_systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval_text import plain
+from rostra.cli.eval.runs import RunOptions, execute, run_options
+from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
+from rostra.cli.eval.text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.ingest import Progress
 

@@ -17,7 +17,7 @@ from evals import (
     find_run,
     open_workspace,
 )
-from rostra.cli.eval_runs import RunOptions, execute, run_options
+from rostra.cli.eval.runs import RunOptions, execute, run_options
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ConfigError
 
