@@ -23,7 +23,7 @@ from rostra.agents.events import (
     ToolEnded,
     ToolStarted,
 )
-from rostra.agents.journal import attempt_key
+from rostra.agents.journal import attempt_key, decision_key
 from rostra.agents.lending import loan, plus
 from rostra.agents.shared import Shared
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
@@ -143,7 +143,8 @@ def _begun_before(
         return None
     if effect.repeatable:
         return Outcome.ERROR, f"The call was broken off {attempt - 1} times."
-    decided = run.journal.find(ApprovalDecided, call.id)
+    # A word on an earlier attempt is none on this one.
+    decided = run.journal.find(ApprovalDecided, decision_key(call.id, attempt - 1))
     match decided.decision if decided else None:
         case "retry":
             return None
@@ -206,6 +207,7 @@ async def _end(
         truncated=seen.truncated,
         documents=list(shown.documents),
         spent=result.spent,
+        citable=result.citable,
     )
     run.take_in(ended)
     if shown.findings:

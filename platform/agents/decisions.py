@@ -13,7 +13,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.agents.events import ApprovalDecided, Paused, Record, encode_event
+from rostra.agents.events import (
+    ApprovalDecided,
+    Paused,
+    Record,
+    ToolStarted,
+    encode_event,
+)
 from rostra.agents.handing import call_of
 from rostra.agents.rows import parent_of
 from rostra.agents.stored_log import StoredLogs
@@ -49,6 +55,7 @@ async def write_decision(
     """
     leaf, call = call_of(run_id, word.call)
     told: dict[UUID, bool] = {}
+    attempts = 0
     at: UUID | None = leaf
     while at is not None:
         named = call if at == leaf else f"{leaf}:{call}"
@@ -60,11 +67,19 @@ async def write_decision(
                 break
             at = run_id
             continue
+        if at == leaf:
+            attempts = _attempts(records, call)
         paused = waits_for(records)
         if paused is not None and named in paused.calls:
-            event = msgspec.structs.replace(word, call=named)
+            event = msgspec.structs.replace(word, call=named, attempts=attempts)
             entry = (datetime.now(UTC), type(event).__name__, encode_event(event))
             told[at] = len(paused.calls) == 1
             await add_decision(session, at, records[-1].seq, entry, resume=told[at])
         at = parent_of(run)
     return told
+
+
+def _attempts(records: Sequence[Record], call: str) -> int:
+    """How often a call has begun."""
+    begun = [one.event for one in records if isinstance(one.event, ToolStarted)]
+    return sum(event.call.id == call for event in begun)

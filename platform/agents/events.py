@@ -344,6 +344,7 @@ class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
         bytes: size of the whole result.
         documents: spans of stored documents in `text`: see `DocumentSpan`.
         spent: of what the call was lent; its seconds passed in this run too.
+        citable: whether its sentences are numbered, so that an answer can rest on them.
     """
 
     key: str
@@ -356,6 +357,7 @@ class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     truncated: bool = False
     documents: list["DocumentSpan"] = []
     spent: Spent | None = None
+    citable: bool = True
 
 
 class DocumentSpan(msgspec.Struct, frozen=True):
@@ -377,12 +379,17 @@ class ApprovalAsked(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class ApprovalDecided(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """A person's word on a call: `approve` or `deny`; of an unknown outcome `done` or `retry`."""
+    """A person's word on a call: `approve` or `deny`; of an unknown outcome `done` or `retry`.
+
+    Attributes:
+        attempts: of the call that had begun by then; the word is about the next one alone.
+    """
 
     call: str
     decision: str
     by: str = ""
     note: str = ""
+    attempts: int = 0
 
 
 # --- What a strategy made of it ---

@@ -196,8 +196,8 @@ def _place(event: RunEvent) -> tuple[type, str]:
         case Paused() | Resumed() | ModelCut():
             # Of one execution; no other has the like.
             return type(event), f"@{id(event)}"
-        case ApprovalDecided(call=call):
-            return ApprovalDecided, call
+        case ApprovalDecided(call=call, attempts=attempts):
+            return ApprovalDecided, decision_key(call, attempts)
         case ToolStarted(key=key, attempt=attempt):
             return ToolStarted, attempt_key(key, attempt)
     return type(event), event.key
@@ -206,6 +206,11 @@ def _place(event: RunEvent) -> tuple[type, str]:
 def attempt_key(key: str, attempt: int) -> str:
     """The key under which the start of a call's attempt is found."""
     return key if attempt == 1 else f"{key}#{attempt}"
+
+
+def decision_key(call: str, attempts: int) -> str:
+    """The key under which a word on a call is found, after so many attempts at it."""
+    return call if attempts == 0 else f"{call}#{attempts}"
 
 
 def _spent_by(records: Iterable[Record]) -> Spent:

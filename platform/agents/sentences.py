@@ -39,7 +39,8 @@ def observed(call: PlannedCall, ended: ToolEnded, sentences: tuple[Sentence, ...
 def _lines(ended: ToolEnded) -> list[tuple[int, int, bool]]:
     """`[start, end)` of an observation's sentences, and whether each can be cited.
 
-    Where a result has parts of stored documents, what stands between them is the tool's own words
+    A result may say that none can. Where it has parts of stored documents, what stands between them
+    is the tool's own words
     and no evidence; no sentence reaches from one into the other. A number of a heading is no
     sentence of its own.
     """
@@ -47,7 +48,7 @@ def _lines(ended: ToolEnded) -> list[tuple[int, int, bool]]:
     edges = {0, len(ended.text), *(edge for span in inside for edge in span)}
     lines: list[tuple[int, int, bool]] = []
     for start, end in pairwise(sorted(edges)):
-        citable = not inside or any(first <= start and end <= past for first, past in inside)
+        citable = ended.citable and not inside or any(first <= start and end <= past for first, past in inside)
         begun: int | None = None
         for first, past in sentence_spans(ended.text, start, end):
             begun = first if begun is None else begun

@@ -336,3 +336,6 @@ class ToolPinRow(Base):
     digest: Mapped[str] = mapped_column(String(64), doc="of name, description and schema")
     approved_by: Mapped[str] = mapped_column(String(128), default="")
     approved_at: Mapped[datetime] = mapped_column(default=utc_now)
+    told: Mapped[str] = mapped_column(
+        Text, default="", server_default="", doc="what was approved; empty where it was not kept"
+    )

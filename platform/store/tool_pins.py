@@ -7,6 +7,7 @@ has approved.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,18 +18,26 @@ from rostra.store.tables import ToolPinRow, utc_now
 
 @dataclass(frozen=True, slots=True)
 class StoredPin:
-    """A tool that was approved; `digest` is sha256 in hexadecimal."""
+    """A tool that was approved; `digest` is sha256 in hexadecimal.
+
+    Attributes:
+        told: what it said of itself then, for people who see it change; empty where nobody kept it.
+    """
 
     server: str
     tool: str
     digest: str
     approved_by: str
     approved_at: datetime
+    told: str = ""
 
 
 async def get_pins(session: AsyncSession, server: str) -> dict[str, str]:
     """The approved digests of a server's tools, by the tools' names."""
-    return {pin.tool: pin.digest for pin in await list_pins(session, server)}
+    rows = await session.execute(
+        select(ToolPinRow.tool, ToolPinRow.digest).where(ToolPinRow.server == server)
+    )
+    return {tool: digest for tool, digest in rows.tuples()}
 
 
 async def list_pins(session: AsyncSession, server: str | None = None) -> list[StoredPin]:
@@ -38,19 +47,33 @@ async def list_pins(session: AsyncSession, server: str | None = None) -> list[St
         query = query.where(ToolPinRow.server == server)
     rows = await session.scalars(query.execution_options(populate_existing=True))
     return [
-        StoredPin(row.server, row.tool, row.digest, row.approved_by, row.approved_at)
+        StoredPin(row.server, row.tool, row.digest, row.approved_by, row.approved_at, row.told)
         for row in rows
     ]
 
 
 async def approve_tools(
-    session: AsyncSession, server: str, digests: Mapping[str, str], by: str = ""
+    session: AsyncSession,
+    server: str,
+    digests: Mapping[str, str],
+    by: str = "",
+    *,
+    told: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Takes these digests for the tools' from now on; other tools' stay."""
+    """Takes these digests for the tools' from now on; other tools' stay.
+
+    Args:
+        told: what each said of itself, where that is to be kept.
+    """
     now = utc_now()
     make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     for tool, digest in digests.items():
-        said = {"digest": digest, "approved_by": by, "approved_at": now}
+        said = {
+            "digest": digest,
+            "approved_by": by,
+            "approved_at": now,
+            "told": told.get(tool, ""),
+        }
         query = make(ToolPinRow).values(server=server, tool=tool, **said)
         await session.execute(
             query.on_conflict_do_update(index_elements=["server", "tool"], set_=said)

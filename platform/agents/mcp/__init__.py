@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rostra.agents.mcp.config import OAuthConfig, ServerConfig, load_servers, servers_of
     from rostra.agents.mcp.effects import effect_of
     from rostra.agents.mcp.listing import PromptInfo, ResourceInfo, ServerTool
-    from rostra.agents.mcp.pins import MemoryPins, Pins, StoredPins, ToolState, pin_digest
+    from rostra.agents.mcp.pins import MemoryPins, Pins, StoredPins, ToolState, pin_digest, pin_text
     from rostra.agents.mcp.toolset import McpToolset
 
 _HOMES = {
@@ -25,6 +25,7 @@ _HOMES = {
     "StoredPins": "pins",
     "ToolState": "pins",
     "pin_digest": "pins",
+    "pin_text": "pins",
     "McpToolset": "toolset",
     "PromptInfo": "listing",
     "ResourceInfo": "listing",
@@ -45,6 +46,7 @@ __all__ = [
     "effect_of",
     "load_servers",
     "pin_digest",
+    "pin_text",
     "servers_of",
 ]
 

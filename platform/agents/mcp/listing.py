@@ -24,7 +24,7 @@ from mcp.types import (
 
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.effects import effect_of, outbound
-from rostra.agents.mcp.pins import Pins, ToolState, judge, pin_digest
+from rostra.agents.mcp.pins import Pins, ToolState, judge, pin_digest, pin_text
 from rostra.agents.mcp.text import one_line
 from rostra.agents.tools.schema import enforceable, unusable
 from rostra.agents.tools.tool import NAME_PATTERN, ToolInfo
@@ -49,13 +49,13 @@ class ServerTool:
     Attributes:
         info: as agents see it; its name is the server's, made to match `NAME_PATTERN`.
         remote: the server's own name for it.
-        digest: see `pin_digest`.
+        told: see `pin_text`.
         state: how it stands to its pin.
     """
 
     info: ToolInfo
     remote: str
-    digest: str
+    told: str
     state: ToolState
 
     @property
@@ -141,11 +141,12 @@ async def judged(listing: Listing, config: ServerConfig, pins: Pins) -> Listing:
     """The tools as they stand to their pins now; a server seen first is approved, if it may."""
     pinned = await pins.get(config.name)
     if listing.tools and not pinned and config.approve_first:
-        pinned = {tool.remote: tool.digest for tool in listing.tools.values()}
-        await pins.approve(config.name, pinned, "first sight")
-        log.info("approved_at_first_sight", server=config.name, tools=len(pinned))
+        texts = {tool.remote: tool.told for tool in listing.tools.values()}
+        await pins.approve(config.name, texts, "first sight")
+        pinned = await pins.get(config.name)
+        log.info("approved_at_first_sight", server=config.name, tools=len(texts))
     tools = {
-        name: replace(tool, state=judge(tool.digest, pinned.get(tool.remote)))
+        name: replace(tool, state=judge(pin_digest(tool.told), pinned.get(tool.remote)))
         for name, tool in listing.tools.items()
     }
     withheld = []
@@ -156,7 +157,8 @@ async def judged(listing: Listing, config: ServerConfig, pins: Pins) -> Listing:
         names = [name for name, tool in tools.items() if tool.state is state]
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            withheld.append(f"{why}: {', '.join(names[:_NAMED])}{more}")
+            how = f"`rostra mcp approve {config.name}` shows them and asks"
+            withheld.append(f"{why}: {', '.join(names[:_NAMED])}{more} ({how})")
     return replace(listing, tools=tools, withheld=tuple(withheld))
 
 
@@ -231,9 +233,9 @@ def _described(tool: Tool, config: ServerConfig) -> ServerTool | str:
     description = tool.description or tool.title or ""
     if len(description) > _MAX_DESCRIPTION:
         return "its description is too long"
-    digest = pin_digest(tool.name, description, tool.input_schema, tool.annotations)
     if len(repr(tool.input_schema)) > _MAX_SCHEMA:
         return "its schema is too large"
+    told = pin_text(tool.name, description, tool.input_schema, tool.annotations)
     info = ToolInfo(
         name=_local_name(tool.name),
         description=description,
@@ -242,7 +244,7 @@ def _described(tool: Tool, config: ServerConfig) -> ServerTool | str:
         source=config.name,
         outbound=outbound(tool.annotations, config.trust),
     )
-    return ServerTool(info, tool.name, digest, ToolState.NEW)
+    return ServerTool(info, tool.name, told, ToolState.NEW)
 
 
 def _local_name(remote: str) -> str:

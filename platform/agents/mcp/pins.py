@@ -1,9 +1,11 @@
-"""Pins: what each tool of a server looked like when a person, or the first sight of it, said yes.
+"""Pins: what each tool of a server looked like when a person said yes to it.
 
 A server can change a tool after it was approved; what the model reads of it is then another tool.
-What always holds: a tool whose words, schema or claimed effects differ from its pin is not offered;
-approving is explicit, but for a server that nobody has seen before and whose configuration allows
-it; nothing but an approval changes a pin.
+A description stands among a model's instructions, so it has to be somebody's word: a pinned one is
+that of the person who approved it, or of the configuration that takes a server as it is first seen,
+and counts as trusted; one that is not pinned no model reads. What always holds: a tool whose words,
+schema or claimed effects differ from its pin is not offered; approving is explicit, but for a server
+that nobody has seen before and whose configuration allows it; nothing but an approval changes a pin.
 """
 
 import hashlib
@@ -26,14 +28,18 @@ class ToolState(StrEnum):
 
 
 class Pins(Protocol):
-    """Digests of approved tools, by the server's name and the tool's own name."""
+    """Approved tools, by the server's name and the tool's own name."""
 
     async def get(self, server: str) -> Mapping[str, str]:
-        """The pins of a server's tools; empty for one that was never seen."""
+        """The digests of a server's tools; empty for one that was never seen."""
         ...
 
-    async def approve(self, server: str, digests: Mapping[str, str], by: str) -> None:
-        """Pins tools as they are now, in place of what was pinned under their names."""
+    async def told(self, server: str) -> Mapping[str, str]:
+        """The `pin_text` of each, as far as it was kept."""
+        ...
+
+    async def approve(self, server: str, texts: Mapping[str, str], by: str) -> None:
+        """Pins tools by their `pin_text`, in place of what was pinned under their names."""
         ...
 
 
@@ -45,11 +51,15 @@ class MemoryPins:
 
     async def get(self, server: str) -> Mapping[str, str]:
         """See `Pins.get`."""
+        return _digests(self._pins.get(server, {}))
+
+    async def told(self, server: str) -> Mapping[str, str]:
+        """See `Pins.told`."""
         return dict(self._pins.get(server, {}))
 
-    async def approve(self, server: str, digests: Mapping[str, str], by: str) -> None:
+    async def approve(self, server: str, texts: Mapping[str, str], by: str) -> None:
         """See `Pins.approve`; who said it is not kept."""
-        self._pins.setdefault(server, {}).update(digests)
+        self._pins.setdefault(server, {}).update(texts)
 
 
 class StoredPins:
@@ -73,7 +83,18 @@ class StoredPins:
         async with self._database.read() as session:
             return await get_pins(session, server)
 
-    async def approve(self, server: str, digests: Mapping[str, str], by: str) -> None:
+    async def told(self, server: str) -> Mapping[str, str]:
+        """See `Pins.told`.
+
+        Raises:
+            StoreUnavailable: the database cannot be read.
+        """
+        from rostra.store import list_pins
+
+        async with self._database.read() as session:
+            return {pin.tool: pin.told for pin in await list_pins(session, server) if pin.told}
+
+    async def approve(self, server: str, texts: Mapping[str, str], by: str) -> None:
         """See `Pins.approve`.
 
         Raises:
@@ -82,13 +103,14 @@ class StoredPins:
         from rostra.store import approve_tools
 
         async with self._database.write() as session:
-            await approve_tools(session, server, dict(digests), by)
+            await approve_tools(session, server, _digests(texts), by, told=texts)
 
 
-def pin_digest(
+def pin_text(
     name: str, description: str, parameters: dict[str, Any], annotations: "Hints | None"
 ) -> str:
-    """sha256, in hexadecimal, of all that a tool says of itself and that matters to an agent.
+    """All that a tool says of itself and that matters to an agent: a JSON array of
+    [name, description, schema, claims about effects].
 
     Its claims about effects are part of it: a tool that comes to call itself read-only is another.
     """
@@ -101,8 +123,16 @@ def pin_digest(
         ]
         if annotations.open_world_hint is not False:
             hints.append(True)  # The default: whoever comes to deny it is another.
-    told = json.dumps([name, description, parameters, hints], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return json.dumps([name, description, parameters, hints], sort_keys=True, ensure_ascii=True)
+
+
+def pin_digest(text: str) -> str:
+    """sha256 of a `pin_text`, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digests(texts: Mapping[str, str]) -> dict[str, str]:
+    return {tool: pin_digest(text) for tool, text in texts.items()}
 
 
 def judge(digest: str, pinned: str | None) -> ToolState:

@@ -9,7 +9,7 @@ everything ends within its deadlines; lists are bounded.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,12 +130,11 @@ class McpToolset:
         _, listing = await self._within_patience(self._ready(fresh=True))
         return tuple(listing.tools.values())
 
-    async def approve(self, tools: Collection[str] | None, by: str) -> tuple[ServerTool, ...]:
-        """Approves tools as they are now; gives those whose pins that changed.
+    async def waiting(self, tools: Collection[str] | None = None) -> tuple[ServerTool, ...]:
+        """The tools that nobody has approved as they are now.
 
         Args:
-            tools: their names; None approves all.
-            by: who says so.
+            tools: their names; None for all.
 
         Raises:
             ToolFailure: the server cannot be reached, or has no such tool.
@@ -146,15 +145,25 @@ class McpToolset:
                 raise ToolFailure(
                     f"Server {self.name!r} has no tool {one_line(name)!r}.", began=False
                 )
-        chosen = [
+        return tuple(
             tool
             for name, tool in there.items()
             if tool.state is not ToolState.APPROVED and (tools is None or name in tools)
-        ]
-        if chosen:
-            await self._pins.approve(self.name, {t.remote: t.digest for t in chosen}, by)
-            self._listed = None
-        return tuple(chosen)
+        )
+
+    async def approve(self, tools: Sequence[ServerTool], by: str) -> None:
+        """Approves tools as they stand here, whatever the server says by now.
+
+        Args:
+            tools: as somebody has seen them.
+            by: who says so.
+        """
+        await self._pins.approve(self.name, {tool.remote: tool.told for tool in tools}, by)
+        self._listed = None
+
+    async def approved(self) -> Mapping[str, str]:
+        """The `pin_text` of tools as they were approved, by the server's own names for them."""
+        return await self._pins.told(self.name)
 
     async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
         """Calls a tool.

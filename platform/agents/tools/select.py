@@ -4,7 +4,7 @@ Words of names and descriptions are looked for as in any few texts, and where th
 their meaning too; see `TextIndex`.
 
 What always holds: among fewer tools than are catalogued, `search_tools` is one; the same query over
-the same tools gives the same tools in the same order.
+the same tools gives the same tools in the same order; what tools say of themselves is no evidence.
 """
 
 import asyncio
@@ -114,7 +114,8 @@ async def searchable(
     async def search(arguments: dict[str, Any], context: CallContext) -> ToolResult:
         found = await index.find(arguments["query"], arguments.get("limit", 5))
         lines = [f"- {info.name}: {_first_words(info.description)}" for info in found]
-        return ToolResult("\n".join(lines), structured=[info.name for info in found])
+        names = [info.name for info in found]
+        return ToolResult("\n".join(lines), structured=names, citable=False)
 
     return catalog.with_toolset([SEARCH_INFO], StaticToolset(((SEARCH_INFO, search),))), index
 

@@ -64,6 +64,7 @@ class ToolResult:
         is_error: the tool says that it failed.
         size: bytes of the whole, where `text` is a part or a description of it.
         spent: of what the call was lent; see `CallContext.lent`.
+        citable: whether its sentences may back what an answer says, where they are of the tool.
     """
 
     text: str
@@ -73,6 +74,7 @@ class ToolResult:
     is_error: bool = False
     size: int | None = None
     spent: Spent | None = None
+    citable: bool = True
 
 
 class ToolFailure(Exception):

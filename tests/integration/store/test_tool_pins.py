@@ -8,14 +8,16 @@ async def test_a_pin_is_what_was_approved_last(database: Database) -> None:
         assert await get_pins(session, "files") == {}
         await approve_tools(session, "files", {"read": "a" * 64, "write": "b" * 64}, "ada")
         await approve_tools(session, "mail", {"read": "c" * 64})
-        await approve_tools(session, "files", {"read": "d" * 64}, "bob")
+        await approve_tools(
+            session, "files", {"read": "d" * 64}, "bob", told={"read": "Reads a file."}
+        )
     async with database.read() as session:
         assert await get_pins(session, "files") == {"read": "d" * 64, "write": "b" * 64}
         found = await list_pins(session)
-    assert [(pin.server, pin.tool, pin.approved_by) for pin in found] == [
-        ("files", "read", "bob"),
-        ("files", "write", "ada"),
-        ("mail", "read", ""),
+    assert [(pin.server, pin.tool, pin.approved_by, pin.told) for pin in found] == [
+        ("files", "read", "bob", "Reads a file."),
+        ("files", "write", "ada", ""),
+        ("mail", "read", "", ""),
     ]
 
 
