@@ -28,11 +28,12 @@ from rostra.models import ScriptedModel
 
 
 class Tools:
-    """`look` reads, `send` changes something, `hang` waits for good.
+    """`look` reads, `send` changes something, `hang` waits until it may go on.
 
     Attributes:
         called: names, in the order of calls.
         hanging: set when `hang` is called; of threads, as an application may run in one.
+        go_on: set to let `hang` end.
     """
 
     tools = (
@@ -44,13 +45,15 @@ class Tools:
     def __init__(self, result: str = "gave 7.") -> None:
         self.called: list[str] = []
         self.hanging = threading.Event()
+        self.go_on = threading.Event()
         self._result = result
 
     async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
         self.called.append(name)
         if name == "hang":
             self.hanging.set()
-            await asyncio.Event().wait()
+            while not self.go_on.is_set():  # noqa: ASYNC110 # of threads
+                await asyncio.sleep(0.01)
         return ToolResult(f"{name} {self._result}")
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Cleaned,
         Guard,
         Limits,
+        Tools,
     )
     from rostra.agents.errors import (
         BudgetSpent,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         UnknownStrategy,
     )
     from rostra.agents.events import (
+        INTERRUPTED,
         Answer,
         ApprovalAsked,
         ApprovalDecided,
@@ -86,6 +88,9 @@ if TYPE_CHECKING:
         ServerConfig,
         load_servers,
     )
+    from rostra.agents.mcp.listing import (
+        ServerTool,
+    )
     from rostra.agents.mcp.pins import (
         StoredPins,
     )
@@ -102,14 +107,18 @@ if TYPE_CHECKING:
     from rostra.agents.outlines import (
         Outline,
         Waiting,
+        interruption,
         outline,
         read_log,
         waiting,
     )
     from rostra.agents.replay import (
+        NoTools,
         ReplayReport,
+        Retold,
     )
     from rostra.agents.rows import (
+        is_interrupted,
         request_of,
     )
     from rostra.agents.service import (
@@ -151,6 +160,7 @@ if TYPE_CHECKING:
     )
     from rostra.agents.tools.select import (
         ToolIndex,
+        ToolVectors,
         searchable,
     )
     from rostra.agents.tools.tool import (
@@ -185,6 +195,7 @@ _HOMES = {
     "Decided": "events",
     "DocumentSpan": "events",
     "Effect": "events",
+    "INTERRUPTED": "events",
     "Equipped": "events",
     "ModelAnswered": "events",
     "ModelAsked": "events",
@@ -214,6 +225,7 @@ _HOMES = {
     "Execution": "execution",
     "Guard": "equipment",
     "Limits": "equipment",
+    "Tools": "equipment",
     "default_guard": "guard.defaults",
     "make_filters": "guard.defaults",
     "Policy": "guard.policy",
@@ -223,6 +235,7 @@ _HOMES = {
     "MemoryLog": "journal",
     "ServerConfig": "mcp.config",
     "load_servers": "mcp.config",
+    "ServerTool": "mcp.listing",
     "StoredPins": "mcp.pins",
     "McpToolset": "mcp.toolset",
     "LongMemory": "memory.long",
@@ -232,9 +245,13 @@ _HOMES = {
     "Waiting": "outlines",
     "outline": "outlines",
     "read_log": "outlines",
+    "interruption": "outlines",
     "waiting": "outlines",
     "Agents": "service",
+    "NoTools": "replay",
     "ReplayReport": "replay",
+    "Retold": "replay",
+    "is_interrupted": "rows",
     "request_of": "rows",
     "HandedBack": "strategies.handoff",
     "handoff_toolset": "strategies.handoff",
@@ -255,6 +272,7 @@ _HOMES = {
     "tool": "tools.functions",
     "Observed": "tools.observe",
     "ToolIndex": "tools.select",
+    "ToolVectors": "tools.select",
     "searchable": "tools.select",
     "CallContext": "tools.tool",
     "StaticToolset": "tools.tool",
@@ -267,6 +285,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "INTERRUPTED",
     "RUN_PYTHON",
     "STRATEGIES",
     "Agents",
@@ -301,6 +320,7 @@ __all__ = [
     "ModelAnswered",
     "ModelAsked",
     "ModelCut",
+    "NoTools",
     "Noted",
     "Observed",
     "Origin",
@@ -316,6 +336,7 @@ __all__ = [
     "ReplayDiverged",
     "ReplayReport",
     "Resumed",
+    "Retold",
     "RunEnded",
     "RunEvent",
     "RunPaused",
@@ -323,6 +344,7 @@ __all__ = [
     "RunStarted",
     "RunTracer",
     "ServerConfig",
+    "ServerTool",
     "Spent",
     "StaticToolset",
     "Status",
@@ -335,6 +357,8 @@ __all__ = [
     "ToolRecord",
     "ToolResult",
     "ToolStarted",
+    "ToolVectors",
+    "Tools",
     "Toolset",
     "TracedLog",
     "UiMessage",
@@ -352,6 +376,8 @@ __all__ = [
     "function_toolset",
     "hand_over",
     "handoff_toolset",
+    "interruption",
+    "is_interrupted",
     "load_servers",
     "make_filters",
     "make_strategy",

@@ -17,7 +17,7 @@ import msgspec
 
 from rostra.agents.errors import ReplayDiverged
 from rostra.agents.events import ModelAnswered, ModelAsked, ModelCut, Usage
-from rostra.agents.journal import over
+from rostra.agents.journal import another, over
 from rostra.agents.lending import plus
 from rostra.agents.scope import Message, Reply
 from rostra.agents.shared import Shared
@@ -59,7 +59,8 @@ async def ask(
     Raises:
         BudgetSpent: no budget is left for it.
         ModelUnavailable: the model could not answer, however often it was asked.
-        ReplayDiverged: of a replay, where the model says something else now.
+        ReplayDiverged: the log has a question for another purpose there; of a replay, also where
+            the model says something else now.
     """
     journal = run.journal
     chosen = run.models.get(model) or run.models["main"]
@@ -68,9 +69,12 @@ async def ask(
     said = [ChatMessage(m.role, m.text, m.calls, m.call_id) for m in messages]
     asked = ModelAsked(key, purpose, chosen.name, _digest(said, options), sources)
     there = journal.find(ModelAnswered, key)
+    before = journal.find(ModelAsked, key)
+    if before is not None and before.purpose != purpose:
+        raise another(asked, key)
     if there is not None and run.ask_again:
         await _compare(run, there, chosen, said, options)
-    begun = journal.find(ModelAsked, key) is not None
+    begun = before is not None
     if begun:
         journal.put(asked)
     if there is None:

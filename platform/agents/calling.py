@@ -23,7 +23,7 @@ from rostra.agents.events import (
     ToolEnded,
     ToolStarted,
 )
-from rostra.agents.journal import attempt_key, decision_key
+from rostra.agents.journal import another, attempt_key, decision_key
 from rostra.agents.lending import loan, plus
 from rostra.agents.shared import Shared
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
@@ -62,11 +62,18 @@ async def call_tool(
 
     Raises:
         RunPaused: it waits for a person.
+        ReplayDiverged: the log has another call there.
     """
     journal = run.journal
     within = CallsWithin(run, key, call, sources)
     within.pass_over()
+    began = journal.find(ToolStarted, key)
+    for known in (began, journal.find(ApprovalAsked, key)):
+        if known is not None and known.call != call:
+            raise another(known, key)
     if (there := journal.find(ToolEnded, key)) is not None:
+        if there.call != call.id:
+            raise another(there, key)
         return there
     info = next((tool for tool in run.tools.tools if tool.name == call.tool), None)
     if info is None:
@@ -75,7 +82,6 @@ async def call_tool(
             run, key, call, Outcome.ERROR, f"There is no tool {call.tool!r}. Tools: {close}."
         )
     attempt = 1
-    began = journal.find(ToolStarted, key)
     lent = began.lent if began is not None else None
     while journal.find(ToolStarted, attempt_key(key, attempt)) is not None:
         attempt += 1
@@ -196,13 +202,15 @@ async def _end(
     result = result or ToolResult(text)
     seen = run.guard.observe(result, run.limits.observation)
     shown = run.guard.clean(seen.text, seen.documents)
+    beside = run.beside.get(key)
     ended = ToolEnded(
         key,
         call.id,
         outcome,
         shown.text,
         origin=result.origin,
-        first=len(run.sentences) + 1,
+        first=len(run.sentences) + 1 if beside is None else 0,
+        beside=beside,
         bytes=seen.bytes,
         truncated=seen.truncated,
         documents=list(shown.documents),

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
+from rostra.agents.endings import lost_calls
 from rostra.agents.equipment import Guard, Limits, Tools
-from rostra.agents.errors import BudgetSpent, LogEnds, ReplayDiverged, RunPaused
+from rostra.agents.errors import BudgetSpent, LogEnds, NothingUsable, ReplayDiverged, RunPaused
 from rostra.agents.events import (
     Answer,
     Budget,
@@ -143,7 +144,7 @@ async def drive(
 
     Raises:
         LostLease: somebody else executes the run.
-        ReplayDiverged: the log is of another program.
+        ReplayDiverged: the log is of another program; nothing was done.
         LogEnds: of a replay, when the log does not go on.
         asyncio.CancelledError: as if the process had died.
     """
@@ -167,7 +168,7 @@ async def drive(
         equipped = Equipped(records, problems)
         await journal.keep(equipped)
     else:
-        await journal.keep(Resumed(by))
+        await journal.keep(_resumed(journal, parts, by))
     execution = Execution(
         run_id=run_id,
         task=request.task,
@@ -184,8 +185,22 @@ async def drive(
         ask_again=ask_again,
     )
     last = await _run(execution, parts.strategy)
+    if isinstance(last, RunEnded):
+        for lost in lost_calls(journal.records):
+            journal.put(lost)
     await journal.keep(last)
     return last
+
+
+def _resumed(journal: Journal, parts: Parts, by: str) -> Resumed:
+    """An execution that goes on, and with what else than the run began."""
+    first = journal.find(RunStarted, "")
+    now = parts.models["main"].name
+    if first is None or not first.model:
+        return Resumed(by)
+    versions = parts.prompts.versions()
+    changed = sorted(name for name, one in first.prompts.items() if versions.get(name) != one)
+    return Resumed(by, now if now != first.model else "", changed)
 
 
 def _not_there(approved: Sequence[str], tools: Sequence[ToolInfo]) -> list[str]:
@@ -210,7 +225,7 @@ async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
         async with clock:
             answer = await strategy.run(execution.scope())
     except RunPaused as paused:
-        return Paused(paused.reason, paused.calls)
+        return Paused(paused.reason, paused.calls, paused.error)
     except BudgetSpent as spent:
         error = spent
     except (LostLease, ReplayDiverged, LogEnds):
@@ -219,11 +234,11 @@ async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
         error = failure
     except TimeoutError as failure:
         if not clock.expired():
-            error = _internal(failure)
+            error = internal(failure)
         else:
             error = BudgetSpent(f"the run has used its budget of {budget.seconds} seconds")
     except Exception as failure:  # A mistake in a strategy ends its run, not the server.
-        error = _internal(failure)
+        error = internal(failure)
     if answer is not None:
         answer = _cleaned(execution, answer)
     elif error is None and _ran_out(execution):
@@ -232,8 +247,20 @@ async def _run(execution: Execution, strategy: Strategy) -> RunEnded | Paused:
             hint="Start it again with more steps, or fork it.",
             budget="steps",
         )
+    status = _status(answer, error)
+    if answer is None and error is None:
+        error = _unusable(execution)
     told = error.to_dict() if error is not None else None
-    return RunEnded(_status(answer, error), journal.spent(), answer, told)
+    return RunEnded(status, journal.spent(), answer, told)
+
+
+def _unusable(execution: Execution) -> NothingUsable | None:
+    """Why there is no answer, where the last that a model wrote was a mistake."""
+    decided = (r.event for r in reversed(execution.journal.records) if isinstance(r.event, Decided))
+    last = next(decided, None)
+    if last is None or last.error is None:
+        return None
+    return NothingUsable(f"the model wrote nothing that could be used: {last.error}")
 
 
 def _ran_out(execution: Execution) -> bool:
@@ -252,7 +279,8 @@ def _status(answer: Answer | None, error: RostraError | None) -> Status:
     return Status.COMPLETED if answer is not None else Status.ABSTAINED
 
 
-def _internal(failure: BaseException) -> RostraError:
+def internal(failure: BaseException) -> RostraError:
+    """A mistake of the program's as users are told of it; the log has the rest."""
     log.error("a run failed", error=repr(failure), exc_info=failure)
     return RostraError("the run failed by a mistake of the program's", hint="The log says more.")
 

@@ -1,7 +1,7 @@
 """Errors of runs. What a model or a tool does wrong is an observation; these are ours or users'."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rostra.core import Conflict, InvalidRequest, RostraError
 
@@ -20,6 +20,13 @@ class BudgetSpent(RostraError):
 
     status = 409
     code = "budget_spent"
+
+
+class NothingUsable(RostraError):
+    """A model wrote no step, plan or answer that could be used; its run ends as `abstained`."""
+
+    status = 502
+    code = "nothing_usable"
 
 
 class ReplayDiverged(Conflict):
@@ -42,15 +49,21 @@ class RunPaused(Exception):
         reason: `approval` or `outcome_unknown`.
         calls: ids of the calls in question.
         asked: what the log must have of them, where they are another run's calls.
+        error: code and message, where another run was interrupted by one.
     """
 
     def __init__(
-        self, reason: str, calls: list[str], asked: "Sequence[ApprovalAsked]" = ()
+        self,
+        reason: str,
+        calls: list[str],
+        asked: "Sequence[ApprovalAsked]" = (),
+        error: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(f"{reason}: {', '.join(calls)}")
         self.reason = reason
         self.calls = calls
         self.asked = asked
+        self.error = error
 
 
 class LogEnds(Exception):

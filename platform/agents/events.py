@@ -71,7 +71,7 @@ class Status(StrEnum):
         return self not in (Status.RUNNING, Status.PAUSED)
 
 
-class Budget(msgspec.Struct, frozen=True, omit_defaults=True):
+class Budget(msgspec.Struct, frozen=True):
     """Most that a run may use, all its executions together; None is no limit.
 
     Attributes:
@@ -89,7 +89,7 @@ class Budget(msgspec.Struct, frozen=True, omit_defaults=True):
     calls: int = 100
 
 
-class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
+class Spent(msgspec.Struct, frozen=True):
     """What a run has used so far; as `Budget`.
 
     Attributes:
@@ -216,6 +216,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 # --- Of the run itself ---
 
+INTERRUPTED = "interrupted"
+"""The reason of a pause that anybody ends who resumes the run."""
+
 
 class RunStarted(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The run as it was asked for.
@@ -247,25 +250,37 @@ class Paused(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The run waits for a person.
 
     Attributes:
-        reason: `approval` or `outcome_unknown`.
+        reason: `approval` or `outcome_unknown`; `interrupted` waits for no decision, but for
+            somebody who resumes it.
         calls: ids of the calls in question.
+        error: code and message of what made an interrupted run stop, if it was not a person.
     """
 
     reason: str
     calls: list[str]
+    error: dict[str, Any] | None = None
 
 
 class Resumed(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """An execution began after the first; `by` says whose."""
+    """An execution began after the first.
+
+    Attributes:
+        by: whose.
+        model: name of the main model, where it is not the one that the run began with.
+        prompts: names of those that are others now.
+    """
 
     by: str = ""
+    model: str = ""
+    prompts: list[str] = []
 
 
 class RunEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """The run's end.
 
     Attributes:
-        error: code and message, of a run that failed or spent its budget.
+        error: code and message, of a run that failed or spent its budget, or whose model wrote
+            nothing that could be used.
     """
 
     status: Status
@@ -335,12 +350,28 @@ class ToolStarted(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     lent: Budget | None = None
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """Where a call stands among those that were made side by side.
+
+    Attributes:
+        group: key of the first of them.
+        place: from 0, in the order in which they were asked for.
+        of: how many there are.
+    """
+
+    group: str
+    place: int
+    of: int
+
+
 class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     """What came of a call, as the model will read it.
 
     Attributes:
         text: at most the observation limit.
-        first: number of its first sentence, counted over the run.
+        first: number of its first sentence, counted over the run; 0 of a call beside others.
+        beside: of such a one. The calls' sentences are numbered when the last of them has ended,
+            in the order of the calls: whichever ends first, the numbers are the same.
         bytes: size of the whole result.
         documents: spans of stored documents in `text`: see `DocumentSpan`.
         spent: of what the call was lent; its seconds passed in this run too.
@@ -357,6 +388,7 @@ class ToolEnded(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     truncated: bool = False
     documents: list["DocumentSpan"] = []
     spent: Spent | None = None
+    beside: Beside | None = None
     citable: bool = True
 
 

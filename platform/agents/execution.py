@@ -13,7 +13,7 @@ from typing import Any
 
 from rostra.agents.asking import ask
 from rostra.agents.calling import afford_calls, call_tool
-from rostra.agents.events import PlannedCall, RunEvent, ToolEnded
+from rostra.agents.events import Beside, PlannedCall, RunEvent, ToolEnded
 from rostra.agents.scope import Message, Observation, Reply, Scope, Sentence, together
 from rostra.agents.sentences import observed
 from rostra.agents.shared import Shared
@@ -87,6 +87,9 @@ class RunScope:
         """See `Scope.call`."""
         keys = [self.key() for _ in calls]
         afford_calls(self._run, keys)
+        if len(keys) > 1:
+            for place, key in enumerate(keys):
+                self._run.beside[key] = Beside(keys[0], place, len(keys))
         gate = asyncio.Semaphore(self._run.limits.parallel)
         history = tuple(self._history)
 
@@ -98,8 +101,10 @@ class RunScope:
             ended = await together(*(one(key, call) for key, call in zip(keys, calls, strict=True)))
         finally:
             self._run.claimed.difference_update(keys)
+            for key in keys:
+                self._run.beside.pop(key, None)
         observations = [
-            observed(call, end, self._run.take_in(end))
+            observed(call, end, self._run.sentences_of(end))
             for call, end in zip(calls, ended, strict=True)
         ]
         for call, end in zip(calls, ended, strict=True):

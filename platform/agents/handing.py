@@ -73,6 +73,9 @@ async def hand_over(
         match last.event if last is not None else None:
             case RunEnded() as ended:
                 return _handed_back(child, ended)
+            case Paused(reason=reason, error=error) if error is not None:
+                # It could not go on; who resumes this run has it tried again.
+                raise RunPaused(reason, [], error=error)
             case Paused():
                 # Unless somebody has decided meanwhile.
                 if asked := waiting(await read_log(database, child)):

@@ -1,7 +1,8 @@
 """The log of one execution of a run: it gives back what is there and writes what is new.
 
-What always holds: an event is written once, however often its run is executed; an event that is
-there and would be written differently now raises `ReplayDiverged` before anything happens. `keep`
+What always holds: an event is written once, however often its run is executed. Where an event is
+there and would be written differently now, because the model or a prompt has changed since, the
+log's holds: what was said and done is. A replay is strict: there it raises `ReplayDiverged`. `keep`
 is on disk when it returns, with all that was `put` before it; what was only `put` may be lost with
 the process, and is written by the next execution. Who is cancelled in `keep` is so once the write
 has ended.
@@ -72,6 +73,8 @@ class Journal:
         log: takes new events.
         records: all that the log has.
         clock: the time as recorded; aware, UTC.
+        strict: refuse events that differ from the log's; models' names aside, which say nothing
+            of the program.
     """
 
     def __init__(
@@ -79,10 +82,13 @@ class Journal:
         log: Log,
         records: Iterable[Record] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        strict: bool = False,
     ) -> None:
         self.records = list(records)
         self._log = log
         self._clock = clock
+        self._strict = strict
         self._waiting: list[Record] = []
         self._writing = asyncio.Lock()
         self._found = {_place(record.event): record.event for record in self.records}
@@ -108,17 +114,14 @@ class Journal:
         """Writes an event with the next `keep`, unless it is there.
 
         Raises:
-            ReplayDiverged: another one is there.
+            ReplayDiverged: another one is there, and the journal is strict.
         """
         place = _place(event)
         self._seen.add(place)
         there = self._found.get(place)
         if there is not None:
-            if there != event:
-                raise ReplayDiverged(
-                    f"the run's log has another {type(event).__name__} under {place[1]!r}",
-                    hint="The program or its prompts changed since; fork the run instead.",
-                )
+            if self._strict and _compared(there) != _compared(event):
+                raise another(event, place[1])
             return
         record = Record(len(self.records) + 1, self._clock(), event)
         self._found[place] = event
@@ -163,8 +166,21 @@ class Journal:
         return msgspec.structs.replace(self._spent, seconds=seconds)
 
     def begin(self) -> None:
-        """Starts the clock of this execution; before, none runs."""
-        self._began = self._clock()
+        """Starts the clock of this execution, unless it runs; before, none does."""
+        if self._began is None:
+            self._began = self._clock()
+
+
+def another(event: RunEvent, key: str) -> ReplayDiverged:
+    """The error of an event in whose place the log has another one."""
+    return ReplayDiverged(
+        f"the run's log has another {type(event).__name__} under {key!r}",
+        hint="The program or its prompts changed since.",
+    )
+
+
+def _compared(event: RunEvent) -> RunEvent:
+    return msgspec.structs.replace(event, model="") if isinstance(event, ModelAsked) else event
 
 
 async def _ended(writing: asyncio.Task[None]) -> None:

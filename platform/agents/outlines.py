@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rostra.agents.events import (
+    INTERRUPTED,
     ApprovalAsked,
     ApprovalDecided,
     Effect,
@@ -85,6 +86,14 @@ def waiting(records: Sequence[Record]) -> list[Waiting]:
             case _:
                 return []
     return []
+
+
+def interruption(records: Sequence[Record]) -> Paused | None:
+    """The pause of a run that waits for nothing but somebody who resumes it."""
+    match records[-1].event if records else None:
+        case Paused(reason=reason) as paused if reason == INTERRUPTED:
+            return paused
+    return None
 
 
 async def read_log(database: Database, run_id: UUID) -> list[Record]:

@@ -9,14 +9,56 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rostra.agents.driver import Parts, RunRequest, drive
+from rostra.agents.driver import Parts, RunRequest, drive, told_tools
 from rostra.agents.errors import LogEnds, ReplayDiverged
-from rostra.agents.events import ApprovalAsked, Paused, Record, RunEnded, RunEvent, Status
+from rostra.agents.events import (
+    INTERRUPTED,
+    ApprovalAsked,
+    Equipped,
+    Paused,
+    Record,
+    RunEnded,
+    RunEvent,
+    RunStarted,
+    Status,
+)
 from rostra.agents.journal import Journal, MemoryLog
 from rostra.agents.tools.tool import CallContext, ToolInfo, ToolResult
 from rostra.core import ChatMessage, ChatModel, GenerationOptions
 
 OpenParts = Callable[[RunRequest], AbstractAsyncContextManager[Parts]]
+
+
+@dataclass(frozen=True, slots=True)
+class Retold:
+    """What a log says that its run was executed with.
+
+    Attributes:
+        tools: that it was told of; none of them can be called.
+        model: bears the name of its model, and cannot be asked.
+        ask_models: whether models are to be asked again, so that this one is not enough.
+    """
+
+    tools: tuple[ToolInfo, ...]
+    model: ChatModel
+    ask_models: bool
+
+
+OpenReplay = Callable[[Retold, RunRequest], AbstractAsyncContextManager[Parts]]
+"""Opens what a replay needs beside its log; connects to nothing."""
+
+
+def retold(records: Sequence[Record], ask_models: bool) -> Retold:
+    """See `Retold`; a log that ends before its tools were written down has none."""
+    tools: tuple[ToolInfo, ...] = ()
+    model = ""
+    for record in records:
+        match record.event:
+            case RunStarted():
+                model = record.event.model
+            case Equipped() as equipped:
+                tools = told_tools(equipped)
+    return Retold(tools, _EndOfLog(model), ask_models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +91,13 @@ async def replay_run(
         ask_models: ask the models again too, and compare their answers.
     """
     there = [record for record in records if not isinstance(record.event, RunEnded | Paused)]
-    journal = Journal(MemoryLog(), there)
+    journal = Journal(MemoryLog(), there, strict=True)
     try:
         async with open_parts(request) as parts:
             models: Mapping[str, ChatModel] = parts.models
             if not ask_models:
                 models = {role: _EndOfLog(model.name) for role, model in models.items()}
-            parts = replace(parts, models=models, tools=_NoTools(parts.tools.tools))
+            parts = replace(parts, models=models, tools=NoTools(parts.tools.tools))
             last = await drive(run_id, request, journal, parts, ask_again=ask_models)
     except ReplayDiverged as diverged:
         return ReplayReport(len(there), diverged.message, "diverged")
@@ -80,7 +122,7 @@ class _EndOfLog:
 
 
 @dataclass(frozen=True, slots=True)
-class _NoTools:
+class NoTools:
     """Tools that are never called: what they gave is in the log."""
 
     tools: Sequence[ToolInfo]
@@ -102,6 +144,8 @@ def _other_end(there: RunEvent, now: RunEnded | Paused) -> str | None:
             return None
         case RunEnded(), RunEnded():
             same = (there.status, there.answer) == (now.status, now.answer)
+        case Paused(reason=reason), _ if reason == INTERRUPTED:
+            return None
         case Paused(), Paused():
             same = there == now
         case _:

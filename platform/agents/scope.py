@@ -214,5 +214,5 @@ async def together(*branches: Coroutine[Any, Any, T]) -> list[T]:
     if pauses:
         reason = pauses[0].reason
         same = [call for pause in pauses if pause.reason == reason for call in pause.calls]
-        raise RunPaused(reason, same)
+        raise RunPaused(reason, same, error=pauses[0].error)
     return [result for result in results if not isinstance(result, BaseException)]

@@ -11,13 +11,11 @@ from rostra.agents.scope import Observation, Sentence
 from rostra.core import sentence_spans
 
 
-def numbered(ended: ToolEnded) -> tuple[Sentence, ...]:
-    """The sentences of a result that can be cited, numbered as they were when it was written."""
+def numbered(ended: ToolEnded, first: int) -> tuple[Sentence, ...]:
+    """The sentences of a result that can be cited, numbered from `first` on."""
     lines = _lines(ended) if ended.outcome is Outcome.OK else []
     spans = [(start, end) for start, end, citable in lines if citable]
-    return tuple(
-        _sentence(ended, ended.first + at, start, end) for at, (start, end) in enumerate(spans)
-    )
+    return tuple(_sentence(ended, first + at, start, end) for at, (start, end) in enumerate(spans))
 
 
 def observed(call: PlannedCall, ended: ToolEnded, sentences: tuple[Sentence, ...]) -> Observation:
@@ -48,7 +46,9 @@ def _lines(ended: ToolEnded) -> list[tuple[int, int, bool]]:
     edges = {0, len(ended.text), *(edge for span in inside for edge in span)}
     lines: list[tuple[int, int, bool]] = []
     for start, end in pairwise(sorted(edges)):
-        citable = ended.citable and not inside or any(first <= start and end <= past for first, past in inside)
+        citable = ended.citable
+        if inside:
+            citable = any(first <= start and end <= past for first, past in inside)
         begun: int | None = None
         for first, past in sentence_spans(ended.text, start, end):
             begun = first if begun is None else begun

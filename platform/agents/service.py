@@ -10,18 +10,22 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from rostra.agents.decisions import FITTING, Decision, waits_for, write_decision
-from rostra.agents.driver import Prompts, RunRequest, drive, started
-from rostra.agents.errors import RunGivenUp
+from rostra.agents.driver import Parts, Prompts, RunRequest, drive, internal, started
+from rostra.agents.endings import closing, lost_calls
+from rostra.agents.errors import BudgetSpent, ReplayDiverged, RunGivenUp
 from rostra.agents.events import (
+    INTERRUPTED,
     ApprovalDecided,
+    Equipped,
     ModelAsked,
     Paused,
     Record,
@@ -31,15 +35,21 @@ from rostra.agents.events import (
 )
 from rostra.agents.handing import open_children
 from rostra.agents.journal import Journal, MemoryLog
-from rostra.agents.replay import OpenParts, ReplayReport, replay_run
-from rostra.agents.rows import parent_of, request_of, status_of
+from rostra.agents.replay import OpenParts, OpenReplay, ReplayReport, replay_run, retold
+from rostra.agents.rows import (
+    MODEL,
+    is_interrupted,
+    model_of,
+    parent_of,
+    request_of,
+    status_of,
+)
 from rostra.agents.stored_log import ClaimedLog, StoredLogs
 from rostra.agents.telemetry import RunTracer, TracedLog
 from rostra.core import (
     InvalidRequest,
     Overloaded,
     RostraError,
-    StoreUnavailable,
     get_logger,
 )
 from rostra.store import (
@@ -49,6 +59,7 @@ from rostra.store import (
     RunConflict,
     RunLog,
     RunNotFound,
+    change_config,
     claim_run,
     copy_events,
     create_run,
@@ -79,6 +90,7 @@ class Agents:
         lease: how long a process that says nothing keeps a run.
         most_runs: that this process executes at once.
         trace_content: put tasks, arguments and results into spans too.
+        open_replay: what to replay a run with; as a new run where None.
     """
 
     def __init__(
@@ -93,9 +105,11 @@ class Agents:
         lease: timedelta = timedelta(seconds=30),
         most_runs: int = 256,
         trace_content: bool = False,
+        open_replay: OpenReplay | None = None,
     ) -> None:
         self._database = database
         self._open_parts = open_parts
+        self._open_replay = open_replay
         self._check = check
         self._model = model
         self._prompts = prompts
@@ -106,6 +120,7 @@ class Agents:
         self._trace_content = trace_content
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._claims: dict[UUID, RunClaim] = {}
         self._closing = False
 
     # --- What users do ---
@@ -147,7 +162,7 @@ class Agents:
                 session,
                 task=request.task,
                 strategy=request.strategy,
-                config=msgspec.to_builtins(request),
+                config=self._config(request),
                 user=request.user,
                 parent=parent,
                 run_id=run_id,
@@ -204,15 +219,43 @@ class Agents:
     async def resume(self, run_id: UUID) -> bool:
         """Executes a run that nobody executes; False when there is nothing to do.
 
+        From now on it is a run of this process's model.
+
         Raises:
             RunNotFound: there is no such run.
         """
         async with self._database.write() as session:
-            await get_run(session, run_id)
-            claim = await claim_run(session, self._owner, self._lease, run_id)
+            run = await lock_run(session, run_id)
+            if run.status == Status.PAUSED and await is_interrupted(session, run):
+                claim: RunClaim | None = await seize_run(session, run_id, self._owner, self._lease)
+            else:
+                claim = await claim_run(session, self._owner, self._lease, run_id)
+            if claim is not None and model_of(claim.run) != self._model:
+                await change_config(session, claim, **{MODEL: self._model})
         if claim is None:
             return False
         self._spawn(claim)
+        return True
+
+    def executes(self, run_id: UUID) -> bool:
+        """Whether a run is executed here."""
+        return run_id in self._tasks
+
+    async def interrupt(self, run_id: UUID) -> bool:
+        """Stops a run that is executed here, as its user wishes: it waits until it is resumed.
+
+        False where it is not executed here, or has come to its end or a pause by itself.
+        """
+        if (task := self._tasks.get(run_id)) is None:
+            return False
+        claim = self._claims[run_id]
+        task.cancel()
+        await asyncio.wait([task])
+        records = await self._logs.read(run_id)
+        if not await self._pause(claim, records):
+            return False
+        for child in open_children(run_id, records):
+            await self.interrupt(child)
         return True
 
     async def cancel(self, run_id: UUID) -> None:
@@ -225,12 +268,16 @@ class Agents:
         async with self._database.write() as session:
             claim = await seize_run(session, run_id, self._owner, self._lease)
             records = await self._logs.read(run_id)
+            spent = Journal(MemoryLog(), records).spent()
+            # With the seizing, so that no run goes on because this process dies in between.
+            await self._logs.append_within(
+                session, claim, closing(records, RunEnded(Status.CANCELLED, spent))
+            )
         if (task := self._tasks.get(run_id)) is not None:
             task.cancel()
             await asyncio.wait([task])
-        spent = Journal(MemoryLog(), records).spent()
-        ended = RunEnded(Status.CANCELLED, spent)
-        await self._logs.append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+        self._logs.leave(run_id)
+        self._logs.tell(run_id)
         await self._end_children(run_id, records)
 
     async def _end_children(self, run_id: UUID, records: Sequence[Record]) -> None:
@@ -267,7 +314,7 @@ class Agents:
                 session,
                 task=request.task,
                 strategy=request.strategy,
-                config=msgspec.to_builtins(request),
+                config=self._config(request),
                 user=request.user,
                 parent=run_id,
             )
@@ -289,8 +336,15 @@ class Agents:
         async with self._database.read() as session:
             request = request_of(await get_run(session, run_id))
         records = await self._logs.read(run_id)
+        open_parts = self._open_parts
+        if self._open_replay is not None:
+            open_parts = partial(self._open_replay, retold(records, ask_models))
         return await replay_run(
-            str(run_id), request, records, self._open_parts, ask_models=ask_models
+            str(run_id),
+            request,
+            records,
+            open_parts,
+            ask_models=ask_models,
         )
 
     def events(self, run_id: UUID, after: int = 0) -> AsyncIterator[Record]:
@@ -306,15 +360,17 @@ class Agents:
     # --- Execution ---
 
     async def recover(self) -> None:
-        """Takes over runs whose process died, until cancelled."""
+        """Takes over runs of this process's model whose process died, until cancelled."""
         while True:
             claim = None
             if len(self._tasks) < self._most_runs:
                 try:
                     async with self._database.write() as session:
-                        claim = await claim_run(session, self._owner, self._lease)
-                except StoreUnavailable as error:
-                    log.warning("lost runs could not be looked for", reason=error.message)
+                        claim = await claim_run(
+                            session, self._owner, self._lease, only={MODEL: self._model}
+                        )
+                except Exception as error:  # Whatever it is, it must not end the looking for good.
+                    log.warning("lost runs could not be looked for", reason=repr(error))
             if claim is not None:
                 self._spawn(claim)
             else:
@@ -340,11 +396,11 @@ class Agents:
     def _spawn(self, claim: RunClaim) -> None:
         run_id = claim.run.id
         task = asyncio.create_task(self._execute(claim), name=f"run {run_id}")
-        self._tasks[run_id] = task
+        self._tasks[run_id], self._claims[run_id] = task, claim
 
         def ended(done: asyncio.Task[None]) -> None:
             if self._tasks.get(run_id) is done:
-                del self._tasks[run_id]
+                del self._tasks[run_id], self._claims[run_id]
                 self._logs.leave(run_id)
             self._logs.tell(run_id)
 
@@ -381,7 +437,21 @@ class Agents:
             if len(records) == 1:
                 tracer.tell(records[0])
             journal = Journal(TracedLog(ClaimedLog(self._logs, claim), tracer), records)
-            async with self._open_parts(request) as parts:
+            journal.begin()
+            async with AsyncExitStack() as stack:
+                try:
+                    parts = await self._open(stack, request, journal)
+                except BudgetSpent as error:
+                    ended = RunEnded(Status.EXHAUSTED, journal.spent(), error=error.to_dict())
+                    await journal.keep(*lost_calls(journal.records), ended)
+                    await self._end_children(run_id, journal.records)
+                    return
+                except RostraError as error:
+                    if journal.find(Equipped, "") is None:
+                        raise
+                    # It has worked before, and what it has done is worth more than this error.
+                    await journal.keep(Paused(INTERRUPTED, [], error.to_dict()))
+                    return
                 last = await drive(str(run_id), request, journal, parts, by=self._owner)
             if isinstance(last, RunEnded) and last.error is not None:
                 await self._end_children(run_id, journal.records)
@@ -392,10 +462,47 @@ class Agents:
                 with suppress(LostLease, RostraError):
                     await asyncio.shield(self._release(claim))
             raise
+        except ReplayDiverged as error:
+            await self._pause(claim, await self._logs.read(run_id), error)
         except RostraError as error:
             await self._end(claim, Status.FAILED, error)
+        except Exception as failure:  # A mistake of ours ends its run, and is told to its watchers.
+            await self._end(claim, Status.FAILED, internal(failure))
         finally:
             beating.cancel()
+
+    async def _open(self, stack: AsyncExitStack, request: RunRequest, journal: Journal) -> Parts:
+        """The run's parts; servers that do not answer use up its time as all else does.
+
+        Raises:
+            BudgetSpent: its time was over before they were there.
+            RostraError: they cannot be had.
+        """
+        most = request.budget.seconds
+        left = None if most is None else most - journal.spent().seconds
+        clock = asyncio.timeout(left)
+        try:
+            async with clock:
+                return await stack.enter_async_context(self._open_parts(request))
+        except TimeoutError:
+            if not clock.expired():
+                raise
+        raise BudgetSpent(
+            f"the run's {most} seconds were over before its tools were there",
+            hint="`rostra mcp list` shows which servers do not answer.",
+        )
+
+    async def _pause(
+        self, claim: RunClaim, records: Sequence[Record], error: RostraError | None = None
+    ) -> bool:
+        """Leaves a run to be resumed by somebody; False if it is not executed here any more."""
+        told = error.to_dict() if error is not None else None
+        paused = Record(len(records) + 1, datetime.now(UTC), Paused(INTERRUPTED, [], told))
+        try:
+            await self._logs.append(claim, [paused])
+        except LostLease:
+            return False
+        return True
 
     async def _end(self, claim: RunClaim, status: Status, error: RostraError | None = None) -> None:
         """Ends a run that cannot be driven: no model, a log of another program, nobody waits."""
@@ -403,8 +510,12 @@ class Agents:
         spent = Journal(MemoryLog(), records).spent()
         ended = RunEnded(status, spent, error=error.to_dict() if error is not None else None)
         with suppress(LostLease):
-            await self._logs.append(claim, [Record(len(records) + 1, datetime.now(UTC), ended)])
+            await self._logs.append(claim, closing(records, ended))
             await self._end_children(claim.run.id, records)
+
+    def _config(self, request: RunRequest) -> dict[str, Any]:
+        """What the row of a run has: the request, and whose it is."""
+        return {**msgspec.to_builtins(request), MODEL: self._model}
 
     async def _status(self, run_id: UUID) -> Status | None:
         async with self._database.read() as session:

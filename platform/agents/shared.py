@@ -11,7 +11,7 @@ from typing import Any
 
 from rostra.agents.equipment import Guard, Limits, Tools
 from rostra.agents.errors import BudgetSpent, RunPaused
-from rostra.agents.events import Budget, ToolEnded
+from rostra.agents.events import Beside, Budget, ToolEnded
 from rostra.agents.journal import Journal
 from rostra.agents.scope import Sentence
 from rostra.agents.sentences import numbered
@@ -46,6 +46,10 @@ class Shared:
     # Tokens set aside for questions that are being answered, and keys of calls about to begin.
     held: int = 0
     claimed: set[str] = field(default_factory=set)
+    # Of calls that are made side by side, by key.
+    beside: dict[str, Beside] = field(default_factory=dict)
+    _groups: dict[str, dict[int, ToolEnded]] = field(default_factory=dict)
+    _firsts: dict[str, int] = field(default_factory=dict)
     # Why calls with a loan wait for a person, by key: they give nothing back before.
     resting: dict[str, str] = field(default_factory=dict)
     returned: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,14 +60,34 @@ class Shared:
             if isinstance(record.event, ToolEnded):
                 self.take_in(record.event)
 
-    def take_in(self, ended: ToolEnded) -> tuple[Sentence, ...]:
-        """Numbers an observation's sentences as they were numbered when it was written."""
-        found = numbered(ended)
-        missing = ended.first + len(found) - 1 - len(self.sentences)
+    def take_in(self, ended: ToolEnded) -> None:
+        """Numbers an observation's sentences, in the order of the log.
+
+        Those of calls side by side are numbered once all of them are there, in the calls' order.
+        """
+        if ended.beside is None:
+            self._number(ended, ended.first)
+            return
+        group = self._groups.setdefault(ended.beside.group, {})
+        group[ended.beside.place] = ended
+        if len(group) == ended.beside.of:
+            for _, one in sorted(group.items()):
+                self._number(one, len(self.sentences) + 1)
+
+    def sentences_of(self, ended: ToolEnded) -> tuple[Sentence, ...]:
+        """An observation's numbered sentences, once all calls beside it have ended."""
+        if ended.key not in self._firsts:
+            # Beside it stand ends that were written before they told of each other.
+            self._number(ended, ended.first or len(self.sentences) + 1)
+        return numbered(ended, self._firsts[ended.key])
+
+    def _number(self, ended: ToolEnded, first: int) -> None:
+        found = numbered(ended, first)
+        missing = first + len(found) - 1 - len(self.sentences)
         self.sentences += [Sentence(0, "", "")] * missing
         for sentence in found:
             self.sentences[sentence.number - 1] = sentence
-        return found
+        self._firsts[ended.key] = first
 
     def give_back(self, tokens: int) -> None:
         """Ends what `held` has of a question; wakes those that wait for it."""

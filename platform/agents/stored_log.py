@@ -6,7 +6,10 @@ What always holds: an event is in the database before a watcher is told of it.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.agents.events import (
     Paused,
@@ -17,7 +20,7 @@ from rostra.agents.events import (
     decode_event,
     encode_event,
 )
-from rostra.store import Database, RunClaim, RunLog, get_run, read_events
+from rostra.store import Database, RunClaim, RunLog, append_events, get_run, read_events
 
 _PAGE = 500
 # How often a watcher looks for events that another process writes.
@@ -53,20 +56,33 @@ class StoredLogs:
         Raises:
             LostLease: somebody else executes it now.
         """
-        entries = [
-            (record.at, type(record.event).__name__, encode_event(record.event))
-            for record in records
-        ]
         await self._log.append(
             claim.run.id,
             records[0].seq - 1,
-            entries,
+            _entries(records),
             token=claim.fencing_token,
             status=_status_after(records[-1].event),
         )
         if (written := self._written.get(claim.run.id)) is not None:
             written += records
         self.tell(claim.run.id)
+
+    async def append_within(
+        self, session: AsyncSession, claim: RunClaim, records: Sequence[Record]
+    ) -> None:
+        """`append` in a transaction of the caller's, who tells the watchers once it is over.
+
+        Raises:
+            LostLease: somebody else executes it now.
+        """
+        await append_events(
+            session,
+            claim.run.id,
+            records[0].seq - 1,
+            _entries(records),
+            token=claim.fencing_token,
+            status=_status_after(records[-1].event),
+        )
 
     async def watch(self, run_id: UUID, after: int = 0) -> AsyncIterator[Record]:
         """Events from number `after + 1` on, as they come; ends with the run.
@@ -136,6 +152,12 @@ class ClaimedLog:
     async def append(self, records: Sequence[Record]) -> None:
         """See `Log.append`."""
         await self._logs.append(self._claim, records)
+
+
+def _entries(records: Sequence[Record]) -> list[tuple[datetime, str, bytes]]:
+    return [
+        (record.at, type(record.event).__name__, encode_event(record.event)) for record in records
+    ]
 
 
 def _status_after(event: RunEvent) -> str | None:

@@ -60,10 +60,15 @@ def ui_parts(record: Record, run_id: str = "") -> list[Part]:
         case Equipped(tools=tools, problems=problems):
             names = [tool.name for tool in tools]
             return [_data("tools", "tools", {"tools": names, "problems": problems})]
-        case Paused(reason=reason, calls=calls):
-            return [_data("paused", str(record.seq), {"reason": reason, "calls": calls})]
-        case Resumed():
-            return [_data("resumed", str(record.seq), {})]
+        case Paused() as paused:
+            why: Part = {"reason": paused.reason, "calls": paused.calls}
+            if paused.error is not None:
+                why["error"] = paused.error
+            return [_data("paused", str(record.seq), why)]
+        case Resumed(model=model, prompts=prompts):
+            changed: Part = {"model": model, "prompts": prompts}
+            told = {name: value for name, value in changed.items() if value}
+            return [_data("resumed", str(record.seq), told)]
         case RunEnded() as event:
             return _end(event)
         case ModelAsked() as event:

@@ -12,7 +12,7 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -28,7 +28,15 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_servers import knowledge_server, offer
-from rostra.agents import Paused, RunEnded, RunEvent, RunRequest
+from rostra.agents import (
+    Paused,
+    RunEnded,
+    RunEvent,
+    RunRequest,
+    Waiting,
+    read_log,
+    waiting,
+)
 from rostra.core import InvalidRequest, RostraError, Settings, parse_id
 from rostra.runtime import Runtime
 from rostra.store import get_run
@@ -135,6 +143,8 @@ _INSTRUCTIONS = """\
 _STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
 _MAX_TASK = 20_000
 _MAX_WAIT = 600.0
+# Paused calls that are named.
+_MAX_CALLS = 20
 
 Seconds = Annotated[
     float, Field(ge=0, le=_MAX_WAIT, description="Longest wait; the run goes on after it.")
@@ -203,14 +213,21 @@ class AgentTools:
             last = await asyncio.wait_for(self._runtime.agents.wait(run_id), seconds)
         except TimeoutError:
             return AgentRun(run_id=str(run_id), status="running", answer=None, quotes=[], note=None)
-        return _standing(run_id, last.event)
+        waits: Sequence[Waiting] = ()
+        if isinstance(last.event, Paused):
+            waits = waiting(await read_log(self._runtime.database, run_id))
+        return _standing(run_id, last.event, waits)
 
 
-def _standing(run_id: UUID, event: RunEvent) -> AgentRun:
+def _standing(run_id: UUID, event: RunEvent, waits: Sequence[Waiting] = ()) -> AgentRun:
+    """Where a run stands after its last event; of a paused one also for which calls."""
     status, answer, quotes, note = "running", None, list[str](), None
     unsupported = 0
     if isinstance(event, Paused):
-        status, note = "paused", f"{event.reason}: {', '.join(event.calls)}"
+        tools = {one.call.id: one.call.tool for one in waits}
+        told = [f"{tools[call]} ({call})" if call in tools else call for call in event.calls]
+        more = f" and {len(told) - _MAX_CALLS} more" if len(told) > _MAX_CALLS else ""
+        status, note = "paused", f"{event.reason}: {', '.join(told[:_MAX_CALLS])}{more}"
     elif isinstance(event, RunEnded):
         status = event.status.value
         note = str(event.error.get("message", "")) if event.error else None

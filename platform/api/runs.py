@@ -352,7 +352,7 @@ def _budget(body: BudgetBody, settings: Settings) -> Budget:
         steps=body.steps or settings.agent_steps,
         tokens=body.tokens,
         seconds=body.seconds or settings.agent_seconds,
-        cost=body.cost,
+        cost=settings.agent_cost if body.cost is None else body.cost,
         calls=settings.agent_calls if body.calls is None else body.calls,
     )
 

@@ -5,7 +5,6 @@ its tool was named with `--approve`; `--yes` refuses everything else. Without a 
 asked: the run is left paused, and can be decided on and resumed.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -14,17 +13,21 @@ import click
 from rich.text import Text
 
 from rostra.agents import (
-    ApprovalDecided,
+    INTERRUPTED,
     Budget,
+    Outcome,
     Paused,
+    PlannedCall,
     Record,
     ReplayReport,
     RunEnded,
     RunRequest,
     Status,
+    ToolEnded,
+    ToolStarted,
+    is_interrupted,
     outline,
     read_log,
-    waiting,
 )
 from rostra.cli.ids import run_id as read_id
 from rostra.cli.output import (
@@ -44,7 +47,8 @@ from rostra.cli.run_decisions import (
     denied,
     told_paused,
 )
-from rostra.cli.run_view import RunView, cleaned
+from rostra.cli.run_following import follow
+from rostra.cli.run_view import RunView, call_text, cleaned
 from rostra.core import Settings, collapse_whitespace, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import Run, delete_run, get_run, list_runs
@@ -230,6 +234,7 @@ def list_(status: str | None, limit: int, offset: int, as_json: bool) -> None:
     async def work(runtime: Runtime) -> None:
         async with runtime.database.read() as session:
             items, total = await list_runs(session, None, status, limit, offset)
+        told = [await _status(runtime, item) for item in items]
         if as_json:
             print_json({"items": items, "total": total})
             return
@@ -238,12 +243,12 @@ def list_(status: str | None, limit: int, offset: int, as_json: bool) -> None:
             (
                 (
                     item.id,
-                    "interrupted" if _is_left(item) else item.status,
+                    state,
                     item.strategy,
                     collapse_whitespace(item.task)[:_TASK_CHARS],
                     item.created_at.isoformat(" ", "minutes"),
                 )
-                for item in items
+                for item, state in zip(items, told, strict=True)
             ),
         )
 
@@ -331,52 +336,19 @@ def _is_left(run: Run) -> bool:
 
 async def _follow(runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool) -> dict[str, Any]:
     """Shows a run until it ends or is left paused; returns what came of it."""
-    view = None if quiet else RunView()
-    try:
-        seq = 0
-        while not await _watch(runtime, run_id, seq, view):
-            records = await read_log(runtime.database, run_id)
-            seq = records[-1].seq
-            for one in waiting(records):
-                decided = await decide(one)
-                if decided is None:
-                    return await _outcome(runtime, run_id, records)
-                decision, note = decided
-                await runtime.agents.decide(
-                    run_id,
-                    one.call.id,
-                    decision,  # type: ignore[arg-type] # checked against the run's own
-                    by="terminal",
-                    note=note,
-                )
-    except (asyncio.CancelledError, BrokenPipeError):
-        # Ctrl-C, or a reader such as `head` that has seen enough.
-        click.echo(f"\ngo on with: rostra agent resume {run_id}", err=True)
-        raise
-    return await _outcome(runtime, run_id, await read_log(runtime.database, run_id))
+    records = await follow(runtime, run_id, decide, None if quiet else RunView())
+    return await _outcome(runtime, run_id, records)
 
 
-async def _watch(runtime: Runtime, run_id: UUID, after: int, view: RunView | None) -> bool:
-    """Shows events as they come; True at the run's end, False where it waits for a person."""
-    events = runtime.agents.events(run_id, after)
-    busy = None if view is None else view.busy("working")
-    if busy is not None:
-        busy.__enter__()
-    try:
-        async for record in events:
-            if view is not None:
-                view.show(record)
-            if isinstance(record.event, RunEnded):
-                return True
-            if isinstance(record.event, Paused | ApprovalDecided):
-                async with runtime.database.read() as session:
-                    now = await get_run(session, run_id)
-                if now.status == Status.PAUSED and now.last_seq == record.seq:
-                    return False
-    finally:
-        if busy is not None:
-            busy.__exit__(None, None, None)
-    return True
+async def _status(runtime: Runtime, run: Run) -> str:
+    """Where a run stands, in a word; `interrupted` if somebody has to resume it."""
+    if _is_left(run):
+        return INTERRUPTED
+    if run.status == Status.PAUSED:
+        async with runtime.database.read() as session:
+            if await is_interrupted(session, run):
+                return INTERRUPTED
+    return run.status
 
 
 async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) -> dict[str, Any]:
@@ -389,7 +361,8 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
         "task": stored.task,
         "strategy": stored.strategy,
         "answer": short.ended.answer if short.ended else None,
-        "error": short.ended.error if short.ended else None,
+        "error": _error(records),
+        "may_have_happened": _lost(records),
         "spent": short.spent,
         "problems": short.problems,
         "waiting": short.waiting,
@@ -397,12 +370,36 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
     }
 
 
+def _error(records: Sequence[Record]) -> dict[str, Any] | None:
+    """What made a run end or stop, if something went wrong."""
+    match records[-1].event if records else None:
+        case RunEnded(error=error) | Paused(error=error):
+            return error
+    return None
+
+
+def _lost(records: Sequence[Record]) -> list[PlannedCall]:
+    """Calls that were made, perhaps, and whose outcome nobody knows."""
+    known = {
+        one.event.call.id: one.event.call for one in records if isinstance(one.event, ToolStarted)
+    }
+    ends = [one.event for one in records if isinstance(one.event, ToolEnded)]
+    unknown = (end.call for end in ends if end.outcome is Outcome.UNKNOWN)
+    return [known[call] for call in unknown if call in known]
+
+
 def _report(outcome: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     elif outcome["status"] == Status.PAUSED:
+        if outcome["error"] is not None:
+            told = f"it could not go on: {cleaned(str(outcome['error'].get('message', '')))}"
+            console().print(told, style="red", markup=False)
         told_paused(console(), outcome["run"], outcome["waiting"])
     else:
+        for call in outcome["may_have_happened"]:
+            told = f"nobody knows whether this has happened: {call_text(call)}"
+            console().print(told, style="yellow", markup=False)
         for tool in outcome["denied"]:
             told = f"calls of {tool} were not allowed; --approve {tool} allows them beforehand"
             console().print(told, style="yellow", markup=False)
@@ -417,6 +414,7 @@ def _budget(
         steps=steps or settings.agent_steps,
         tokens=tokens,
         seconds=seconds or settings.agent_seconds,
+        cost=settings.agent_cost,
         calls=settings.agent_calls,
     )
 

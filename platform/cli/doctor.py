@@ -8,14 +8,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import click
 from rich.markup import escape
 from sqlalchemy import make_url
 
 from mcp_servers import SandboxRunner
+from rostra.cli.doctor_checks import Check, chat_checks, server_checks
 from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
 from rostra.core import RostraError, Settings, pick_device, pick_dtype
 from rostra.retrieval import load_embedder, load_reranker
@@ -23,23 +22,6 @@ from rostra.store import current, head, open_database
 
 _LITTLE_DISK = 2 * 1024**3
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: what was looked at.
-        status: `error` means that the platform cannot work.
-        detail: what was found.
-        hint: what to do about it.
-    """
-
-    name: str
-    status: Literal["ok", "warning", "error"]
-    detail: str
-    hint: str = ""
 
 
 @click.command("doctor")
@@ -68,10 +50,14 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _torch(settings)
     yield _faiss()
     yield _home(settings)
-    yield asyncio.run(_database(settings))
+    database = asyncio.run(_database(settings))
+    yield database
     yield _embedder(settings)
     yield _reranker(settings)
     yield asyncio.run(_generator(settings))
+    yield from asyncio.run(chat_checks(settings))
+    if database.status != "error":
+        yield from asyncio.run(server_checks(settings))
     yield asyncio.run(_sandbox(settings))
     yield _web()
 

@@ -1,18 +1,20 @@
 """`rostra mcp`: the tools of MCP servers, listed, called and approved.
 
 What always holds: what a server says is shown without its control characters; nothing is called
-that is not approved, and nothing is approved that was not named, but for what is seen first.
+that is not approved, and what is approved is what was shown, not what the server says by then.
 """
 
 import asyncio
 import difflib
 import json
+import sys
 from typing import Any
 
 import click
 from rich.markup import escape
 
 from rostra.agents import CallContext, McpToolset, ToolFailure
+from rostra.cli.mcp_tools import changes, print_changes, print_tools
 from rostra.cli.output import console, json_option, print_json, with_runtime
 from rostra.core import Conflict, InvalidRequest, NotFound, RostraError
 from rostra.runtime import Runtime
@@ -47,6 +49,12 @@ class ToolNotOffered(Conflict):
     """An MCP server has no such tool, or nobody has approved it as it is now."""
 
     code = "tool_not_offered"
+
+
+class NotApproved(Conflict):
+    """Nobody said yes to the tools that were shown."""
+
+    code = "tools_not_approved"
 
 
 login_option = click.option(
@@ -134,18 +142,20 @@ def call(
 @command.command("approve")
 @click.argument("server")
 @click.argument("tools", nargs=-1)
+@click.option("--yes", is_flag=True, help="Approve them without asking.")
 @login_option
 @json_option
-def approve(server: str, tools: tuple[str, ...], login: bool, as_json: bool) -> None:
-    """Approve a server's tools as they are now; without TOOLS, all of them.
+def approve(server: str, tools: tuple[str, ...], yes: bool, login: bool, as_json: bool) -> None:
+    """Show a server's tools as they are now, and approve them; without TOOLS, all of them.
 
-    Until then a tool that is new or has changed is not offered to agents.
+    Until then a tool that is new or has changed is not offered to agents. Of a changed one each
+    line is marked that is gone or new.
     """
 
     async def work(runtime: Runtime) -> None:
         toolset = _server(_servers(runtime, login), server)
         try:
-            approved = await toolset.approve(tools or None, by=_BY)
+            chosen = await toolset.waiting(tools or None)
         except ToolFailure as failure:
             there = await _names(toolset)
             if there is not None and (missing := [name for name in tools if name not in there]):
@@ -153,7 +163,13 @@ def approve(server: str, tools: tuple[str, ...], login: bool, as_json: bool) -> 
                     f"server {server!r} has no tool {missing[0]!r}", hint=_have(there, missing[0])
                 ) from None
             raise _unavailable(toolset, str(failure)) from None
-        names = [tool.info.name for tool in approved]
+        if chosen and not as_json:
+            print_tools(console(), chosen, await toolset.approved())
+        if chosen and not (yes or _said_yes(len(chosen), as_json)):
+            raise NotApproved("nothing was approved")
+        if chosen:
+            await toolset.approve(chosen, by=_BY)
+        names = [tool.info.name for tool in chosen]
         if as_json:
             print_json({"server": server, "approved": names})
         elif names:
@@ -162,6 +178,18 @@ def approve(server: str, tools: tuple[str, ...], login: bool, as_json: bool) -> 
             console().print("all of them were approved already")
 
     with_runtime(work)
+
+
+def _said_yes(count: int, as_json: bool) -> bool:
+    """Whether the person at the terminal approves what was shown.
+
+    Raises:
+        NotApproved: nobody is there to ask.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise NotApproved("nobody is there to ask", hint="--yes approves them as they are now.")
+    what = "this tool" if count == 1 else f"these {count:,} tools"
+    return click.prompt(f"Approve {what}? [y/N]", "", show_default=False).lower() in ("y", "yes")
 
 
 def _servers(runtime: Runtime, login: bool) -> dict[str, McpToolset]:
@@ -190,6 +218,7 @@ async def _described(toolset: McpToolset) -> dict[str, Any]:
     row: dict[str, Any] = {"name": toolset.name, "transport": toolset.transport}
     try:
         tools = await toolset.survey()
+        approved = await toolset.approved()
         row |= {
             "protocol": toolset.protocol,
             "tools": [
@@ -197,10 +226,14 @@ async def _described(toolset: McpToolset) -> dict[str, Any]:
                     "name": tool.info.name,
                     "state": tool.state,
                     "effect": tool.info.effect,
+                    "outbound": tool.info.outbound,
                     "description": tool.info.description,
                     "parameters": tool.info.parameters,
                     "unenforced": tool.unenforced,
                     "unusable": tool.unusable,
+                    "changes": changes(approved.get(tool.remote), tool.told)
+                    if tool.state == "changed"
+                    else [],
                 }
                 for tool in tools
             ],
@@ -232,6 +265,7 @@ def _print_server(row: dict[str, Any]) -> None:
         )
         if why:
             out.print(f"    [dim]{escape(_clean(why))}[/]")
+        print_changes(out, tool["changes"])
     for resource in row["resources"]:
         out.print(f"  [dim]resource[/] {escape(_clean(resource.uri))}")
     for prompt in row["prompts"]:
@@ -239,7 +273,7 @@ def _print_server(row: dict[str, Any]) -> None:
     for problem in row["problems"]:
         out.print(f"  [yellow]{escape(_clean(problem))}[/]")
     if any(tool["state"] != "approved" for tool in row["tools"]):
-        out.print(f"  [dim]rostra mcp approve {escape(row['name'])} approves them[/]")
+        out.print(f"  [dim]rostra mcp approve {escape(row['name'])} shows them and asks[/]")
 
 
 def _mark(tool: dict[str, Any]) -> tuple[str, str]:

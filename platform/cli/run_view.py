@@ -42,6 +42,7 @@ from rostra.cli.output import console
 _MAX_LINES = 6
 _MAX_CHARS = 600
 _MAX_ARGUMENTS = 200
+_MAX_NAMES = 30
 # Everything that a terminal might take for a command, but for line ends and tabs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -52,6 +53,7 @@ class RunView:
     def __init__(self, out: Console | None = None) -> None:
         self._out = out or console()
         self._asked: dict[str, Record] = {}
+        self._error = ""  # The last of a model that was printed.
         self._calls: dict[str, PlannedCall] = {}
         self._approvals: set[str] = set()
         # Calls that are being made, and those that were made beside others.
@@ -71,7 +73,9 @@ class RunView:
                 told = f"{event.strategy}, {event.model or 'no model'}"
                 self._line("task", f"{event.task}  ({told})", "bold")
             case Equipped(tools=tools, problems=problems):
-                self._line("tools", ", ".join(tool.name for tool in tools) or "none", "dim")
+                names = [tool.name for tool in tools]
+                more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+                self._line("tools", (", ".join(names[:_MAX_NAMES]) or "none") + more, "dim")
                 for problem in problems:
                     self._line("", problem, "yellow")
             case Resumed():
@@ -117,7 +121,7 @@ class RunView:
                 found = "passed" if event.passed else "failed"
                 self._line("check", f"{event.subject} {found}. {event.reason}", "magenta")
             case Noted() as event:
-                self._line("note", f"{event.kind} {event.text}", "yellow")
+                self._line("note", _note(event), "yellow")
             case RunEnded() as event:
                 self._ended(event)
 
@@ -128,7 +132,8 @@ class RunView:
         seconds = (record.at - asked.at).total_seconds()
         self._line(asked.event.purpose, f"{_tokens(event.usage)}, {seconds:.1f} s", "dim")
         if event.error is not None:
-            self._line("error", str(event.error.get("message", "")), "red")
+            self._error = str(event.error.get("message", ""))
+            self._line("error", self._error, "red")
 
     def _decision(self, event: ApprovalDecided) -> str:
         """What was decided, in words that say of which call."""
@@ -165,8 +170,9 @@ class RunView:
             self._answer(event.answer)
         elif event.status is Status.ABSTAINED:
             self._out.print("No answer that its sources support was found.")
-        if event.error is not None:
-            self._line("error", str(event.error.get("message", "")), "red")
+        message = str((event.error or {}).get("message", ""))
+        if message and message != self._error:
+            self._line("error", message, "red")
         bare = event.answer.unsupported if event.answer is not None else 0
         if bare:
             claims = event.answer.claims if event.answer is not None else []
@@ -217,6 +223,13 @@ def call_text(call: PlannedCall) -> str:
         f"{name}={msgspec.json.encode(value).decode()}" for name, value in call.arguments.items()
     )
     return cleaned(f"{call.tool}({_cut(told, _MAX_ARGUMENTS)})")
+
+
+def _note(event: Noted) -> str:
+    """What is noted; of what the guard removed, what kinds of things."""
+    found = event.data.get("found")
+    told = "; ".join(str(one) for one in found) if isinstance(found, list) else ""
+    return _short(f"{event.kind} {' '.join(part for part in (event.text, told) if part)}")
 
 
 def _short(text: str) -> str:

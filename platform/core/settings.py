@@ -187,12 +187,38 @@ class Settings(BaseSettings):
         "demonstrations and tests.",
     )
 
+    # Several chat models
+    chat_models: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Chat models at OpenAI-compatible endpoints: `chat_models.NAME` with `url`, "
+        "`model`, `key_env`, `prices`, `context`; see docs/agents.md.",
+    )
+    chat_roles: dict[Literal["main", "planner", "executor", "judge"], str] = Field(
+        {},
+        description="Which of the `chat_models` has a role: `main` writes answers instead of "
+        "`chat_model` or `model` and has all roles without a model of their own.",
+    )
+    chat_route: Literal["", "cascade", "router"] = Field(
+        "",
+        description="All `chat_models` together as `main`: cascade asks them in order until an "
+        "answer is likely enough, router asks the cheapest that takes a prompt so long.",
+    )
+    chat_confidence: Fraction = Field(
+        0.8,
+        description="How likely its tokens must be, on average, that a cascade keeps an answer.",
+    )
+
     # Agents
     agent_steps: int = Field(20, ge=1, le=1000, description="Most questions to models in a run.")
     agent_seconds: FiniteFloat = Field(
         600, gt=0, description="Longest time that a run is executed; pauses do not count."
     )
     agent_calls: int = Field(100, ge=0, le=10_000, description="Most calls of tools in a run.")
+    agent_cost: FiniteFloat | None = Field(
+        None,
+        gt=0,
+        description="Most that a run may cost, by the `prices` of `chat_models`; unset: no limit.",
+    )
     agent_observation_chars: int = Field(
         6000, ge=200, le=200_000, description="Most of a tool's result that a model reads."
     )
@@ -202,6 +228,11 @@ class Settings(BaseSettings):
         le=10**7,
         description="How much of a long run a model is shown again; what is older is dropped. "
         "Keep it below the model's context.",
+    )
+    agent_context: Literal["drop", "summarise"] = Field(
+        "drop",
+        description="What becomes of the oldest steps of a run that is too long: dropped, or "
+        "summarised by the model, which costs a step.",
     )
     agent_call_seconds: FiniteFloat = Field(
         120, gt=0, description="Longest wait for one call of a tool."

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rostra.models.make import make_model
     from rostra.models.prices import Prices, estimate_tokens
     from rostra.models.remote import OpenAIModel
+    from rostra.models.roles import ConfiguredModels
     from rostra.models.route import Cascade, Route, Router, context_of
     from rostra.models.scripted import ScriptedModel, Turn, load_script
 
@@ -52,6 +53,7 @@ _HOMES = {
     "Prices": "prices",
     "estimate_tokens": "prices",
     "OpenAIModel": "remote",
+    "ConfiguredModels": "roles",
     "Cascade": "route",
     "Route": "route",
     "Router": "route",
@@ -67,6 +69,7 @@ __all__ = [
     "BreakerOpen",
     "Cascade",
     "Completion",
+    "ConfiguredModels",
     "NoRoute",
     "OpenAIModel",
     "Prices",

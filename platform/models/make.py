@@ -21,6 +21,7 @@ def make_model(
     prices: Prices | None = None,
     limit_field: str = "max_tokens",
     structured_outputs: bool = False,
+    logprobs: bool = False,
     context: int | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> OpenAIModel | ScriptedModel | None:
@@ -29,6 +30,7 @@ def make_model(
     Args:
         url: of an OpenAI-compatible endpoint; empty for none.
         model: as the endpoint calls it.
+        logprobs: ask the endpoint how likely its answers are.
         context: most tokens of prompt and answer together, where it is known.
         script: a file of JSON lines, see `load_script`; it wins over an endpoint.
 
@@ -56,6 +58,7 @@ def make_model(
         prices=prices,
         limit_field=limit_field,
         structured_outputs=structured_outputs,
+        logprobs=logprobs,
         context=context,
         more=more,
     )

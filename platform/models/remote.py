@@ -24,6 +24,7 @@ from rostra.core import (
     RostraError,
     get_logger,
 )
+from rostra.models.address import endpoint, listed_models
 from rostra.models.backoff import Backoff, retry_after
 from rostra.models.breaker import Admitted, Breaker
 from rostra.models.errors import RemoteOverloaded, RemoteRefused, RemoteUnavailable
@@ -114,7 +115,8 @@ class OpenAIModel:
         context: int | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        self._url = _endpoint(base_url)
+        self._base = endpoint(base_url)
+        self._url = f"{self._base}/chat/completions"
         self._host = self._url.split("/", 3)[2].rpartition("@")[2]
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise ConfigError("the key of the chat endpoint has characters that no header can have")
@@ -141,6 +143,15 @@ class OpenAIModel:
     async def max_context(self) -> int | None:
         """As it was given; endpoints have no common way to tell it."""
         return self._context
+
+    async def is_listed(self) -> bool:
+        """Whether the endpoint names this model among its own; nothing is generated.
+
+        Raises:
+            RemoteUnavailable: it cannot be reached, or lists no models.
+        """
+        seconds = min(self._timeout, _CONNECT_SECONDS)
+        return self._model in await listed_models(self._client(), self._base, self._key, seconds)
 
     async def close(self) -> None:
         """Ends connections that this model made; the next request makes new ones."""
@@ -399,19 +410,6 @@ def _report(failure: _Failure, admitted: Admitted) -> None:
         admitted.failed()
     else:
         admitted.succeeded()
-
-
-def _endpoint(base_url: str) -> str:
-    try:
-        url = httpx.URL(base_url.strip())
-    except httpx.InvalidURL as error:
-        raise ConfigError(f"the address of the chat endpoint is none: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(
-            "the address of the chat endpoint must begin with http:// or https:// and a host",
-            hint="It usually ends in /v1.",
-        )
-    return str(url).rstrip("/") + "/chat/completions"
 
 
 def _words(error: Exception) -> str:

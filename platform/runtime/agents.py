@@ -21,13 +21,16 @@ from rostra.agents import (
     LongMemory,
     McpToolset,
     Means,
+    NoTools,
     Parts,
     Policy,
+    Retold,
     RunRequest,
     StoredPins,
-    ToolIndex,
     ToolInfo,
+    Tools,
     Toolset,
+    ToolVectors,
     Window,
     code_toolset,
     default_guard,
@@ -72,6 +75,7 @@ class Workshop:
         embedder: loads or gives the embedding model; may block.
         model: writes steps and answers; None refuses runs.
         code: where agents run Python; None where they do not.
+        roles: models of roles other than the main one, for those that have their own.
 
     Raises:
         ConfigError: an agent of the settings cannot work.
@@ -85,8 +89,10 @@ class Workshop:
         embedder: Callable[[], Embedder],
         model: ChatModel | None,
         code: CodeRunner | None = None,
+        roles: Mapping[str, ChatModel] | None = None,
     ) -> None:
         self._settings = settings
+        self._roles = dict(roles or {})
         self._code = code if settings.agent_python else None
         self._others = load_agents(settings)
         self._agents: Agents | None = None
@@ -95,6 +101,7 @@ class Workshop:
         self._model = model
         self._servers: dict[str, Toolset] = {}
         self._memory = LongMemory(database, embedder)
+        self._tool_vectors = ToolVectors(embedder)
 
     def agents(self) -> Agents:
         """The runs of this platform; made once."""
@@ -107,6 +114,7 @@ class Workshop:
                 prompts=prompts,
                 durable=self._settings.agent_durable,
                 trace_content=self._settings.agent_trace_content,
+                open_replay=self.open_replay,
             )
         return self._agents
 
@@ -115,7 +123,10 @@ class Workshop:
         """The most that a run may use."""
         settings = self._settings
         return Budget(
-            steps=settings.agent_steps, seconds=settings.agent_seconds, calls=settings.agent_calls
+            steps=settings.agent_steps,
+            seconds=settings.agent_seconds,
+            cost=settings.agent_cost,
+            calls=settings.agent_calls,
         )
 
     def check(self, request: RunRequest) -> None:
@@ -127,13 +138,12 @@ class Workshop:
         """
         make_strategy(request.strategy, request.options)
         if self._model is None:
-            raise ModelUnavailable(
-                "agents need a model, and none is set",
-                hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
-            )
-        for name in ("steps", "calls", "seconds"):
+            raise _no_model()
+        for name in ("steps", "calls", "seconds", "cost"):
             most = getattr(self._settings, f"agent_{name}")
             asked = getattr(request.budget, name)
+            if most is None:
+                continue
             if asked is None or asked > most:
                 raise InvalidRequest(
                     f"a budget of {asked or 'unlimited'} {name} is over the limit of {most}",
@@ -152,6 +162,7 @@ class Workshop:
         self.check(request)
         if self._model is None:
             raise RuntimeError("checked before")
+        models = {**self._roles, "main": self._model}
         patterns = self._patterns(request)
         toolsets = self._wanted(patterns)
         catalog = await self._catalog(toolsets, patterns)
@@ -167,20 +178,55 @@ class Workshop:
                     f"your own are {', '.join(info.name for info in catalog.tools[:8])}.",
                     field="tools",
                 )
-        whole, _ = await searchable(chosen)
+        whole, _ = await searchable(chosen, self._tool_vectors.index)
+        problems = (*whole.problems, *_problems(toolsets))
+        yield await self._parts(request, models, whole, shares, problems)
+
+    @asynccontextmanager
+    async def open_replay(self, told: Retold, request: RunRequest) -> AsyncIterator[Parts]:
+        """The parts of a run that is executed over its log: its tools are those of the log.
+
+        Raises:
+            UnknownStrategy, InvalidRequest: it can never be executed.
+            ModelUnavailable: models are to be asked again, and none is set.
+        """
+        if told.ask_models and self._model is None:
+            raise _no_model()
+        shares = {
+            tool_name(name): agent.share
+            for name, agent in offered(
+                self._others, request.tools, request.handed, self._settings.agent_depth
+            ).items()
+            if any(info.name == tool_name(name) for info in told.tools)
+        }
+        models = {**self._roles, "main": self._model or told.model}
+        yield await self._parts(request, models, NoTools(told.tools), shares)
+
+    async def _parts(
+        self,
+        request: RunRequest,
+        models: Mapping[str, ChatModel],
+        tools: Tools,
+        shares: Mapping[str, float],
+        problems: tuple[str, ...] = (),
+    ) -> Parts:
         guard = default_guard(
             Policy(trusted_tools=frozenset(request.approve)),
             make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
         )
-        yield Parts(
-            models={"main": self._model},
-            tools=whole,
+        return Parts(
+            models=models,
+            tools=tools,
             strategy=make_strategy(
                 request.strategy,
                 request.options,
                 Means(
-                    chooser=_choose,
-                    window=await Window.of(self._settings.agent_context_tokens, self._model),
+                    chooser=self._choose,
+                    window=await Window.of(
+                        self._settings.agent_context_tokens,
+                        *models.values(),
+                        summarise=self._settings.agent_context == "summarise",
+                    ),
                     steps=request.budget.steps,
                 ),
             ),
@@ -191,7 +237,7 @@ class Workshop:
                 call_seconds=self._settings.agent_call_seconds,
                 shares=shares,
             ),
-            problems=(*whole.problems, *_problems(toolsets)),
+            problems=problems,
             workspace=request.user,
         )
 
@@ -241,6 +287,10 @@ class Workshop:
             shares[tool_name(name)] = agent.share
         return catalog, shares
 
+    async def _choose(self, query: str, tools: Sequence[ToolInfo]) -> Sequence[ToolInfo]:
+        """The best tools for a text, by what the run was told of them."""
+        return await (await self._tool_vectors.index(tools)).choose(query, tools)
+
     def servers(self) -> dict[str, Toolset]:
         """All MCP servers that are set, connected or not."""
         return self._wanted(None)
@@ -264,11 +314,6 @@ class Workshop:
         return found
 
 
-async def _choose(query: str, tools: Sequence[ToolInfo]) -> Sequence[ToolInfo]:
-    """The best tools for a text, by the words that the run was told of them."""
-    return await (await ToolIndex.build(tools)).choose(query, tools)
-
-
 def configured_servers(settings: Settings) -> dict[str, Any]:
     """The servers of the settings and those that come with the platform.
 
@@ -281,6 +326,13 @@ def configured_servers(settings: Settings) -> dict[str, Any]:
         raise ConfigError("mcp.servers: must be a table of servers")
     given["servers"] = {**_OWN_SERVERS, **servers}
     return load_servers(settings.model_copy(update={"mcp": given}))
+
+
+def _no_model() -> ModelUnavailable:
+    return ModelUnavailable(
+        "agents need a model, and none is set",
+        hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
+    )
 
 
 def _problems(toolsets: Mapping[str, Toolset]) -> list[str]:

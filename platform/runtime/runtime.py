@@ -19,6 +19,7 @@ from rostra.runtime.agents import Workshop
 from rostra.store import Database, open_database
 
 if TYPE_CHECKING:
+    from rostra.models import ConfiguredModels
     from rostra.serving import AsyncEngine
 
 T = TypeVar("T")
@@ -64,8 +65,11 @@ class Runtime:
         self.settings = settings
         self.database = database
         self.engine: AsyncEngine | None = None
+        self._chat_models = _chat_models(settings)
+        roles = dict(self._chat_models.roles) if self._chat_models is not None else {}
+        main = roles.pop("main", None)
         if generator is None:
-            generator = _other_model(settings)
+            generator = main or _other_model(settings)
         if generator is None and settings.model:
             self.engine, generator = _make_engine(settings)
         self.generator = generator
@@ -76,7 +80,7 @@ class Runtime:
         self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
         self.conversations = Conversations(database, self.answerer)
         self.workshop = Workshop(
-            settings, database, self.searcher, self.embedder, self.generator, code
+            settings, database, self.searcher, self.embedder, self.generator, code, roles
         )
         self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
@@ -85,6 +89,8 @@ class Runtime:
         """Ends runs and what runs beside this process; the database is closed by who opened it."""
         await self.agents.close()
         await self.workshop.close()
+        if self._chat_models is not None:
+            await self._chat_models.close()
         if self.engine is not None:
             await self.engine.close()
 
@@ -122,6 +128,23 @@ def _other_model(settings: Settings) -> ChatModel | None:
         model=settings.chat_model,
         api_key=settings.chat_api_key.get_secret_value() or None,
         script=settings.chat_script,
+    )
+
+
+def _chat_models(settings: Settings) -> "ConfiguredModels | None":
+    """The models of `chat_models`; None where there are none, or where a script has all roles.
+
+    Raises:
+        ConfigError: they cannot work.
+    """
+    given = settings.chat_models or settings.chat_roles or settings.chat_route
+    if not given or settings.chat_script is not None:
+        return None
+    from rostra.models import ConfiguredModels
+
+    roles = {str(role): name for role, name in settings.chat_roles.items()}
+    return ConfiguredModels(
+        settings.chat_models, roles, settings.chat_route, settings.chat_confidence
     )
 
 

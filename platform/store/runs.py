@@ -9,7 +9,7 @@ What the events mean is known to `rostra.agents`; here they are a time, a type a
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -78,7 +78,7 @@ class Run:
         config: how it was asked for, as given to `create_run`.
         status: `running`, `paused`, or how it ended.
         attempts: how often its execution was begun and neither ended, paused nor given back.
-        held: whether somebody executes it now.
+        held: whether somebody executes it now, `holder` until `held_until` if it is not heard of.
     """
 
     id: UUID
@@ -93,6 +93,8 @@ class Run:
     held: bool = field(compare=False)
     created_at: datetime
     updated_at: datetime = field(compare=False)
+    holder: str | None = field(default=None, compare=False)
+    held_until: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,12 @@ async def delete_run(session: AsyncSession, run_id: UUID) -> None:
 
 
 async def claim_run(
-    session: AsyncSession, owner: str, lease: timedelta, run_id: UUID | None = None
+    session: AsyncSession,
+    owner: str,
+    lease: timedelta,
+    run_id: UUID | None = None,
+    *,
+    only: Mapping[str, str] | None = None,
 ) -> RunClaim | None:
     """Takes a run that nobody executes; None when there is none.
 
@@ -224,6 +231,7 @@ async def claim_run(
         owner: name of the process, for people to read.
         lease: how long the hold lasts without a heartbeat.
         run_id: this one only; by default the oldest.
+        only: values that its `config` has to have.
     """
     now = utc_now()
     query = (
@@ -236,6 +244,8 @@ async def claim_run(
     )
     if run_id is not None:
         query = query.where(RunRow.id == run_id)
+    for name, value in (only or {}).items():
+        query = query.where(RunRow.config[name].as_string() == value)
     row = await session.scalar(query)
     return None if row is None else await _hold(session, row, owner, lease)
 
@@ -283,6 +293,16 @@ async def release_run(session: AsyncSession, held: RunClaim) -> None:
         lease_owner=None,
         lease_expires_at=None,
     )
+
+
+async def change_config(session: AsyncSession, held: RunClaim, **values: Any) -> None:
+    """Sets values of a run's `config`, as its holder.
+
+    Raises:
+        LostLease: the hold is no longer ours, or the run has stopped.
+    """
+    config = {**held.run.config, **values}
+    await report(session, RunRow, held.run.id, held.fencing_token, config=config)
 
 
 # --- Events ---
@@ -509,6 +529,8 @@ def _run(row: RunRow) -> Run:
         held=row.lease_expires_at is not None and row.lease_expires_at >= utc_now(),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        holder=row.lease_owner,
+        held_until=row.lease_expires_at,
     )
 
 

@@ -37,7 +37,7 @@ async def get_pins(session: AsyncSession, server: str) -> dict[str, str]:
     rows = await session.execute(
         select(ToolPinRow.tool, ToolPinRow.digest).where(ToolPinRow.server == server)
     )
-    return {tool: digest for tool, digest in rows.tuples()}
+    return {row.tool: row.digest for row in rows}
 
 
 async def list_pins(session: AsyncSession, server: str | None = None) -> list[StoredPin]:

@@ -27,8 +27,8 @@ class Context:
     def measures(self) -> Sequence[Measure]:
         """Three."""
         return (
-            Measure("context precision"),
-            Measure("context recall"),
+            Measure("context precision", unit="share"),
+            Measure("context recall", unit="share"),
             Measure("passage hit@1", unit="share"),
         )
 

@@ -31,7 +31,7 @@ class JudgedContext:
     @property
     def measures(self) -> Sequence[Measure]:
         """One."""
-        return (Measure(self.name),)
+        return (Measure(self.name, unit="share"),)
 
     def config(self) -> dict[str, Any]:
         """See `Scorer.config`."""

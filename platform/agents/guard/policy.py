@@ -1,8 +1,8 @@
 """Which calls need a person's yes.
 
 What always holds: a call whose effect is not reading, or that shows its arguments to others, never
-goes unapproved when text of a tool or a document influenced its arguments, whatever a policy trusts;
-a tool about which nobody said what it does counts as one that does something.
+goes unapproved when text of a tool or a document influenced its arguments, whatever a policy
+trusts; a tool about which nobody said what it does counts as one that does something.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,9 @@
 They stand in the settings under `[mcp.servers.NAME]`; files in the common form
 `{"mcpServers": {...}}` can be named beside them. What always holds: a configuration is complete and
 valid or refused with the name of the server and the field; secrets are named by the environment
-variables that hold them; a credential goes over TLS or stays on this machine. A server that comes
-from such a file is not the user's own word, so nothing of it is approved unasked.
+variables that hold them; a credential goes over TLS or stays on this machine. What a server's tools
+say is not the user's own word, so nothing of it is approved unasked, unless the settings say so of
+that server, or it comes with Rostra; of a server from such a file never.
 """
 
 import ipaddress
@@ -25,6 +26,10 @@ MIB = 1024 * 1024
 # It becomes the first part of `server__tool`.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]|_(?!_)){0,31}")
 _MAX_FILE = 4 * MIB
+# Modules of the servers that come with Rostra: their words are those of the program itself.
+_OWN = frozenset(
+    f"mcp_servers.{name}" for name in ("calculator", "fetch", "files", "knowledge", "python", "sql")
+)
 _MAX_SERVERS = 200
 
 Seconds = Annotated[FiniteFloat, Field(gt=0, le=86_400)]
@@ -84,7 +89,8 @@ class ServerConfig(_Strict):
         trust: whether its annotations of effects are believed.
         cites: whether it may name parts of stored documents; only for servers of our own.
         offer_resources: whether agents get tools to list and read its resources.
-        approve_first: whether the tools that it has when it is first seen are approved unasked.
+        approve_first: whether the tools that it has when it is first seen are approved unasked;
+            otherwise a person approves them first. True for the servers that come with Rostra.
         enabled: whether it is used at all.
         allow: patterns of tool names to offer, such as `read_*`.
         deny: patterns of tool names never to offer.
@@ -111,7 +117,7 @@ class ServerConfig(_Strict):
     trust: Trust = "none"
     cites: bool = False
     offer_resources: bool = False
-    approve_first: bool = True
+    approve_first: bool = False
     enabled: bool = True
     allow: tuple[str, ...] = ("*",)
     deny: tuple[str, ...] = ()
@@ -189,7 +195,7 @@ class _McpSettings(_Strict):
 
     servers: dict[str, dict[str, Any]] = {}
     files: tuple[Path, ...] = ()
-    approve_first: bool = True
+    approve_first: bool | None = None
 
 
 def load_servers(settings: Settings) -> dict[str, ServerConfig]:
@@ -216,10 +222,20 @@ def servers_of(table: Mapping[str, Any]) -> dict[str, ServerConfig]:
         for name, entry in _read_file(path).items():
             _add(found, name, entry, str(path))
     for name, entry in given.servers.items():
-        _add(found, name, {"approve_first": given.approve_first} | entry, "mcp.servers")
+        first = _is_own(entry) if given.approve_first is None else given.approve_first
+        _add(found, name, {"approve_first": first} | entry, "mcp.servers")
     if len(found) > _MAX_SERVERS:
         raise ConfigError(f"mcp: {len(found)} servers; at most {_MAX_SERVERS}")
     return {name: server for name, server in found.items() if server.enabled}
+
+
+def _is_own(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of the settings starts a server that comes with Rostra."""
+    command, args = entry.get("command"), entry.get("args")
+    if not isinstance(command, str) or not isinstance(args, list | tuple) or len(args) < 2:
+        return False
+    python = Path(command).name.startswith("python") and not entry.get("cwd")
+    return python and args[0] == "-m" and args[1] in _OWN
 
 
 def _add(found: dict[str, ServerConfig], name: str, entry: dict[str, Any], where: str) -> None:

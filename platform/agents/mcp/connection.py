@@ -25,6 +25,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from rostra.agents.mcp.auth import LOGIN_SECONDS, Login, open_auth
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.http import HttpClient
+from rostra.agents.mcp.sieve import Sieve
 from rostra.agents.mcp.stdio import stdio_transport
 from rostra.agents.mcp.text import Tail, innermost, one_line, reason_of
 from rostra.agents.tools.tool import ToolFailure
@@ -47,6 +48,7 @@ class Connection:
 
     Attributes:
         tools_changed: the server has said so since this was last set to False.
+        sieve: takes malformed tools out of its lists.
     """
 
     def __init__(self, config: ServerConfig, token_file: Path, login: Login | None) -> None:
@@ -60,6 +62,7 @@ class Connection:
         self._lost = False
         self._stderr = Tail()
         self.tools_changed = False
+        self.sieve = Sieve(lambda: self._client.protocol_version if self._client else None)
 
     @property
     def usable(self) -> bool:
@@ -189,7 +192,7 @@ class Connection:
         # No callbacks for elicitation, sampling and roots: so the server is told that this client
         # has none of them, and one that asks all the same is answered with an error.
         return Client(
-            transport,
+            self.sieve.over(transport),
             # Asking for the newer revision alone would leave out what the server can do.
             mode="legacy" if self._config.protocol == "2025-11-25" else "auto",
             client_info=Implementation(name="rostra", version=_version()),

@@ -109,15 +109,22 @@ class Listing:
     at: float
 
 
-async def read_tools(client: Client, config: ServerConfig, pins: Pins, at: float) -> Listing:
+async def read_tools(
+    client: Client, config: ServerConfig, pins: Pins, at: float, left_out: list[str]
+) -> Listing:
     """Reads the server's tools and judges them by their pins.
+
+    Args:
+        left_out: what the connection takes out of the lists; see `Sieve`. Cleared first.
 
     Raises:
         MCPError: the server answers with an error.
         TimeoutError: it is silent for too long.
     """
     problems: list[str] = []
+    left_out.clear()
     read: Sequence[Tool] = await _all(client.list_tools, lambda p: p.tools, config, problems)
+    problems += left_out
     found: dict[str, ServerTool] = {}
     for tool in read:
         if not _wanted(tool.name, config):

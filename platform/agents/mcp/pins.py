@@ -4,8 +4,9 @@ A server can change a tool after it was approved; what the model reads of it is 
 A description stands among a model's instructions, so it has to be somebody's word: a pinned one is
 that of the person who approved it, or of the configuration that takes a server as it is first seen,
 and counts as trusted; one that is not pinned no model reads. What always holds: a tool whose words,
-schema or claimed effects differ from its pin is not offered; approving is explicit, but for a server
-that nobody has seen before and whose configuration allows it; nothing but an approval changes a pin.
+schema or claimed effects differ from its pin is not offered; approving is explicit, but for a
+server that nobody has seen before and whose configuration allows it; nothing but an approval
+changes a pin.
 """
 
 import hashlib

@@ -287,7 +287,11 @@ class McpToolset:
                 # First, for a change while the list is being read makes another reading needed.
                 connection.tools_changed = False
                 listing = await read_tools(
-                    connection.client, self._config, self._pins, self._clock()
+                    connection.client,
+                    self._config,
+                    self._pins,
+                    self._clock(),
+                    connection.sieve.left_out,
                 )
             elif judge_again:
                 listing = await judged(listing, self._config, self._pins)

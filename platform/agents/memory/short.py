@@ -44,17 +44,17 @@ class Window:
     summarise: bool = False
 
     @classmethod
-    async def of(cls, tokens: int, model: ChatModel) -> "Window":
-        """The window of a setting, or a smaller one that leaves room for the answer of a model.
+    async def of(cls, tokens: int, *models: ChatModel, summarise: bool = False) -> "Window":
+        """The window of a setting, or a smaller one that leaves room for the answer of each model.
 
         Tokens are estimated by length, and some texts have more than that; so only a part of a
         model's context is used. A model that does not tell its context is taken to have enough.
         """
-        context = await context_of(model)
-        if context is None:
-            return cls(tokens)
-        room = context - min(_ANSWER_TOKENS, context // 4)
-        return cls(min(tokens, int(room * _TRUSTED)))
+        for model in models:
+            if (context := await context_of(model)) is not None:
+                room = context - min(_ANSWER_TOKENS, context // 4)
+                tokens = min(tokens, int(room * _TRUSTED))
+        return cls(tokens, summarise=summarise)
 
 
 def estimate(messages: Sequence[Message]) -> int:

@@ -63,7 +63,7 @@ _MAKERS: Mapping[str, Callable[[StrategyOptions, Means], Strategy]] = {
         window=means.window,
         require_evidence=options.require_evidence,
     ),
-    "rag": lambda options, means: AgenticRAG(react=_react(options, means, 8)),
+    "rag": lambda options, means: AgenticRAG(react=_react(options, means, 8), checker="judge"),
 }
 STRATEGIES = tuple(_MAKERS)
 

@@ -4,8 +4,9 @@ Schema-guided reasoning: the order of a form's fields is the order of thought, s
 writes `reason` before `passed` has to give its reason first. Self-consistency is after Wang et al.
 2022, arXiv:2203.11171.
 
-What always holds: what a model says is read strictly, and what is wrong with it is told to it; a
-model that cannot do it in so many attempts gives None, never an exception.
+What always holds: what a model says is read strictly, and what is wrong with it is told to it and
+stands in the log as a mistake; a model that cannot do it in so many attempts gives None, never an
+exception.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from rostra.agents.events import Origin
+from rostra.agents.events import Decided, Origin
 from rostra.agents.scope import Message, Piece, Reply, Scope, together
 from rostra.agents.strategies.schemas import THOUGHT, fitted
 from rostra.agents.strategies.steps import Malformed, read_object
@@ -69,6 +70,7 @@ async def filled(
         try:
             return Filled(read(read_object(reply.text)), sources, tuple(talk))
         except Malformed as error:
+            await scope.note(Decided(scope.key(), error=str(error)))
             talk.append(Message(Role.USER, (Piece(f"That cannot be used. {error}"),)))
     return Filled(None, sources, tuple(talk))
 

@@ -9,14 +9,17 @@ the same tools gives the same tools in the same order; what tools say of themsel
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any
 
 from rostra.agents.events import Effect
-from rostra.agents.tools.catalog import Catalog
+from rostra.agents.tools.catalog import MAX_TOOLS, Catalog
 from rostra.agents.tools.tool import CallContext, StaticToolset, ToolInfo, ToolResult
-from rostra.core import Embedder, FloatMatrix
+from rostra.core import Embedder, FloatMatrix, FloatVector, RostraError, get_logger
+
+log = get_logger(__name__)
 
 SEARCH_TOOLS = "search_tools"
 SHOWN = 20
@@ -102,14 +105,65 @@ class ToolIndex:
         return [self._tools[at] for at in [*found, *islice(rest, k - len(found))]]
 
 
+class ToolVectors:
+    """Makes indexes that go by meaning too; embeds each tool's text once, for all of them.
+
+    The model is loaded when the first index is made. Where it cannot be had, words have to do.
+
+    Args:
+        embedder: loads or gives the model; may block.
+        most: texts whose vectors are remembered; the longest unused go first.
+    """
+
+    def __init__(self, embedder: Callable[[], Embedder], *, most: int = 2 * MAX_TOOLS) -> None:
+        self._embedder = embedder
+        self._most = most
+        self._vectors: OrderedDict[str, FloatVector] = OrderedDict()
+        self._one = asyncio.Lock()
+
+    async def index(self, tools: Sequence[ToolInfo]) -> ToolIndex:
+        """An index of some tools."""
+        texts = [_text(info) for info in tools if info.name != SEARCH_TOOLS]
+        if not texts:
+            return ToolIndex(tools)
+        try:
+            embedder = await asyncio.to_thread(self._embedder)
+            async with self._one:
+                vectors = await self._embedded(embedder, texts)
+        except RostraError as error:
+            log.warning("tools are found by words alone", reason=error.message)
+            return ToolIndex(tools)
+        return ToolIndex(tools, embedder, vectors)
+
+    async def _embedded(self, embedder: Embedder, texts: Sequence[str]) -> FloatMatrix:
+        import numpy as np  # What runs without an embedder do not need.
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        made = await asyncio.to_thread(embedder.embed_documents, new) if new else ()
+        known = self._vectors | dict(zip(new, made, strict=True))
+        for text in texts:
+            self._vectors[text] = known[text]
+            self._vectors.move_to_end(text)
+        while len(self._vectors) > self._most:
+            self._vectors.popitem(last=False)
+        return np.stack([known[text] for text in texts])
+
+
 async def searchable(
-    catalog: Catalog, embedder: Embedder | None = None, *, above: int = SHOWN
+    catalog: Catalog,
+    indexed: Callable[[Sequence[ToolInfo]], Awaitable[ToolIndex]] | None = None,
+    *,
+    above: int = SHOWN,
 ) -> tuple[Catalog, ToolIndex]:
     """An index of a catalog's tools, and the catalog with `search_tools` if it has more than
-    `above`."""
-    index = await ToolIndex.build(catalog.tools, embedder)
+    `above`.
+
+    Args:
+        indexed: makes the index of so many tools; None goes by words.
+    """
     if len(catalog.tools) <= above:
-        return catalog, index
+        return catalog, ToolIndex(catalog.tools)
+    index = await indexed(catalog.tools) if indexed is not None else ToolIndex(catalog.tools)
 
     async def search(arguments: dict[str, Any], context: CallContext) -> ToolResult:
         found = await index.find(arguments["query"], arguments.get("limit", 5))

@@ -1,9 +1,10 @@
 """Runs a scripted agent in children that are killed at a given moment, and executes it again.
 
 `python -m tests.integration.agents.killing DATABASE_URL FOLDER STRIDE` prints a JSON line for each
-STRIDE-th moment: what was done to the world, how the run stands, and what it spent. Moments are all
-times at which the log is about to be written, has been written, or a tool is about to act or has
-acted.
+STRIDE-th moment: what was done to the world, how the run stands, and what it spent. A call whose
+outcome nobody knows then is made again at a person's word, and that process is killed as well.
+Moments are all times at which the log is about to be written, has been written, or a tool is about
+to act or has acted.
 """
 
 import asyncio
@@ -12,12 +13,25 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from rostra.agents import Agents, Budget, Paused, RunEnded, RunRequest, prompts
+from rostra.agents import (
+    Agents,
+    ApprovalDecided,
+    Budget,
+    Paused,
+    Record,
+    RunEnded,
+    RunRequest,
+    ToolStarted,
+    prompts,
+    read_log,
+    waiting,
+)
 from rostra.store import RunLog, get_run, open_database
 from tests.agent_parts import Bench, StepModel, World, action, final
 
@@ -105,6 +119,17 @@ async def go_on(url: str, world: World, note: Path, deadly: int) -> None:
         await agents.close()
 
 
+async def retry(url: str, world: World, note: Path, deadly: int) -> None:
+    """A person who has each call made again whose outcome nobody knows; the process dies again."""
+    async with await open_database(url, migrate=False) as database:
+        agents = agents_over(database, world, Moments(deadly))
+        run_id = UUID(note.read_text())
+        for one in waiting(await read_log(database, run_id)):
+            await agents.decide(run_id, one.call.id, "retry")
+        await agents.wait(run_id)
+        await agents.close()
+
+
 async def look(url: str, runs: dict[int, Path], out: Path) -> None:
     """How each moment's run stands, a JSON line each."""
     async with await open_database(url, migrate=False) as database:
@@ -124,9 +149,26 @@ async def _standing(agents: Agents, run_id: UUID) -> dict[str, object]:
         found |= {"status": last.status, "steps": last.spent.steps, "calls": last.spent.calls}
     if isinstance(last, Paused):
         found |= {"reason": last.reason}
+    found["starts"], found["allowed"] = _attempts(records)
     found["ends"] = sum(isinstance(record.event, RunEnded) for record in records)
     found["replay"] = (await agents.replay(run_id)).difference
     return found
+
+
+def _attempts(records: Sequence[Record]) -> tuple[dict[str, int], dict[str, int]]:
+    """How often each call that changes the world began, and how often it was allowed to."""
+    starts: dict[str, int] = {}
+    allowed: dict[str, int] = {}
+    for record in records:
+        match record.event:
+            case ToolStarted(call=call, effect=effect) if not effect.repeatable:
+                made = f"{call.tool} {call.arguments['value']}"
+                starts[made] = starts.get(made, 0) + 1
+                allowed[made] = 1 + sum(
+                    isinstance(one.event, ApprovalDecided) and one.event.call == call.id
+                    for one in records
+                )
+    return starts, allowed
 
 
 async def warm_up(url: str, folder: Path) -> None:
@@ -153,6 +195,8 @@ def main(url: str, folder: Path, stride: int) -> None:
         if not survived:
             # The one who takes over is killed as well, a little later each time.
             in_child(go_on(url, world, note, 1 + deadly % 5))
+            in_child(go_on(url, world, note, 0))
+            in_child(retry(url, world, note, 2 + len(runs) % 6))
             in_child(go_on(url, world, note, 0))
         worlds[deadly], runs[deadly] = world, note
     out = folder / "out"

@@ -39,7 +39,6 @@ def plan(second: str) -> str:
     ("planned", "tools", "result"),
     [
         (plan("#E1 + 1"), "calculator", "value: 12801"),
-        (plan("#E1.value + 2"), "calculator", "value: 12802"),
         (example(), "search,calculator", "value: 385.2"),
     ],
 )

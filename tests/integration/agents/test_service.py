@@ -1,12 +1,15 @@
 """Runs over a database: started, watched, decided on, cancelled, taken over, replayed, forked."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import update
 
@@ -16,6 +19,8 @@ from rostra.agents import (
     ApprovalDecided,
     Budget,
     ModelAsked,
+    Outcome,
+    Parts,
     Paused,
     Record,
     Resumed,
@@ -25,11 +30,14 @@ from rostra.agents import (
     ToolEnded,
     ToolStarted,
     UnknownStrategy,
+    is_interrupted,
     make_strategy,
     prompts,
+    service,
 )
-from rostra.core import InvalidRequest, ModelUnavailable, Overloaded
-from rostra.store import Database, RunConflict, RunNotFound, get_run
+from rostra.agents.scope import Scope
+from rostra.core import GenerationOptions, InvalidRequest, ModelUnavailable, Overloaded
+from rostra.store import Database, RunConflict, RunNotFound, create_run, get_run
 from rostra.store.tables import RunRow
 from tests.agent_parts import Bench, StepModel, World, action, final
 
@@ -216,8 +224,7 @@ async def test_a_write_that_was_broken_off_is_not_repeated(
 async def test_a_retry_is_of_one_attempt(database: Database, world: World) -> None:
     """Who said yes once is asked again when that attempt was broken off, too."""
     run_id: UUID | None = None
-    starts = 0
-    for _ in range(3):
+    for starts in range(1, 4):
         world.gate = asyncio.Event()
         agents = make(database, world, WRITES[1:])
         if run_id is None:
@@ -228,7 +235,6 @@ async def test_a_retry_is_of_one_attempt(database: Database, world: World) -> No
             assert isinstance(paused, Paused)
             assert paused.reason == "outcome_unknown"
             await agents.decide(run_id, paused.calls[0], "retry")
-        starts += 1
         async with aclosing(agents.events(run_id)) as events:
             async for record in events:
                 if isinstance(record.event, ToolStarted) and record.event.attempt == starts:
@@ -241,8 +247,9 @@ async def test_a_retry_is_of_one_attempt(database: Database, world: World) -> No
     assert isinstance(paused, Paused)
     assert (paused.reason, world.done()) == ("outcome_unknown", [])
     await last.decide(run_id, paused.calls[0], "done", note="I saw it.")
-    assert (await ended(last, run_id)).status is Status.COMPLETED
+    await ended(last, run_id)
     records = [record async for record in last.events(run_id)]
+    assert [one.event.outcome for one in of(ToolEnded, records)] == [Outcome.UNKNOWN]
     assert [one.event.attempt for one in of(ToolStarted, records)] == [1, 2, 3]
     assert [one.event.attempts for one in of(ApprovalDecided, records)] == [1, 2, 3]
     assert (await last.replay(run_id)).difference is None
@@ -445,4 +452,333 @@ async def test_a_run_that_kills_its_process_is_given_up(database: Database, worl
     assert end.status is Status.FAILED
     assert end.error is not None
     assert end.error["code"] == "run_given_up"
+    await agents.close()
+
+
+async def begun_at(agents: Agents, run_id: UUID, kind: type) -> None:
+    """Waits for the first event of a kind."""
+    async with aclosing(agents.events(run_id)) as events:
+        async for record in events:
+            if isinstance(record.event, kind):
+                return
+
+
+def named(database: Database, world: World, name: str, script: list[str]) -> Agents:
+    """Runs whose model has a name of its own."""
+    bench = Bench(StepModel(script, name), world)
+    return Agents(database, bench.open, model=name, prompts=prompts)
+
+
+async def test_another_model_goes_on_from_what_was_said(database: Database, world: World) -> None:
+    first = named(database, world, "small", WRITES)
+    run_id = await first.start(RunRequest(task="Change it."))
+    paused = (await first.wait(run_id)).event
+    assert isinstance(paused, Paused)
+    await first.close()
+    second = named(database, world, "large", WRITES)
+    await second.decide(run_id, paused.calls[0], "approve")
+    assert (await ended(second, run_id)).status is Status.COMPLETED
+    assert world.done() == ["read a", "write b"]
+    records = [record async for record in second.events(run_id)]
+    assert [one.event.model for one in of(ModelAsked, records)] == ["small", "small", "large"]
+    assert [one.event.model for one in of(Resumed, records)] == ["large"]
+    assert (await second.replay(run_id)).difference is None
+    forked = await second.fork(run_id, 2)
+    assert (await ended(second, forked)).status is Status.COMPLETED
+    await second.close()
+
+
+async def test_other_prompts_go_on_from_what_was_said(database: Database, world: World) -> None:
+    class Reworded:
+        def render(self, name: str, values: Mapping[str, Any]) -> str:
+            return prompts.render(name, values) + " Be kind."
+
+        def versions(self) -> dict[str, str]:
+            return dict.fromkeys(prompts.versions(), "new")
+
+    first = make(database, world, WRITES)
+    run_id = await first.start(RunRequest(task="Change it."))
+    paused = (await first.wait(run_id)).event
+    assert isinstance(paused, Paused)
+    await first.close()
+    bench = Bench(StepModel(WRITES), world)
+
+    @asynccontextmanager
+    async def reworded(request: RunRequest) -> AsyncIterator[Parts]:
+        async with bench.open(request) as parts:
+            yield replace(parts, prompts=Reworded())
+
+    second = Agents(database, reworded, model="steps", prompts=prompts)
+    await second.decide(run_id, paused.calls[0], "approve")
+    assert (await ended(second, run_id)).status is Status.COMPLETED
+    records = [record async for record in second.events(run_id)]
+    assert set(of(Resumed, records)[0].event.prompts) == set(prompts.versions())
+    # A replay asks for more: it tells that the program is another one.
+    report = await second.replay(run_id)
+    assert report.difference is not None
+    assert "ModelAsked" in report.difference
+    await second.close()
+
+
+async def test_a_log_of_another_program_stops_the_run_and_does_not_end_it(
+    database: Database, world: World
+) -> None:
+    first = make(database, world, WRITES)
+    run_id = await first.start(RunRequest(task="Change it."))
+    paused = (await first.wait(run_id)).event
+    assert isinstance(paused, Paused)
+    await first.close()
+    bench = Bench(StepModel(WRITES), world)
+
+    class Other:
+        name = "other"
+
+        async def run(self, scope: Scope) -> None:
+            await scope.ask("other", [], GenerationOptions())
+
+    @asynccontextmanager
+    async def other(request: RunRequest) -> AsyncIterator[Parts]:
+        async with bench.open(request) as parts:
+            yield replace(parts, strategy=Other())
+
+    second = Agents(database, other, model="steps", prompts=prompts)
+    await second.decide(run_id, paused.calls[0], "approve")
+    for _ in range(2):
+        stopped = (await second.wait(run_id)).event
+        assert isinstance(stopped, Paused)
+        assert stopped.reason == "interrupted"
+        assert stopped.error is not None
+        assert stopped.error["code"] == "replay_diverged"
+        assert await second.resume(run_id)
+    await second.wait(run_id)
+    await second.close()
+    third = make(database, world, WRITES)
+    await third.resume(run_id)
+    assert (await ended(third, run_id)).status is Status.COMPLETED
+    assert world.done() == ["read a", "write b"]
+    await third.close()
+
+
+async def test_parts_that_are_not_there_stop_a_run_that_has_begun(
+    database: Database, world: World
+) -> None:
+    world.gate = asyncio.Event()
+    first = make(database, world, READS)
+    run_id = await first.start(RunRequest(task="Look around."))
+    await begun_at(first, run_id, ToolStarted)
+    await first.close()
+    world.gate = None
+
+    @asynccontextmanager
+    async def nothing(request: RunRequest) -> AsyncIterator[Parts]:
+        raise ModelUnavailable("no model is set")
+        yield
+
+    bare = Agents(database, nothing, model="steps", prompts=prompts)
+    await bare.resume(run_id)
+    stopped = (await bare.wait(run_id)).event
+    assert isinstance(stopped, Paused)
+    assert stopped.error is not None
+    assert stopped.error["code"] == "model_unavailable"
+    new = await bare.start(RunRequest(task="Look around."))
+    assert (await ended(bare, new)).status is Status.FAILED
+    await bare.close()
+    second = make(database, world, READS)
+    await second.resume(run_id)
+    assert (await ended(second, run_id)).status is Status.COMPLETED
+    await second.close()
+
+
+async def recovered(agents: Agents) -> bool:
+    """Whether the first look for lost runs finds one, which is then executed."""
+    found: asyncio.Queue[bool] = asyncio.Queue()
+    claim = service.claim_run
+
+    async def claims(*arguments: Any, **more: Any) -> Any:
+        claimed = await claim(*arguments, **more)
+        found.put_nowait(claimed is not None)
+        return claimed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "claim_run", claims)
+        looking = asyncio.create_task(agents.recover())
+        taken = await found.get()
+        while taken and not agents._tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await stopped(looking)
+    return taken
+
+
+async def stopped(task: asyncio.Task[None]) -> None:
+    """Cancels a task and waits for its end, which is after its transaction's."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_only_a_process_of_the_same_model_takes_a_lost_run(
+    database: Database, world: World
+) -> None:
+    world.gate = asyncio.Event()
+    first = named(database, world, "small", READS)
+    run_id = await first.start(RunRequest(task="Look around."))
+    await begun_at(first, run_id, ToolStarted)
+    await first.close()
+    world.gate = None
+    other = named(database, world, "large", READS)
+    assert not await recovered(other)
+    same = named(database, world, "small", READS)
+    assert await recovered(same)
+    assert (await ended(same, run_id)).status is Status.COMPLETED
+    for agents in (other, same):
+        await agents.close()
+
+
+async def test_who_resumes_a_run_makes_it_one_of_its_model(
+    database: Database, world: World
+) -> None:
+    world.gate = asyncio.Event()
+    for name in ("small", "large"):
+        agents = named(database, world, name, READS)
+        if name == "small":
+            run_id = await agents.start(RunRequest(task="Look around."))
+        else:
+            assert await agents.resume(run_id)
+        await begun_at(agents, run_id, ToolStarted)
+        await agents.close()
+    world.gate = None
+    small, large = (named(database, world, name, READS) for name in ("small", "large"))
+    assert not await recovered(small)
+    assert await recovered(large)
+    assert (await ended(large, run_id)).status is Status.COMPLETED
+    for agents in (small, large):
+        await agents.close()
+
+
+async def test_an_interrupted_run_waits_for_who_resumes_it(
+    database: Database, world: World
+) -> None:
+    world.gate = asyncio.Event()
+    first = make(database, world, READS)
+    run_id = await first.start(RunRequest(task="Look around."))
+    await begun_at(first, run_id, ToolStarted)
+    assert await first.interrupt(run_id)
+    assert not await first.interrupt(run_id)
+    world.gate = None
+    second = make(database, world, READS)
+    assert not await recovered(second)
+    async with database.read() as session:
+        run = await get_run(session, run_id)
+        assert (run.status, await is_interrupted(session, run)) == ("paused", True)
+    with pytest.raises(RunConflict):
+        await second.decide(run_id, "c", "approve")
+    assert await second.resume(run_id)
+    assert (await ended(second, run_id)).status is Status.COMPLETED
+    assert (await second.replay(run_id)).difference is None
+    for agents in (first, second):
+        await agents.close()
+
+
+async def test_a_call_that_the_time_cuts_off_may_have_happened(
+    database: Database, world: World
+) -> None:
+    world.gate = asyncio.Event()
+    agents = make(database, world, WRITES[1:])
+    request = RunRequest(task="Change it.", approve=["write"], budget=Budget(seconds=0.2))
+    run_id = await agents.start(request)
+    end = await ended(agents, run_id)
+    assert end.status is Status.EXHAUSTED
+    records = [record async for record in agents.events(run_id)]
+    (told,) = [record.event for record in of(ToolEnded, records)]
+    assert told.outcome is Outcome.UNKNOWN
+    assert "may have happened" in told.text
+    await agents.close()
+
+
+async def test_a_call_that_is_cancelled_may_have_happened(database: Database, world: World) -> None:
+    world.gate = asyncio.Event()
+    agents = make(database, world, [action(("write", "b"), ("read", "c"))])
+    run_id = await agents.start(RunRequest(task="Change it.", approve=["write"]))
+    await begun_at(agents, run_id, ToolStarted)
+    await agents.cancel(run_id)
+    records = [record async for record in agents.events(run_id)]
+    assert [record.event.outcome for record in of(ToolEnded, records)] == [Outcome.UNKNOWN]
+    assert records[-1].event.status is Status.CANCELLED  # type: ignore[union-attr]
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    await agents.close()
+
+
+async def test_a_cancel_that_dies_half_way_has_done_nothing_or_all(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.gate = asyncio.Event()
+    agents = make(database, world, READS)
+    run_id = await agents.start(RunRequest(task="Look around."))
+    await begun_at(agents, run_id, ToolStarted)
+    with monkeypatch.context() as patch:
+
+        async def dies(*_: object, **__: object) -> None:
+            raise OSError("the process died")
+
+        patch.setattr("rostra.agents.stored_log.append_events", dies)
+        with pytest.raises(OSError, match="died"):
+            await agents.cancel(run_id)
+    world.gate.set()
+    assert (await ended(agents, run_id)).status is Status.COMPLETED
+    await agents.close()
+
+
+async def test_a_mistake_of_ours_ends_its_run(database: Database, world: World) -> None:
+    @asynccontextmanager
+    async def broken(request: RunRequest) -> AsyncIterator[Parts]:
+        raise KeyError("a mistake")
+        yield
+
+    agents = Agents(database, broken, model="steps", prompts=prompts)
+    run_id = await agents.start(RunRequest(task="Look around."))
+    end = await ended(agents, run_id)
+    assert end.status is Status.FAILED
+    assert end.error is not None
+    assert "mistake" in end.error["message"]
+    await agents.close()
+
+
+async def test_looking_for_lost_runs_outlives_any_error(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = make(database, world, READS, lease=timedelta(seconds=1))
+    failed = asyncio.Event()
+    claim = service.claim_run
+
+    async def claims(*arguments: Any, **more: Any) -> Any:
+        if not failed.is_set():
+            failed.set()
+            raise ValueError("a row that cannot be read")
+        return await claim(*arguments, **more)
+
+    monkeypatch.setattr(service, "claim_run", claims)
+    looking = asyncio.create_task(agents.recover())
+    await failed.wait()
+    async with database.write() as session:
+        config = {**msgspec.to_builtins(RunRequest(task="Look.")), "model": "steps"}
+        run = await create_run(session, task="Look.", strategy="react", config=config)
+    assert (await ended(agents, run.id)).status is Status.COMPLETED
+    await stopped(looking)
+    await agents.close()
+
+
+async def test_time_passes_while_servers_are_connected_to(database: Database, world: World) -> None:
+    @asynccontextmanager
+    async def mute(request: RunRequest) -> AsyncIterator[Parts]:
+        await asyncio.Event().wait()
+        raise RuntimeError("unreachable")
+        yield
+
+    agents = Agents(database, mute, model="steps", prompts=prompts)
+    run_id = await agents.start(RunRequest(task="Look around.", budget=Budget(seconds=0.1)))
+    end = await ended(agents, run_id)
+    assert end.status is Status.EXHAUSTED
+    assert end.spent.seconds >= 0.1
+    assert end.error is not None
+    assert end.error["code"] == "budget_spent"
     await agents.close()

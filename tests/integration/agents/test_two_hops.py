@@ -55,7 +55,7 @@ def test_an_answer_of_two_searches_and_a_product(
             [
                 line("Find both numbers.", *searches),
                 line("Multiply.", ("calculator__calculate", {"expression": "8 * 1600"})),
-                json.dumps({"text": final("They take 12,800 bytes.", 1, 2)}),
+                json.dumps({"text": final("They take 12,800 bytes.", 2, 5)}),
             ]
         )
     )
@@ -65,8 +65,10 @@ def test_an_answer_of_two_searches_and_a_product(
     assert (status, found["status"]) == (0, "completed")
     assert found["answer"]["text"] == "They take 12,800 bytes."
     cited = found["answer"]["claims"][0]["evidence"]
-    for citation in cited:
-        page = next(text for text in PAGES.values() if citation["quote"] in text)
+    # In the order of the searches, whichever ended first.
+    quotes = [citation["quote"] for citation in cited]
+    assert quotes == ["The type bigint takes 8 bytes.", "A table has at most 1,600 columns."]
+    for citation, page in zip(cited, PAGES.values(), strict=False):
         assert page[citation["start"] : citation["end"]] == citation["quote"]
     status, replayed = rostra("agent", "replay", found["run"], "--json")
     assert (status, replayed["difference"]) == (0, None)

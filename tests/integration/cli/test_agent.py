@@ -1,5 +1,6 @@
 """`rostra agent`: runs begun, asked about, listed, shown, replayed, forked, resumed, cancelled."""
 
+import asyncio
 import io
 import json
 import os
@@ -7,29 +8,41 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from rostra.agents import (
+    Agents,
     Effect,
     Outcome,
     PlannedCall,
     Record,
     RunEvent,
+    RunRequest,
     ToolEnded,
     ToolStarted,
+    encode_event,
 )
 from rostra.cli.main import run
 from rostra.cli.run_view import RunView
 from rostra.core import Settings
 from rostra.models import ScriptedModel, Turn
 from rostra.runtime.agents import Workshop
-from tests.fakes_runs import Tools, World
+from rostra.store import (
+    append_events,
+    claim_run,
+    create_run,
+    get_run,
+    open_database,
+    seize_run,
+)
+from tests.fakes_runs import Prompts, Tools, World
 
 Invoke = Callable[..., tuple[int, Any, str]]
 
@@ -50,6 +63,12 @@ def invoke(
     """Runs a command line over the small world of runs; status, parsed or raw stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Workshop, "open", lambda _, request: World(tools).open(request))
+    monkeypatch.setattr(
+        Workshop, "open_replay", lambda _, told, request: World(tools).open(request)
+    )
+    monkeypatch.setattr(
+        Workshop, "open_replay", lambda _, told, request: World(tools).open(request)
+    )
     monkeypatch.setattr(Workshop, "check", lambda *_: None)
 
     def call(*arguments: str) -> tuple[int, Any, str]:
@@ -191,7 +210,8 @@ def test_an_interrupted_run_says_how_to_go_on(invoke: Invoke, tools: Tools) -> N
     assert "rostra agent resume" in err
     _, listed, _ = invoke("list", "--json")
     (item,) = listed["items"]
-    assert (item["status"], item["held"]) == ("running", False)
+    assert (item["status"], item["held"]) == ("paused", False)
+    assert "interrupted" in invoke("list")[1]
 
 
 def test_what_tools_write_does_not_steer_the_terminal(invoke: Invoke, tools: Tools) -> None:
@@ -324,3 +344,66 @@ def test_results_of_calls_side_by_side_say_whose_they_are() -> None:
         view.show(Record(seq, datetime.now(UTC), event))
     results = [line.split() for line in out.getvalue().splitlines() if "result" in line]
     assert results == [["result", "look:", "seen"], ["result", "find:", "seen"], ["result", "seen"]]
+
+
+def test_a_run_that_another_process_holds_is_waited_for(
+    invoke: Invoke, settings: Settings, tools: Tools
+) -> None:
+    """Its process has died just now, so that nobody may touch it before its lease is over."""
+
+    async def leave() -> UUID:
+        async with await open_database(settings.resolved_database_url) as database:
+            config = msgspec.to_builtins(RunRequest(task="look at it"))
+            async with database.write() as session:
+                run = await create_run(session, task="look at it", strategy="react", config=config)
+                assert await claim_run(session, "other:17", timedelta(seconds=2), run.id)
+            return run.id
+
+    run_id = asyncio.run(leave())
+    status, text, err = invoke("resume", str(run_id))
+    assert status == 0
+    assert "completed" in text
+    assert "another process (other:17) holds this run until" in err
+    assert tools.called == ["look"]
+
+
+def test_an_interrupted_run_is_resumed(invoke: Invoke, tools: Tools, settings: Settings) -> None:
+    async def leave() -> UUID:
+        async with await open_database(settings.resolved_database_url) as database:
+            agents = Agents(database, World(tools).open, prompts=Prompts())
+            run_id = await agents.start(RunRequest(task="look hang"))
+            await asyncio.to_thread(tools.hanging.wait)
+            assert await agents.interrupt(run_id)
+            await agents.close()
+            return run_id
+
+    run_id = asyncio.run(leave())
+    assert "interrupted" in invoke("list")[1]
+    tools.go_on.set()
+    status, text, _ = invoke("resume", str(run_id))
+    assert status == 0
+    assert "resumed" in text
+    assert tools.called == ["look", "hang", "hang"]
+
+
+def test_what_may_have_happened_is_told_at_the_end(invoke: Invoke, settings: Settings) -> None:
+    _, made, _ = invoke("run", "send it", "--json")
+    run_id = UUID(made["run"])
+
+    async def die_in_the_call() -> None:
+        async with (
+            await open_database(settings.resolved_database_url) as database,
+            database.write() as session,
+        ):
+            run = await get_run(session, run_id)
+            held = await seize_run(session, run_id, "me", timedelta(minutes=1))
+            call = PlannedCall(made["waiting"][0]["call"]["id"], "send", {})
+            event = ToolStarted("3", call, Effect.WRITE)
+            entry = (datetime.now(UTC), "ToolStarted", encode_event(event))
+            await append_events(session, run_id, run.last_seq, [entry], token=held.fencing_token)
+
+    asyncio.run(die_in_the_call())
+    assert invoke("cancel", str(run_id))[0] == 0
+    status, text, _ = invoke("resume", str(run_id))
+    assert status == 1
+    assert "nobody knows whether this has happened: send()" in text

@@ -1,6 +1,10 @@
 """`rostra doctor` on a sound and on a broken installation."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -41,3 +45,58 @@ def test_settings_are_listed_without_secrets(
     out = capsys.readouterr().out
     assert "ROSTRA_CHUNK_TOKENS" in out
     assert "hush" not in out
+
+
+@contextmanager
+def listing(*models: str) -> Iterator[str]:
+    """An endpoint that lists models and does nothing else; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            there = self.path == "/v1/models" and self.headers["Authorization"] == "Bearer hush"
+            body = json.dumps({"data": [{"id": name} for name in models]}).encode()
+            self.send_response(200 if there else 404)
+            self.end_headers()
+            self.wfile.write(body if there else b"")
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_endpoints_and_servers_are_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listing("here") as url:
+        models = {
+            name: {"url": f"{url}{path}", "model": name, "key_env": "SOME_KEY"}
+            for name, path in (("here", "/v1"), ("missing", "/v1"), ("astray", ""))
+        }
+        models["gone"] = {"url": "http://127.0.0.1:1/v1", "model": "gone"}
+        servers = {"broken": {"command": "/no/such/program"}}
+        monkeypatch.setenv("SOME_KEY", "hush")
+        monkeypatch.setenv("ROSTRA_CHAT_MODELS", json.dumps(models))
+        monkeypatch.setenv("ROSTRA_MCP", json.dumps({"servers": servers}))
+        assert run(["doctor", "--json"]) == 1
+    out = capsys.readouterr().out
+    found = {check["name"]: check for check in json.loads(out)["checks"]}
+    statuses = {name: found[f"chat model {name}"]["status"] for name in models}
+    assert statuses == {"here": "ok", "missing": "warning", "astray": "warning", "gone": "error"}
+    assert found["mcp calculator"]["status"] == "ok"
+    assert "5 tools" in found["mcp calculator"]["detail"]
+    assert found["mcp broken"]["status"] == "warning"
+    assert "hush" not in out
+
+
+def test_a_role_without_a_model_is_said(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROSTRA_CHAT_ROLES", json.dumps({"planner": "huge"}))
+    assert run(["doctor", "--json"]) == 1
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    (said,) = [check["detail"] for check in checks if check["name"] == "chat models"]
+    assert "chat_roles.planner" in said

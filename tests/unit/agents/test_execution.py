@@ -1,6 +1,7 @@
 """Scopes of an execution: what they let pass, what they refuse, what they make of results."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,55 @@ async def test_numbers_are_the_same_in_the_next_execution() -> None:
     [a] = await second.scope("a/").call([call(1)])
     [b] = await second.scope("b/").call([call()])
     assert [one.number for one in a.sentences + b.sentences] == [3, 4, 1, 2]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_numbers_go_by_the_calls_whichever_ends_first(order: tuple[int, ...]) -> None:
+    may_end = [asyncio.Event() for _ in order]
+    begun = asyncio.Semaphore(0)
+
+    async def waits(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        begun.release()
+        await may_end[arguments["x"]].wait()
+        return ToolResult(f"This is {arguments['x']}. It is so.")
+
+    log = MemoryLog()
+    run = await execution(ToolResult(""), log=log)
+    tools = StaticToolset(((ToolInfo("tool", "Waits.", ANY, Effect.READ), waits),))
+    run.tools = await Catalog.open({"local": tools})
+    calls = [call(number, x=number) for number in range(3)]
+    made = asyncio.create_task(run.scope().call(calls))
+    for _ in order:
+        await begun.acquire()
+    for number in order:
+        may_end[number].set()
+        while sum(isinstance(one.event, ToolEnded) for one in log.records) <= order.index(number):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    seen = await made
+    numbers = [[one.number for one in observation.sentences] for observation in seen]
+    assert numbers == [[1, 2], [3, 4], [5, 6]]
+    assert [one.text for one in run.sentences][::2] == [f"This is {one}." for one in range(3)]
+    ended = [one.event.call for one in log.records if isinstance(one.event, ToolEnded)]
+    assert ended == [f"c{number}" for number in order]
+    again = await execution(ToolFailure("must not be called"), log=log)
+    told = await again.scope().call(calls)
+    assert [one.text for one in told] == [one.text for one in seen]
+    [more] = await (await execution(ToolResult("More."), log=log)).scope("b/").call([call(9)])
+    assert [one.number for one in more.sentences] == [7]
+
+
+async def test_calls_of_an_older_log_keep_their_numbers() -> None:
+    log = MemoryLog()
+    journal = Journal(log)
+    for number, first in ((0, 3), (1, 1)):
+        made = call(number)
+        await journal.keep(
+            ToolStarted(f"{number + 1}", made, Effect.READ),
+            ToolEnded(f"{number + 1}", made.id, Outcome.OK, "One. Two.", first=first),
+        )
+    run = await execution(ToolResult("New."), log=log)
+    seen = await run.scope().call([call(0), call(1), call(2)])
+    assert [[one.number for one in two.sentences] for two in seen] == [[3, 4], [1, 2], [5]]
 
 
 async def test_a_quote_keeps_its_place_in_its_document() -> None:

@@ -28,7 +28,7 @@ from rostra.agents import (
     ToolStarted,
     Usage,
 )
-from rostra.agents.journal import over
+from rostra.agents.journal import decision_key, over
 
 START = RunStarted(task="t", strategy="react", model="m", budget=Budget())
 CALL = PlannedCall("c", "tool", {})
@@ -58,10 +58,32 @@ async def test_an_event_is_written_once() -> None:
 async def test_another_event_in_its_place_is_refused() -> None:
     log = MemoryLog()
     await Journal(log).keep(START, asked("1"))
-    journal = Journal(log, log.records)
+    journal = Journal(log, log.records, strict=True)
     with pytest.raises(ReplayDiverged):
         await journal.keep(asked("1", "other"))
     assert len(log.records) == 2
+
+
+async def test_what_was_asked_otherwise_before_stays() -> None:
+    log = MemoryLog()
+    await Journal(log).keep(START, asked("1"), answered("1"))
+    journal = Journal(log, log.records)
+    await journal.keep(asked("1", "other"))
+    assert journal.find(ModelAsked, "1") == asked("1")
+    assert journal.find(ModelAnswered, "1") == answered("1")
+    assert not journal.unseen()
+    assert len(log.records) == 3
+
+
+async def test_words_on_attempts_are_events_of_their_own() -> None:
+    log = MemoryLog()
+    first = ApprovalDecided("c", "approve")
+    second = ApprovalDecided("c", "retry", attempts=1)
+    await Journal(log).keep(START, first, second)
+    journal = Journal(log, log.records)
+    assert journal.find(ApprovalDecided, decision_key("c", 0)) == first
+    assert journal.find(ApprovalDecided, decision_key("c", 1)) == second
+    assert journal.find(ApprovalDecided, decision_key("c", 2)) is None
 
 
 async def test_what_is_put_goes_with_the_next_that_is_kept() -> None:

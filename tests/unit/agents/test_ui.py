@@ -51,7 +51,18 @@ INPUT = [
     {"type": "tool-input-available", **NAMED, "input": {"query": "tea"}},
 ]
 SPENT = Spent(steps=1, tokens=12)
-TOLD = {"status": "completed", "spent": {"steps": 1, "tokens": 12}}
+TOLD = {
+    "status": "completed",
+    # All of it, nothing left out for being as it began.
+    "spent": {
+        "steps": 1,
+        "tokens": 12,
+        "seconds": 0.0,
+        "cost": 0.0,
+        "calls": 0,
+        "estimated": False,
+    },
+}
 CITED = Claim("Tea is hot.", [Citation(3, "Tea is hot.", "c1", "d", 5, 16)])
 
 # Members that the SDK's version 5 allows beside `type`, and those of them it needs.

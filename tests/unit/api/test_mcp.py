@@ -140,7 +140,7 @@ async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
         assert again == done
         asked = await call("run_agent", task="send it", strategy="obeys")
         assert (asked["status"], asked["answer"]) == ("paused", None)
-        assert asked["note"].startswith("approval")
+        assert asked["note"] == "approval: send (c0)"
         assert tools.called == ["look"]
         left = await call("run_agent", task="hang on", strategy="obeys", seconds=0)
         assert (left["status"], left["answer"]) == ("running", None)

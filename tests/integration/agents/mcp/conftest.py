@@ -1,6 +1,7 @@
 """The peer over either transport."""
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -19,4 +20,5 @@ async def config(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., 
         yield over_stdio
         return
     async with Served(build().streamable_http_app()) as served:
-        yield lambda **settings: ServerConfig(name="peer", url=served.url, **settings)
+        first: dict[str, Any] = {"approve_first": True}
+        yield lambda **settings: ServerConfig(name="peer", url=served.url, **(first | settings))

@@ -224,7 +224,8 @@ def over_stdio(**settings: Any) -> "ServerConfig":
     """The peer as a child process."""
     from rostra.agents.mcp import ServerConfig
 
-    return ServerConfig(name="peer", command=sys.executable, args=(str(PEER), "stdio"), **settings)
+    given: dict[str, Any] = {"approve_first": True} | settings
+    return ServerConfig(name="peer", command=sys.executable, args=(str(PEER), "stdio"), **given)
 
 
 @asynccontextmanager

@@ -51,7 +51,9 @@ class Door:
 
 async def test_a_bearer_token_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Served(Door(build().streamable_http_app(), "t0ken")) as served:
-        config = ServerConfig(name="door", url=served.url, bearer_env="DOOR_TOKEN")
+        config = ServerConfig(
+            approve_first=True, name="door", url=served.url, bearer_env="DOOR_TOKEN"
+        )
         with pytest.raises(ConfigError, match="DOOR_TOKEN is not set"):
             await McpToolset(config).list()
         monkeypatch.setenv("DOOR_TOKEN", "wrong")
@@ -64,7 +66,10 @@ async def test_a_bearer_token_from_the_environment(monkeypatch: pytest.MonkeyPat
         async with closing(McpToolset(config)) as toolset:
             assert (await toolset.call("echo", {"text": "in"}, CONTEXT)).text == "in"
         spelled = ServerConfig(
-            name="door", url=served.url, headers_env={"Authorization": "DOOR_HEADER"}
+            approve_first=True,
+            name="door",
+            url=served.url,
+            headers_env={"Authorization": "DOOR_HEADER"},
         )
         monkeypatch.setenv("DOOR_HEADER", "Bearer t0ken")
         async with closing(McpToolset(spelled)) as toolset:
@@ -184,7 +189,9 @@ async def test_a_login_lasts_beyond_the_process(tmp_path: Path) -> None:
     issuer = Issuer(lifetime=3600)
     file = tmp_path / "tokens" / "vault.json"
     async with protected(issuer) as url:
-        config = ServerConfig.model_validate({"name": "vault", "url": url, "oauth": {}})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": url, "oauth": {}}
+        )
         async with closing(McpToolset(config, token_file=file)) as nobody:
             with pytest.raises(ToolFailure, match="asks for a login"):
                 await nobody.list()
@@ -207,7 +214,9 @@ async def test_an_expired_token_is_renewed_without_a_person(tmp_path: Path) -> N
     issuer = Issuer(lifetime=3600)
     file = tmp_path / "vault.json"
     async with protected(issuer) as url:
-        config = ServerConfig.model_validate({"name": "vault", "url": url, "oauth": {}})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": url, "oauth": {}}
+        )
         async with closing(McpToolset(config, token_file=file, login=browser)) as person:
             await person.list()
         kept = json.loads(file.read_text("utf-8"))
@@ -226,7 +235,9 @@ async def test_a_revoked_login_asks_for_a_person_and_works_with_one(tmp_path: Pa
     issuer = Issuer(lifetime=3600)
     file = tmp_path / "vault.json"
     async with protected(issuer) as url:
-        config = ServerConfig.model_validate({"name": "vault", "url": url, "oauth": {}})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": url, "oauth": {}}
+        )
         async with closing(McpToolset(config, token_file=file, login=browser)) as person:
             await person.list()
         issuer.tokens.clear()
@@ -254,7 +265,9 @@ async def test_a_refused_login_says_so(tmp_path: Path) -> None:
             ).status_code == 404
 
     async with protected(Issuer(lifetime=3600)) as url:
-        config = ServerConfig.model_validate({"name": "vault", "url": url, "oauth": {}})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": url, "oauth": {}}
+        )
         file = tmp_path / "vault.json"
         async with closing(McpToolset(config, token_file=file, login=refuse)) as toolset:
             with pytest.raises(ToolFailure, match="access_denied"):
@@ -274,11 +287,15 @@ async def test_tokens_of_another_url_are_not_sent(tmp_path: Path) -> None:
     issuer = Issuer(lifetime=3600)
     file = tmp_path / "vault.json"
     async with protected(issuer) as url:
-        config = ServerConfig.model_validate({"name": "vault", "url": url, "oauth": {}})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": url, "oauth": {}}
+        )
         async with closing(McpToolset(config, token_file=file, login=browser)) as person:
             await person.list()
     async with Served(Eavesdropper(), lifespan=False) as other:
-        moved = ServerConfig.model_validate({"name": "vault", "url": other.url, "oauth": {}})
+        moved = ServerConfig.model_validate(
+            {"approve_first": True, "name": "vault", "url": other.url, "oauth": {}}
+        )
         async with closing(McpToolset(moved, token_file=file)) as toolset:
             with pytest.raises(ToolFailure):
                 await toolset.list()
@@ -335,14 +352,18 @@ async def test_client_credentials_need_nobody_and_go_to_their_issuer_only(
             "client_secret_env": "ROBOT_SECRET",
             "issuer": app.base,
         }
-        config = ServerConfig.model_validate({"name": "m", "url": served.url, "oauth": oauth})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "m", "url": served.url, "oauth": oauth}
+        )
         async with closing(McpToolset(config, token_file=tmp_path / "m.json")) as toolset:
             assert (await toolset.call("echo", {"text": "in"}, CONTEXT)).text == "in"
         basic = base64.b64encode(b"robot:hush").decode()
         assert app.asked == [f"Basic {basic}"]
 
         strange = oauth | {"issuer": "https://another.example"}
-        config = ServerConfig.model_validate({"name": "m", "url": served.url, "oauth": strange})
+        config = ServerConfig.model_validate(
+            {"approve_first": True, "name": "m", "url": served.url, "oauth": strange}
+        )
         async with closing(McpToolset(config, token_file=tmp_path / "n.json")) as toolset:
             with pytest.raises(ToolFailure, match="issuer"):
                 await toolset.list()

@@ -49,7 +49,9 @@ async def http_process(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
 async def test_a_server_that_is_killed_and_comes_back_on_its_port(revision: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    config = ServerConfig(name="peer", url=f"http://127.0.0.1:{port}/mcp", protocol=revision)
+    config = ServerConfig(
+        approve_first=True, name="peer", url=f"http://127.0.0.1:{port}/mcp", protocol=revision
+    )
     begun = asyncio.Event()
 
     async def progress(_: str) -> None:
@@ -77,7 +79,7 @@ async def test_a_session_that_the_server_has_forgotten_is_made_anew_unseen() -> 
     state = State()
     async with Served(build(state).streamable_http_app()) as first:
         port = first.port
-        config = ServerConfig(name="peer", url=first.url, protocol="2025-11-25")
+        config = ServerConfig(approve_first=True, name="peer", url=first.url, protocol="2025-11-25")
         toolset = McpToolset(config)
         await toolset.call("echo", {"text": "1"}, CONTEXT)
     async with closing(toolset), Served(build(state).streamable_http_app(), port):
@@ -103,7 +105,9 @@ async def test_a_result_that_asks_for_input_is_refused_politely() -> None:
     )
     async with (
         Served(server.streamable_http_app()) as served,
-        closing(McpToolset(ServerConfig(name="asks", url=served.url))) as toolset,
+        closing(
+            McpToolset(ServerConfig(approve_first=True, name="asks", url=served.url))
+        ) as toolset,
     ):
         asked = await toolset.call("tool_0", {}, CONTEXT)
         assert asked.is_error
@@ -163,7 +167,11 @@ async def test_a_url_that_is_no_server(answer: bytes | None, why: str) -> None:
     seconds = 1 if answer is None else 20
     async with (
         server,
-        closing(McpToolset(ServerConfig(name="peer", url=url, connect_seconds=seconds))) as toolset,
+        closing(
+            McpToolset(
+                ServerConfig(approve_first=True, name="peer", url=url, connect_seconds=seconds)
+            )
+        ) as toolset,
     ):
         with pytest.raises(ToolFailure, match=f"(?i){why}") as failure:
             await toolset.list()
@@ -173,7 +181,9 @@ async def test_a_url_that_is_no_server(answer: bytes | None, why: str) -> None:
 async def test_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/mcp"
-    async with closing(McpToolset(ServerConfig(name="peer", url=url))) as toolset:
+    async with closing(
+        McpToolset(ServerConfig(approve_first=True, name="peer", url=url))
+    ) as toolset:
         with pytest.raises(ToolFailure, match="cannot reach it") as failure:
             await toolset.list()
         assert not failure.value.began
@@ -197,7 +207,9 @@ class Meddling:
 async def test_a_failing_request_leaves_the_others_alone() -> None:
     async with (
         Served(Meddling(build().streamable_http_app())) as served,
-        closing(McpToolset(ServerConfig(name="peer", url=served.url))) as toolset,
+        closing(
+            McpToolset(ServerConfig(approve_first=True, name="peer", url=served.url))
+        ) as toolset,
     ):
         begun = asyncio.Event()
 
@@ -229,7 +241,9 @@ async def test_a_call_says_which_call_it_is() -> None:
     )
     async with (
         Served(server.streamable_http_app()) as served,
-        closing(McpToolset(ServerConfig(name="keys", url=served.url))) as toolset,
+        closing(
+            McpToolset(ServerConfig(approve_first=True, name="keys", url=served.url))
+        ) as toolset,
     ):
         await toolset.call("tool_0", {"a": [1, None]}, CallContext(run="r", call="r:7"))
     assert seen[0]["rostra/call"] == "r:7"

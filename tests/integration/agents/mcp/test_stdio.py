@@ -25,7 +25,12 @@ def script(tmp_path: Path, code: str, **settings: Any) -> ServerConfig:
     """A server over stdio whose every byte is written by hand."""
     path = tmp_path / "server.py"
     path.write_text(code, encoding="utf-8")
-    return ServerConfig(name="peer", command=sys.executable, args=(str(path),), **settings)
+    return ServerConfig(
+        name="peer",
+        command=sys.executable,
+        args=(str(path),),
+        **({"approve_first": True} | settings),
+    )
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -188,7 +193,9 @@ async def test_a_line_without_end_ends_the_connection_only(tmp_path: Path) -> No
     ],
 )
 async def test_a_command_that_is_no_server(command: tuple[str, ...], why: str) -> None:
-    config = ServerConfig(name="peer", command=command[0], args=command[1:], connect_seconds=1)
+    config = ServerConfig(
+        approve_first=True, name="peer", command=command[0], args=command[1:], connect_seconds=1
+    )
     async with closing(McpToolset(config)) as toolset:
         with pytest.raises(ToolFailure, match=why) as failure:
             await toolset.list()
@@ -287,3 +294,27 @@ async def test_a_grandchild_that_holds_stderr_does_not_delay_the_news(tmp_path: 
         async with asyncio.timeout(10):
             with pytest.raises(ToolFailure, match=r"exited with status 1.*\n.*gone"):
                 await toolset.list()
+
+
+async def test_a_tool_that_is_none_costs_no_other(tmp_path: Path) -> None:
+    good = {"name": "good", "inputSchema": {"type": "object"}}
+    tools = [
+        {"name": "listed\x1b[31m", "inputSchema": {"type": "array"}},
+        good,
+        {"name": "bare"},
+        5,
+        {"name": "endless", "inputSchema": {"type": "object", "maximum": "INF"}},
+        good | {"name": "also"},
+    ]
+    config = script(tmp_path, raw("pass", tools).replace("'INF'", "float('inf')"))
+    async with closing(McpToolset(config)) as toolset:
+        assert [tool.name for tool in await toolset.list()] == ["good", "endless", "also"]
+        assert [problem.split(" is left out: ")[0] for problem in toolset.problems] == [
+            "'listed [31m'",
+            "'bare'",
+            "a tool without a name",
+        ]
+        assert "object" in toolset.problems[0]
+        catalog = await Catalog.open({"peer": toolset})
+        assert [tool.name for tool in catalog.tools] == ["peer__good", "peer__also"]
+        assert any("endless" in problem for problem in catalog.problems)

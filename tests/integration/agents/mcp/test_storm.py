@@ -43,7 +43,7 @@ async def test_no_call_is_made_twice_and_none_that_never_began(revision: str, se
     first = Served(build(state).streamable_http_app())
     port = first.port
     async with closing(
-        McpToolset(ServerConfig(name="peer", url=first.url, protocol=revision))
+        McpToolset(ServerConfig(approve_first=True, name="peer", url=first.url, protocol=revision))
     ) as toolset:
         served: Served | None = first
         await first.__aenter__()

@@ -11,8 +11,8 @@ from rostra.agents.guard import LoopDetector, Policy, approval_reasons, default_
 from rostra.agents.tools.tool import ToolInfo, ToolResult
 
 
-def info(effect: Effect, name: str = "t") -> ToolInfo:
-    return ToolInfo(name, "does", {"type": "object"}, effect)
+def info(effect: Effect, name: str = "t", outbound: bool = False) -> ToolInfo:
+    return ToolInfo(name, "does", {"type": "object"}, effect, outbound=outbound)
 
 
 EFFECTS = st.frozensets(st.sampled_from(Effect))
@@ -24,12 +24,17 @@ POLICIES = st.builds(
 )
 
 
-@given(POLICIES, st.sampled_from(Effect), st.lists(st.text(max_size=5), min_size=1, max_size=20))
+@given(
+    POLICIES,
+    st.sampled_from(Effect),
+    st.booleans(),
+    st.lists(st.text(max_size=5), min_size=1, max_size=20),
+)
 def test_no_policy_lets_untrusted_text_act(
-    policy: Policy, effect: Effect, sources: list[str]
+    policy: Policy, effect: Effect, outbound: bool, sources: list[str]
 ) -> None:
-    reasons = approval_reasons(info(effect), sources, policy)
-    if effect is not Effect.READ or "t" in policy.outbound_tools:
+    reasons = approval_reasons(info(effect, outbound=outbound), sources, policy)
+    if effect is not Effect.READ or outbound or "t" in policy.outbound_tools:
         assert any("untrusted" in reason for reason in reasons)
 
 
@@ -49,6 +54,14 @@ def test_trust_holds_only_for_what_the_user_said() -> None:
     assert approval_reasons(info(Effect.WRITE), [], policy) == []
     assert approval_reasons(info(Effect.WRITE), ["document:a"], policy)
     assert approval_reasons(info(Effect.WRITE, "u"), [], policy)
+
+
+def test_what_reads_from_the_open_world_is_asked_about_once_influenced() -> None:
+    search = info(Effect.READ, outbound=True)
+    assert approval_reasons(search, [], Policy()) == []
+    (reason,) = approval_reasons(search, ["document:a"], Policy())
+    assert "sends its arguments out" in reason
+    assert approval_reasons(info(Effect.READ), ["document:a"], Policy()) == []
 
 
 def test_a_policy_that_trusts_nothing_asks_for_reading_too() -> None:

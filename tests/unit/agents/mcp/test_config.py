@@ -19,7 +19,7 @@ def test_both_kinds_of_servers() -> None:
     assert servers["one"].command == "server"
     assert servers["one"].args == ("--quiet",)
     assert servers["one"].trust == "none"
-    assert servers["one"].approve_first
+    assert not servers["one"].approve_first
     assert servers["two"].url == "https://mcp.example/mcp"
 
 
@@ -105,7 +105,7 @@ def test_servers_of_a_common_file_are_not_the_users_own_word(tmp_path: Path) -> 
     assert sorted(servers) == ["child", "mine", "remote"]
     assert not servers["child"].approve_first
     assert not servers["remote"].approve_first
-    assert servers["mine"].approve_first
+    assert not servers["mine"].approve_first
     with pytest.raises(ConfigError, match="two servers named 'child'"):
         servers_of({"files": [str(path)], "servers": {"child": STDIO}})
 
@@ -151,3 +151,25 @@ def test_first_sight_and_switches() -> None:
         "one": False,
         "two": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("entry", "own"),
+    [
+        ({"command": "/venv/bin/python3.11", "args": ["-m", "mcp_servers.files", "/x"]}, True),
+        ({"command": "python", "args": ["-m", "mcp_servers.fetch"]}, True),
+        ({"command": "python", "args": ["-m", "mcp_servers.fetch"], "cwd": "/tmp"}, False),
+        ({"command": "python", "args": ["-m", "mcp_servers.other"]}, False),
+        ({"command": "npx", "args": ["-m", "mcp_servers.files"]}, False),
+        ({"command": "python", "args": ["-m"]}, False),
+        ({"url": "https://x.example/mcp"}, False),
+    ],
+)
+def test_only_servers_that_come_with_the_platform_are_taken_as_first_seen(
+    entry: dict[str, Any], own: bool
+) -> None:
+    assert servers_of({"servers": {"one": entry}})["one"].approve_first is own
+    asked = servers_of({"approve_first": False, "servers": {"one": entry}})
+    assert not asked["one"].approve_first
+    told = servers_of({"servers": {"one": entry | {"approve_first": True}}})
+    assert told["one"].approve_first

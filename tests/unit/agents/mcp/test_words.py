@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 
 from rostra.agents.events import Effect, Origin
-from rostra.agents.mcp import MemoryPins, ToolState, effect_of, pin_digest
+from rostra.agents.mcp import MemoryPins, ToolState, effect_of, pin_digest, pin_text
 from rostra.agents.mcp.content import result_of
+from rostra.agents.mcp.effects import outbound
 from rostra.agents.mcp.http import began_of
 from rostra.agents.mcp.pins import judge
 from rostra.agents.mcp.text import bounded, one_line, reason_of
@@ -51,6 +52,22 @@ def test_effects_that_annotations_claim(
     assert effect_of(annotations, "none") is Effect.UNKNOWN
 
 
+def test_a_tool_is_of_the_open_world_unless_it_says_otherwise() -> None:
+    for said in (None, True, False):
+        annotations = ToolAnnotations(read_only_hint=True, open_world_hint=said)
+        assert outbound(annotations, "annotations") is (said is not False)
+        assert outbound(annotations, "none")
+    assert outbound(None, "annotations")
+
+
+def test_who_comes_to_deny_the_open_world_is_another() -> None:
+    texts = [
+        pin_text("a", "b", {}, ToolAnnotations(read_only_hint=True, open_world_hint=said))
+        for said in (None, True, False)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
 @given(HINT, HINT, HINT)
 def test_nothing_is_read_only_that_does_not_say_so(
     read_only: bool | None, destructive: bool | None, idempotent: bool | None
@@ -71,7 +88,7 @@ def test_a_digest_is_of_all_that_is_told(
     told: list[tuple[str, str, dict[str, Any], bool | None]],
 ) -> None:
     one, other = ((n, d, json.dumps(p, sort_keys=True), h) for n, d, p, h in told)
-    first, second = (pin_digest(n, d, p, hints(read_only=h)) for n, d, p, h in told)
+    first, second = (pin_digest(pin_text(n, d, p, hints(read_only=h))) for n, d, p, h in told)
     assert (first == second) == (one == other)
 
 
@@ -81,7 +98,8 @@ async def test_pins_in_memory() -> None:
     await pins.approve("one", {"a": "1", "b": "2"}, "ann")
     await pins.approve("one", {"b": "3"}, "ann")
     await pins.approve("two", {"a": "9"}, "ann")
-    assert await pins.get("one") == {"a": "1", "b": "3"}
+    assert await pins.told("one") == {"a": "1", "b": "3"}
+    assert await pins.get("one") == {"a": pin_digest("1"), "b": pin_digest("3")}
     assert judge("1", "1") is ToolState.APPROVED
     assert judge("2", "1") is ToolState.CHANGED
     assert judge("2", None) is ToolState.NEW

@@ -87,7 +87,7 @@ def says_anything(messages: Sequence[ChatMessage], options: GenerationOptions) -
 async def test_any_run_ends_within_its_budget_wherever_it_is_cut(strategy: Strategy) -> None:
     tools = ((info("search", "query"), anything), (info("odd", "query"), anything))
     statuses = set()
-    for number in range(30):
+    for number in range(60):
         budget = Budget(steps=4 + number % 9, calls=2 + number % 7, tokens=2000 + 700 * number)
         lab = Lab(tools=tools, budget=budget, task=f"What is heavier? {number}")
         ran = await lab.run(strategy, says_anything)

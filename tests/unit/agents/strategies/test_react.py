@@ -275,7 +275,7 @@ async def test_a_window_keeps_the_beginning_the_last_turn_and_what_was_read() ->
 
 async def test_only_the_best_of_many_tools_are_shown_until_others_are_found() -> None:
     async def search_tools(arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        return ToolResult("- tool_33: weighs things")
+        return ToolResult("- tool_33: weighs things", citable=False)
 
     many = tuple((info(f"tool_{number}", "query"), Lab().tools[0][1]) for number in range(60))
     lab = Lab(tools=(*many, *Lab().tools, (info("search_tools", "query"), search_tools)))
@@ -284,7 +284,8 @@ async def test_only_the_best_of_many_tools_are_shown_until_others_are_found() ->
         act(("tool_33", {"query": "alpha"})),
         act(("search_tools", {"query": "weigh"})),
         act(("tool_33", {"query": "alpha"})),
-        final(("12 kg.", [2])),
+        # What a server says of its tools has no number, so this is the first.
+        final(("12 kg.", [1])),
     )
     ran = await lab.run_cut_everywhere(ReAct(), script)
     assert ran.answer == "12 kg."
@@ -298,7 +299,7 @@ async def test_only_the_best_of_many_tools_are_shown_until_others_are_found() ->
     assert len(first) == 20
     assert {"search", "search_tools"} <= set(first)
     assert last == [*first, "tool_33"]
-    assert "tool_33" in seen[2][0][-1].content
+    assert "Result of search_tools:\n- tool_33: weighs things\n" in seen[2][0][-1].content
 
 
 async def test_what_nothing_backs_is_said() -> None:

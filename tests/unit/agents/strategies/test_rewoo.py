@@ -86,6 +86,15 @@ async def test_a_plan_that_cannot_be_carried_out_is_told(steps: Any, why: str) -
     assert ran.answer == "Together they weigh 42 kg."
     again = await Lab().run(ReWOO(), script)
     assert why in again.models["main"].seen[1][0][-1].content
+    (mistake,) = [event.error for event in ran.all(Decided) if event.error]
+    assert why in mistake
+    never = await Lab().run(ReWOO(), by_prompt(rewoo_plan=turns(plan(*steps))))
+    assert isinstance(never.last, RunEnded)
+    assert (never.last.status, never.last.answer) == (Status.ABSTAINED, None)
+    assert never.last.error is not None
+    assert never.last.error["code"] == "nothing_usable"
+    assert why in never.last.error["message"]
+    assert len([event for event in never.all(Decided) if event.error]) == 2
 
 
 async def test_after_a_failed_call_the_rest_is_planned_anew() -> None:
@@ -182,7 +191,7 @@ async def test_a_budget_of_calls_holds_for_a_whole_level() -> None:
 
 async def test_tools_that_a_call_has_found_can_be_planned_with() -> None:
     async def search_tools(arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        return ToolResult("- tool_33: weighs things")
+        return ToolResult("- tool_33: weighs things", citable=False)
 
     many = tuple((info(f"tool_{number}", "query"), Lab().tools[0][1]) for number in range(60))
     lab = Lab(tools=(*many, (info("search_tools", "query"), search_tools)))
@@ -192,7 +201,7 @@ async def test_tools_that_a_call_has_found_can_be_planned_with() -> None:
             plan(("E1", "search_tools", {"query": "weigh"})),
             plan(("E2", "tool_33", {"query": "alpha"})),
         ),
-        synthesis=final(("Alpha weighs 12 kg.", [2])),
+        synthesis=final(("Alpha weighs 12 kg.", [1])),
     )
     ran = await lab.run_cut_everywhere(ReWOO(), script)
     assert ran.answer == "Alpha weighs 12 kg."

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rostra.agents.events import Effect
 from rostra.agents.tools.catalog import LOCAL, MAX_TOOLS, Catalog, qualified
 from rostra.agents.tools.functions import function_toolset
-from rostra.agents.tools.select import SEARCH_TOOLS, ToolIndex, searchable
+from rostra.agents.tools.select import SEARCH_TOOLS, ToolIndex, ToolVectors, searchable
 from rostra.agents.tools.tool import (
     NAME_PATTERN,
     CallContext,
@@ -22,7 +22,8 @@ from rostra.agents.tools.tool import (
     ToolInfo,
     ToolResult,
 )
-from rostra.core import FloatMatrix, FloatVector
+from rostra.core import Embedder, FloatMatrix, FloatVector, ModelUnavailable
+from tests.fakes import FakeEmbedder
 
 CONTEXT = CallContext(run="r", call="r:1", timeout=5)
 
@@ -180,6 +181,7 @@ async def test_five_thousand_tools_are_catalogued_and_found() -> None:
     assert best[-1].name == SEARCH_TOOLS
     found = await catalog.call(SEARCH_TOOLS, {"query": "lock the calendar", "limit": 3}, CONTEXT)
     assert len(found.structured) == 3
+    assert not found.citable
     for name in found.structured:
         assert name.startswith("erp__lock_calendar")
         assert f"- {name}: Locks the calendar" in found.text
@@ -235,6 +237,43 @@ async def test_an_embedder_finds_what_words_do_not() -> None:
     by_both = await (await ToolIndex.build(tools, Synonyms())).best(query, 10)  # type: ignore[arg-type]
     assert sum("delete_invoice" in each.name for each in by_words) < 2
     assert all("delete_invoice" in each.name for each in by_both[:9])
+
+
+async def test_the_same_tools_are_embedded_once_and_only_where_they_are_many() -> None:
+    embedder, loaded = FakeEmbedder(), []
+
+    def load() -> Embedder:
+        loaded.append(1)
+        return embedder
+
+    vectors = ToolVectors(load, most=60)
+    few = await Catalog.open({LOCAL: toolset(*many(20))})
+    assert (await searchable(few, vectors.index))[0] is few
+    assert not loaded
+    more = await Catalog.open({LOCAL: toolset(*many(40))})
+    catalog, _ = await searchable(more, vectors.index)
+    assert len(embedder.embedded) == 40
+    first = await vectors.index(catalog.tools)
+    fresh = await ToolIndex.build(catalog.tools, FakeEmbedder())
+    for query in ("export a backup", "lock"):
+        assert await first.best(query) == await fresh.best(query)
+    assert len(embedder.embedded) == 40
+    await vectors.index(many(80)[60:])  # forgets nothing: 60 texts
+    await vectors.index(many(40))
+    assert len(embedder.embedded) == 60
+    await vectors.index(many(80))  # more than are remembered
+    await vectors.index(many(80))
+    assert len(embedder.embedded) > 80
+    assert await vectors.index(()) is not None
+
+
+async def test_without_an_embedder_words_have_to_do() -> None:
+    def load() -> Embedder:
+        raise ModelUnavailable("no such folder")
+
+    tools = many(100)
+    index = await ToolVectors(load).index(tools)
+    assert await index.best("export the backup") == await ToolIndex(tools).best("export the backup")
 
 
 async def test_a_search_tool_that_a_server_has_does_not_take_ours_away() -> None:
