@@ -72,6 +72,9 @@ def read_judged_set(folder: Path) -> JudgedSet:
     for query in relevant:
         if query not in texts:
             problems.add("a judged query without a text", query)
+    for query in texts:
+        if query not in relevant:
+            problems.add("a query without a relevant document", query)
     queries = {query: texts[query] for query in texts if query in relevant}
     if not queries:
         why = in_words(problems)

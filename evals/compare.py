@@ -18,7 +18,7 @@ from evals.errors import NothingToCompare
 from evals.statistics import Interval, holm, paired_randomisation
 
 _RESAMPLES = 10_000
-_SAMPLES_SHOWN = 1000
+_SAMPLES_SHOWN = 500  # of the greatest losses, and of the greatest gains
 FAILED = Measure("failed", Better.LOWER, unit="share")
 UNSCORED = Measure("unscored", Better.LOWER, unit="share")
 
@@ -43,7 +43,7 @@ class Comparison:
         p_value: of no difference, as it stands alone; `adjusted` is Holm's, of all in one report.
         wins: samples on which the candidate is better; where no direction is, greater.
         left_out: samples that are not compared, by reason.
-        samples: those that differ, the greatest loss first.
+        samples: those that differ, the greatest loss first; of very many, both ends.
     """
 
     dataset: str
@@ -267,9 +267,15 @@ def _from(
         left_out=left_out,
         samples=tuple(
             SampleDifference(sample, old_samples[sample].input[:500], old[sample], new[sample])
-            for sample in changed[:_SAMPLES_SHOWN]
+            for sample in _ends(changed)
         ),
     )
+
+
+def _ends(changed: list[str]) -> list[str]:
+    if len(changed) <= 2 * _SAMPLES_SHOWN:
+        return changed
+    return changed[:_SAMPLES_SHOWN] + changed[-_SAMPLES_SHOWN:]
 
 
 def _alike(old: Sample, new: Sample) -> bool:

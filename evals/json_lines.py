@@ -36,10 +36,21 @@ def read_json_lines(path: Path, problems: Problems) -> Iterator[tuple[str, dict[
             except (ValueError, RecursionError):
                 problems.add("a line that is no JSON", place)
                 continue
-            if isinstance(record, dict):
+            if b"\\ud" in line.lower() and _is_torn(record):
+                problems.add("a line with half a character (a lone surrogate)", place)
+            elif isinstance(record, dict):
                 yield place, record
             else:
                 problems.add("a line that is no JSON object", place)
+
+
+def _is_torn(record: Any) -> bool:
+    """Whether a text in it can be written in no encoding."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def text_of(record: dict[str, Any], key: str) -> str | None:

@@ -42,7 +42,7 @@ class RankingScorer:
     @property
     def measures(self) -> Sequence[Measure]:
         """Means over queries."""
-        return tuple(Measure(name) for name in self._asked)
+        return tuple(Measure(name, unit="score") for name in self._asked)
 
     def config(self) -> dict[str, Any]:
         """See `Scorer.config`."""

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evals.core import Header, RunFile, StateCache, Task, read_run
+from evals.core import Header, RunFile, StateCache, Task, read_header
 from evals.errors import EvalRunNotFound
 from rostra.core import Settings
 
@@ -62,7 +62,8 @@ def find_run(settings: Settings, name: str) -> Path:
     runs = list_runs(settings)
     first, _, kind = name.partition(":")
     if first == "latest":
-        found = [path for path in runs if not kind or read_run(path).header.kind == kind][:1]
+        heads = ((path, read_header(path)) for path in runs)
+        found = [path for path, head in heads if head and kind in ("", head.kind)][:1]
     else:
         found = [path for path in runs if path.stem == name]
         found = found or [path for path in runs if name and path.stem.startswith(name)]

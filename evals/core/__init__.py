@@ -6,7 +6,7 @@ append-only `RunFile`; `report_of` computes everything that is shown from that f
 
 from evals.core.cache import StateCache
 from evals.core.dataset import Dataset, make_dataset
-from evals.core.log import Header, Outcome, RunFile, RunRecord, TaskHeader, read_run
+from evals.core.log import Header, Outcome, RunFile, RunRecord, TaskHeader, read_header, read_run
 from evals.core.measures import Better, Measure, Reduce
 from evals.core.report import MeasureReport, RunReport, TaskReport, report_of, values_of
 from evals.core.runner import Task, run_tasks
@@ -42,6 +42,7 @@ __all__ = [
     "Unscored",
     "Usage",
     "make_dataset",
+    "read_header",
     "read_run",
     "report_of",
     "run_tasks",

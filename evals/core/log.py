@@ -125,6 +125,7 @@ class RunRecord:
 
 
 _LINE = Header | Outcome | Closed
+_LONGEST_HEADER = 64 * 2**20  # bytes
 
 
 def read_run(path: Path) -> RunRecord:
@@ -165,6 +166,15 @@ def read_run(path: Path) -> RunRecord:
     return RunRecord(
         header, tuple(outcomes[place] for place in sorted(outcomes)), is_complete, len(torn)
     )
+
+
+def read_header(path: Path) -> Header | None:
+    """A run's first line; None if it is none."""
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.readline(_LONGEST_HEADER), type=Header)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 class RunFile:

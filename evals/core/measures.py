@@ -25,7 +25,8 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A name under which scores are given, and how to read them.
 
     Attributes:
-        unit: `share` is shown in percent; empty is a plain number.
+        unit: `share` is shown in percent, `score` is a plain number between 0 and 1; empty is any
+            other number.
         of: the name of the scores, where several measures read the same ones; empty is `name`.
     """
 
@@ -34,6 +35,11 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str = ""
     reduce: Reduce = Reduce.MEAN
     of: str = ""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its values lie between 0 and 1."""
+        return self.unit in ("share", "score")
 
     @property
     def scores(self) -> str:

@@ -140,8 +140,8 @@ def values_of(
 ) -> tuple[dict[str, float], dict[str, Sample], Counter[str]]:
     """A measure's value of each sample, by sample id, its repetitions reduced to one.
 
-    Whether any or all of a sample's repetitions succeed can only be told if each has a score; where
-    one has none, the sample is unscored.
+    Where a repetition has no score, whether any or all succeed may be clear from the others: one
+    success, or one that is none. If not, the sample is unscored.
 
     Args:
         outcomes: of one task.
@@ -165,7 +165,10 @@ def values_of(
                 found.setdefault(sample.id, []).append(score.value)
                 samples[sample.id] = sample
     if measure.reduce is not Reduce.MEAN:
+        decisive = 1.0 if measure.reduce is Reduce.ANY else 0.0
         for sample_id in [one for one in found if len(found[one]) < repetitions[one]]:
+            if decisive in found[sample_id]:
+                continue  # Whatever the others would have been.
             del found[sample_id], samples[sample_id]
             unscored["a repetition without a score"] += 1
     values = {sample: _reduced(repeated, measure.reduce) for sample, repeated in found.items()}
@@ -179,7 +182,7 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
         estimate = None
         if values:
             clusters = [samples[sample].group or f"\0{sample}" for sample in values]
-            estimate = _estimate(list(values.values()), clusters, level, measure.unit == "share")
+            estimate = _estimate(list(values.values()), clusters, level, measure.bounded)
         measures.append(MeasureReport(measure, estimate, dict(unscored.most_common())))
     failed = Counter(outcome.failed for outcome in outcomes if outcome.failed)
     timed = [outcome.seconds for outcome in outcomes if not (outcome.cached or outcome.failed)]
@@ -198,13 +201,13 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
 
 
 def _estimate(
-    values: Sequence[float], clusters: Sequence[str], level: float, is_share: bool
+    values: Sequence[float], clusters: Sequence[str], level: float, bounded: bool
 ) -> Estimate:
-    """The mean; the interval of a share stays between 0 and 1."""
-    if is_share and set(values) <= {0.0, 1.0}:
+    """The mean; the interval of what lies between 0 and 1 stays there."""
+    if bounded and set(values) <= {0.0, 1.0}:
         return proportion_estimate(values, clusters, level=level)
     found = mean_estimate(values, clusters, level=level)
-    if is_share and found.interval is not None and min(values) >= 0.0 and max(values) <= 1.0:
+    if bounded and found.interval is not None and min(values) >= 0.0 and max(values) <= 1.0:
         inside = replace(
             found.interval, low=max(0.0, found.interval.low), high=min(1.0, found.interval.high)
         )

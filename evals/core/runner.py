@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from evals.core.cache import StateCache
 from evals.core.dataset import Dataset
@@ -19,10 +20,14 @@ from evals.core.scores import Score, Scorer, Unscored
 from evals.core.solvers import Solver
 from evals.core.states import State
 from rostra.core import RostraError, get_logger
+from rostra.models import BreakerOpen
 
 log = get_logger(__name__)
 
 _DETAIL = 2000  # characters of an error's words
+# For an endpoint that is left alone after failures.
+_MOST_RESTS = 3
+_LONGEST_REST = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,10 @@ async def _outcome(job: _Job, cache: StateCache | None) -> Outcome:
     was_cached = solved is not None
     if solved is None:
         try:
-            solved = await solver(state, job.seed)
+            solved = await _solved(solver, state, job.seed)
+        except asyncio.CancelledError as error:
+            _pass_on(error)
+            failed = "CancelledError"
         except Exception as error:  # Whatever a solver does wrong is the sample's outcome.
             failed, detail = _named(error)
         else:
@@ -168,6 +176,9 @@ async def _scores(scorer: Scorer, state: State, seed: int) -> list[Score]:
     """A scorer's scores; where it cannot tell, one without a value for each of its measures."""
     try:
         return list(await scorer(state, seed))
+    except asyncio.CancelledError as error:
+        _pass_on(error)
+        reason, detail = "the scorer failed: CancelledError", ""
     except Unscored as unscored:
         reason, detail = unscored.reason, unscored.detail
     except Exception as error:  # Likewise; a score that cannot be had is counted, not zero.
@@ -175,6 +186,28 @@ async def _scores(scorer: Scorer, state: State, seed: int) -> list[Score]:
         reason = f"the scorer failed: {name}"
     names = dict.fromkeys(measure.scores for measure in scorer.measures)
     return [Score(name, None, why=detail, unscored=reason) for name in names]
+
+
+async def _solved(solver: Solver, state: State, seed: int) -> State:
+    """The solver's answer; an endpoint that is left alone for a while is waited for.
+
+    Samples that come by meanwhile would all fail without having been asked.
+    """
+    for waited in count(1):
+        try:
+            return await solver(state, seed)
+        except BreakerOpen as resting:
+            if waited > _MOST_RESTS:
+                raise
+            await asyncio.sleep(min(float(resting.details.get("retry_after", 1.0)), _LONGEST_REST))
+    raise RuntimeError("unreachable")
+
+
+def _pass_on(error: asyncio.CancelledError) -> None:
+    """Lets a cancellation of the run through; one that comes from within is the sample's own."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
 
 
 def _named(error: Exception) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Finds out in which layout a set of questions is, and reads it.
 
-A folder with answerable.jsonl is ClapNQ's layout (`evals.rag.clapnq`); a `.jsonl` file, or a folder
-with questions.jsonl or with one such file alone beside a corpus, is the plain one
-(`evals.rag.plain`).
+A folder with answerable.jsonl is ClapNQ's layout (`evals.rag.clapnq`). A `.csv` file has the fields
+of `evals.sets.records`. A `.jsonl` file, or a folder with questions.jsonl or with one such file
+alone beside a corpus, is the plain one (`evals.rag.plain`).
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ from evals.errors import DatasetError
 from evals.rag.clapnq import read_clapnq
 from evals.rag.plain import read_plain
 from evals.rag.sets import ANSWERABLE, RagSet
+from evals.sets.files import read_csv_set
 from rostra.core import Settings
 
 _QUESTIONS, _CORPUS = "questions.jsonl", "corpus.jsonl"
@@ -29,6 +30,9 @@ def read_rag_set(path: Path, settings: Settings, *, needs_documents: bool = True
     """
     if path.is_dir() and (path / ANSWERABLE).is_file():
         found = read_clapnq(path)
+    elif path.suffix.lower() == ".csv" and path.is_file():
+        # Rows have no room for documents, so these are questions about a collection.
+        found = RagSet(read_csv_set(path), ())
     else:
         file, corpus = _plain_files(path)
         found = read_plain(file, corpus, settings)

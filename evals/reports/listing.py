@@ -10,13 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from evals.core import Header
-from evals.errors import EvalRunConflict, EvalRunNotFound
+from evals.core import read_header
+from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
 from evals.runs import list_runs
 from rostra.core import Settings
 
 _MOST = 10_000
-_LONGEST = 64 * 2**20  # bytes of a first line
 _END = b'{"type":"end"'
 _TASKS_NAMED = 20
 
@@ -88,15 +87,6 @@ def summarise(path: Path) -> EvalRunSummary:
     )
 
 
-def read_header(path: Path) -> Header | None:
-    """A run's first line; None if it is none."""
-    try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.readline(_LONGEST), type=Header)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
 def stored_run(settings: Settings, run: str) -> Path:
     """The file of a stored run by its whole id; never a path of the caller's choice.
 
@@ -129,12 +119,18 @@ def delete_run(path: Path) -> None:
     """Deletes a run's file.
 
     Raises:
+        EvalRunBroken: the file is no run's.
         EvalRunConflict: a process writes it.
         EvalRunNotFound: it is gone.
     """
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if read_header(path) is None:
+                raise EvalRunBroken(
+                    f"{path} is no log of an evaluation, so it stays",
+                    hint="Delete the file yourself if it is not needed.",
+                )
             path.unlink()
     except BlockingIOError:
         raise EvalRunConflict(f"{path} is being written by another process") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rostra.core import ConfigError
+from rostra.models.breaker import Breaker
 from rostra.models.prices import Prices
 from rostra.models.remote import OpenAIModel
 from rostra.models.scripted import ScriptedModel, load_script
@@ -24,6 +25,7 @@ def make_model(
     logprobs: bool = False,
     context: int | None = None,
     more: Mapping[str, Any] | None = None,
+    breaker: Breaker | None = None,
 ) -> OpenAIModel | ScriptedModel | None:
     """A remote or a scripted model, as plain values describe it.
 
@@ -32,6 +34,7 @@ def make_model(
         model: as the endpoint calls it.
         logprobs: ask the endpoint how likely its answers are.
         context: most tokens of prompt and answer together, where it is known.
+        breaker: of the endpoint; by default one of its own.
         script: a file of JSON lines, see `load_script`; it wins over an endpoint.
 
     Returns:
@@ -61,4 +64,5 @@ def make_model(
         logprobs=logprobs,
         context=context,
         more=more,
+        breaker=breaker,
     )

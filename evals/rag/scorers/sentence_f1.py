@@ -21,7 +21,7 @@ class SentenceF1:
     @property
     def measures(self) -> Sequence[Measure]:
         """One."""
-        return (Measure(self.name),)
+        return (Measure(self.name, unit="score"),)
 
     def config(self) -> dict[str, Any]:
         """See `Scorer.config`."""

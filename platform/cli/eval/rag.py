@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from rostra.cli.eval.systems import data_option, print_comparisons, print_troubl
 from rostra.cli.eval.text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ChatModel, ConfigError
-from rostra.models import make_model
+from rostra.models import Breaker, make_model
 from rostra.runtime import Runtime, open_runtime
 
 
@@ -125,7 +126,10 @@ def _endpoint(url: str | None, model: str | None, key_env: str, what: str) -> Ch
         raise click.UsageError(f"the {what}'s URL and model belong together")
     if url is None or model is None:
         return None
-    return make_model(url=url, model=model, api_key=os.environ.get(key_env) or None)
+    # An endpoint that fails often is what is to be measured; it is not to be left alone.
+    never = Breaker(threshold=sys.maxsize)
+    key = os.environ.get(key_env) or None
+    return make_model(url=url, model=model, api_key=key, breaker=never)
 
 
 def _judge_of(

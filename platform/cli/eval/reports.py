@@ -162,7 +162,10 @@ def report(
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def baseline(run: str, file: Path) -> None:
     """Write RUN to FILE as a baseline: its samples and scores, without what was said and found."""
-    write_text(file, baseline_of(read_run(find_run(settings(), run))))
+    source = find_run(settings(), run)
+    if file.exists() and file.samefile(source):
+        raise click.BadParameter("a run is not replaced by its own baseline", param_hint="FILE")
+    write_text(file, baseline_of(read_run(source)))
     click.echo(str(file))
 
 
@@ -204,6 +207,8 @@ def power(
     given = sum(one is not None for one in (run, deviation, share))
     if given != 1:
         raise click.UsageError("give one of RUN, --deviation and --share")
+    if deviation == 0 or share in (0, 1):
+        raise click.UsageError("where nothing varies there is nothing to plan")
     apart: Spread | None = None
     if run is not None:
         record = read_run(find_run(settings(), run))

@@ -268,9 +268,16 @@ def _first(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 
 
 def _told(options: RunOptions) -> dict[str, Any]:
-    """The options that results may depend on, as a run's log has them."""
+    """The options that results may depend on, and the command's own, as a run's log has them."""
     told = asdict(options)
-    return {name: told[name] for name in ("limit", "seed", "parallel") if told[name] is not None}
+    context = click.get_current_context(silent=True)
+    own = {} if context is None else context.params
+    given = {name: told[name] for name in ("limit", "seed", "parallel")} | {
+        name: value if isinstance(value, bool | int | float) else str(value)
+        for name, value in own.items()
+        if name not in told and name != "no_cache" and value not in (None, (), "")
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:

@@ -234,7 +234,7 @@ async def test_a_run_whose_server_died_is_gone_on_with(
         await open_database(settings.resolved_database_url) as database,
         database.write() as session,
     ):
-        config = {"task": "look", "strategy": "obeys"}
+        config = {"task": "look", "strategy": "obeys", "model": "scripted"}
         left = await create_run(session, task="look", strategy="obeys", config=config)
         await claim_run(session, "dead server", timedelta(seconds=-1))
     async with AsyncTestClient(app, base_url=LOCAL) as client:

@@ -78,6 +78,7 @@ def test_lines_that_cannot_be_used_cost_themselves_alone_and_are_counted(judged:
         "a line that is not query-id, corpus-id, score": (1, ["qrels.tsv, line 4"]),
         "a document judged again for its query: the first one counts": (1, ["qrels.tsv, line 5"]),
         "a judged query without a text": (1, ["q3"]),
+        "a query without a relevant document": (1, ["q2"]),
     }
 
 

@@ -179,3 +179,10 @@ def test_equal_systems_are_refused_no_more_often_than_alpha() -> None:
     )
     # Two-sided at 0.2, so one in ten is found worse; 14 of 60 is three deviations above.
     assert refused <= 14
+
+
+def test_of_very_many_differences_both_ends_are_kept() -> None:
+    (found,) = compare_runs(one([0.5] * 3000), one([n / 3000 for n in range(3000)]))
+    assert len(found.samples) == 1000
+    assert found.samples[0].sample == "s0"
+    assert found.samples[-1].sample == "s2999"

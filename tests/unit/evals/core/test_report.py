@@ -128,6 +128,21 @@ async def test_whether_all_succeed_takes_a_score_of_each(tmp_path: Path) -> None
     assert both.unscored == {"nonsense": 1, "a repetition without a score": 1}
 
 
+async def test_one_failure_decides_whether_all_succeed(tmp_path: Path) -> None:
+    class Wrong(Same):
+        async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+            if seed == first:
+                return [Score("same", None, unscored="nonsense")]
+            return [Score("same", 0.0)]
+
+    first = sample_seed(0, "s0", 0)
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(1), Echo(), [Wrong()], repeats=2)])
+    both = report_of(read_run(path)).tasks[0].measures[1]
+    assert both.estimate is not None
+    assert (both.estimate.mean, both.unscored) == (0.0, {"nonsense": 1})
+
+
 async def test_the_interval_of_a_share_stays_between_0_and_1(tmp_path: Path) -> None:
     class Share(Same):
         measures = (Measure("same", unit="share"), Measure("plain", of="same"))

@@ -20,6 +20,7 @@ from evals.core import (
     read_run,
     run_tasks,
 )
+from rostra.models import BreakerOpen
 from tests.eval_parts import Echo, Same, header, numbers, run
 
 
@@ -142,3 +143,31 @@ async def test_a_file_that_cannot_be_written_ends_the_run(
     monkeypatch.setattr(RunFile, "append", full)
     with pytest.raises(OSError, match="No space"):
         await run(tmp_path / "run.jsonl", [Task(numbers(5), Echo(), [])])
+
+
+class Unsteady(Echo):
+    """Is cancelled from within, or finds its endpoint resting, at some samples."""
+
+    def __init__(self, *, rests: int = 0) -> None:
+        super().__init__()
+        self.rests = rests
+
+    async def __call__(self, state: State, seed: int) -> State:
+        if self.rests:
+            self.rests -= 1
+            raise BreakerOpen("it is left alone", retry_after=0.0)
+        if state.sample.id in ("s1", "s5", "s6"):
+            raise asyncio.CancelledError
+        return await super().__call__(state, seed)
+
+
+async def test_a_cancellation_from_within_is_the_samples_own(tmp_path: Path) -> None:
+    told = await run(tmp_path / "r.jsonl", [Task(numbers(9), Unsteady(), [])], parallel=2)
+    assert len(told) == 9
+    assert [outcome.state.sample.id for outcome in told if outcome.failed] == ["s1", "s5", "s6"]
+
+
+@pytest.mark.parametrize(("rests", "failed"), [(3, 0), (4, 1)])
+async def test_a_resting_endpoint_is_waited_for(tmp_path: Path, rests: int, failed: int) -> None:
+    told = await run(tmp_path / "r.jsonl", [Task(numbers(1), Unsteady(rests=rests), [])])
+    assert sum(outcome.failed == "remote_resting" for outcome in told) == failed

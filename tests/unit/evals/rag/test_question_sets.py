@@ -226,6 +226,24 @@ def test_spans_of_a_collection_are_taken_as_they_stand(tmp_path: Path, settings:
     assert not found.dataset.problems
 
 
+def test_rows_are_questions_about_a_collection(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "asked.csv"
+    file.write_text("question,answer\nwhat moves?,water\n,nothing\n")
+    found = read_rag_set(file, settings, needs_documents=False)
+    assert [sample.targets for sample in found.dataset.samples] == [["water"]]
+    assert sum(problems(found).values()) == 1
+    with pytest.raises(DatasetError, match="no documents"):
+        read_rag_set(file, settings)
+
+
+def test_half_a_character_costs_its_line_alone(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text('{"question": "a \\ud800 b"}\n{"question": "a \\ud83d\\ude00 b"}\n')
+    found = read_rag_set(file, settings, needs_documents=False)
+    assert [sample.input for sample in found.dataset.samples] == ["a \N{GRINNING FACE} b"]
+    assert problems(found) == {"a line with half a character (a lone surrogate)": 1}
+
+
 def test_the_published_set_reads_without_a_loss(settings: Settings) -> None:
     folder = Path(__file__).parents[5] / "shared/data/qa/clapnq-dev"
     if not folder.is_dir():
