@@ -262,6 +262,7 @@ _HOMES = {
     "RunTracer": "telemetry",
     "TracedLog": "telemetry",
     "Catalog": "tools.catalog",
+    "LIST_SECONDS": "tools.catalog",
     "RUN_PYTHON": "tools.code",
     "CallFromCode": "tools.code",
     "CodeRefused": "tools.code",
@@ -286,6 +287,7 @@ _HOMES = {
 
 __all__ = [
     "INTERRUPTED",
+    "LIST_SECONDS",
     "RUN_PYTHON",
     "STRATEGIES",
     "Agents",

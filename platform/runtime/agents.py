@@ -8,9 +8,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 from rostra.agents import (
+    LIST_SECONDS,
     RUN_PYTHON,
     Agents,
     Budget,
@@ -165,7 +167,9 @@ class Workshop:
         models = {**self._roles, "main": self._model}
         patterns = self._patterns(request)
         toolsets = self._wanted(patterns)
-        catalog = await self._catalog(toolsets, patterns)
+        # A server that does not answer must not use up all the time that the run has.
+        seconds = min(LIST_SECONDS, (request.budget.seconds or inf) / 2)
+        catalog = await self._catalog(toolsets, patterns, seconds)
         catalog, shares = await self._with_others(catalog, toolsets, request)
         chosen = catalog
         if request.tools is not None:
@@ -241,10 +245,12 @@ class Workshop:
             workspace=request.user,
         )
 
-    async def _catalog(self, servers: Mapping[str, Toolset], patterns: list[str] | None) -> Catalog:
+    async def _catalog(
+        self, servers: Mapping[str, Toolset], patterns: list[str] | None, seconds: float
+    ) -> Catalog:
         """All tools of this process and of some servers that patterns may name."""
         documents = document_tools(self._database, self._searcher)
-        catalog = await Catalog.open({"local": documents, **servers})
+        catalog = await Catalog.open({"local": documents, **servers}, seconds=seconds)
         if self._settings.agent_memory:
             memories = memory_tools(self._memory)
             catalog = catalog.with_toolset(await memories.list(), memories)
