@@ -21,18 +21,21 @@ from rostra.core import RostraError
 
 
 class AgentRunFailed(RostraError):
-    """A run failed by an error, and goes by that error's code.
-
-    Args:
-        told: the error, as the run's last event has it.
-    """
+    """A run failed by an error."""
 
     code = "agent_run_failed"
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        super().__init__(str(told.get("message", "the run failed")), hint=told.get("hint"))
+    @classmethod
+    def by(cls, told: Mapping[str, Any]) -> "AgentRunFailed":
+        """The failure of a run, under the code of what it failed by.
+
+        Args:
+            told: the error, as the run's last event has it.
+        """
+        made = cls(str(told.get("message", "the run failed")), hint=told.get("hint"))
         # Samples that failed are counted by it; "a run failed" would say nothing.
-        vars(self)["code"] = str(told.get("code", self.code))
+        vars(made)["code"] = str(told.get("code", cls.code))
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class AgentSolver:
                 world = given.world()
         last = logged.last
         if isinstance(last, RunEnded) and last.status is Status.FAILED:
-            raise AgentRunFailed(last.error or {})
+            raise AgentRunFailed.by(last.error or {})
         return state_of(sample, logged, world, trace_id)
 
 

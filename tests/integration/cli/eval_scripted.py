@@ -4,6 +4,7 @@ With `--hang AT` the solver says `hanging` on stdout when it reaches that sample
 """
 
 import asyncio
+import signal
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -72,4 +73,6 @@ def same_parts(report: Any) -> Any:
 
 
 if __name__ == "__main__":
+    # Who starts the tests in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
