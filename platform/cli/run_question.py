@@ -8,7 +8,7 @@ point; a value keeps behind its bar, so that none can pass for another field or 
 import unicodedata
 
 import msgspec
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
@@ -28,7 +28,10 @@ def visible(text: str) -> str:
     >>> visible("pay\\u202e 1\\n0")
     'pay<U+202E> 1<U+000A>0'
     """
-    return "".join(_seen(char) for char in text)
+    seen = "".join(_seen(char) for char in text)
+    if seen and cell_len(seen[0]) == 0:  # A mark with nothing before it to stand on.
+        seen = f"<U+{ord(seen[0]):04X}>{seen[1:]}"
+    return seen
 
 
 def print_call(out: Console, call: PlannedCall) -> None:

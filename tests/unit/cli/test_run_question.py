@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -58,6 +58,8 @@ def test_all_that_is_left_is_printable(text: str) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=0x4FF), max_size=300))
+@example("\u0300")
+@example("\u0300\u0301a")
 def test_nothing_is_lost_between_two_lines(text: str) -> None:
     assert values(shown({"a": text})) == "".join(visible(line) for line in text.split("\n"))
 
