@@ -145,6 +145,7 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "vectors": 1,
         "chats": 0,
         "messages": 0,
+        "ratings": 0,
         "jobs": 0,
         "files": 0,
         "batches": 0,
