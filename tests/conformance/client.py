@@ -57,7 +57,13 @@ async def run(url: str, scenario: str, protocol: str, handed: dict[str, Any], fo
     Raises:
         ToolFailure: the server cannot be used.
     """
-    given: dict[str, Any] = {"name": "suite", "url": url, "trust": "annotations"}
+    # No person looks at the suite's tools.
+    given: dict[str, Any] = {
+        "name": "suite",
+        "url": url,
+        "trust": "annotations",
+        "approve_first": True,
+    }
     if protocol in _REVISIONS:
         given["protocol"] = protocol
     if scenario.startswith("auth/"):
