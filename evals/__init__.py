@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Sample,
         Score,
         Scorer,
+        Section,
         Solver,
         State,
         StateCache,
@@ -104,7 +105,9 @@ if TYPE_CHECKING:
         JudgeReport,
     )
     from evals.judge.rubrics import (
+        BrokenRubric,
         Rubric,
+        find_rubric,
         parse_rubric,
     )
     from evals.judge.run import (
@@ -213,6 +216,9 @@ if TYPE_CHECKING:
         plan_power,
         spread_of,
     )
+    from evals.reports.sections import (
+        sections_of,
+    )
     from evals.retrieval import (
         RetrievalReport,
         report_retrieval,
@@ -221,6 +227,9 @@ if TYPE_CHECKING:
     from evals.retrieval_rankings import (
         Rankings,
         read_rankings,
+    )
+    from evals.reports.shelf import (
+        RunShelf,
     )
     from evals.runs import (
         Opened,
@@ -325,6 +334,7 @@ _HOMES = {
     "Sample": "core",
     "Score": "core",
     "Scorer": "core",
+    "Section": "core",
     "Solver": "core",
     "State": "core",
     "StateCache": "core",
@@ -353,6 +363,8 @@ _HOMES = {
     "Panel": "judge.panel",
     "JudgeReport": "judge.report",
     "Rubric": "judge.rubrics",
+    "BrokenRubric": "judge.rubrics",
+    "find_rubric": "judge.rubrics",
     "parse_rubric": "judge.rubrics",
     "JudgeOptions": "judge.run",
     "JudgeRun": "judge.run",
@@ -408,11 +420,13 @@ _HOMES = {
     "paired_spread": "reports.power",
     "plan_power": "reports.power",
     "spread_of": "reports.power",
+    "sections_of": "reports.sections",
     "RetrievalReport": "retrieval",
     "report_retrieval": "retrieval",
     "retrieval_tasks": "retrieval",
     "Rankings": "retrieval_rankings",
     "read_rankings": "retrieval_rankings",
+    "RunShelf": "reports.shelf",
     "Opened": "runs",
     "find_run": "runs",
     "list_runs": "runs",
@@ -452,6 +466,7 @@ __all__ = [
     "Ablation",
     "AgentRetrievalReport",
     "Better",
+    "BrokenRubric",
     "Call",
     "ChatSet",
     "Cited",
@@ -510,12 +525,14 @@ __all__ = [
     "RunNotComplete",
     "RunRecord",
     "RunReport",
+    "RunShelf",
     "Sample",
     "SampleOrder",
     "SchemaReport",
     "Score",
     "Scorer",
     "ScorerReport",
+    "Section",
     "ServingReport",
     "SetCheck",
     "Solver",
@@ -549,6 +566,7 @@ __all__ = [
     "evaluate_judges",
     "evaluate_schemas",
     "find_measure",
+    "find_rubric",
     "find_run",
     "find_sets",
     "gate_junit",
@@ -598,6 +616,7 @@ __all__ = [
     "runs_folder",
     "sample_page",
     "score_outputs",
+    "sections_of",
     "show_amount",
     "show_better",
     "show_duration",

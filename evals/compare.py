@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from evals.core import Better, Measure, Outcome, RunRecord, Sample, values_of
+from evals.core import Better, Measure, Outcome, RunRecord, Sample, Section, values_of
 from evals.errors import NothingToCompare
 from evals.statistics import Interval, holm, paired_randomisation
 
@@ -21,6 +21,7 @@ _RESAMPLES = 10_000
 _SAMPLES_SHOWN = 500  # of the greatest losses, and of the greatest gains
 FAILED = Measure("failed", Better.LOWER, unit="share")
 UNSCORED = Measure("unscored", Better.LOWER, unit="share")
+COMPARED = "systems compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,51 @@ def compare_systems(record: RunRecord, *, seed: int = 0) -> list[Comparison]:
         for first, second in combinations(range(len(tasks)), 2)
         if tasks[first].dataset == tasks[second].dataset
         for comparison in _compared(record, first, record, second, seed)
+    )
+
+
+def comparison_section(
+    record: RunRecord, comparisons: Sequence[Comparison], *, alpha: float = 0.05
+) -> Section:
+    """The systems of a run beside each other, by the first measure of each set and by failures.
+
+    Args:
+        comparisons: all that p-values were adjusted for; see `compare_systems`.
+    """
+    first = {task.dataset: task.measures[0].name for task in record.header.tasks if task.measures}
+    shown = [
+        one for one in comparisons if one.measure.name in (first.get(one.dataset), FAILED.name)
+    ]
+    notes = [
+        "difference: the system named first minus the other; p-values are of a paired "
+        f"randomisation test, adjusted after Holm for {len(comparisons)} comparisons; called "
+        f"better or worse under {alpha:g}"
+    ]
+    if len(shown) < len(comparisons):
+        notes.append("`rostra eval compare RUN` has every measure")
+    return Section(
+        COMPARED,
+        ("set", "systems", "measure", "difference", "95 % interval", "p (Holm)", "wins", "losses",
+         "ties", "verdict"),
+        tuple(_row(one, alpha) for one in shown),
+        tuple(notes),
+        tuple(one.to_dict(alpha) for one in comparisons),
+    )  # fmt: skip
+
+
+def _row(one: Comparison, alpha: float) -> tuple[str | int, ...]:
+    around = one.interval
+    return (
+        one.dataset,
+        f"{one.candidate_system} - {one.baseline_system}",
+        one.measure.name,
+        f"{one.difference:+.4f}",
+        "-" if around is None else f"{around.low:+.4f} to {around.high:+.4f}",
+        "-" if one.adjusted is None else f"{one.adjusted:.4f}",
+        one.wins,
+        one.losses,
+        one.ties,
+        one.verdict(alpha),
     )
 
 

@@ -7,12 +7,12 @@ on the same queries, with p-values adjusted for all comparisons of the run.
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.beir import JudgedSet, judged_samples
-from evals.compare import Comparison, compare_systems
-from evals.core import Problem, RunRecord, Solver, Task, report_of, values_of
+from evals.compare import Comparison, adjusted, compare_systems, comparison_section
+from evals.core import Problem, RunRecord, Section, Solver, Task, report_of, values_of
 from evals.core.dataset import Problems
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K, RankingScorer
@@ -93,11 +93,17 @@ class RetrievalReport:
     """All that is said of a run, from its file alone.
 
     Attributes:
-        comparisons: of each two systems on a set, by every measure, with the bootstrap beside.
+        comparisons: of each two systems on a set, by every measure, with the bootstrap beside;
+            the p-values of either are adjusted after Holm over all comparisons, each by itself.
     """
 
     record: RunRecord
     comparisons: tuple[tuple[Comparison, PairedResult | None], ...]
+
+    @property
+    def section(self) -> Section:
+        """The comparisons as a table; see `comparison_section`."""
+        return comparison_section(self.record, [one for one, _ in self.comparisons])
 
     def to_dict(self, *, wins: int = 0) -> dict[str, Any]:
         """As `--json` prints it.
@@ -106,6 +112,7 @@ class RetrievalReport:
             wins: queries of each comparison that are named, of either side.
         """
         report = report_of(self.record)
+        whole = report.to_dict()
         rows = []
         for task in report.tasks:
             row: dict[str, Any] = {"dataset": task.header.dataset, "mode": task.header.solver}
@@ -123,9 +130,23 @@ class RetrievalReport:
             "run": report.run,
             "complete": report.is_complete,
             "results": rows,
-            "comparisons": [_compared(one, beside, wins) for one, beside in self.comparisons],
-            "tasks": report.to_dict()["tasks"],
+            "comparisons": [
+                _compared(one, beside, by_bootstrap, wins)
+                for (one, beside), by_bootstrap in zip(
+                    self.comparisons, self._by_bootstrap(), strict=True
+                )
+            ],
+            "mixed": whole["mixed"],
+            "tasks": whole["tasks"],
         }
+
+    def _by_bootstrap(self) -> list[float | None]:
+        """P-values of the bootstrap, adjusted as those of the randomisation tests are."""
+        given = [
+            replace(one, p_value=None if beside is None else beside.p_value, adjusted=None)
+            for one, beside in self.comparisons
+        ]
+        return [one.adjusted for one in adjusted(given)]
 
 
 def report_retrieval(record: RunRecord, *, seed: int = 0) -> RetrievalReport:
@@ -180,7 +201,9 @@ def wins_and_losses(comparison: Comparison, most: int) -> list[dict[str, Any]]:
     ]
 
 
-def _compared(one: Comparison, beside: PairedResult | None, wins: int) -> dict[str, Any]:
+def _compared(
+    one: Comparison, beside: PairedResult | None, by_bootstrap: float | None, wins: int
+) -> dict[str, Any]:
     told = one.to_dict()
     if beside is not None:
         interval = beside.interval
@@ -188,6 +211,7 @@ def _compared(one: Comparison, beside: PairedResult | None, wins: int) -> dict[s
             "low": interval.low if interval else None,
             "high": interval.high if interval else None,
             "p": beside.p_value,
+            "p_holm": by_bootstrap,
         }
     if wins:
         told["queries"] = wins_and_losses(one, wins)

@@ -15,10 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from evals.core import Header, RunFile, StateCache, Task, read_header
+from evals.device import describe_device
 from evals.errors import EvalRunNotFound
-from rostra.core import Settings
+from rostra.core import Settings, get_logger
 
-_RECORDED = ("rostra", "torch", "sentence-transformers", "faiss-cpu", "xgrammar", "ir-measures")
+log = get_logger(__name__)
+
+_RECORDED = (
+    "rostra",
+    "torch",
+    "numpy",
+    "transformers",
+    "tokenizers",
+    "sentence-transformers",
+    "faiss-cpu",
+    "xgrammar",
+    "ir-measures",
+)
 _MOST_LISTED = 1000
 
 
@@ -89,6 +102,8 @@ def open_run(
 ) -> Iterator[Opened]:
     """Begins a run or goes on with one.
 
+    Versions that are others than those it was done with so far are logged, and kept in its file.
+
     Args:
         resume: name of the run to go on with; see `find_run`.
         out: where its file is to be, instead of the data directory.
@@ -107,11 +122,20 @@ def open_run(
         tasks=[task.header() for task in tasks],
         arguments=dict(arguments or {}),
         versions=recorded_versions(),
-        device=f"{platform.machine()}, {platform.system()}",
+        device=describe_device(),
     )
     cache = StateCache(settings.home / "evals" / "cache.db", header.versions)
     try:
         with RunFile(path, header) as file:
+            if file.changed:
+                log.warning(
+                    "this run was begun with other versions, so its results will be mixed",
+                    run=header.id,
+                    **{
+                        name.replace("-", "_"): f"{before} -> {now}"
+                        for name, (before, now) in file.changed.items()
+                    },
+                )
             yield Opened(file, cache, seed)
     finally:
         cache.close()

@@ -15,8 +15,7 @@ import msgspec
 from evals.agents.executed import Execute, executed
 from evals.agents.scorers.effort import Effort
 from evals.core.runner import Task
-from evals.core.states import State
-from evals.solvers.counted import usage_of
+from evals.core.states import State, usage_of
 from evals.tools import Call, ToolCallAccuracy, ToolScores, ToolTask, read_calls
 from evals.tools.scored import rows_of, with_output
 from evals.tools.tasks import tool_datasets, tool_task

@@ -6,9 +6,18 @@ append-only `RunFile`; `report_of` computes everything that is shown from that f
 
 from evals.core.cache import StateCache
 from evals.core.dataset import Dataset, make_dataset
-from evals.core.log import Header, Outcome, RunFile, RunRecord, TaskHeader, read_header, read_run
+from evals.core.log import (
+    Header,
+    Outcome,
+    Resumed,
+    RunFile,
+    RunRecord,
+    TaskHeader,
+    read_header,
+    read_run,
+)
 from evals.core.measures import Better, Measure, Reduce
-from evals.core.report import MeasureReport, RunReport, TaskReport, report_of, values_of
+from evals.core.report import MeasureReport, RunReport, Section, TaskReport, report_of, values_of
 from evals.core.runner import Task, run_tasks
 from evals.core.samples import Problem, Sample
 from evals.core.scores import Score, Scorer, Unscored
@@ -27,12 +36,14 @@ __all__ = [
     "Passage",
     "Problem",
     "Reduce",
+    "Resumed",
     "RunFile",
     "RunRecord",
     "RunReport",
     "Sample",
     "Score",
     "Scorer",
+    "Section",
     "Solver",
     "State",
     "StateCache",

@@ -1,23 +1,23 @@
 """The file of a run: one line of JSON for what was meant to be done, and one for each sample done.
 
-What always holds: lines are only appended, each by one write, by one process at a time; after
-kill -9 all but the last line is whole, and a torn last line is dropped. The file alone is enough
-to report the run, to score it again and to go on with it.
+What always holds: it is written as a `LineFile`, and a torn last line is dropped. Of a sample the
+last line counts. The file alone is enough to report the run, to score it again and to go on with
+it; what was done with other versions than those it was begun with is known.
 """
 
-import fcntl
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
+from evals.core.lines import LineFile, Locked
 from evals.core.measures import Measure
-from evals.core.samples import Problem
+from evals.core.samples import Problem, Sample
 from evals.core.scores import Score
 from evals.core.states import State
 from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
@@ -108,6 +108,18 @@ class Closed(msgspec.Struct, frozen=True, tag="end"):
     at: datetime
 
 
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag="resumed"):
+    """What comes after it was done by other versions, or on another device, than what is before.
+
+    Attributes:
+        versions, device: as in `Header`, from here on.
+    """
+
+    at: datetime
+    versions: dict[str, str]
+    device: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run as its file has it.
@@ -116,46 +128,66 @@ class RunRecord:
         outcomes: by their place, whatever order they came in.
         is_complete: whether every sample was done.
         torn: bytes of a last line that was broken off.
+        resumed: changes of versions and device since it was begun, in order.
     """
 
     header: Header
     outcomes: tuple[Outcome, ...]
     is_complete: bool
     torn: int = 0
+    resumed: tuple[Resumed, ...] = ()
+
+    @property
+    def mixed(self) -> list[dict[str, tuple[str, str]]]:
+        """What changed in versions and device while it was done, as (before, now), in order."""
+        steps: list[Header | Resumed] = [self.header, *self.resumed]
+        return [_changed(before, now) for before, now in pairwise(steps)]
 
 
-_LINE = Header | Outcome | Closed
+Line = Header | Outcome | Closed | Resumed
 _LONGEST_HEADER = 64 * 2**20  # bytes
 
 
-def read_run(path: Path) -> RunRecord:
+def read_run(path: Path, *, texts: bool = True) -> RunRecord:
     """Reads a run's file, also while it is written.
+
+    Args:
+        texts: with those of passages and of calls' results, which no measure needs any more and
+            which are most of a long run.
 
     Raises:
         EvalRunNotFound: there is no such file.
         EvalRunBroken: it is not a run's, or a line that is not the last one is damaged.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise EvalRunNotFound(f"{path}: {error.strerror}") from None
-    whole, newline, torn = data.rpartition(b"\n")
-    if not newline:
-        raise EvalRunBroken(f"{path} is no log of an evaluation")
-    decoder = msgspec.json.Decoder(_LINE)
+    decoder = msgspec.json.Decoder(Line)
     header: Header | None = None
     outcomes: dict[tuple[int, int, int], Outcome] = {}
+    resumed: list[Resumed] = []
+    # Of several systems over one set, each line has its sample; one copy is enough.
+    samples: dict[tuple[str, int], Sample] = {}
     is_complete = False
-    for number, line in enumerate(whole.split(b"\n"), 1):
+    torn = 0
+    for number, line in enumerate(_lines(path), 1):
+        if not line.endswith(b"\n"):
+            torn = len(line)
+            break
         try:
             record = decoder.decode(line)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise EvalRunBroken(f"{path}, line {number}: {error}") from None
         match record:
             case Header() if number == 1:
                 header = record
             case Outcome() if header is not None and 0 <= record.task < len(header.tasks):
-                outcomes[record.place] = record
+                place = header.tasks[record.task].digest, record.at
+                kept = samples.setdefault(place, record.state.sample)
+                if kept is not record.state.sample and kept == record.state.sample:
+                    state = msgspec.structs.replace(record.state, sample=kept)
+                    record = msgspec.structs.replace(record, state=state)
+                outcomes[record.place] = record if texts else _without_texts(record)
+                is_complete = False
+            case Resumed() if header is not None:
+                resumed.append(record)
                 is_complete = False
             case Closed() if header is not None:
                 is_complete = True
@@ -163,9 +195,33 @@ def read_run(path: Path) -> RunRecord:
                 raise EvalRunBroken(f"{path}, line {number}: not in its place")
     if header is None:
         raise EvalRunBroken(f"{path} is no log of an evaluation")
-    return RunRecord(
-        header, tuple(outcomes[place] for place in sorted(outcomes)), is_complete, len(torn)
+    ordered = tuple(outcomes[place] for place in sorted(outcomes))
+    return RunRecord(header, ordered, is_complete, torn, tuple(resumed))
+
+
+def _without_texts(outcome: Outcome) -> Outcome:
+    state = outcome.state
+    if not state.passages and not state.calls:
+        return outcome
+    short = msgspec.structs.replace(
+        state,
+        passages=[msgspec.structs.replace(one, text="") for one in state.passages],
+        calls=[msgspec.structs.replace(one, result="") for one in state.calls],
     )
+    return msgspec.structs.replace(outcome, state=short)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; the last one may have none.
+
+    Raises:
+        EvalRunNotFound: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise EvalRunNotFound(f"{path}: {error.strerror}") from None
 
 
 def read_header(path: Path) -> Header | None:
@@ -184,6 +240,12 @@ class RunFile:
         path: of its file; made if it is not there.
         header: what is to be done.
 
+    Attributes:
+        done: what is in the file already, by its place.
+        changed: versions, and the device, that are others than those the file was last written
+            with, as (before, now); empty for a new run. They are told in the file as soon as
+            something is done with them.
+
     Raises:
         EvalRunConflict: another process writes it, or it was begun with another header.
         EvalRunBroken: the file is no run's.
@@ -191,19 +253,26 @@ class RunFile:
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
+        self.done: Mapping[tuple[int, int, int], Outcome] = {}
+        self.changed: Mapping[str, tuple[str, str]] = {}
+        self._untold: Resumed | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._encoder = msgspec.json.Encoder()
         try:
-            self._lock()
-            self.done = self._begin(header)
+            self._file = LineFile(path)
+        except Locked:
+            raise EvalRunConflict(f"{path} is being written by another process") from None
+        try:
+            self._begin(header)
         except BaseException:
-            os.close(self._file)
+            self._file.close()
             raise
 
     def append(self, outcome: Outcome) -> None:
         """Writes what became of a sample; it survives this process's death when this returns."""
-        self._write(outcome)
+        if self._untold is not None:
+            self._file.write(self._untold)
+            self._untold = None
+        self._file.write(outcome)
 
     def close(self, *, is_complete: bool) -> None:
         """Ends the writing, with everything on the disk.
@@ -211,38 +280,28 @@ class RunFile:
         Args:
             is_complete: every sample is done; otherwise the run can be gone on with.
         """
-        if is_complete:
-            self._write(Closed(datetime.now(UTC)))
-        os.fsync(self._file)
-        os.close(self._file)
+        with self._file:
+            if is_complete:
+                self._file.write(Closed(datetime.now(UTC)))
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EvalRunConflict(f"{self.path} is being written by another process") from None
-
-    def _begin(self, header: Header) -> Mapping[tuple[int, int, int], Outcome]:
+    def _begin(self, header: Header) -> None:
         """Writes the header, or takes in what is there already."""
-        if os.fstat(self._file).st_size == 0:
-            self._write(header)
-            return {}
+        if self._file.size == 0:
+            self._file.write(header)
+            return
         there = read_run(self.path)
-        if there.torn:
-            os.ftruncate(self._file, os.fstat(self._file).st_size - there.torn)
         if (difference := _difference(there.header, header)) is not None:
             raise EvalRunConflict(
                 f"run {there.header.id} was begun with another {difference}",
                 hint="Start a new run, or go on with the settings of the old one.",
             )
-        return {outcome.place: outcome for outcome in there.outcomes}
-
-    def _write(self, record: msgspec.Struct) -> None:
-        line = self._encoder.encode(record) + b"\n"
-        written = os.write(self._file, line)
-        if written != len(line):
-            # A full disk; what was written is a torn last line, which readers drop.
-            raise OSError(28, "No space left on device", str(self.path))
+        if there.torn:
+            self._file.drop(there.torn)
+        self.done = {outcome.place: outcome for outcome in there.outcomes}
+        last = there.resumed[-1] if there.resumed else there.header
+        self.changed = _changed(last, header)
+        if self.changed:
+            self._untold = Resumed(at=header.begun, versions=header.versions, device=header.device)
 
     def __enter__(self) -> Self:
         return self
@@ -254,6 +313,17 @@ class RunFile:
         trace: TracebackType | None,
     ) -> None:
         self.close(is_complete=error is None)
+
+
+def _changed(before: Header | Resumed, now: Header | Resumed) -> dict[str, tuple[str, str]]:
+    """Versions, and the device, that differ; one that is not there is `none`."""
+    old = {**before.versions, "device": before.device}
+    new = {**now.versions, "device": now.device}
+    return {
+        name: (old.get(name) or "none", new.get(name) or "none")
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name, "") != new.get(name, "")
+    }
 
 
 def _difference(there: Header, now: Header) -> str | None:

@@ -104,13 +104,46 @@ class TaskReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A table of a run that is no task's, such as its judges or its systems beside each other.
+
+    Attributes:
+        columns: headings; every row has as many cells.
+        rows: as people read them.
+        notes: what has to be known of the table, a line each.
+        data: the same for programs, with all numbers.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float, ...], ...]
+    notes: tuple[str, ...] = ()
+    data: tuple[dict[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {
+            "title": self.title,
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+            "notes": list(self.notes),
+            "data": list(self.data),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run, task by task."""
+    """A run, task by task.
+
+    Attributes:
+        mixed: changes of versions and device while it was done, as (before, now) by name.
+    """
 
     run: str
     kind: str
     is_complete: bool
     tasks: tuple[TaskReport, ...]
+    mixed: tuple[dict[str, tuple[str, str]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -118,6 +151,9 @@ class RunReport:
             "run": self.run,
             "kind": self.kind,
             "complete": self.is_complete,
+            "mixed": [
+                {name: list(values) for name, values in changed.items()} for changed in self.mixed
+            ],
             "tasks": [task.to_dict() for task in self.tasks],
         }
 
@@ -132,7 +168,13 @@ def report_of(record: RunRecord, *, level: float = 0.95) -> RunReport:
     for number, header in enumerate(record.header.tasks):
         own = [outcome for outcome in record.outcomes if outcome.task == number]
         tasks.append(_task(header, own, level))
-    return RunReport(record.header.id, record.header.kind, record.is_complete, tuple(tasks))
+    return RunReport(
+        record.header.id,
+        record.header.kind,
+        record.is_complete,
+        tuple(tasks),
+        tuple(record.mixed),
+    )
 
 
 def values_of(

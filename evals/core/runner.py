@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+import msgspec
+
 from evals.core.cache import StateCache
 from evals.core.dataset import Dataset
 from evals.core.log import Outcome, RunFile, TaskHeader
@@ -102,7 +104,12 @@ async def run_tasks(
     async def work() -> None:
         for job in jobs:
             outcome = await _outcome(job, cache)
-            file.append(outcome)
+            try:
+                file.append(outcome)
+            except (ValueError, TypeError, RecursionError) as error:
+                # Half a surrogate pair, a value that is no JSON: the solver's or a scorer's doing.
+                outcome = _unwritable(job, outcome, error)
+                file.append(outcome)
             on_outcome(outcome)
             # A solver that never waits must not keep the loop from timers and signals.
             await asyncio.sleep(0)
@@ -169,6 +176,17 @@ async def _outcome(job: _Job, cache: StateCache | None) -> Outcome:
         seconds=solver_done - began,
         scoring=time.perf_counter() - solver_done,
         cached=was_cached,
+    )
+
+
+def _unwritable(job: _Job, outcome: Outcome, error: Exception) -> Outcome:
+    """An outcome in place of one that no file can hold."""
+    return msgspec.structs.replace(
+        outcome,
+        state=State(sample=job.sample),
+        scores=[],
+        failed="unwritable",
+        detail=f"{type(error).__name__}: {error}"[:_DETAIL],
     )
 
 

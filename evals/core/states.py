@@ -3,6 +3,7 @@
 What always holds: a state is plain data; scoring it again from the log needs nothing else.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -72,6 +73,17 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
             self.cost + other.cost,
             self.estimated or other.estimated,
         )
+
+
+def usage_of(told: Mapping[str, float]) -> Usage:
+    """A model's counts as those of an evaluation."""
+    return Usage(
+        prompt_tokens=int(told.get("prompt_tokens", 0)),
+        completion_tokens=int(told.get("completion_tokens", 0)),
+        cached_tokens=int(told.get("cached_tokens", 0)),
+        cost=float(told.get("cost", 0.0)),
+        estimated=bool(told.get("estimated", 0)),
+    )
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -53,12 +53,14 @@ class HumanAgreement:
 
     Attributes:
         annotators: how many there are; with one there is no ceiling.
+        items: pairs with two labels or more, which alone say something.
         agreed: all pairs of annotators together.
         kappas: of each pair of annotators, by their places from 1.
         leave_one_out: share of labels that are what most of the others say.
     """
 
     annotators: int
+    items: int
     agreed: Agreed
     kappas: dict[str, float | None]
     leave_one_out: float | None
@@ -105,7 +107,8 @@ def agreement_among_people(
     if pooled.kappa is not None:
         named = {str(at): column for at, column in enumerate(columns)}
         loo = human_ceiling(named, Resampling(seed, groups, resamples=100)).leave_one_out.value
-    return HumanAgreement(width, pooled, kappas, loo)
+    several = sum(sum(label is not None for label in row) > 1 for row in rows)
+    return HumanAgreement(width, several, pooled, kappas, loo)
 
 
 def agreement_of(

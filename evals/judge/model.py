@@ -5,20 +5,23 @@ seed alone. A vote that could not be had in `attempts` questions is counted as l
 verdict as long as one vote is left.
 """
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from evals.core.scores import Unscored
-from evals.core.states import Usage
+from evals.core.states import Usage, usage_of
 from evals.judge.ask import FRAME_VERSION, NONSENSE, Question, messages_of, options_of, read_answer
 from evals.judge.seeds import derived_seed
 from evals.judge.verdicts import Rule, Verdict, combine
 from rostra.core import ChatModel, InvalidRequest
-from rostra.models import UnsupportedConstraint, complete
+from rostra.models import RemoteRefused, UnsupportedConstraint, complete
 
+MAX_TOKENS = 400
+_FORM_REFUSED = frozenset({400, 415, 422})  # how endpoints say that a field is not theirs
 _RETRY_TEMPERATURE = 0.5  # a greedy judge would only say the same nonsense again
 
 
@@ -33,6 +36,8 @@ class ModelJudge:
         attempts: most questions for a vote.
         rule: how votes become a verdict.
         max_tokens: of an answer; its reason has up to 400 characters.
+        at: where the model is, such as its URL; only a digest of it is kept. Models of one name in
+            two places are two judges.
 
     Raises:
         InvalidRequest: a number is out of its range.
@@ -47,7 +52,8 @@ class ModelJudge:
         temperature: float = 0.0,
         attempts: int = 3,
         rule: Rule = "majority",
-        max_tokens: int = 400,
+        max_tokens: int = MAX_TOKENS,
+        at: str = "",
     ) -> None:
         if not (1 <= samples <= 100 and 1 <= attempts <= 20 and 0 <= temperature <= 10):
             raise InvalidRequest(
@@ -61,6 +67,7 @@ class ModelJudge:
         self._attempts = attempts
         self._rule: Rule = rule
         self._max_tokens = max_tokens
+        self._at = hashlib.sha256(at.encode()).hexdigest()[:16] if at else ""
         self._is_constrained = True
 
     @property
@@ -70,7 +77,8 @@ class ModelJudge:
 
     def config(self) -> dict[str, Any]:
         """See `Judge.config`."""
-        return {
+        told = {"at": self._at} if self._at else {}
+        return told | {
             "judge": "model",
             "frame": FRAME_VERSION,
             "model": self._model.name,
@@ -133,6 +141,14 @@ class ModelJudge:
                 # Nothing was sent. The prompt asks for the same form, and what comes is checked.
                 self._is_constrained = False
                 continue
+            except RemoteRefused as refused:
+                status = refused.details.get("remote_status")
+                if not is_constrained or status not in _FORM_REFUSED:
+                    raise
+                # Perhaps it knows no schemas. If it was for another reason, it refuses this too.
+                free = replace(options, constraint=None)
+                said = await complete(self._model, messages, free)
+                self._is_constrained = False
             return said.text, usage_of(said.usage)
 
 
@@ -147,14 +163,3 @@ class JudgeSaidNothing(Unscored):
         super().__init__(reason, detail)
         self.usage = usage
         self.attempts = attempts
-
-
-def usage_of(told: Mapping[str, float]) -> Usage:
-    """A model's counts as those of an evaluation."""
-    return Usage(
-        prompt_tokens=int(told.get("prompt_tokens", 0)),
-        completion_tokens=int(told.get("completion_tokens", 0)),
-        cached_tokens=int(told.get("cached_tokens", 0)),
-        cost=float(told.get("cost", 0.0)),
-        estimated=bool(told.get("estimated", 0)),
-    )

@@ -25,6 +25,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         labels: what each annotator said, in the set's order of annotators; None where one did not.
         label: what most of the annotators said; None where no winner has most of them.
         systems: who wrote the first and the second answer; empty where unknown.
+        reference: an answer that is right, for judges that go by one; empty where none is known.
     """
 
     id: str
@@ -35,6 +36,12 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: Winner | None
     systems: list[str] = []
     group: str = ""
+    reference: str = ""
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """Both, in the set's order."""
+        return self.first, self.second
 
     @property
     def longer(self) -> Winner:

@@ -111,6 +111,8 @@ class JudgeReport:
             "alpha": _agreement(self.agreed.alpha),
             "human_kappa": _agreement(self.people.agreed.kappa),
             "human_alpha": _agreement(self.people.agreed.alpha),
+            "human_pairs": self.people.items,
+            "ceiling": self.fitness.ceiling or None,
             "verdicts": self.verdicts,
             "unscored": sum(self.unscored.values()),
             "unscored_for": self.unscored,
@@ -146,6 +148,7 @@ def people_to_dict(people: HumanAgreement) -> dict[str, Any]:
     """How far people agree, as `--json` prints it."""
     return {
         "annotators": people.annotators,
+        "pairs": people.items,
         "kappa": _agreement(people.agreed.kappa),
         "alpha": _agreement(people.agreed.alpha),
         "kappas": {pair: _rounded(kappa) for pair, kappa in people.kappas.items()},
@@ -182,11 +185,12 @@ def _report(
     by_writer = self_preference(pairs, family, seed=_SEED, level=level) if family else None
     position = task.measure(measures.POSITION)
     judged = sum(winner is not None for winner in winners)
+    undone = task.header.samples * task.header.repeats - task.done
     fitness = fitness_of(
         agreed=agreed,
-        people=people.agreed,
+        people=people,
         judged=judged,
-        lost=sum(unscored.values()),
+        lost=dict(unscored) | ({"not done": undone} if undone > 0 else {}),
         biases={
             POSITION: position.estimate if position else None,
             "length": by_length,

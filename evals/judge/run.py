@@ -1,20 +1,25 @@
 """One run of the evaluation of judges: sets and judges in, a logged run and its report out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from evals.core.log import read_run
+from evals.core.report import Section
 from evals.core.runner import Task, run_tasks
-from evals.judge.compare import PairJudge, PairwiseJudge
+from evals.judge.compare import PairJudge
 from evals.judge.evaluate import KINDS, Replayed, judge_tasks, replayed
 from evals.judge.fitness import JudgeStandard
-from evals.judge.model import ModelJudge
+from evals.judge.model import MAX_TOKENS, ModelJudge
+from evals.judge.panel import PairPanel
+from evals.judge.pointwise import judge_of_pairs
 from evals.judge.report import JudgeReport, judge_reports, people_to_dict
+from evals.judge.rubrics import Rubric
 from evals.judge.sets import PairSet, read_pair_sets
+from evals.judge.table import judge_sections
 from evals.runs import open_run
-from rostra.core import ChatModel, Settings
+from rostra.core import ChatModel, InvalidRequest, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,13 @@ class JudgeOptions:
     Attributes:
         kinds: of judges; see `KINDS`.
         min_agreement, min_of_ceiling, max_unscored, max_bias: see `JudgeStandard`.
-        samples: votes of the model for one verdict; `temperature` is that of each.
+        rubric: what models go by: of two answers, or of one, which then judges each by itself.
+        panel: the models, two or more, also as one judge; it asks each of them once more.
+        samples: votes of a model for one verdict; `temperature` is that of each, `max_tokens` the
+            most of its answer.
         times: how often simulated judges are asked about a pair in each order, and models whose
             temperature is not 0, to see whether they say the same again.
-        family: of systems that the model belongs to, where its name does not tell.
+        family: of systems that the models belong to, where their names do not tell.
         limit: first pairs of each set alone.
         seed: of everything that is left to chance.
         parallel: pairs at once.
@@ -39,8 +47,11 @@ class JudgeOptions:
     min_of_ceiling: float = JudgeStandard.min_of_ceiling
     max_unscored: float = JudgeStandard.max_unscored
     max_bias: float = JudgeStandard.max_bias
+    rubric: Rubric | str = "pairwise"
+    panel: bool = False
     samples: int = 1
     temperature: float = 0.0
+    max_tokens: int = MAX_TOKENS
     times: int = 2
     family: str = ""
     limit: int | None = None
@@ -62,6 +73,7 @@ class JudgeRun:
     """A run and what it says.
 
     Attributes:
+        sections: the tables of judges and people.
         replayed: recorded judges beside what was published of them.
     """
 
@@ -70,6 +82,7 @@ class JudgeRun:
     is_complete: bool
     sets: tuple[PairSet, ...]
     reports: tuple[JudgeReport, ...]
+    sections: tuple[Section, ...]
     replayed: tuple[Replayed, ...]
     standard: JudgeStandard
 
@@ -80,12 +93,7 @@ class JudgeRun:
             "run": self.run,
             "kind": "judge",
             "complete": self.is_complete,
-            "standard": {
-                "min_agreement": self.standard.min_agreement,
-                "min_of_ceiling": self.standard.min_of_ceiling,
-                "max_unscored": self.standard.max_unscored,
-                "max_bias": self.standard.max_bias,
-            },
+            "standard": asdict(self.standard),
             "sets": [
                 {
                     "set": pairs.dataset.name,
@@ -110,37 +118,43 @@ async def evaluate_judges(
     data: Path,
     options: JudgeOptions,
     *,
-    model: ChatModel | None = None,
+    models: Sequence[ChatModel] = (),
+    at: str = "",
     execute: Callable[[Sequence[Task]], Awaitable[Path]] | None = None,
 ) -> JudgeRun:
     """Measures judges on the sets at a place; see `evals.judge.sets`.
 
     Args:
-        model: judges as `model`; without one there is no such judge.
+        models: each judges as `model`; without any there is no such judge.
+        at: where they are, such as their URL.
         execute: carries out the run in its own way and names its file; then `seed`, `parallel`,
             `resume` and `out` of the options are for it to heed.
 
     Raises:
         DatasetError: there is no set, or nothing to judge it.
+        BrokenRubric: `options.rubric` is none that judges answers.
+        InvalidRequest: a panel of fewer than two models, or two of one name.
         EvalRunNotFound, EvalRunConflict: of `options.resume`.
     """
     sets = read_pair_sets(data)
     tasks = judge_tasks(
         sets,
         options.kinds,
-        models=_models(model, options),
+        models=_models(models, at, options),
         times=options.times,
         model_times=options.times if options.temperature else 1,
         limit=options.limit,
     )
     path = await execute(tasks) if execute else await _carried_out(settings, tasks, options)
     record = read_run(path)
+    reports = judge_reports(record, standard=options.standard)
     return JudgeRun(
         run=record.header.id,
         path=path,
         is_complete=record.is_complete,
         sets=tuple(sets),
-        reports=tuple(judge_reports(record, standard=options.standard)),
+        reports=tuple(reports),
+        sections=judge_sections(record, reports, options.standard),
         replayed=tuple(replayed(record, sets)),
         standard=options.standard,
     )
@@ -148,7 +162,13 @@ async def evaluate_judges(
 
 async def _carried_out(settings: Settings, tasks: Sequence[Task], options: JudgeOptions) -> Path:
     with open_run(
-        settings, "judge", tasks, seed=options.seed, resume=options.resume, out=options.out
+        settings,
+        "judge",
+        tasks,
+        seed=options.seed,
+        resume=options.resume,
+        arguments=asdict(options.standard),
+        out=options.out,
     ) as opened:
         await run_tasks(
             tasks,
@@ -160,8 +180,24 @@ async def _carried_out(settings: Settings, tasks: Sequence[Task], options: Judge
         return opened.file.path
 
 
-def _models(model: ChatModel | None, options: JudgeOptions) -> Sequence[PairJudge]:
-    if model is None:
-        return ()
-    judge = ModelJudge(model, samples=options.samples, temperature=options.temperature)
-    return (PairwiseJudge(judge, family=options.family),)
+def _models(models: Sequence[ChatModel], at: str, options: JudgeOptions) -> Sequence[PairJudge]:
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise InvalidRequest(f"each model judges once, not {', '.join(sorted(names))}")
+    judges = [
+        judge_of_pairs(
+            ModelJudge(
+                model,
+                samples=options.samples,
+                temperature=options.temperature,
+                max_tokens=options.max_tokens,
+                at=at,
+            ),
+            options.rubric,
+            family=options.family,
+        )
+        for model in models
+    ]
+    if options.panel:
+        judges.append(PairPanel(judges, name=f"panel of {len(judges)} models"))
+    return judges

@@ -161,6 +161,43 @@ class PairScorer:
         )
 
 
+async def ask_of_each(
+    judge: Judge,
+    rubric: Rubric,
+    shown: Sequence[Mapping[str, str] | None],
+    *,
+    seed: int,
+) -> tuple[list[Verdict | None], Usage]:
+    """A judge's verdicts about the parts of an answer, one after the other.
+
+    Args:
+        shown: a part each; about None nobody is asked.
+
+    Returns:
+        verdicts, None for those, and what all of them used up.
+
+    Raises:
+        Unscored: there is no verdict about one part; with what was used up till then.
+        BrokenRubric, RostraError: see `ask`.
+    """
+    verdicts: list[Verdict | None] = []
+    usage, attempts = Usage(), 0
+    for at, values in enumerate(shown):
+        if values is None:
+            verdicts.append(None)
+            continue
+        try:
+            verdict = await ask(judge, rubric, values, seed=seed + at)
+        except Unscored as lost:
+            used = lost.usage if isinstance(lost, JudgeSaidNothing) else Usage()
+            asked = attempts + (lost.attempts if isinstance(lost, JudgeSaidNothing) else 1)
+            raise JudgeSaidNothing(lost.reason, lost.detail, usage + used, asked) from lost
+        usage += verdict.usage
+        attempts += verdict.attempts
+        verdicts.append(verdict)
+    return verdicts, usage
+
+
 def score_of(name: str, verdict: Verdict) -> Score:
     """A verdict as a score, with the votes behind it."""
     data: dict[str, Any] = {"verdict": verdict.choice, "votes": verdict.votes}

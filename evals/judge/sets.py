@@ -6,10 +6,12 @@
   "response2", "cmp_key": "SYSTEM_SYSTEM", "annotator1": 0 | 1 | 2, ...}`; 0 is a tie.
 - JSON lines, `*.jsonl`: `{"id", "question", "first", "second", "label": "first" | "second" |
   "tie"}`; `"labels"`, a list with one of them or null for each annotator, in place of `label`;
-  `"systems"`, who wrote the first and the second answer, `"group"` and `"id"` are optional.
+  `"systems"`, who wrote the first and the second answer, `"reference"`, a right answer, `"group"`
+  and `"id"` are optional.
 
 What always holds: a record that cannot be used is counted with its reason; pairs of the same
-question are one group, so that intervals are not too narrow.
+question are one group, so that intervals are not too narrow. One answer may be empty, as systems do
+say nothing; the report counts such pairs. Two empty ones are no pair.
 """
 
 import hashlib
@@ -187,10 +189,11 @@ def _plain(place: int, record: dict[str, Any]) -> Pair:
         isinstance(systems, list) and len(systems) == 2 and all(isinstance(s, str) for s in systems)
     ):
         raise _Unusable("systems are not two names")
+    reference = _text(record, "reference", full=False) if record.get("reference") else ""
     pair_id, group = record.get("id", str(place)), record.get("group", "")
     if not isinstance(pair_id, str | int) or not isinstance(group, str):
         raise _Unusable("id or group is no text")
-    return _pair(str(pair_id), question, first, second, labels, systems, group)
+    return _pair(str(pair_id), question, first, second, labels, systems, group, reference)
 
 
 def _pair(
@@ -201,9 +204,12 @@ def _pair(
     labels: Sequence[Winner | None],
     systems: Sequence[str] = (),
     group: str = "",
+    reference: str = "",
 ) -> Pair:
     if not any(label is not None for label in labels):
         raise _Unusable("no label")
+    if not first.strip() and not second.strip():
+        raise _Unusable("both answers are empty")
     return Pair(
         id=pair_id,
         question=question,
@@ -213,6 +219,7 @@ def _pair(
         label=majority(labels),
         systems=list(systems),
         group=group or hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:12],
+        reference=reference,
     )
 
 

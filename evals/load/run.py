@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
+from evals.device import describe_device
 from evals.load.client import LoadClient
 from evals.load.clock import Clock, LoopClock
-from evals.load.device import describe_device
 from evals.load.endpoint import LoadEndpoint
 from evals.load.energy import EnergyMeter, find_sources
 from evals.load.errors import InvalidTraffic

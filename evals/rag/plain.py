@@ -1,6 +1,6 @@
-"""Questions over documents as JSON lines.
+"""Questions over documents as JSON lines, or as the rows of a table.
 
-A line has `question`, and may have
+A line, or row, has `question`, and may have
 
 - `id`; by default its place,
 - `answers`, a list of right ones, or `answer`,
@@ -12,7 +12,11 @@ A line has `question`, and may have
   `{"document", "quote"}`; a line's only document need not be named. Where the set brings no
   documents, as one about a collection, start and end are taken as they stand,
 - `unanswerable`, true where the documents do not answer,
-- `group`, what alike questions share; by default the first gold document.
+- `group`, what alike questions share; by default the first gold document,
+- `history`, what was said before, a list of `{"role": "user" or "assistant", "text"}`; also within
+  `metadata`, where sets from chats have it.
+
+In a table the first row names the fields; lists and objects stand in its cells as JSON.
 
 What always holds: a line that cannot be read costs itself alone and is counted.
 """
@@ -24,11 +28,13 @@ from evals.core.dataset import Problems, make_dataset
 from evals.core.samples import Sample
 from evals.json_lines import id_of, read_json_lines, text_of
 from evals.rag.documents import Malformed, Pool, passage_source
-from evals.rag.samples import Span, gold_documents, rag_data
-from evals.rag.sets import RagSet
+from evals.rag.samples import Span, gold_documents, rag_data, read_history
+from evals.rag.sets import QUESTIONS, RagSet
+from evals.sets.files import TABLES, read_rows
 from rostra.core import Settings, normalize_text
 from rostra.ingest import ReadySource, read_beir
 
+_ALIASES = {"input": "question", "targets": "answers", "target": "answer", "_id": "id"}
 _Documents = list[tuple[ReadySource, int]]
 
 
@@ -51,7 +57,12 @@ def read_plain(file: Path, corpus: Path | None, settings: Settings) -> RagSet:
                 problems.add(f"a document that cannot be read: {source.error.code}", source.uri)
     known = pool if corpus is not None else None
     samples = []
-    for place, record in read_json_lines(file, problems):
+    is_table = file.suffix.lower() in TABLES
+    read = read_rows(file, problems) if is_table else read_json_lines(file, problems)
+    for place, record in read:
+        for alias, field in _ALIASES.items():
+            if alias in record:
+                record.setdefault(field, record[alias])
         try:
             sample, documents = _sample(record, place, known)
         except Malformed as malformed:
@@ -70,7 +81,7 @@ def read_plain(file: Path, corpus: Path | None, settings: Settings) -> RagSet:
                         f"question {sample.id}, document {document}",
                     )
     name = file.resolve()
-    named = name.parent.name if corpus is not None or file.name == "questions.jsonl" else name.stem
+    named = name.parent.name if corpus is not None or file.stem == QUESTIONS else name.stem
     return RagSet(make_dataset(named, samples, problems.all()), sources)
 
 
@@ -87,6 +98,10 @@ def _sample(record: dict[str, Any], place: str, corpus: Pool | None) -> tuple[Sa
         raise Malformed("an unanswerable question with answers")
     spans = _spans(record.get("spans", []), documents, corpus)
     gold = _texts(record.get("gold", []), "gold") or _gold(spans, documents, unanswerable)
+    try:
+        history = read_history(record)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
     group = record.get("group", gold[0] if gold else (documents[0][0].uri if documents else ""))
     if not isinstance(group, str):
         raise Malformed("`group` is no text")
@@ -95,7 +110,12 @@ def _sample(record: dict[str, Any], place: str, corpus: Pool | None) -> tuple[Sa
         input=question,
         targets=answers,
         group=group,
-        data=rag_data(answerable=not unanswerable, gold=gold, spans=[spans] if spans else None),
+        data=rag_data(
+            answerable=not unanswerable,
+            gold=gold,
+            spans=[spans] if spans else None,
+            history=history,
+        ),
     )
     return sample, documents
 

@@ -1,8 +1,8 @@
 """Finds out in which layout a set of questions is, and reads it.
 
-A folder with answerable.jsonl is ClapNQ's layout (`evals.rag.clapnq`). A `.csv` file has the fields
-of `evals.sets.records`. A `.jsonl` file, or a folder with questions.jsonl or with one such file
-alone beside a corpus, is the plain one (`evals.rag.plain`).
+A folder with answerable.jsonl is ClapNQ's layout (`evals.rag.clapnq`). A .jsonl, .ndjson, .csv or
+.tsv file is the plain one (`evals.rag.plain`); so is a folder with questions.jsonl, or with a file
+of that name and another of these endings, or with one such file alone beside a corpus.
 """
 
 from pathlib import Path
@@ -10,11 +10,16 @@ from pathlib import Path
 from evals.errors import DatasetError
 from evals.rag.clapnq import read_clapnq
 from evals.rag.plain import read_plain
-from evals.rag.sets import ANSWERABLE, RagSet
-from evals.sets.files import read_csv_set
+from evals.rag.sets import ANSWERABLE, QUESTIONS, RagSet
+from evals.sets.files import JSON_LINES, TABLES
 from rostra.core import Settings
 
-_QUESTIONS, _CORPUS = "questions.jsonl", "corpus.jsonl"
+_CORPUS = "corpus.jsonl"
+_OTHERS = frozenset({_CORPUS, "qrels.tsv"})  # of a folder that is a judged set as well
+_LAYOUTS = (
+    "A set is a folder with answerable.jsonl and unanswerable.jsonl, one with questions.jsonl (or "
+    ".ndjson, .csv, .tsv), one with a single file of these kinds, or such a file."
+)
 
 
 def read_rag_set(path: Path, settings: Settings, *, needs_documents: bool = True) -> RagSet:
@@ -30,12 +35,12 @@ def read_rag_set(path: Path, settings: Settings, *, needs_documents: bool = True
     """
     if path.is_dir() and (path / ANSWERABLE).is_file():
         found = read_clapnq(path)
-    elif path.suffix.lower() == ".csv" and path.is_file():
-        # Rows have no room for documents, so these are questions about a collection.
-        found = RagSet(read_csv_set(path), ())
     else:
-        file, corpus = _plain_files(path)
-        found = read_plain(file, corpus, settings)
+        file = _file_of(path)
+        corpus = file.parent / _CORPUS
+        # Beside a file alone a corpus is only of use where documents are.
+        is_used = corpus.is_file() and corpus != file and (needs_documents or path.is_dir())
+        found = read_plain(file, corpus if is_used else None, settings)
     if needs_documents and not found.sources:
         raise DatasetError(
             f"{path} has questions and no documents",
@@ -45,18 +50,25 @@ def read_rag_set(path: Path, settings: Settings, *, needs_documents: bool = True
     return found
 
 
-def _plain_files(path: Path) -> tuple[Path, Path | None]:
-    """The file of questions, and the corpus beside it."""
+def _file_of(path: Path) -> Path:
+    """The file of questions."""
     if path.is_file():
-        return path, None
-    corpus = path / _CORPUS
-    files = sorted(one for one in path.glob("*.jsonl") if one != corpus)
-    if (path / _QUESTIONS).is_file():
-        files = [path / _QUESTIONS]
-    if len(files) != 1:
+        return path
+    if not path.is_dir():
+        raise DatasetError(f"no set of questions at {path}: no such file or folder", hint=_LAYOUTS)
+    files = sorted(
+        one
+        for one in path.iterdir()
+        if one.is_file() and one.suffix.lower() in JSON_LINES | TABLES and one.name not in _OTHERS
+    )
+    files = [one for one in files if one.stem == QUESTIONS] or files
+    if not files:
+        raise DatasetError(f"no set of questions at {path}", hint=_LAYOUTS)
+    if len(files) > 1:
+        names = ", ".join(one.name for one in files[:8])
+        more = f" and {len(files) - 8} more" if len(files) > 8 else ""
         raise DatasetError(
-            f"no set of questions at {path}",
-            hint="A set is a folder with answerable.jsonl and unanswerable.jsonl, one with "
-            "questions.jsonl, or a .jsonl file.",
+            f"{path} has several files that may be the set: {names}{more}",
+            hint=f"Name one of them, or call it {QUESTIONS}.jsonl.",
         )
-    return files[0], corpus if corpus.is_file() else None
+    return files[0]

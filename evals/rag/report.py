@@ -36,6 +36,7 @@ class RagReport:
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         report = report_of(self.record)
+        whole = report.to_dict()
         robust = [one for one in self.comparisons if _is_robustness(one)]
         others = [one for one in self.comparisons if not _is_robustness(one)]
         rows = []
@@ -49,7 +50,8 @@ class RagReport:
             "left_out": self.left_out,
             "robustness": [one.to_dict() for one in robust],
             "comparisons": [one.to_dict() for one in others],
-            "tasks": report.to_dict()["tasks"],
+            "mixed": whole["mixed"],
+            "tasks": whole["tasks"],
         }
 
 

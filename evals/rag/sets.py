@@ -11,6 +11,7 @@ from rostra.ingest import ReadySource
 
 # Files of ClapNQ's layout.
 ANSWERABLE, UNANSWERABLE = "answerable.jsonl", "unanswerable.jsonl"
+QUESTIONS = "questions"  # of the plain layout, before its ending
 
 
 @dataclass(frozen=True, slots=True)

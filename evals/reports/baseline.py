@@ -24,7 +24,8 @@ def baseline_of(record: RunRecord) -> str:
             hint="Go on with it first: `rostra eval run ... --resume RUN`.",
         )
     closed = Closed(record.header.begun)
-    lines = [record.header, *(_slim(outcome) for outcome in record.outcomes), closed]
+    outcomes = (_slim(outcome) for outcome in record.outcomes)
+    lines = [record.header, *record.resumed, *outcomes, closed]
     return "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
 
 

@@ -23,8 +23,10 @@ from evals.core import (
     Usage,
     report_of,
 )
-from evals.reports.errors import EvalTaskNotFound
+from evals.reports.errors import task_not_found
+from evals.reports.sections import sections_of
 from evals.reports.text import as_json, cut
+from evals.reports.worst import worst_first
 
 TEXT = 4000  # characters of a text
 ITEMS = 20  # of a list
@@ -92,8 +94,22 @@ class EvalTaskView(msgspec.Struct, frozen=True):
     times: EvalTimesView
 
 
+class EvalSectionView(msgspec.Struct, frozen=True):
+    """A table of a run as people read it; `data` has a record for each row, with all numbers."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str | int | float]]
+    notes: list[str]
+    data: list[dict[str, Any]]
+
+
 class EvalRunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's report and what it was begun with."""
+    """A run's report and what it was begun with; `sections` is what it says beside its tasks.
+
+    Attributes:
+        mixed: changes of versions and device while it was done: before and now, by name.
+    """
 
     run: str
     kind: str
@@ -103,7 +119,9 @@ class EvalRunView(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     arguments: dict[str, Any]
     versions: dict[str, str]
+    mixed: list[dict[str, tuple[str, str]]]
     tasks: list[EvalTaskView]
+    sections: list[EvalSectionView]
 
 
 class EvalScoreView(msgspec.Struct, frozen=True):
@@ -165,6 +183,7 @@ def run_view(record: RunRecord) -> EvalRunView:
         "device": header.device,
         "arguments": header.arguments,
         "versions": header.versions,
+        "sections": [one.to_dict() for one in sections_of(record)],
     }
     return msgspec.convert(told, EvalRunView)
 
@@ -196,7 +215,7 @@ def sample_page(
     """
     count = len(record.header.tasks)
     if not 0 <= task < count:
-        raise EvalTaskNotFound(f"run {record.header.id} has {count} tasks, counted from 0")
+        raise task_not_found(record.header.id, count)
     found = outcomes_of(record, task)
     if order == "worst":
         found = worst_first(found, record.header.tasks[task].measures)
@@ -206,34 +225,6 @@ def sample_page(
 def outcomes_of(record: RunRecord, task: int) -> list[Outcome]:
     """A task's outcomes, in the order of the set."""
     return [outcome for outcome in record.outcomes if outcome.task == task]
-
-
-def worst_first(outcomes: Sequence[Outcome], measures: Sequence[Measure]) -> list[Outcome]:
-    """Failed samples, those without some score, then by the mean of their scores.
-
-    Scores are taken as shares of the way between the least and the greatest in this run, those of
-    measures for which lower is better turned round; measures without a direction do not count.
-    """
-    directed = {one.scores: one.better for one in measures if one.better is not Better.NEITHER}
-    ends: dict[str, tuple[float, float]] = {}
-    for score in (score for outcome in outcomes for score in outcome.scores):
-        if score.value is not None and score.name in directed:
-            low, high = ends.get(score.name, (score.value, score.value))
-            ends[score.name] = min(low, score.value), max(high, score.value)
-
-    def goodness(score: Score) -> float | None:
-        if score.value is None or score.name not in ends:
-            return None
-        low, high = ends[score.name]
-        way = (score.value - low) / (high - low) if high > low else 1.0
-        return way if directed[score.name] is Better.HIGHER else 1 - way
-
-    def key(outcome: Outcome) -> tuple[bool, bool, float]:
-        known = [good for score in outcome.scores if (good := goodness(score)) is not None]
-        unscored = any(score.value is None for score in outcome.scores)
-        return not outcome.failed, not unscored, sum(known) / len(known) if known else 1.0
-
-    return sorted(outcomes, key=key)
 
 
 def sample_view(outcome: Outcome, text: int = TEXT) -> EvalSampleView:

@@ -12,6 +12,10 @@ import msgspec
 from evals.compare import Comparison
 from evals.core import Better, Measure, Outcome, RunRecord
 from evals.reports.data import EvalSampleView, outcomes_of, sample_view
+from evals.reports.room import Room
+
+# Both outcomes, and the measures by which the second is better, and worse.
+_Found = tuple[Outcome, Outcome, tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +52,35 @@ def changes(
     candidate: RunRecord,
     comparisons: Sequence[Comparison],
     *,
-    most: int,
+    room: Room,
     text: int,
 ) -> list[TaskChanges]:
     """What changed in the tasks that were compared.
 
     Args:
-        most: samples shown of a task.
+        room: for those that are shown.
         text: characters of a text.
     """
     pairs = dict.fromkeys(
         (one.dataset, one.baseline_system, one.candidate_system) for one in comparisons
     )
+    found = [_found(baseline, candidate, dataset, (old, new)) for dataset, old, new in pairs]
+
+    def view(one: _Found) -> Changed:
+        old, new, better, worse = one
+        return Changed(sample_view(old, text), sample_view(new, text), better, worse)
+
+    shown = room.fill([changed for changed, _ in found], view)
     return [
-        _task(baseline, candidate, dataset, (old, new), most, text) for dataset, old, new in pairs
+        TaskChanges(f"{dataset}/{old}", f"{dataset}/{new}", len(changed), same, tuple(of_task))
+        for (dataset, old, new), (changed, same), of_task in zip(pairs, found, shown, strict=True)
     ]
 
 
-def _task(
-    baseline: RunRecord,
-    candidate: RunRecord,
-    dataset: str,
-    systems: tuple[str, str],
-    most: int,
-    text: int,
-) -> TaskChanges:
+def _found(
+    baseline: RunRecord, candidate: RunRecord, dataset: str, systems: tuple[str, str]
+) -> tuple[list[_Found], int]:
+    """Samples that changed, losses first, and how many did not."""
     before = _by_sample(baseline, dataset, systems[0])
     after = _by_sample(candidate, dataset, systems[1])
     measures = {
@@ -81,7 +89,7 @@ def _task(
         if (task.dataset, task.solver) == (dataset, systems[1])
         for measure in task.measures
     }
-    found: list[tuple[Outcome, Outcome, tuple[str, ...], tuple[str, ...]]] = []
+    found: list[_Found] = []
     same = 0
     for place, old in before.items():
         new = after.get(place)
@@ -93,16 +101,7 @@ def _task(
         else:
             same += 1
     found.sort(key=lambda one: len(one[2]) - len(one[3]))
-    return TaskChanges(
-        f"{dataset}/{systems[0]}",
-        f"{dataset}/{systems[1]}",
-        len(found),
-        same,
-        tuple(
-            Changed(sample_view(old, text), sample_view(new, text), better, worse)
-            for old, new, better, worse in found[:most]
-        ),
-    )
+    return found, same
 
 
 def _by_sample(record: RunRecord, dataset: str, system: str) -> dict[tuple[str, int], Outcome]:

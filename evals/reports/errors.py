@@ -9,6 +9,11 @@ class EvalTaskNotFound(NotFound):
     code = "eval_task_not_found"
 
 
+def task_not_found(run: str, count: int) -> EvalTaskNotFound:
+    """There is no task at such a place."""
+    return EvalTaskNotFound(f"run {run} has {count} tasks, counted from 0")
+
+
 class TraceUrlInvalid(InvalidRequest):
     """The pattern of links to traces is no web address with `{trace}` in it."""
 

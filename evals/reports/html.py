@@ -21,14 +21,15 @@ from markupsafe import Markup
 from evals.compare import Comparison, compare_runs, compare_systems
 from evals.core import RunRecord, RunReport, TaskReport, report_of
 from evals.reports.charts import Bar, Panel, draw
-from evals.reports.data import EvalSampleView, outcomes_of, sample_view, worst_first
+from evals.reports.data import EvalSampleView, outcomes_of, sample_view
 from evals.reports.differences import TaskChanges, changes
 from evals.reports.errors import TraceUrlInvalid
 from evals.reports.numbers import show_amount, show_better, show_duration, show_interval
+from evals.reports.room import MOST_EACH, Room, room_for
+from evals.reports.sections import sections_of
 from evals.reports.text import as_json, visible
+from evals.reports.worst import worst_first
 
-SAMPLES = 100  # of a task, by default
-_SAMPLES_IN_ALL = 2000
 _TEXT = 1800
 _COMPARED = 8  # tasks; pairs of them are compared, and there are soon too many
 _PANELS = 24
@@ -55,7 +56,7 @@ def render_html(
     record: RunRecord,
     baseline: RunRecord | None = None,
     *,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     trace_url: str = "",
     alpha: float = 0.05,
     place: str = "",
@@ -63,7 +64,8 @@ def render_html(
     """Renders a run; with a baseline also what changed since.
 
     Args:
-        samples: of each task, the worst first.
+        samples: of each task, the worst first; by default as many as make a page that is soon
+            there, however many tasks there are.
         trace_url: address of a trace, with `{trace}` where its id belongs.
         alpha: at which a difference is called one.
         place: where the run's file lies.
@@ -74,14 +76,12 @@ def render_html(
     """
     check_trace_url(trace_url)
     report = report_of(record)
-    each = max(1, min(samples, _SAMPLES_IN_ALL // max(1, len(report.tasks))))
+    room = room_for(samples)
     compared: list[Comparison] = []
     changed: list[TaskChanges] = []
     if baseline is not None:
         compared = compare_runs(baseline, record)
-        pairs = {(one.dataset, one.baseline_system, one.candidate_system) for one in compared}
-        most = max(1, min(samples, _SAMPLES_IN_ALL // len(pairs)))
-        changed = changes(baseline, record, compared, most=most, text=_TEXT)
+        changed = changes(baseline, record, compared, room=room, text=_TEXT)
     is_many = len(report.tasks) > _COMPARED
     systems = [] if is_many else compare_systems(record)
     style, script = _part("report.css"), _part("report.js")
@@ -95,11 +95,14 @@ def render_html(
         report=report,
         baseline=baseline.header if baseline is not None else None,
         charts=_charts(report),
-        tasks=[_task(record, number, one, each) for number, one in enumerate(report.tasks)],
+        tasks=_tasks(record, report, room),
+        asked=0 if samples is None else samples,
+        most_each=MOST_EACH,
         compared=compared,
         comparison_charts=_difference_charts(compared, alpha),
         changed=changed,
         systems=systems,
+        sections=sections_of(record, compared=is_many),
         is_many=is_many,
         alpha=alpha,
         place=place,
@@ -132,16 +135,29 @@ def _trace_link(pattern: str, trace: str) -> str:
     return pattern.replace("{trace}", trace) if pattern and _TRACE.fullmatch(trace) else ""
 
 
-def _task(record: RunRecord, number: int, report: TaskReport, most: int) -> TaskPage:
-    outcomes = worst_first(outcomes_of(record, number), report.header.measures)
-    scores = dict.fromkeys((one.scores, str(one.better)) for one in report.header.measures)
-    return TaskPage(
-        report, list(scores), [sample_view(one, _TEXT) for one in outcomes[:most]], len(outcomes)
-    )
+def _tasks(record: RunRecord, report: RunReport, room: Room) -> list[TaskPage]:
+    outcomes = [
+        worst_first(outcomes_of(record, number), task.header.measures)
+        for number, task in enumerate(report.tasks)
+    ]
+    shown = room.fill(outcomes, lambda one: sample_view(one, _TEXT))
+    return [
+        TaskPage(
+            task,
+            list(dict.fromkeys((one.scores, str(one.better)) for one in task.header.measures)),
+            samples,
+            len(all_),
+        )
+        for task, samples, all_ in zip(report.tasks, shown, outcomes, strict=True)
+    ]
 
 
-def _charts(report: RunReport) -> list[tuple[str, Markup]]:
-    """A chart for each dataset: its measures below each other, the systems within them."""
+def _charts(report: RunReport) -> list[tuple[str, Markup, int]]:
+    """A chart for each dataset: its measures below each other, the systems within them.
+
+    Returns:
+        the dataset, its chart, and how many systems that leaves out.
+    """
     panels: dict[str, dict[str, list[Bar]]] = {}
     for task in report.tasks:
         of_set = panels.setdefault(task.header.dataset, {})
@@ -164,6 +180,7 @@ def _charts(report: RunReport) -> list[tuple[str, Markup]]:
                 [Panel(name, bars[:_BARS]) for name, bars in list(by_measure.items())[:_PANELS]],
                 f"Measures of {dataset} with their 95 % intervals",
             ),
+            max(0, max(map(len, by_measure.values())) - _BARS),
         )
         for dataset, by_measure in panels.items()
         if by_measure

@@ -1,7 +1,8 @@
 """The list of runs, and how runs go.
 
-What always holds: of a run in the list only its first line is understood and the others counted, so
-that a list of large runs is quick; a file that is no run is listed with what is wrong with it.
+What always holds: of a run that is complete only the first and the last line are read, and of one
+that is not the others are counted, each sample once; a file that is no run is listed with what is
+wrong with it.
 """
 
 import fcntl
@@ -12,11 +13,13 @@ import msgspec
 
 from evals.core import read_header
 from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
+from evals.reports.index import RunIndex
 from evals.runs import list_runs
-from rostra.core import Settings
+from rostra.core import RostraError, Settings
 
 _MOST = 10_000
 _END = b'{"type":"end"'
+_LONGEST_END = 256  # bytes of the last line, and more
 _TASKS_NAMED = 20
 
 
@@ -26,7 +29,7 @@ class EvalRunSummary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tasks: names of the first ones; `task_count` is how many there are.
         samples: to be done, repetitions counted apart.
-        done: lines of samples, at most `samples`; failed ones are done too.
+        done: of them; failed ones are done too.
         bytes: of its file.
         problem: why its file cannot be read; empty as a rule.
     """
@@ -64,16 +67,16 @@ def summarise(path: Path) -> EvalRunSummary:
         size = path.stat().st_size
         if header is None:
             return EvalRunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
-        lines = 0
-        last = b""
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    lines += 1
-                    last = line[: len(_END)]
+        samples = done = sum(task.samples * task.repeats for task in header.tasks)
+        if not (complete := _ends(path, size)):
+            # Some samples may have several lines, and only as many lines as there are tell.
+            index = RunIndex(path)
+            done, complete = index.done, index.is_complete
     except OSError as error:
         return EvalRunSummary(id=path.stem, problem=str(error.strerror))
-    samples = sum(task.samples * task.repeats for task in header.tasks)
+    except RostraError as error:
+        problem = error.message.replace(f"{path}, ", "")
+        return EvalRunSummary(id=path.stem, kind=header.kind if header else "", problem=problem)
     return EvalRunSummary(
         id=path.stem,
         kind=header.kind,
@@ -81,10 +84,19 @@ def summarise(path: Path) -> EvalRunSummary:
         tasks=[task.name for task in header.tasks[:_TASKS_NAMED]],
         task_count=len(header.tasks),
         samples=samples,
-        done=min(lines - 1, samples),
-        complete=last == _END,
+        done=done,
+        complete=complete,
         bytes=size,
     )
+
+
+def _ends(path: Path, size: int) -> bool:
+    """Whether the last line says that every sample is done, in which case they are."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - _LONGEST_END))
+        last = file.read()
+    whole, newline, _ = last[:-1].rpartition(b"\n")
+    return last.endswith(b"\n") and bool(newline) and last[len(whole) + 1 :].startswith(_END)
 
 
 def stored_run(settings: Settings, run: str) -> Path:

@@ -85,14 +85,26 @@ def read_csv_set(path: Path, name: str = "") -> Dataset:
         DatasetError: the file cannot be read, has no header or no column of questions, or no
             sample is left.
     """
+    problems = Problems()
+    samples = _samples(read_rows(path, problems), problems)
+    return make_dataset(name or path.stem, samples, problems.all())
+
+
+def read_rows(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (place, record) for each row of a table; see `read_csv_set`.
+
+    Args:
+        problems: where rows are counted that are none.
+
+    Raises:
+        DatasetError: the file cannot be read, has no header or no column of questions.
+    """
     _check_size(path)
     try:
         text = _decoded(path.read_bytes())
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
-    problems = Problems()
-    samples = _samples(_rows(path, text, problems), problems)
-    return make_dataset(name or path.stem, samples, problems.all())
+    yield from _rows(path, text, problems)
 
 
 def _samples(records: Iterable[tuple[str, dict[str, Any]]], problems: Problems) -> list[Sample]:

@@ -11,6 +11,8 @@ A record has `question` (or `input`), and may have
 - `spans`, objects with `document`, `start` and `end`, `[start, end)` in code points of the
   document's text, together the evidence of the answer; `quote` may stand beside, and alone where
   the document is a passage of the record,
+- `history`, what was said before, a list of objects with `role`, which is `user` or `assistant`,
+  and `text`; also within `metadata`,
 - `metadata`, an object with whatever else is known.
 
 What always holds: fields of other names are kept among the metadata, and nothing is guessed: a
@@ -24,7 +26,7 @@ import msgspec
 
 from evals.core.samples import Sample
 from evals.json_lines import id_of
-from evals.rag.samples import Span, rag_data
+from evals.rag.samples import Span, rag_data, read_history
 
 PASSAGES, METADATA, QUOTES = "passages", "metadata", "quotes"  # in `Sample.data`
 
@@ -77,7 +79,16 @@ def sample_of(record: Mapping[str, Any], place: str) -> Sample:
     metadata = fields.get("metadata", {})
     if not isinstance(metadata, dict):
         raise Malformed("`metadata` is no object")
-    data = rag_data(answerable=not unanswerable, gold=gold, spans=[spans] if spans else None)
+    try:
+        history = read_history(record)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    data = rag_data(
+        answerable=not unanswerable,
+        gold=gold,
+        spans=[spans] if spans else None,
+        history=history,
+    )
     if unanswerable is None and not answers and not gold:
         del data["answerable"]  # nobody said
     for name, value in ((QUOTES, quotes), (PASSAGES, passages), (METADATA, more | metadata)):

@@ -1,8 +1,8 @@
 """The platform's answers as a solver, with citations looked up in the store.
 
-What always holds: the answer is the one that users get; `mode` in the state's data says who made
-it, as quote mode answers for a generator that fails. Under a `Disturbance` only the passages that
-it is made from are others.
+What always holds: the answer is the one that users get, to a follow-up within its conversation too;
+`mode` in the state's data says who made it, as quote mode answers for a generator that fails. Under
+a `Disturbance` only the passages that it is made from are others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +12,22 @@ from typing import Any
 import msgspec
 
 from evals.core.states import Cited, Passage, State
-from evals.rag.samples import gold_documents
+from evals.rag.samples import gold_documents, said_before
 from evals.solvers.claims import claims_of, without_marks
 from evals.solvers.counted import CountedModel
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
 from evals.solvers.facts import answer_facts
-from rostra.answer import Answer, Answerer, AnswerMode, Citation, Done, Passages, Question
-from rostra.core import Embedder, sentence_spans
+from rostra.answer import (
+    Answer,
+    Answerer,
+    AnswerMode,
+    Citation,
+    Done,
+    Passages,
+    Question,
+    read_turns,
+)
+from rostra.core import Embedder, normalize_text, sentence_spans
 from rostra.retrieval import Hit, SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_text
@@ -80,7 +89,12 @@ class AskSolver:
             gold = gold_documents(state.sample)
             searcher = DisturbedSearcher(runtime, self._disturbance, gold, seed)
         answerer = Answerer(searcher, self._embedder, runtime.settings, counted)
-        hits, answer = await _asked(answerer, Question(state.sample.input, self._collections))
+        asked = Question(
+            normalize_text(state.sample.input),
+            self._collections,
+            read_turns(said_before(state.sample)),
+        )
+        hits, answer = await _asked(answerer, asked)
         marked = answer.mode is AnswerMode.GENERATE and runtime.settings.answer_style == "write"
         claims, backed = claims_of(
             answer.answer if answer.found else "",

@@ -1,9 +1,9 @@
 """A model that counts what it is asked, for who does not see the questions."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from evals.core.states import Usage
+from evals.core.states import Usage, usage_of
 from rostra.core import ChatEvent, ChatMessage, ChatModel, Delta, Finish, GenerationOptions
 from rostra.models import usage_so_far
 
@@ -59,14 +59,3 @@ class CountedModel:
                 self.usage += usage_of(usage_so_far(self._model, messages, options, heard))
             case _:
                 pass
-
-
-def usage_of(told: Mapping[str, float]) -> Usage:
-    """A model's counts as those of an evaluation."""
-    return Usage(
-        prompt_tokens=int(told.get("prompt_tokens", 0)),
-        completion_tokens=int(told.get("completion_tokens", 0)),
-        cached_tokens=int(told.get("cached_tokens", 0)),
-        cost=float(told.get("cost", 0.0)),
-        estimated=bool(told.get("estimated", 0)),
-    )

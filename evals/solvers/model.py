@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from evals.core.states import State
+from evals.core.states import State, usage_of
 from evals.solvers.claims import claims_of
-from evals.solvers.counted import usage_of
 from rostra.answer import NOT_FOUND
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, Role
 from rostra.models import complete

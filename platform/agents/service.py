@@ -6,11 +6,7 @@ one that dies loses it after `lease`, and another goes on from its log. Closing 
 runs back.
 """
 
-import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,13 +15,9 @@ from uuid import UUID
 import msgspec
 
 from rostra.agents.decisions import FITTING, Decision, waits_for, write_decision
-from rostra.agents.driver import Parts, Prompts, RunRequest, drive, internal, started
-from rostra.agents.endings import closing, lost_calls
-from rostra.agents.errors import BudgetSpent, ReplayDiverged, RunGivenUp
+from rostra.agents.driver import Prompts, RunRequest, started
 from rostra.agents.events import (
-    INTERRUPTED,
     ApprovalDecided,
-    Equipped,
     ModelAsked,
     Paused,
     Record,
@@ -33,48 +25,26 @@ from rostra.agents.events import (
     RunEnded,
     Status,
 )
-from rostra.agents.handing import open_children
-from rostra.agents.journal import Journal, MemoryLog
+from rostra.agents.executor import Executor, Terms
 from rostra.agents.replay import OpenParts, OpenReplay, ReplayReport, replay_run, retold
-from rostra.agents.rows import (
-    MODEL,
-    is_interrupted,
-    model_of,
-    parent_of,
-    request_of,
-    status_of,
-)
-from rostra.agents.stored_log import ClaimedLog, StoredLogs
-from rostra.agents.telemetry import RunTracer, TracedLog
-from rostra.core import (
-    InvalidRequest,
-    Overloaded,
-    RostraError,
-    get_logger,
-)
+from rostra.agents.rows import MODEL, is_interrupted, model_of, request_of, status_of
+from rostra.agents.stored_log import StoredLogs
+from rostra.core import InvalidRequest
 from rostra.store import (
     Database,
-    LostLease,
     RunClaim,
     RunConflict,
     RunLog,
-    RunNotFound,
     change_config,
     claim_run,
     copy_events,
     create_run,
     get_run,
-    heartbeat_run,
     lock_run,
-    release_run,
     seize_run,
 )
 
-log = get_logger(__name__)
-
 _MAX_TASK = 20_000
-# Executions that neither ended nor paused; one that kills its process is not tried for ever.
-_MOST_ATTEMPTS = 5
 
 
 class Agents:
@@ -116,12 +86,14 @@ class Agents:
         self._log = RunLog(database, durable=durable)
         self._logs = StoredLogs(database, self._log)
         self._lease = lease
-        self._most_runs = most_runs
-        self._trace_content = trace_content
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
-        self._claims: dict[UUID, RunClaim] = {}
-        self._closing = False
+        self._executor = Executor(
+            database,
+            self._logs,
+            open_parts,
+            model=model,
+            prompts=prompts,
+            terms=Terms(lease, most_runs, trace_content),
+        )
 
     # --- What users do ---
 
@@ -149,7 +121,7 @@ class Agents:
                 field="task",
             )
         self._check(request)
-        self._make_room()
+        self._executor.make_room()
         async with self._database.write() as session:
             if parent is not None:
                 # Held until the new run is there, so that who ends the parent finds it.
@@ -167,12 +139,12 @@ class Agents:
                 parent=parent,
                 run_id=run_id,
             )
-            claim = await claim_run(session, self._owner, self._lease, run.id)
+            claim = await claim_run(session, self._executor.owner, self._lease, run.id)
         if claim is None:
             raise RuntimeError("a run was taken before it was told of")
         first = started(request, self._model, self._prompts, parent)
         await self._logs.append(claim, [Record(1, datetime.now(UTC), first)])
-        self._spawn(claim)
+        self._executor.spawn(claim)
         return run.id
 
     async def wait(self, run_id: UUID) -> Record:
@@ -227,36 +199,28 @@ class Agents:
         async with self._database.write() as session:
             run = await lock_run(session, run_id)
             if run.status == Status.PAUSED and await is_interrupted(session, run):
-                claim: RunClaim | None = await seize_run(session, run_id, self._owner, self._lease)
+                claim: RunClaim | None = await seize_run(
+                    session, run_id, self._executor.owner, self._lease
+                )
             else:
-                claim = await claim_run(session, self._owner, self._lease, run_id)
+                claim = await claim_run(session, self._executor.owner, self._lease, run_id)
             if claim is not None and model_of(claim.run) != self._model:
                 await change_config(session, claim, **{MODEL: self._model})
         if claim is None:
             return False
-        self._spawn(claim)
+        self._executor.spawn(claim)
         return True
 
     def executes(self, run_id: UUID) -> bool:
         """Whether a run is executed here."""
-        return run_id in self._tasks
+        return self._executor.executes(run_id)
 
     async def interrupt(self, run_id: UUID) -> bool:
         """Stops a run that is executed here, as its user wishes: it waits until it is resumed.
 
         False where it is not executed here, or has come to its end or a pause by itself.
         """
-        if (task := self._tasks.get(run_id)) is None:
-            return False
-        claim = self._claims[run_id]
-        task.cancel()
-        await asyncio.wait([task])
-        records = await self._logs.read(run_id)
-        if not await self._pause(claim, records):
-            return False
-        for child in open_children(run_id, records):
-            await self.interrupt(child)
-        return True
+        return await self._executor.interrupt(run_id)
 
     async def cancel(self, run_id: UUID) -> None:
         """Ends a run wherever it is executed; a call that is being made may still happen.
@@ -265,26 +229,7 @@ class Agents:
             RunNotFound: there is no such run.
             RunConflict: it has ended.
         """
-        async with self._database.write() as session:
-            claim = await seize_run(session, run_id, self._owner, self._lease)
-            records = await self._logs.read(run_id)
-            spent = Journal(MemoryLog(), records).spent()
-            # With the seizing, so that no run goes on because this process dies in between.
-            await self._logs.append_within(
-                session, claim, closing(records, RunEnded(Status.CANCELLED, spent))
-            )
-        if (task := self._tasks.get(run_id)) is not None:
-            task.cancel()
-            await asyncio.wait([task])
-        self._logs.leave(run_id)
-        self._logs.tell(run_id)
-        await self._end_children(run_id, records)
-
-    async def _end_children(self, run_id: UUID, records: Sequence[Record]) -> None:
-        """Cancels the runs that an ended one waited for; they end by themselves if we die here."""
-        for child in open_children(run_id, records):
-            with suppress(RunNotFound, RunConflict):
-                await self.cancel(child)
+        await self._executor.cancel(run_id)
 
     async def fork(self, run_id: UUID, steps: int, **changes: Any) -> UUID:
         """Begins a new run with the first `steps` steps of another one.
@@ -298,7 +243,7 @@ class Agents:
             Overloaded: too many runs are executed here.
         """
         records = await self._logs.read(run_id)
-        self._make_room()
+        self._executor.make_room()
         asked = [record.seq for record in records if isinstance(record.event, ModelAsked)]
         if not 0 <= steps <= len(asked):
             raise InvalidRequest(f"run {run_id} has {len(asked)} steps, not {steps}", field="step")
@@ -319,9 +264,9 @@ class Agents:
                 parent=run_id,
             )
             await copy_events(session, run_id, run.id, upto)
-            claim = await claim_run(session, self._owner, self._lease, run.id)
+            claim = await claim_run(session, self._executor.owner, self._lease, run.id)
         if claim is not None:
-            self._spawn(claim)
+            self._executor.spawn(claim)
         return run.id
 
     async def replay(self, run_id: UUID, *, ask_models: bool = False) -> ReplayReport:
@@ -357,161 +302,14 @@ class Agents:
         """
         return self._logs.watch(run_id, after)
 
-    # --- Execution ---
-
     async def recover(self) -> None:
         """Takes over runs of this process's model whose process died, until cancelled."""
-        while True:
-            claim = None
-            if len(self._tasks) < self._most_runs:
-                try:
-                    async with self._database.write() as session:
-                        claim = await claim_run(
-                            session, self._owner, self._lease, only={MODEL: self._model}
-                        )
-                except Exception as error:  # Whatever it is, it must not end the looking for good.
-                    log.warning("lost runs could not be looked for", reason=repr(error))
-            if claim is not None:
-                self._spawn(claim)
-            else:
-                await asyncio.sleep(self._lease.total_seconds() / 6)
+        await self._executor.recover()
 
     async def close(self) -> None:
         """Gives unfinished runs back and ends."""
-        self._closing = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._executor.close()
         await self._log.close()
-
-    def _make_room(self) -> None:
-        if len(self._tasks) >= self._most_runs:
-            raise Overloaded(
-                f"{len(self._tasks)} runs are being executed, no more are taken",
-                hint="Try again later.",
-            )
-
-    def _spawn(self, claim: RunClaim) -> None:
-        run_id = claim.run.id
-        task = asyncio.create_task(self._execute(claim), name=f"run {run_id}")
-        self._tasks[run_id], self._claims[run_id] = task, claim
-
-        def ended(done: asyncio.Task[None]) -> None:
-            if self._tasks.get(run_id) is done:
-                del self._tasks[run_id], self._claims[run_id]
-                self._logs.leave(run_id)
-            self._logs.tell(run_id)
-
-        task.add_done_callback(ended)
-
-    async def _execute(self, claim: RunClaim) -> None:
-        run_id = claim.run.id
-        beating = asyncio.create_task(self._beat(claim, asyncio.current_task()))
-        try:
-            if claim.run.attempts > _MOST_ATTEMPTS:
-                raise RunGivenUp(
-                    f"the run was begun {_MOST_ATTEMPTS} times and its process died each time"
-                )
-            request = request_of(claim.run)
-            records = await self._logs.read(run_id)
-            if (parent := parent_of(claim.run)) is not None:
-                status = await self._status(parent)
-                if status is None or status.ended:
-                    await self._end(claim, Status.CANCELLED)
-                    return
-            if not records:
-                # Its process died between the row and the first event.
-                records = [
-                    Record(
-                        1, datetime.now(UTC), started(request, self._model, self._prompts, parent)
-                    )
-                ]
-                await self._logs.append(claim, records)
-            self._logs.begin(run_id, records)
-            # An execution that goes on begins its trace with `Resumed`.
-            tracer = RunTracer(
-                str(run_id), records if len(records) > 1 else (), content=self._trace_content
-            )
-            if len(records) == 1:
-                tracer.tell(records[0])
-            journal = Journal(TracedLog(ClaimedLog(self._logs, claim), tracer), records)
-            journal.begin()
-            async with AsyncExitStack() as stack:
-                try:
-                    parts = await self._open(stack, request, journal)
-                except BudgetSpent as error:
-                    ended = RunEnded(Status.EXHAUSTED, journal.spent(), error=error.to_dict())
-                    await journal.keep(*lost_calls(journal.records), ended)
-                    await self._end_children(run_id, journal.records)
-                    return
-                except RostraError as error:
-                    if journal.find(Equipped, "") is None:
-                        raise
-                    # It has worked before, and what it has done is worth more than this error.
-                    await journal.keep(Paused(INTERRUPTED, [], error.to_dict()))
-                    return
-                last = await drive(str(run_id), request, journal, parts, by=self._owner)
-            if isinstance(last, RunEnded) and last.error is not None:
-                await self._end_children(run_id, journal.records)
-        except LostLease:
-            log.warning("a run is executed elsewhere", run=str(run_id))
-        except asyncio.CancelledError:
-            if self._closing:
-                with suppress(LostLease, RostraError):
-                    await asyncio.shield(self._release(claim))
-            raise
-        except ReplayDiverged as error:
-            await self._pause(claim, await self._logs.read(run_id), error)
-        except RostraError as error:
-            await self._end(claim, Status.FAILED, error)
-        except Exception as failure:  # A mistake of ours ends its run, and is told to its watchers.
-            await self._end(claim, Status.FAILED, internal(failure))
-        finally:
-            beating.cancel()
-
-    async def _open(self, stack: AsyncExitStack, request: RunRequest, journal: Journal) -> Parts:
-        """The run's parts; servers that do not answer use up its time as all else does.
-
-        Raises:
-            BudgetSpent: its time was over before they were there.
-            RostraError: they cannot be had.
-        """
-        most = request.budget.seconds
-        left = None if most is None else most - journal.spent().seconds
-        clock = asyncio.timeout(left)
-        try:
-            async with clock:
-                return await stack.enter_async_context(self._open_parts(request))
-        except TimeoutError:
-            if not clock.expired():
-                raise
-        raise BudgetSpent(
-            f"the run's {most} seconds were over before its tools were there",
-            hint="`rostra mcp list` shows which servers do not answer.",
-        )
-
-    async def _pause(
-        self, claim: RunClaim, records: Sequence[Record], error: RostraError | None = None
-    ) -> bool:
-        """Leaves a run to be resumed by somebody; False if it is not executed here any more."""
-        told = error.to_dict() if error is not None else None
-        paused = Record(len(records) + 1, datetime.now(UTC), Paused(INTERRUPTED, [], told))
-        try:
-            await self._logs.append(claim, [paused])
-        except LostLease:
-            return False
-        return True
-
-    async def _end(self, claim: RunClaim, status: Status, error: RostraError | None = None) -> None:
-        """Ends a run that cannot be driven: no model, a log of another program, nobody waits."""
-        records = await self._logs.read(claim.run.id)
-        spent = Journal(MemoryLog(), records).spent()
-        ended = RunEnded(status, spent, error=error.to_dict() if error is not None else None)
-        with suppress(LostLease):
-            await self._logs.append(claim, closing(records, ended))
-            await self._end_children(claim.run.id, records)
 
     def _config(self, request: RunRequest) -> dict[str, Any]:
         """What the row of a run has: the request, and whose it is."""
@@ -520,24 +318,6 @@ class Agents:
     async def _status(self, run_id: UUID) -> Status | None:
         async with self._database.read() as session:
             return await status_of(session, run_id)
-
-    async def _beat(self, claim: RunClaim, task: asyncio.Task[None] | None) -> None:
-        while True:
-            await asyncio.sleep(self._lease.total_seconds() / 3)
-            try:
-                async with self._database.write() as session:
-                    await heartbeat_run(session, claim, self._lease)
-            except LostLease:
-                if task is not None:
-                    task.cancel()
-                return
-            except RostraError as error:
-                # The lease outlives a short trouble of the database.
-                log.warning("a run's lease could not be extended", error=error.message)
-
-    async def _release(self, claim: RunClaim) -> None:
-        async with self._database.write() as session:
-            await release_run(session, claim)
 
 
 def _last_effect(records: Sequence[Record]) -> int:

@@ -40,6 +40,8 @@ from rostra.agents.events import (
     Usage,
 )
 from rostra.agents.journal import Log
+from rostra.core import ChatModel
+from rostra.models import provider_of
 
 SEMANTIC_CONVENTIONS = "1.41.0"
 _SCHEMA_URL = f"https://opentelemetry.io/schemas/{SEMANTIC_CONVENTIONS}"
@@ -47,6 +49,8 @@ _SCHEMA_URL = f"https://opentelemetry.io/schemas/{SEMANTIC_CONVENTIONS}"
 _INTERRUPTED = "interrupted"
 # Of an answer that was broken off because the run's time was over.
 _CUT = "cut"
+# Who serves models, until the run's models are known.
+_OWN = "rostra"
 
 Attributes = Mapping[str, str | int | float | Sequence[str]]
 
@@ -58,7 +62,6 @@ class RunTracer:
         run_id: of the run.
         earlier: what its log had before, which other executions have told.
         content: record tasks, answers, arguments and results too.
-        provider: who serves the model, as the conventions name it.
         tracers: makes the tracer; the process's own by default.
     """
 
@@ -68,12 +71,12 @@ class RunTracer:
         earlier: Iterable[Record] = (),
         *,
         content: bool = False,
-        provider: str = "rostra",
         tracers: TracerProvider | None = None,
     ) -> None:
         self._run_id = run_id
         self._content = content
-        self._provider = provider
+        self._providers: dict[str, str] = {}
+        self._provider = _OWN
         self._tracer: Tracer = trace.get_tracer(
             "rostra.agents", _own_version(), tracers, _SCHEMA_URL
         )
@@ -102,7 +105,7 @@ class RunTracer:
                     at,
                     {
                         "gen_ai.operation.name": "chat",
-                        "gen_ai.provider.name": self._provider,
+                        "gen_ai.provider.name": self._providers.get(event.model, self._provider),
                         "gen_ai.request.model": event.model,
                         "gen_ai.conversation.id": self._run_id,
                         "rostra.purpose": event.purpose,
@@ -128,6 +131,17 @@ class RunTracer:
                 self._finish(at, {"rostra.run.status": str(Status.PAUSED)}, None)
             case RunEnded() as event:
                 self._finish(at, self._ended(event), _code(event.error))
+
+    def served_by(self, models: Mapping[str, ChatModel]) -> None:
+        """Names who serves the models of the run from now on, the agent's span included.
+
+        Args:
+            models: by role; the `main` one's provider is the agent's.
+        """
+        self._providers = {model.name: provider_of(model) for model in models.values()}
+        self._provider = provider_of(models["main"])
+        if self._agent is not None:
+            self._agent.set_attribute("gen_ai.provider.name", self._provider)
 
     def close(self) -> None:
         """Ends what is open, as of the last record."""

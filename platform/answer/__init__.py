@@ -1,7 +1,7 @@
 """Answer: a question in, an answer with citations out; quoted or generated."""
 
 from rostra.answer.answerer import Answerer, Question
-from rostra.answer.conversation import Conversations, Stored
+from rostra.answer.conversation import Conversations, Stored, read_turns
 from rostra.answer.events import (
     NOT_FOUND,
     Answer,
@@ -32,4 +32,5 @@ __all__ = [
     "Status",
     "Stored",
     "TextDelta",
+    "read_turns",
 ]

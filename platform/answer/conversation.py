@@ -4,7 +4,7 @@ What always holds: question and answer are stored together, once the answer is c
 that was broken off leaves no trace in the chat.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +27,15 @@ from rostra.store import (
 
 # Turns that a follow-up question is read with.
 _HISTORY_TURNS = 6
+
+
+def read_turns(turns: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:
+    """What a follow-up question is read with: the last turns before it.
+
+    Args:
+        turns: (role, text), oldest first.
+    """
+    return tuple(ChatMessage(Role(role), text) for role, text in turns[-_HISTORY_TURNS:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Conversations:
             if chat_id is not None:
                 collection = collection or (await get_chat(session, chat_id)).collection
                 turns = await get_turns(session, chat_id, last=_HISTORY_TURNS)
-                history = tuple(ChatMessage(Role(turn.role), turn.text) for turn in turns)
+                history = read_turns([(turn.role, turn.text) for turn in turns])
             target = await get_collection(session, collection or DEFAULT_COLLECTION)
         asked = Question(question, (target.name,), history, filters, passages)
         answer: Answer | None = None

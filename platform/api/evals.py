@@ -1,14 +1,16 @@
 """Runs of evaluations: listed, reported, their samples read some at a time.
 
 What always holds: only runs that lie where this server keeps them are read, by their whole id, and
-nothing is changed; texts of samples are cut, and say so.
+nothing is changed; texts of samples are cut, and say so. A run's file is read as a whole once, and
+again from where it had ended; a page of samples takes as long as its own samples do.
 """
 
 import asyncio
 from typing import Annotated
 
 from litestar import Router, get
-from litestar.di import NamedDependency
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
@@ -16,17 +18,13 @@ from evals import (
     EvalRunSummary,
     EvalRunView,
     EvalSamplePage,
-    RunRecord,
+    RunShelf,
     SampleOrder,
     list_summaries,
-    read_run,
-    run_view,
-    sample_page,
     stored_run,
 )
 from rostra.api.openapi import problems
 from rostra.api.pages import Limit, Offset
-from rostra.core import Settings
 from rostra.runtime import Runtime
 
 Kind = Annotated[str, QueryParameter(max_length=100, description="Only of this evaluation.")]
@@ -58,9 +56,11 @@ async def list_all(
     summary="Show an evaluation",
     responses=problems(400, 404),
 )
-async def show(run: FromPath[str], runtime: NamedDependency[Runtime]) -> EvalRunView:
+async def show(
+    run: FromPath[str], runtime: NamedDependency[Runtime], shelf: NamedDependency[RunShelf]
+) -> EvalRunView:
     """A run's report: each task's measures with intervals, and what went wrong."""
-    return await asyncio.to_thread(lambda: run_view(_record(runtime.settings, run)))
+    return await asyncio.to_thread(lambda: shelf.view(stored_run(runtime.settings, run)))
 
 
 @get(
@@ -72,6 +72,7 @@ async def show(run: FromPath[str], runtime: NamedDependency[Runtime]) -> EvalRun
 async def samples(
     run: FromPath[str],
     runtime: NamedDependency[Runtime],
+    shelf: NamedDependency[RunShelf],
     task: TaskAt = 0,
     limit: Limit = 50,
     offset: Offset = 0,
@@ -79,14 +80,23 @@ async def samples(
 ) -> EvalSamplePage:
     """What became of the samples of one task, with long texts cut."""
     return await asyncio.to_thread(
-        lambda: sample_page(
-            _record(runtime.settings, run), task, limit=limit, offset=offset, order=order
+        lambda: shelf.samples(
+            stored_run(runtime.settings, run), task, limit=limit, offset=offset, order=order
         )
     )
 
 
-def _record(settings: Settings, run: str) -> RunRecord:
-    return read_run(stored_run(settings, run))
+def provide_shelf(state: State) -> RunShelf:
+    """The application's own shelf."""
+    if "eval_runs" not in state:
+        state.eval_runs = RunShelf()
+    shelf: RunShelf = state.eval_runs
+    return shelf
 
 
-router = Router("/evals", route_handlers=[list_all, show, samples], tags=["evals"])
+router = Router(
+    "/evals",
+    route_handlers=[list_all, show, samples],
+    dependencies={"shelf": Provide(provide_shelf, sync_to_thread=False)},
+    tags=["evals"],
+)

@@ -107,10 +107,13 @@ class Finish:
     Attributes:
         reason: why it ended.
         usage: token counts by name, as far as the model tells, and `cost` where it has a price.
+        confidence: geometric mean of the probabilities of the answer's tokens, 0 to 1; None where
+            the model tells none.
     """
 
     reason: FinishReason
     usage: Mapping[str, float] = field(default_factory=dict)
+    confidence: float | None = None
 
 
 ChatEvent = Delta | ToolCall | Finish

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rostra.models.breaker import Breaker
     from rostra.models.completion import (
         Completion,
-        ScoredFinish,
         complete,
         confident,
         usage_so_far,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     )
     from rostra.models.make import make_model
     from rostra.models.prices import Prices, estimate_tokens
+    from rostra.models.provider import provider_at, provider_of
     from rostra.models.remote import OpenAIModel
     from rostra.models.roles import ConfiguredModels
     from rostra.models.route import Cascade, Route, Router, context_of
@@ -38,7 +38,6 @@ _HOMES = {
     "Backoff": "backoff",
     "Breaker": "breaker",
     "Completion": "completion",
-    "ScoredFinish": "completion",
     "complete": "completion",
     "confident": "completion",
     "usage_so_far": "completion",
@@ -52,6 +51,8 @@ _HOMES = {
     "make_model": "make",
     "Prices": "prices",
     "estimate_tokens": "prices",
+    "provider_at": "provider",
+    "provider_of": "provider",
     "OpenAIModel": "remote",
     "ConfiguredModels": "roles",
     "Cascade": "route",
@@ -78,7 +79,6 @@ __all__ = [
     "RemoteUnavailable",
     "Route",
     "Router",
-    "ScoredFinish",
     "ScriptEnded",
     "ScriptedModel",
     "Turn",
@@ -89,6 +89,8 @@ __all__ = [
     "estimate_tokens",
     "load_script",
     "make_model",
+    "provider_at",
+    "provider_of",
     "usage_so_far",
 ]
 

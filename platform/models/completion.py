@@ -21,25 +21,13 @@ from rostra.models.prices import Prices, estimate_text, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredFinish(Finish):
-    """The end of an answer whose model tells how likely it found its words.
-
-    Attributes:
-        confidence: geometric mean of the probabilities of its tokens, 0 to 1; None where the model
-            told none.
-    """
-
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Completion:
     """An answer as a whole.
 
     Attributes:
         usage: token counts, and `cost` where the model has prices; see `Finish.usage`. What the
             model does not count is estimated here, and `estimated` is 1.
-        confidence: see `ScoredFinish`; None where the model tells none.
+        confidence: see `Finish`.
     """
 
     text: str
@@ -83,9 +71,8 @@ async def complete(
                     end = event
     if end is None:
         raise RuntimeError(f"the stream of {model.name} ended without a Finish")
-    confidence = end.confidence if isinstance(end, ScoredFinish) else None
     usage = counted(end.usage, model, messages, options, heard)
-    return Completion("".join(parts), tuple(calls), end.reason, usage, confidence)
+    return Completion("".join(parts), tuple(calls), end.reason, usage, end.confidence)
 
 
 def usage_so_far(

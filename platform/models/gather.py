@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rostra.core import ChatEvent, FinishReason, ToolCall
-from rostra.models.completion import ScoredFinish
+from rostra.core import ChatEvent, Finish, FinishReason, ToolCall
 from rostra.models.prices import Prices, estimate_text
 from rostra.models.wire import CallPart, ChoicePart, Chunk, UsagePart
 
@@ -112,7 +111,7 @@ class Gathering:
         elif reason is FinishReason.TOOL_CALLS:
             reason = FinishReason.STOP
         confidence = math.exp(self._logprob / self._tokens) if self._tokens else None
-        return [*calls, ScoredFinish(reason, self._counted(), confidence)]
+        return [*calls, Finish(reason, self._counted(), confidence)]
 
     def _choice(self, choice: ChoicePart) -> str:
         self._reason = choice.finish_reason or self._reason

@@ -30,6 +30,7 @@ from rostra.models.breaker import Admitted, Breaker
 from rostra.models.errors import RemoteOverloaded, RemoteRefused, RemoteUnavailable
 from rostra.models.gather import Garbled, Gathering, Withheld
 from rostra.models.prices import Prices, estimate_tokens
+from rostra.models.provider import provider_at
 from rostra.models.sse import EventDecoder, EventTooLong
 from rostra.models.wire import error_words, read_chunk, request_body, told_error
 
@@ -90,7 +91,7 @@ class OpenAIModel:
             and so keeps patterns, lists and grammars.
         context: most tokens of prompt and answer together, as `max_context` tells them; None where
             nobody knows.
-        logprobs: ask how likely the answer was; it ends with a `ScoredFinish` in any case.
+        logprobs: ask how likely the answer was; told as the `confidence` of its end.
         more: further fields of every request; None leaves a field out.
 
     Raises:
@@ -139,6 +140,11 @@ class OpenAIModel:
     def name(self) -> str:
         """As the endpoint calls it."""
         return self._model
+
+    @property
+    def provider(self) -> str:
+        """Who serves it, as traces name it; see `provider_at`."""
+        return provider_at(self._host)
 
     async def max_context(self) -> int | None:
         """As it was given; endpoints have no common way to tell it."""

@@ -24,7 +24,6 @@ from rostra.core import (
 )
 from rostra.models.completion import (
     Completion,
-    ScoredFinish,
     closing,
     complete,
     counted,
@@ -33,6 +32,7 @@ from rostra.models.completion import (
 from rostra.models.errors import NoRoute, UnsupportedConstraint
 from rostra.models.gather import priced
 from rostra.models.prices import Prices, estimate_tokens
+from rostra.models.provider import shared_provider
 
 Predicate = Callable[[Sequence[ChatMessage], GenerationOptions], bool]
 
@@ -87,6 +87,11 @@ class Router:
     def name(self) -> str:
         """As it was given."""
         return self._name
+
+    @property
+    def provider(self) -> str:
+        """Who serves its models; Rostra, where several do."""
+        return shared_provider(route.model for route in self._routes)
 
     async def count_tokens(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
@@ -177,6 +182,11 @@ class Cascade:
         """As it was given."""
         return self._name
 
+    @property
+    def provider(self) -> str:
+        """Who serves its models; Rostra, where several do."""
+        return shared_provider(self._models)
+
     async def count_tokens(
         self, messages: Sequence[ChatMessage], options: GenerationOptions
     ) -> int:
@@ -216,7 +226,7 @@ class Cascade:
                     yield Delta(answer.text)
                 for call in answer.calls:
                     yield call
-                yield ScoredFinish(answer.finish, used, answer.confidence)
+                yield Finish(answer.finish, used, answer.confidence)
                 return
         async with closing(last.stream(messages, options)) as events:
             heard = []
@@ -260,8 +270,7 @@ def _with_cost(event: ChatEvent, prices: Prices | None) -> ChatEvent:
 
 
 def _finish(end: Finish, usage: dict[str, Any]) -> Finish:
-    confidence = end.confidence if isinstance(end, ScoredFinish) else None
-    return ScoredFinish(end.reason, usage, confidence)
+    return Finish(end.reason, usage, end.confidence)
 
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from typing import Any
 
 from evals.core.measures import Measure
 from evals.core.scores import Score, Unscored
-from evals.core.states import State, Usage
-from evals.judge.ask import Judge, ask
+from evals.core.states import State
+from evals.judge.ask import Judge
 from evals.judge.rubrics import find_rubric
-from evals.judge.scorers import score_of_nothing
+from evals.judge.scorers import ask_of_each, score_of_nothing
 from evals.rag.samples import is_answerable
 from evals.rag.scorers.context import ranked_precision
 
@@ -46,28 +46,18 @@ class JudgedContext:
         passages = [passage for passage in state.passages if passage.text][:MOST_PASSAGES]
         if not passages or not is_answerable(state.sample):
             return ()
-        useful: list[bool] = []
-        usage = Usage()
-        for at, passage in enumerate(passages):
-            shown = {
+        shown = [
+            {
                 "question": state.sample.input,
                 "reference": "\n".join(state.sample.targets),
                 "passage": passage.text,
             }
-            try:
-                verdict = await ask(self._judge, self._rubric, shown, seed=seed + at)
-            except Unscored as unscored:
-                lost = score_of_nothing(self.name, unscored)
-                return (
-                    Score(
-                        self.name,
-                        None,
-                        why=lost.why,
-                        unscored=lost.unscored,
-                        usage=usage + lost.usage,
-                    ),
-                )
-            usage += verdict.usage
-            useful.append(verdict.value >= 0.5)
+            for passage in passages
+        ]
+        try:
+            verdicts, usage = await ask_of_each(self._judge, self._rubric, shown, seed=seed)
+        except Unscored as unscored:
+            return (score_of_nothing(self.name, unscored),)
+        useful = [verdict is not None and verdict.value >= 0.5 for verdict in verdicts]
         value = ranked_precision(useful)
         return (Score(self.name, value, data={"useful": useful}, usage=usage),)

@@ -5,10 +5,10 @@ from typing import Any
 
 from evals.core.measures import Measure
 from evals.core.scores import Score, Unscored
-from evals.core.states import State, Usage
-from evals.judge.ask import Judge, ask
+from evals.core.states import State
+from evals.judge.ask import Judge
 from evals.judge.rubrics import find_rubric
-from evals.judge.scorers import score_of_nothing
+from evals.judge.scorers import ask_of_each, score_of_nothing
 from evals.rag.scorers.faithfulness import evidence_of, rests_on_something
 
 MOST_CLAIMS = 30
@@ -44,31 +44,24 @@ class JudgedFaithfulness:
         """See `Scorer`."""
         if not rests_on_something(state):
             return ()
-        values: list[float] = []
-        why, usage = "", Usage()
-        for at, claim in enumerate(state.claims[:MOST_CLAIMS]):
-            evidence = evidence_of(state, at)
-            if not evidence:
-                values.append(0.0)
-                why = why or f"no citation: {claim[:200]}"
-                continue
-            shown = {"claim": claim, "evidence": evidence}
-            try:
-                verdict = await ask(self._judge, self._rubric, shown, seed=seed + at)
-            except Unscored as unscored:
-                lost = score_of_nothing(self.name, unscored)
-                return (
-                    Score(
-                        self.name,
-                        None,
-                        why=lost.why,
-                        unscored=lost.unscored,
-                        usage=usage + lost.usage,
-                    ),
-                )
-            usage += verdict.usage
-            values.append(verdict.value)
-            if not verdict.value:
-                why = why or f"{claim[:200]}: {verdict.reason}"
+        claims = state.claims[:MOST_CLAIMS]
+        evidence = [evidence_of(state, at) for at in range(len(claims))]
+        shown = [
+            {"claim": claim, "evidence": found} if found else None
+            for claim, found in zip(claims, evidence, strict=True)
+        ]
+        try:
+            verdicts, usage = await ask_of_each(self._judge, self._rubric, shown, seed=seed)
+        except Unscored as unscored:
+            return (score_of_nothing(self.name, unscored),)
+        values = [verdict.value if verdict is not None else 0.0 for verdict in verdicts]
+        why = next(
+            (
+                f"{claim[:200]}: {verdict.reason}" if verdict else f"no citation: {claim[:200]}"
+                for claim, verdict in zip(claims, verdicts, strict=True)
+                if verdict is None or not verdict.value
+            ),
+            "",
+        )
         value = sum(values) / len(values)
         return (Score(self.name, value, why=why, data={"claims": values}, usage=usage),)

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from evals.core.states import Usage
-from evals.judge.model import usage_of
+from evals.core.states import Usage, usage_of
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, JsonSchema, RostraError
 from rostra.models import UnsupportedConstraint, complete
 

@@ -1,19 +1,15 @@
 """The journal of making a set: what it is made with, and every attempt with what came of it.
 
-What always holds: lines are only appended, each by one write, by one process at a time; after
-kill -9 all but the last line is whole, and a torn last line is dropped. The set is the records of
-the attempts that have one.
+What always holds: it is written as a `LineFile`, and a torn last line is dropped. The set is the
+records of the attempts that have one.
 """
 
-import errno
-import fcntl
-import os
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
+from evals.core.lines import LineFile, Locked
 from evals.core.states import Usage
 from evals.sets.errors import SetBroken, SetConflict
 
@@ -61,8 +57,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 _LINE = Header | Attempt
 
 
-class Journal:
-    """See this module; a context manager.
+class Journal(LineFile):
+    """See this module.
 
     Args:
         path: of its file; made if it is not there.
@@ -77,14 +73,15 @@ class Journal:
     """
 
     def __init__(self, path: Path, header: Header) -> None:
-        self.path = path
-        self.attempts: list[Attempt] = []
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            self._lock()
+            super().__init__(path, 0o600)
+        except Locked:
+            raise SetConflict(f"{path} is being written by another process") from None
+        self.attempts: list[Attempt] = []
+        try:
             self._begin(header)
         except BaseException:
-            os.close(self._file)
+            self.close()
             raise
 
     @property
@@ -94,14 +91,8 @@ class Journal:
 
     def append(self, attempt: Attempt) -> None:
         """Writes an attempt; it survives this process's death when this returns."""
-        self._write(attempt)
+        self.write(attempt)
         self.attempts.append(attempt)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SetConflict(f"{self.path} is being written by another process") from None
 
     def _begin(self, header: Header) -> None:
         data = self.path.read_bytes()
@@ -109,9 +100,9 @@ class Journal:
         if not newline and not _is_begun(data):
             raise SetBroken(f"{self.path} is no journal of a set")
         if torn:
-            os.ftruncate(self._file, len(data) - len(torn))
+            self.drop(len(torn))
         if not newline:
-            self._write(header)
+            self.write(header)
             return
         decoder = msgspec.json.Decoder(_LINE)
         for number, line in enumerate(whole.split(b"\n"), 1):
@@ -128,24 +119,6 @@ class Journal:
                     f"{self.path} was begun with another {name}",
                     hint="Go on with what it was begun with, name another file, or say --replace.",
                 )
-
-    def _write(self, record: msgspec.Struct) -> None:
-        line = msgspec.json.encode(record) + b"\n"
-        if os.write(self._file, line) != len(line):
-            # What was written is a torn last line, which is dropped by whoever goes on.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.fsync(self._file)
-        os.close(self._file)
 
 
 def _is_begun(data: bytes) -> bool:

@@ -10,6 +10,7 @@ everything ends within its deadlines; lists are bounded.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,11 +33,13 @@ from rostra.agents.mcp.listing import (
     read_resources,
     read_tools,
 )
+from rostra.agents.mcp.outage import Outage
 from rostra.agents.mcp.pins import MemoryPins, Pins, ToolState
 from rostra.agents.mcp.reconnect import Reconnecting
 from rostra.agents.mcp.resources import call_resource_tool, resource_tools
 from rostra.agents.mcp.text import bounded, one_line, reason_of
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolInfo, ToolResult
+from rostra.core import RostraError
 
 T = TypeVar("T")
 # Within the class `list` is the method of a toolset.
@@ -69,6 +72,8 @@ class McpToolset:
         self._lock = asyncio.Lock()
         tokens = token_file or Path(".rostra") / "mcp" / f"{config.name}.json"
         self._server = Reconnecting(config, tokens, login)
+        self._outage = Outage(config.name, clock)
+        self._trying: asyncio.Task[None] | None = None
         # The last list of tools, and the connection that it was read on.
         self._listed: tuple[Connection, Listing] | None = None
 
@@ -114,10 +119,18 @@ class McpToolset:
     async def list(self) -> Sequence[ToolInfo]:
         """The tools on offer: approved, and allowed by the configuration.
 
+        Nobody waits for a server that did not answer somebody else a moment ago. When the caller
+        gives up, the server is tried once more beside it, as long as the configuration says.
+
         Raises:
             ToolFailure: the server cannot be reached or does not answer.
         """
-        _, listing = await self._within_patience(self._ready(judge_again=True))
+        self._outage.check()
+        try:
+            _, listing = await self._within_patience(self._ready(judge_again=True, waits=False))
+        except asyncio.CancelledError:
+            self._try_beside()
+            raise
         offered = [tool.info for tool in listing.tools.values() if tool.state is ToolState.APPROVED]
         return offered + self._resource_tools(listing)
 
@@ -249,6 +262,9 @@ class McpToolset:
 
     async def close(self) -> None:
         """Ends the connection; calls under way fail, and no other can be made."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.wait([self._trying])
         await self._server.close()
 
     # --- Connections and lists ---
@@ -269,34 +285,52 @@ class McpToolset:
         async with self._lock:
             return await self._server.connected()
 
+    def _try_beside(self) -> None:
+        """Tries to connect in a task of its own, so that a slow server is there for others."""
+        if self._trying is None or self._trying.done():
+            self._trying = asyncio.create_task(self._try(), name=f"try {self.name}")
+
+    async def _try(self) -> None:
+        with suppress(ToolFailure, RostraError, OSError, TimeoutError):
+            async with asyncio.timeout(2 * self._config.connect_seconds):
+                await self._within_patience(self._ready())
+
     async def _ready(
-        self, *, fresh: bool = False, judge_again: bool = False
+        self, *, fresh: bool = False, judge_again: bool = False, waits: bool = True
     ) -> tuple[Connection, Listing]:
         """A connection and a list of its tools that is as good as new.
 
         Args:
             fresh: reads the list in any case.
             judge_again: looks in any case whether something was approved meanwhile.
+            waits: also for a server that did not answer a moment ago.
         """
         async with self._lock:
-            connection = await self._server.connected()
-            listing = self._listing
-            age = self._clock() - listing.at if listing else 0.0
-            old = age > self._config.recheck_seconds
-            if fresh or listing is None or connection.tools_changed or old:
-                # First, for a change while the list is being read makes another reading needed.
-                connection.tools_changed = False
-                listing = await read_tools(
-                    connection.client,
-                    self._config,
-                    self._pins,
-                    self._clock(),
-                    connection.sieve.left_out,
-                )
-            elif judge_again:
-                listing = await judged(listing, self._config, self._pins)
-            self._listed = connection, listing
-            return connection, listing
+            if not waits:
+                self._outage.check()
+            with self._outage.watched():
+                return await self._listed_now(fresh=fresh, judge_again=judge_again)
+
+    async def _listed_now(self, *, fresh: bool, judge_again: bool) -> tuple[Connection, Listing]:
+        """`_ready`, while nobody else connects or lists."""
+        connection = await self._server.connected()
+        listing = self._listing
+        age = self._clock() - listing.at if listing else 0.0
+        old = age > self._config.recheck_seconds
+        if fresh or listing is None or connection.tools_changed or old:
+            # First, for a change while the list is being read makes another reading needed.
+            connection.tools_changed = False
+            listing = await read_tools(
+                connection.client,
+                self._config,
+                self._pins,
+                self._clock(),
+                connection.sieve.left_out,
+            )
+        elif judge_again:
+            listing = await judged(listing, self._config, self._pins)
+        self._listed = connection, listing
+        return connection, listing
 
     def _resource_tools(self, listing: Listing) -> list_[ToolInfo]:
         if not self._config.offer_resources:

@@ -1,8 +1,8 @@
 """Strategies by the names that people choose them by."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,7 @@ from rostra.agents.strategies.agentic_rag import AgenticRAG
 from rostra.agents.strategies.plan_execute import PlanExecute
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.rewoo import ReWOO
+from rostra.agents.strategies.self_consistency import MOST_SAMPLES, SelfConsistent
 from rostra.agents.strategies.strategy import Strategy
 from rostra.agents.strategies.toolbox import Chooser
 from rostra.core import InvalidRequest
@@ -23,10 +24,13 @@ class StrategyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         native: the model calls tools in its own format instead of our JSON.
         require_evidence: an answer may only claim what it cites a sentence for.
+        samples: how many answers are drawn, side by side, of which most agree on the one that is
+            given; they share the steps, and have only tools that read.
     """
 
     native: bool = False
     require_evidence: bool = False
+    samples: Annotated[int, msgspec.Meta(ge=1, le=MOST_SAMPLES)] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def make_strategy(
 
     Raises:
         UnknownStrategy: there is none of this name.
-        InvalidRequest: an option that there is not, or of a wrong kind.
+        InvalidRequest: an option that there is not, or of a wrong kind; fewer steps than samples.
     """
     make = _MAKERS.get(name)
     if make is None:
@@ -91,4 +95,13 @@ def make_strategy(
         read = msgspec.convert(dict(options or {}), StrategyOptions)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"options: {error}", field="options") from None
-    return make(read, means or Means())
+    means = means or Means()
+    if read.samples == 1:
+        return make(read, means)
+    if means.steps < read.samples:
+        raise InvalidRequest(
+            f"options: {read.samples} samples need at least as many steps, not {means.steps}",
+            field="options",
+        )
+    one = make(read, replace(means, steps=means.steps // read.samples))
+    return SelfConsistent(one, read.samples)

@@ -1,16 +1,18 @@
 """ReWOO: all calls are planned before any is made, then one synthesis (Xu et al. 2023,
 arXiv:2305.18323).
 
-A call's argument strings can hold `#E1`, what step E1 gave, and `#E1.value`, a field of it; see
-`placeholders`. So the model is asked twice, however many calls there are, and never reads a result
-twice.
+A call's arguments can hold `#E1`, what step E1 gave, and `#E1.value`, a field of it, also in place
+of a number; see `placeholders`. So the model is asked twice, however many calls there are, and
+never reads a result twice.
 
 What always holds: a call is made once all that it names has succeeded, beside all others of which
-that is true; after a call that failed, or one that found more tools, what is left is planned anew,
-at most `most_plans` plans in all, and what has succeeded is kept; without anything that has
-succeeded there is no answer.
+that is true, and only with arguments that fit the tool's schema once they are filled in; after a
+call that failed, or one that found more tools, what is left is planned anew, at most `most_plans`
+plans in all, and what has succeeded is kept; without anything that has succeeded there is no
+answer.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,15 +32,18 @@ from rostra.agents.memory.short import Window, squeezed
 from rostra.agents.scope import Message, Observation, Piece, Scope
 from rostra.agents.strategies.conversation import described, shown
 from rostra.agents.strategies.patterns import filled
-from rostra.agents.strategies.placeholders import NoField, filled_in, needed
+from rostra.agents.strategies.placeholders import NoField, admitting, filled_in, needed, slot_of
 from rostra.agents.strategies.plan_execute import plan_form
 from rostra.agents.strategies.plans import MOST_PLAN_STEPS, checked, levels, next_ids
-from rostra.agents.strategies.steps import Malformed, call_schema, read_call
+from rostra.agents.strategies.steps import Malformed, call_schema, read_call, wrong_arguments
 from rostra.agents.strategies.synthesis import synthesise
 from rostra.agents.strategies.toolbox import Chooser, Toolbox, open_toolbox
+from rostra.agents.tools.tool import ToolInfo
 from rostra.core import Role
 
 _GOAL_CHARS = 500
+# Of the schema of all forms of a plan's calls: a grammar of it takes about a second.
+_MOST_CHARS = 40_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class ReWOO:
                 scope,
                 "plan",
                 squeezed(messages, self.window),
-                _plan_schema(next_ids(used, self.most_plan_steps), toolbox),
+                _plan_schema(next_ids(used, self.most_plan_steps), list(results), toolbox),
                 lambda value: self._read(value, toolbox, results),
                 model=self.planner,
                 max_tokens=2048,
@@ -96,7 +101,8 @@ class ReWOO:
             key = scope.key()
             await scope.note(Planned(key, asked.value, reason))
             used.update(step.id for step in asked.value)
-            failed = await self._call(scope, key, asked.value, results, asked.sources)
+            plan = _Plan(key, asked.value, {tool.name: tool for tool in toolbox.shown})
+            failed = await self._call(scope, plan, results, asked.sources)
             new = toolbox.found([one for _, one in results.values()])
             if not failed and not new:
                 break
@@ -140,20 +146,19 @@ class ReWOO:
     async def _call(
         self,
         scope: Scope,
-        key: str,
-        plan: Sequence[PlanStep],
+        plan: "_Plan",
         results: dict[str, tuple[PlanStep, Observation]],
         sources: Sequence[str],
     ) -> list[tuple[PlanStep, Observation]]:
         """Makes a plan's calls until one fails; adds to `results`, gives what failed."""
-        for level in levels(plan, results):
+        for level in levels(plan.steps, results):
             given = {name: one for name, (_, one) in results.items()}
             steps, calls, failed = [], [], []
             for step in level:
-                call = PlannedCall(f"{key}.{step.id}", step.tool or "", step.arguments or {})
+                call = plan.call(step)
                 try:
-                    arguments = filled_in(step.arguments or {}, given)
-                except NoField as error:
+                    arguments = plan.filled_in(call, given)
+                except (NoField, Malformed) as error:
                     await scope.note(Decided(scope.key(), error=f"{step.id} is not made. {error}"))
                     failed.append((step, Observation(call, Outcome.ERROR, f"error: {error}")))
                     continue
@@ -168,6 +173,35 @@ class ReWOO:
             if failed:
                 return failed
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A plan that is carried out, by its key, and the tools that it may name."""
+
+    key: str
+    steps: Sequence[PlanStep]
+    tools: Mapping[str, ToolInfo]
+
+    def call(self, step: PlanStep) -> PlannedCall:
+        """The call that a step is, its placeholders not filled in."""
+        return PlannedCall(f"{self.key}.{step.id}", step.tool or "", step.arguments or {})
+
+    def filled_in(self, call: PlannedCall, given: Mapping[str, Observation]) -> dict[str, Any]:
+        """The arguments to make a call with.
+
+        Raises:
+            NoField: a result has no such field.
+            Malformed: they do not fit the tool's schema.
+        """
+        if not needed(call.arguments):
+            return call.arguments
+        tool = self.tools[call.tool]
+        schema = call_schema(tool)["properties"]["args"]
+        filled: dict[str, Any] = filled_in(call.arguments, given, schema)
+        if (wrong := wrong_arguments(tool, filled)) is not None:
+            raise Malformed(f"The arguments of {tool.name} are wrong: {wrong}.")
+        return filled
 
 
 def _good(observation: Observation) -> bool:
@@ -198,19 +232,36 @@ def _told(
     return Message(Role.USER, tuple(pieces))
 
 
-def _plan_schema(ids: Sequence[str], toolbox: Toolbox) -> dict[str, Any]:
+def _plan_schema(ids: Sequence[str], done: Sequence[str], toolbox: Toolbox) -> dict[str, Any]:
+    """A plan whose ids follow each other, and whose calls take what earlier steps have given."""
+    calls: dict[str, Any] = {"anyOf": [call_schema(tool) for tool in toolbox.shown]}
+    defs = {"call": calls}
+    if admitting(calls, {}) != calls:
+        # Each further form of the calls makes the grammar larger by as much again; where they are
+        # many, late steps can name only the first ones for a number.
+        forms = max(2, min(len(ids), _MOST_CHARS // len(json.dumps(calls))))
+        for earlier in range(forms):
+            if known := [*done, *ids[:earlier]]:
+                slot = f"slot{earlier}"
+                defs[slot] = slot_of(known)
+                defs[f"call{earlier}"] = admitting(calls, {"$ref": f"#/$defs/{slot}"})
     items = [
         {
             "type": "object",
             "properties": {
                 "id": {"const": own},
                 "goal": {"type": "string"},
-                "call": {"$ref": "#/$defs/call"},
+                "call": {"$ref": f"#/$defs/{_form(defs, at)}"},
             },
             "required": ["id", "goal", "call"],
             "additionalProperties": False,
         }
-        for own in ids
+        for at, own in enumerate(ids)
     ]
-    calls = {"anyOf": [call_schema(tool) for tool in toolbox.shown]}
-    return plan_form(items) | {"$defs": {"call": calls}}
+    return plan_form(items) | {"$defs": defs}
+
+
+def _form(defs: Mapping[str, Any], at: int) -> str:
+    """The form of a call at a place: the one that knows most of the steps before it."""
+    known = (f"call{earlier}" for earlier in range(at, -1, -1))
+    return next((name for name in known if name in defs), "call")

@@ -9,17 +9,22 @@ from typing import Any
 import click
 
 from evals import (
+    BrokenRubric,
     JudgeOptions,
-    JudgeReport,
     JudgeRun,
+    Rubric,
     Task,
     evaluate_judges,
+    find_rubric,
     find_run,
     open_workspace,
+    parse_rubric,
 )
+from rostra.cli.eval.endpoints import endpoint_model
 from rostra.cli.eval.runs import RunOptions, execute, run_options
+from rostra.cli.eval.text import plain, print_sections
 from rostra.cli.output import print_json, print_table, settings_of_process
-from rostra.core import ConfigError
+from rostra.core import ChatModel, ConfigError
 
 _KINDS = ("recorded", "model", "simulated")
 _PUBLISHED = ("correct_False", "correct_True", "correct_average", "correct_both", "equal",
@@ -42,6 +47,27 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
         return kinds
 
 
+class _Rubric(click.ParamType[Rubric]):
+    """A rubric of the library by its name, or one's own in a file."""
+
+    name = "rubric"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Rubric:
+        if isinstance(value, Rubric):
+            return value
+        path = Path(str(value))
+        try:
+            if path.suffix == ".md" or "/" in str(value):
+                return parse_rubric(path.read_text(encoding="utf-8"))
+            return find_rubric(str(value))
+        except BrokenRubric as error:
+            self.fail(str(error), param, ctx)
+        except (OSError, UnicodeDecodeError) as error:
+            self.fail(f"{path}: {error}", param, ctx)
+
+
 @click.command("judge")
 @click.option(
     "--data",
@@ -54,7 +80,30 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
     "kinds",
     type=_Kinds(),
     help="By commas: `recorded` beside a set, `simulated` with known biases, `model` for the one "
-    "that is set.  [default: all that there are]",
+    "that is set, or those of --judge-model.  [default: all that there are]",
+)
+@click.option("--judge-url", help="Let models at this OpenAI-compatible endpoint judge.")
+@click.option(
+    "--judge-model",
+    "judge_models",
+    multiple=True,
+    help="The model, as that endpoint calls it; may be given several times.",
+)
+@click.option(
+    "--key-env",
+    default="OPENAI_API_KEY",
+    show_default=True,
+    help="Environment variable with the endpoint's key, where it needs one.",
+)
+@click.option("--panel", is_flag=True, help="The models also as one judge, by majority.")
+@click.option(
+    "--rubric",
+    type=_Rubric(),
+    default="pairwise",
+    show_default=True,
+    help="What models go by: `pairwise` compares two answers; `helpfulness`, `relevance` and "
+    "`correctness` (which needs references) judge each by itself, and the higher wins. Or a "
+    "rubric of your own in a .md file.",
 )
 @click.option(
     "--min-agreement",
@@ -89,14 +138,21 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Votes of the model for one verdict; with a temperature.",
+    help="Votes of a model for one verdict; with a temperature.",
 )
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 10),
     default=0.0,
     show_default=True,
-    help="Of the model.",
+    help="Of the models.",
+)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(16, 100_000),
+    default=400,
+    show_default=True,
+    help="Most of a model's answer; more for one that thinks first.",
 )
 @click.option(
     "--times",
@@ -105,9 +161,18 @@ class _Kinds(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="How often judges that may change their mind are asked the same.",
 )
-@click.option("--family", default="", help="The model's, as systems of the set are called: llama.")
+@click.option("--family", default="", help="The models', as systems of the set are called: llama.")
 @run_options
-def judge(data: Path, kinds: tuple[str, ...] | None, options: RunOptions, **others: Any) -> None:
+def judge(
+    data: Path,
+    kinds: tuple[str, ...] | None,
+    judge_url: str | None,
+    judge_models: tuple[str, ...],
+    key_env: str,
+    rubric: Rubric,
+    options: RunOptions,
+    **others: Any,
+) -> None:
     """Judges of answers, judged: right, consistent, biased, in agreement with people?
 
     Each pair is shown in both orders; another winner in the other order is a flip, and a tie.
@@ -115,10 +180,22 @@ def judge(data: Path, kinds: tuple[str, ...] | None, options: RunOptions, **othe
     table says who is, and why.
     """
     settings = settings_of_process()
-    asked = JudgeOptions(kinds=kinds or _KINDS, limit=options.limit, **others)
+    asked = JudgeOptions(kinds=kinds or _KINDS, rubric=rubric, limit=options.limit, **others)
+    external = [
+        model
+        for name in judge_models or ("",)
+        if (model := endpoint_model(judge_url, name, key_env, "judge")) is not None
+    ]
+    if external and "model" not in asked.kinds:
+        raise click.UsageError("--judge-model is of kind `model`, which --judges leaves out")
 
     async def carry_out(tasks: Sequence[Task]) -> Path:
-        arguments = {"data": str(data), "judges": list(asked.kinds), **others}
+        arguments = {
+            "data": str(data),
+            "judges": list(asked.kinds),
+            "rubric": f"{rubric.name} {rubric.version}",
+            **others,
+        }
         report = await execute(settings, "judge", tasks, options, arguments=arguments)
         there = options.resume or ""
         is_path = "/" in there or there.endswith(".jsonl")
@@ -126,12 +203,25 @@ def judge(data: Path, kinds: tuple[str, ...] | None, options: RunOptions, **othe
 
     async def work() -> JudgeRun:
         async with AsyncExitStack() as stack:
-            model = None
-            if "model" in asked.kinds:
-                model = (await stack.enter_async_context(open_workspace(settings))).generator
-            if model is None and kinds is not None and "model" in kinds:
-                raise ConfigError("there is no model to judge", hint="Set ROSTRA_MODEL.")
-            return await evaluate_judges(settings, data, asked, model=model, execute=carry_out)
+            models: list[ChatModel] = []
+            for model in external:
+                stack.push_async_callback(model.close)
+                models.append(model)
+            if not models and "model" in asked.kinds:
+                runtime = await stack.enter_async_context(open_workspace(settings))
+                models += [runtime.generator] if runtime.generator is not None else []
+            if not models and kinds is not None and "model" in kinds:
+                raise ConfigError(
+                    "there is no model to judge",
+                    hint="Set ROSTRA_MODEL, or name --judge-url and --judge-model.",
+                )
+            at = (judge_url if external else settings.chat_url) or ""
+            try:
+                return await evaluate_judges(
+                    settings, data, asked, models=models, at=at, execute=carry_out
+                )
+            except BrokenRubric as error:
+                raise click.BadParameter(str(error), param_hint="--rubric") from None
 
     done = asyncio.run(work())
     if options.as_json:
@@ -143,25 +233,15 @@ def judge(data: Path, kinds: tuple[str, ...] | None, options: RunOptions, **othe
 def _print(done: JudgeRun) -> None:
     for pairs in done.sets:
         for problem in pairs.dataset.problems:
-            click.echo(
-                f"{pairs.dataset.name}: {problem.count} left out: {problem.reason} "
-                f"({', '.join(problem.examples)})",
-                err=True,
-            )
-    rows = [_row(report.to_dict(), report) for report in done.reports]
-    print_table(
-        ("judge", "set", "pairs", "accuracy", "both orders", "consistency", "again", "votes agree",
-         "position bias", "length bias", "own family", "kappa", "alpha", "human kappa",
-         "unscored", "fit", "why"),
-        rows,
-    )  # fmt: skip
-    _print_people(done)
+            told = f"{pairs.dataset.name}: {problem.count} left out: {problem.reason} "
+            click.echo(plain(f"{told}({', '.join(problem.examples)})"), err=True)
+    print_sections(done.sections)
     if done.replayed:
         print_table(
             ("as published", *(name.replace("_", " ") for name in _PUBLISHED), "equal to"),
             (
                 (
-                    one.judge,
+                    plain(one.judge),
                     *(_published(one.computed[name]) for name in _PUBLISHED),
                     _equal(one.published is not None, one.different),
                 )
@@ -169,78 +249,6 @@ def _print(done: JudgeRun) -> None:
             ),
         )
     print_table(("run", "file"), [(done.run, str(done.path))], header=False)
-
-
-def _print_people(done: JudgeRun) -> None:
-    """How far people agree with each other, for sets with several annotators."""
-    rows = [
-        (
-            told["set"],
-            told["people"]["annotators"],
-            ", ".join(f"{pair}: {kappa:.2f}" for pair, kappa in told["people"]["kappas"].items()
-                      if kappa is not None),
-            _plain(told["people"]["kappa"]),
-            _plain(told["people"]["alpha"]),
-            f"{100 * told['people']['leave_one_out']:.1f} %",
-        )
-        for told in done.to_dict()["sets"]
-        if told["people"] is not None and told["people"]["leave_one_out"] is not None
-    ]  # fmt: skip
-    if rows:
-        print_table(
-            ("people", "annotators", "kappa of each two", "kappa", "alpha", "with the others"), rows
-        )
-
-
-def _row(told: dict[str, Any], report: JudgeReport) -> tuple[object, ...]:
-    return (
-        told["judge"],
-        told["set"],
-        told["pairs"],
-        _share(told["accuracy"]),
-        _share(told["both_orders_right"]),
-        _share(told["consistency"]),
-        _share(told["same_when_asked_again"]),
-        _share(told["votes_agree"]),
-        _signed(told["position_bias"]),
-        _signed(told["length_bias"]),
-        _signed(told["self_preference"]),
-        _plain(told["kappa"]),
-        _plain(told["alpha"], with_interval=False),
-        _plain(told["human_kappa"], with_interval=False),
-        told["unscored"],
-        "fit" if told["fit"] else "UNFIT",
-        _why(report),
-    )
-
-
-def _why(report: JudgeReport) -> str:
-    """Reasons against a judge, and its biases."""
-    remarks = report.fitness.remarks
-    return "; ".join(
-        (*report.fitness.reasons, *([f"bias: {', '.join(remarks)}"] if remarks else []))
-    )
-
-
-def _share(value: dict[str, Any] | None) -> str:
-    return "-" if value is None else f"{100 * value['value']:.1f} %"
-
-
-def _signed(value: dict[str, Any] | None) -> str:
-    """A bias with its interval."""
-    return "-" if value is None else f"{value['value']:+.2f}{_interval(value, '+.2f')}"
-
-
-def _plain(value: dict[str, Any] | None, *, with_interval: bool = True) -> str:
-    if value is None:
-        return "-"
-    return f"{value['value']:.2f}{_interval(value, '.2f') if with_interval else ''}"
-
-
-def _interval(value: dict[str, Any], form: str) -> str:
-    if value["low"] is None:
-        return ""
-    return f" [{value['low']:{form}}, {value['high']:{form}}]"
 
 
 def _published(value: Any) -> str:

@@ -1,8 +1,6 @@
 """`rostra eval run rag|quote`: answers over documents, measured on sets of questions."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,13 @@ from evals import (
     report_rag,
 )
 from rostra.cli.bars import advance, bar
+from rostra.cli.eval.endpoints import endpoint_model as model_at
 from rostra.cli.eval.retrieval import retrieval
 from rostra.cli.eval.runs import RunOptions, execute, run_options
 from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval.text import plain
+from rostra.cli.eval.text import plain, print_mixed
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ChatModel, ConfigError
-from rostra.models import Breaker, make_model
 from rostra.runtime import Runtime, open_runtime
 
 
@@ -81,17 +79,18 @@ def rag(
     unanswerable. Without a judge, what only a judge can tell is left out, and the report says so.
     """
     settings = settings_of_process()
-    external = _endpoint(judge_url, judge_model, key_env, "judge")
-    asked = _endpoint(endpoint, endpoint_model, key_env, "endpoint")
+    external = model_at(judge_url, judge_model, key_env, "judge")
+    asked = model_at(endpoint, endpoint_model, key_env, "endpoint")
     questions = read_rag_set(data, settings, needs_documents=collection is None)
 
     async def work() -> RagReport:
         opened = open_workspace(settings) if collection is None else open_runtime(settings)
         async with opened as runtime:
             model, why = _judge_of(runtime, external, judge)
+            at = (judge_url if external is not None else settings.chat_url) or ""
             plan = RagPlan(
                 systems=systems or None,
-                judge=None if model is None else ModelJudge(model),
+                judge=None if model is None else ModelJudge(model, at=at),
                 no_judge=why,
                 endpoint=asked,
                 endpoint_at=endpoint or "",
@@ -118,18 +117,6 @@ def rag(
         print_json(told)
         return
     _print_rag(told)
-
-
-def _endpoint(url: str | None, model: str | None, key_env: str, what: str) -> ChatModel | None:
-    """A model somewhere else, if one is given."""
-    if (url is None) != (model is None):
-        raise click.UsageError(f"the {what}'s URL and model belong together")
-    if url is None or model is None:
-        return None
-    # An endpoint that fails often is what is to be measured; it is not to be left alone.
-    never = Breaker(threshold=sys.maxsize)
-    key = os.environ.get(key_env) or None
-    return make_model(url=url, model=model, api_key=key, breaker=never)
 
 
 def _judge_of(
@@ -168,7 +155,7 @@ def _print_rag(told: dict[str, Any]) -> None:
         click.echo("  no disturbance of the passages changed any measure of any answer")
     for name, why in told["left_out"].items():
         click.echo(f"  left out: {name}: {plain(why)}")
-    print_troubles(told["tasks"])
+    print_troubles(told)
     click.echo(f"run {told['run']}")
 
 
@@ -222,6 +209,7 @@ def quote(data: Path, options: RunOptions) -> None:
             *(("failed", f"{count}: {why}") for why, count in report.failed.items()),
         ),
     )
+    print_mixed(report.mixed)
     click.echo(f"run {report.run}")
 
 

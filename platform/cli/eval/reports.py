@@ -23,6 +23,7 @@ from evals import (
     run_junit,
     run_report,
     sample_page,
+    sections_of,
     spread_of,
 )
 from rostra.cli.eval.runs import print_report
@@ -78,6 +79,7 @@ def show(run: str, task: str, samples: int, as_json: bool) -> None:
     """Print a run's report. RUN is an id, the beginning of one, latest, latest:KIND or a file."""
     record = read_run(find_run(settings(), run))
     report = report_of(record)
+    sections = () if task else sections_of(record)
     numbers = list(range(len(report.tasks)))
     if task:
         numbers = [find_task(record, task)]
@@ -87,9 +89,10 @@ def show(run: str, task: str, samples: int, as_json: bool) -> None:
         told = report.to_dict()
         for one, page in zip(told["tasks"], pages, strict=False):
             one["worst"] = page.items
+        told["sections"] = [one.to_dict() for one in sections]
         print_json(told)
         return
-    print_report(report)
+    print_report(report, sections=sections)
     for one, page in zip(report.tasks, pages, strict=False):
         click.echo(f"\n{plain(one.header.name)}: {len(page.items)} of {page.total}, worst first")
         print_table(
@@ -118,10 +121,8 @@ def show(run: str, task: str, samples: int, as_json: bool) -> None:
 @click.option("--json", "data", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--samples",
-    type=click.IntRange(1, 2000),
-    default=100,
-    show_default=True,
-    help="Most samples of a task in the page; the worst first.",
+    type=click.IntRange(0, 10_000),
+    help="Most samples of a task in the page, the worst first.  [default: 100, and 300 of all]",
 )
 @click.option(
     "--trace-url",
@@ -135,7 +136,7 @@ def report(
     page: Path | None,
     junit: Path | None,
     data: Path | None,
-    samples: int,
+    samples: int | None,
     trace_url: str,
 ) -> None:
     """Write a run's report: one HTML file, JUnit XML, JSON; with BASELINE also what changed."""

@@ -22,8 +22,8 @@ from evals import (
 )
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval.runs import RunOptions, execute, run_options
-from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval.text import plain
+from rostra.cli.eval.systems import data_option, print_troubles, run_file
+from rostra.cli.eval.text import plain, print_sections
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.ingest import Progress
 
@@ -98,11 +98,11 @@ def retrieval(
             record = read_run(run_file(settings, options, report.run))
             return report_retrieval(record, seed=options.seed)
 
-    told = asyncio.run(work()).to_dict(wins=wins or 0)
+    report = asyncio.run(work())
     if options.as_json:
-        print_json(told)
+        print_json(report.to_dict(wins=wins or 0))
         return
-    _print_retrieval(told, k, depth)
+    _print_retrieval(report, wins or 0, k, depth)
 
 
 def _rankings(files: Sequence[str], sets: Sequence[str]) -> dict[str, list[Rankings]]:
@@ -121,7 +121,8 @@ def _rankings(files: Sequence[str], sets: Sequence[str]) -> dict[str, list[Ranki
     return found
 
 
-def _print_retrieval(told: dict[str, Any], k: int, depth: int) -> None:
+def _print_retrieval(report: RetrievalReport, wins: int, k: int, depth: int) -> None:
+    told = report.to_dict(wins=wins)
     titles = {
         f"ndcg@{k}": f"nDCG@{k}",
         f"recall@{depth}": f"recall@{depth}",
@@ -140,7 +141,7 @@ def _print_retrieval(told: dict[str, Any], k: int, depth: int) -> None:
     compared = [one for one in told["comparisons"] if one["measure"] in (first, "failed")]
     if compared:
         click.echo()
-        print_comparisons(compared)
+        print_sections([report.section])
     for one in compared:
         if one.get("queries"):
             click.echo()
@@ -154,7 +155,7 @@ def _print_retrieval(told: dict[str, Any], k: int, depth: int) -> None:
                     for query in one["queries"]
                 ),
             )  # fmt: skip
-    print_troubles(told["tasks"])
+    print_troubles(told)
     click.echo(f"run {told['run']}")
 
 

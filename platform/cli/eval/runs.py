@@ -25,6 +25,7 @@ from evals import (
     MeasureReport,
     Outcome,
     RunReport,
+    Section,
     Task,
     TaskReport,
     open_run,
@@ -34,7 +35,7 @@ from evals import (
     show_better,
     show_duration,
 )
-from rostra.cli.eval.text import amount, interval, money, plain
+from rostra.cli.eval.text import amount, interval, money, plain, print_mixed, print_sections
 from rostra.cli.output import json_option, print_json, print_table
 from rostra.core import InvalidRequest, Settings
 
@@ -185,13 +186,17 @@ def resume_command(kind: str, path: Path, *, own: bool) -> str:
     return shlex.join((*words, "--resume", run))
 
 
-def print_report(report: RunReport, *, as_json: bool = False) -> None:
-    """Prints a report: a table for each task, what is wrong below it, what it took."""
+def print_report(
+    report: RunReport, *, as_json: bool = False, sections: Sequence[Section] = ()
+) -> None:
+    """Prints a report: a table for each task, what is wrong below it, what it took; sections."""
     if as_json:
         print_json(report.to_dict())
         return
     for task in report.tasks:
         _print_task(task)
+    print_sections(sections)
+    print_mixed(report.mixed)
     state = "" if report.is_complete else "  (not complete)"
     click.echo(f"run {plain(report.run)}{state}")
 

@@ -1,6 +1,6 @@
 """What commands share that hold systems against each other on the same samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import click
 
 from evals import find_run
 from rostra.cli.eval.runs import RunOptions
-from rostra.cli.eval.text import plain
+from rostra.cli.eval.text import plain, print_mixed
 from rostra.cli.output import print_table
 from rostra.core import Settings
 
@@ -48,10 +48,15 @@ def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
     )  # fmt: skip
 
 
-def print_troubles(tasks: Sequence[dict[str, Any]]) -> None:
-    """Says what failed, what could not be scored, and what of a set could not be used."""
+def print_troubles(told: Mapping[str, Any]) -> None:
+    """Says what failed, what could not be scored, what of a set could not be used, what is mixed.
+
+    Args:
+        told: a report as JSON has it.
+    """
+    print_mixed(told["mixed"])
     said: set[str] = set()
-    for task in tasks:
+    for task in told["tasks"]:
         name = plain(f"{task['dataset']}/{task['system']}")
         for reason, count in task["failed_for"].items():
             click.echo(f"  {name}: {count} of {task['done']} failed: {plain(reason)}")

@@ -5,8 +5,12 @@ that is not there is a dash.
 """
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 
-from evals import show_amount, show_interval
+import click
+
+from evals import Section, show_amount, show_interval
+from rostra.cli.output import print_table
 
 # Everything that a terminal might take for a command, and marks that turn the direction of text.
 _CONTROL = re.compile(
@@ -38,3 +42,26 @@ def interval(low: float | None, high: float | None, unit: str, *, signed: bool =
 def money(cost: float) -> str:
     """What something cost, after a comma; nothing where no price is known."""
     return f", cost {cost:.4f}" if cost else ""
+
+
+def print_mixed(mixed: Iterable[Mapping[str, Sequence[str]]]) -> None:
+    """Says that a run was gone on with by other versions, or on another device."""
+    for changed in mixed:
+        told = (f"{name} {values[0]}, then {values[1]}" for name, values in changed.items())
+        click.echo(f"  done with mixed versions: {plain('; '.join(told))}")
+
+
+def print_sections(sections: Sequence[Section]) -> None:
+    """Prints tables under their titles, with their notes below."""
+    for section in sections:
+        click.echo(section.title)
+        print_table(
+            section.columns,
+            (
+                tuple(plain(cell) if isinstance(cell, str) else cell for cell in row)
+                for row in section.rows
+            ),
+        )
+        for note in section.notes:
+            click.echo(f"  {plain(note)}")
+        click.echo()

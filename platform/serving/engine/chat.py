@@ -9,6 +9,7 @@ stop strings; then they are read from free text, and what is no call is content.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -60,10 +61,17 @@ _MISTRAL_ID_LENGTH = 9
 
 
 class EngineChatModel:
-    """A `ChatModel` over an `AsyncEngine`."""
+    """A `ChatModel` over an `AsyncEngine`.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: started when it is first asked.
+        scored: tell with each answer how likely it was, as `Finish.confidence`; tokens that a
+            grammar forces are then drawn one by one as all others are, which takes longer.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, scored: bool = False) -> None:
         self._engine = engine
+        self._scored = scored
 
     @property
     def name(self) -> str:
@@ -85,7 +93,7 @@ class EngineChatModel:
         front, info = self._engine.front, self._engine.info
         if info is None:
             raise ModelUnavailable(f"{self.name} is not loaded")
-        asked = await _prepare(front, messages, options, info.max_context)
+        asked = await _prepare(front, messages, options, info.max_context, scored=self._scored)
         outputs = self._engine.generate(
             asked.prompt,
             asked.sampling,
@@ -128,10 +136,11 @@ class EngineChatModel:
 
 
 class LocalChatModel:
-    """A `ChatModel` over an `Engine`, whose steps run in a thread."""
+    """A `ChatModel` over an `Engine`, whose steps run in a thread; `scored` as above."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, scored: bool = False) -> None:
         self._engine = engine
+        self._scored = scored
 
     @property
     def name(self) -> str:
@@ -149,7 +158,8 @@ class LocalChatModel:
             InvalidRequest: before the first event; the prompt is too long, a constraint cannot be
                 kept.
         """
-        asked = await _prepare(self._engine.front, messages, options, self._engine.info.max_context)
+        front, info = self._engine.front, self._engine.info
+        asked = await _prepare(front, messages, options, info.max_context, scored=self._scored)
         outputs = self._engine.stream(
             asked.prompt,
             asked.sampling,
@@ -223,7 +233,12 @@ class _Asked:
 
 
 async def _prepare(
-    front: Front, messages: Sequence[ChatMessage], options: GenerationOptions, max_context: int
+    front: Front,
+    messages: Sequence[ChatMessage],
+    options: GenerationOptions,
+    max_context: int,
+    *,
+    scored: bool,
 ) -> _Asked:
     """Renders a conversation, and settles how calls are held and read.
 
@@ -235,6 +250,8 @@ async def _prepare(
         raise InvalidRequest("tools and a constraint exclude each other", field="tools")
     prompt = await asyncio.to_thread(chat_prompt, front, messages, options.tools)
     sampling = sampling_of(options, len(prompt), max_context)
+    if scored:
+        sampling = msgspec.structs.replace(sampling, logprobs=0)
     if not options.tools:
         return _Asked(prompt, sampling)
     template = front.tokenizer.chat_template
@@ -285,11 +302,15 @@ class _Reading:
         self._reason = FinishReason.STOP
         self._usage = Usage()
         self._called = False
+        self._logprob, self._scored = 0.0, 0
 
     def see(self, output: Output) -> list[Delta | ToolCall]:
         """Takes the next output; gives what it shows."""
         if output.usage is not None:
             self._usage = output.usage
+        for one in output.logprobs or ():
+            self._logprob += one.logprob
+            self._scored += 1
         if output.finish_reason is not None:
             if output.finish_reason not in _REASONS:
                 raise ModelUnavailable("the generation was broken off")
@@ -304,7 +325,8 @@ class _Reading:
     def end(self) -> Finish:
         """The end, once all outputs are seen."""
         usage = {name: getattr(self._usage, name) for name in Usage.__struct_fields__}
-        return Finish(self._reason_now(), usage)
+        confidence = math.exp(self._logprob / self._scored) if self._scored else None
+        return Finish(self._reason_now(), usage, confidence)
 
     def _event(self, delta: ParsedDelta) -> Delta | ToolCall | None:
         """What a piece of the text is to the caller; thoughts are kept from it."""

@@ -16,7 +16,8 @@ import xgrammar
 
 from rostra.serving.errors import GrammarBroken, InvalidGrammar
 from rostra.serving.grammar.compiled import Compiled, compile_text
-from rostra.serving.grammar.guard import ClosingGuard, NoWay, Tables
+from rostra.serving.grammar.follower import NoWay, Tables
+from rostra.serving.grammar.guard import ClosingGuard
 from rostra.serving.grammar.quotes import QuoteMatcher, QuoteTables
 from rostra.serving.grammar.vocabulary import WORD_BITS, Vocabulary
 

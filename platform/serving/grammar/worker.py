@@ -15,11 +15,12 @@ import msgspec
 
 from rostra.core import Constraint, JsonSchema, Quotes, RostraError
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
-from rostra.serving.grammar.automaton import build
+from rostra.serving.grammar.builder import build
 from rostra.serving.grammar.compiled import Compiled, compile_text
 from rostra.serving.grammar.ebnf import write
 from rostra.serving.grammar.expr import NEVER, pruned
-from rostra.serving.grammar.guard import ClosingGuard, Tables, probe
+from rostra.serving.grammar.follower import Tables, probe
+from rostra.serving.grammar.guard import ClosingGuard
 from rostra.serving.grammar.quotes import plan_quotes, shortest_quotes
 from rostra.serving.grammar.translate import translate
 from rostra.serving.grammar.validate import validate_afterwards

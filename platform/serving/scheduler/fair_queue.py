@@ -16,33 +16,12 @@ What always holds: a sequence is in at most one lane, either waiting or admitted
 empty; virtual time never goes back while anybody is served.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, merge
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rostra.serving.scheduler.sequence import Sequence
-
-
-@dataclass(slots=True, eq=False)
-class Tenant:
-    """Who the fair share is counted for.
-
-    Attributes:
-        name: as in the requests.
-        service: tokens computed for it, or the virtual time at which it came back.
-        open: its sequences that have not ended.
-        queued: its sequences in the queue.
-    """
-
-    name: str
-    service: float = 0.0
-    open: int = 0
-    queued: int = 0
+from rostra.serving.scheduler.sequence import Sequence, Tenant
 
 
 @dataclass(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""One generated text on its way, and the request it belongs to.
+"""One generated text on its way, the request it belongs to, and who is charged for it.
 
 What always holds: `computed <= scheduled <= total`. `total` counts the tokens there are, `computed`
 those whose keys and values are stored, `scheduled` those that launched steps will have stored once
@@ -11,7 +11,6 @@ from enum import Enum
 
 from rostra.serving.kv.manager import BlockTable
 from rostra.serving.request import EngineRequest
-from rostra.serving.scheduler.fair_queue import Tenant
 
 
 class Status(Enum):
@@ -23,6 +22,23 @@ class Status(Enum):
     """Holds blocks for all its tokens."""
     ENDED = "ended"
     """Nothing more will be computed for it."""
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """Who the fair share is counted for.
+
+    Attributes:
+        name: as in the requests.
+        service: tokens computed for it, or the virtual time at which it came back.
+        open: its sequences that have not ended.
+        queued: its sequences in the queue.
+    """
+
+    name: str
+    service: float = 0.0
+    open: int = 0
+    queued: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -3,7 +3,7 @@
 What always holds: a step's chunks are of different sequences; a chunk's tokens have blocks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -38,6 +38,33 @@ class Step:
     chunks: tuple[Chunk, ...]
     tokens: int
     preempted: tuple[Sequence, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Plan:
+    """A step being made.
+
+    Attributes:
+        budget: tokens that may be added.
+        counts: tokens to compute of each sequence, in the order of the step's chunks.
+        preempted: as in `Step`.
+        admitting: whether waiting sequences may still be let in.
+    """
+
+    budget: int
+    counts: dict[Sequence, int] = field(default_factory=dict)
+    preempted: list[Sequence] = field(default_factory=list)
+    admitting: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Counts:
+    """What has happened since the start; see `SchedulerStats`."""
+
+    preemptions: int = 0
+    computed_tokens: int = 0
+    prefix_queries: int = 0
+    prefix_hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

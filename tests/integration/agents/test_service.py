@@ -30,10 +30,10 @@ from rostra.agents import (
     ToolEnded,
     ToolStarted,
     UnknownStrategy,
+    executor,
     is_interrupted,
     make_strategy,
     prompts,
-    service,
 )
 from rostra.agents.scope import Scope
 from rostra.core import GenerationOptions, InvalidRequest, ModelUnavailable, Overloaded
@@ -592,7 +592,7 @@ async def test_parts_that_are_not_there_stop_a_run_that_has_begun(
 async def recovered(agents: Agents) -> bool:
     """Whether the first look for lost runs finds one, which is then executed."""
     found: asyncio.Queue[bool] = asyncio.Queue()
-    claim = service.claim_run
+    claim = executor.claim_run
 
     async def claims(*arguments: Any, **more: Any) -> Any:
         claimed = await claim(*arguments, **more)
@@ -600,10 +600,10 @@ async def recovered(agents: Agents) -> bool:
         return claimed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "claim_run", claims)
+        patch.setattr(executor, "claim_run", claims)
         looking = asyncio.create_task(agents.recover())
         taken = await found.get()
-        while taken and not agents._tasks:  # noqa: ASYNC110
+        while taken and not agents._executor._tasks:  # noqa: ASYNC110
             await asyncio.sleep(0)
     await stopped(looking)
     return taken
@@ -748,7 +748,7 @@ async def test_looking_for_lost_runs_outlives_any_error(
 ) -> None:
     agents = make(database, world, READS, lease=timedelta(seconds=1))
     failed = asyncio.Event()
-    claim = service.claim_run
+    claim = executor.claim_run
 
     async def claims(*arguments: Any, **more: Any) -> Any:
         if not failed.is_set():
@@ -756,7 +756,7 @@ async def test_looking_for_lost_runs_outlives_any_error(
             raise ValueError("a row that cannot be read")
         return await claim(*arguments, **more)
 
-    monkeypatch.setattr(service, "claim_run", claims)
+    monkeypatch.setattr(executor, "claim_run", claims)
     looking = asyncio.create_task(agents.recover())
     await failed.wait()
     async with database.write() as session:

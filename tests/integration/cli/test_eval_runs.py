@@ -115,6 +115,27 @@ def test_failed_samples_are_done_again_when_that_is_wanted(
         assert json.loads(capsys.readouterr().out)["tasks"][0]["failed"] == failed
 
 
+def test_other_versions_than_those_it_was_begun_with_are_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert eval_scripted.run(["--words", "fails"]) == 0
+    monkeypatch.setattr("evals.runs.recorded_versions", lambda: {"faiss-cpu": "99"})
+    capsys.readouterr()
+    assert eval_scripted.run(["--resume", "latest"]) == 0
+    told = capsys.readouterr()
+    assert "other versions" in told.err
+    assert "99" in told.err
+    assert "mixed versions" not in told.out  # nothing was done with them
+    assert eval_scripted.run(["--resume", "latest", "--retry-failed"]) == 0
+    assert re.search("done with mixed versions: .*faiss-cpu .*, then 99", capsys.readouterr().out)
+
+
+def test_the_log_says_on_what_machine_it_was_done(settings: Settings) -> None:
+    assert eval_scripted.run([]) == 0
+    (path,) = list_runs(settings)
+    assert re.search(r"\d+ cores, \d+\.\d GiB", read_run(path).header.device)
+
+
 def test_a_run_of_another_seed_is_not_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
     assert eval_scripted.run([]) == 0
     assert eval_scripted.run(["--resume", "latest", "--seed", "1"]) == 2

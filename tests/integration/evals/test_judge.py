@@ -87,7 +87,7 @@ async def test_all_kinds_of_judges(settings: Settings, tmp_path: Path) -> None:
         settings,
         data,
         JudgeOptions(seed=3),
-        model=ScriptedModel(judge_of, name="reader"),
+        models=[ScriptedModel(judge_of, name="reader")],
     )
     rows = by_name(run)
     assert run.is_complete
@@ -138,11 +138,15 @@ async def test_a_model_that_fails_on_some_pairs(settings: Settings, tmp_path: Pa
 
     data = write_sets(tmp_path / "sets") / "own.jsonl"
     options = JudgeOptions(kinds=("model",))
-    run = await evaluate_judges(settings, data, options, model=ScriptedModel(script, name="frail"))
+    frail = ScriptedModel(script, name="frail")
+    run = await evaluate_judges(settings, data, options, models=[frail])
     (row,) = run.to_dict()["results"]
     assert row["unscored_for"] == {"model_unavailable": 8, "the judge gave no verdict": 8}
     assert (row["accuracy"]["value"], row["accuracy"]["n"]) == (1.0, 24)
-    assert row["unfit_for"] == ["no verdict about 16 of 40 pairs, more than 10 %"]
+    assert row["unfit_for"] == [
+        "no verdict about 16 of 40 pairs (8: model_unavailable; 8: the judge gave no verdict), "
+        "more than 10 %"
+    ]
 
 
 async def test_nothing_to_judge(settings: Settings, tmp_path: Path) -> None:

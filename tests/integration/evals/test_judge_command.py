@@ -111,3 +111,50 @@ def test_what_cannot_be_done(
     said = capsys.readouterr()
     assert said.out == ""
     assert why in said.err
+
+
+def test_every_report_of_the_run_has_the_table(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_set(tmp_path / "set")
+    assert judge("--data", str(data), "--min-agreement", "0.85", "--limit", "20") == 0
+    said = capsys.readouterr().out
+    table = said[: said.index("\n\n")]
+    assert table.startswith("judges\n")
+    assert "UNFIT" in table
+    assert run(["eval", "show", "latest:judge"]) == 0
+    shown = capsys.readouterr().out
+    assert table in shown
+    assert shown.rstrip().rpartition("\n")[2].startswith("run ")
+    page, data_file = tmp_path / "page.html", tmp_path / "run.json"
+    assert run(["eval", "report", "latest", "--html", str(page), "--json", str(data_file)]) == 0
+    capsys.readouterr()
+    told = json.loads(data_file.read_text())["sections"][0]
+    assert told["title"] == "judges"
+    assert "surely at least 0.85" in told["notes"][0]
+    html = page.read_text()
+    assert "<h3>judges</h3>" in html
+    assert html.count("<bdi>UNFIT</bdi>") == sum(row[-2] == "UNFIT" for row in told["rows"]) > 0
+    assert run(["eval", "show", "latest", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sections"] == [told]
+    # One task alone is not the run.
+    assert run(["eval", "show", "latest", "--task", "mine/sim: coin"]) == 0
+    assert "judges\n" not in capsys.readouterr().out
+
+
+def test_pairs_that_say_little_are_told(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [
+        {"question": "q0", "first": "", "second": "", "label": "tie"},
+        {"question": "q1", "first": "", "second": "x", "label": "second"},
+        {"question": "q2", "first": "x", "second": "x", "label": "tie"},
+    ]
+    path = tmp_path / "few.jsonl"
+    path.write_text("\n".join(map(json.dumps, pairs)))
+    assert judge("--data", str(path), "--judges", "simulated") == 0
+    said = capsys.readouterr()
+    assert "few: 1 left out: both answers are empty (line 1)" in said.err
+    assert "few: 1 of 2 pairs has an empty answer (1)" in said.out
+    assert "few: 1 of 2 pairs has the same answer twice (2)" in said.out
+    assert "nan" not in said.out.lower()

@@ -366,6 +366,48 @@ async def test_a_collection_that_is_there_is_asked_as_it_is(
     assert value(task, "citation recall") == 1.0
 
 
+async def test_a_follow_up_is_asked_within_its_conversation(
+    settings: Settings, tmp_path: Path
+) -> None:
+    documents = [{"id": key, "text": text} for key, text in TEXTS.items()]
+    said = [
+        {"role": role, "text": text}
+        for number in range(4)
+        for role, text in (("user", f"old question {number}"), ("assistant", f"answer {number}"))
+    ]
+    said[-2:] = [
+        {"role": "user", "text": "Where does the night train leave?"},
+        {"role": "assistant", "text": "It leaves Turin at seven."},
+    ]
+    follow_up = {"id": "next", "question": "Where does it stop first?", "gold": ["train"]}
+    path = tmp_path / "chats.jsonl"
+    lines = [
+        follow_up | {"documents": documents, "metadata": {"history": said}},
+        follow_up | {"id": "alone"},
+        follow_up | {"id": "wrong", "history": "a text"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    seen: list[list[str]] = []
+
+    def answer(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        seen.append([message.content for message in messages])
+        return "Not found in these documents."
+
+    model = ScriptedModel(answer, name="script")
+    _, record = await asked(settings, path, RagPlan(systems=("ask",)), model)
+    (problem,) = record.header.tasks[0].problems
+    assert problem.reason == "`history` is no list of objects with `role` and `text`"
+    with_it, without = sorted(seen, key=len, reverse=True)
+    # The last six turns, as the product reads them, between the rules and the question.
+    assert with_it[1:-1] == [one["text"] for one in said[-6:]]
+    assert len(without) == 2
+    # Search reads the question with the one before it.
+    assert record.outcomes[0].state.passages[0].document == "train"
+    # Without a generator the quote is found by the question before, too.
+    _, quoted = await asked(settings, path, RagPlan(systems=("ask",)))
+    assert quoted.outcomes[0].state.passages[0].document == "train"
+
+
 async def test_what_a_set_does_not_tell_is_left_out_with_the_reason(
     settings: Settings, tmp_path: Path
 ) -> None:

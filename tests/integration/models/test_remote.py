@@ -43,7 +43,6 @@ from rostra.models import (
     RemoteOverloaded,
     RemoteRefused,
     RemoteUnavailable,
-    ScoredFinish,
     UnsupportedConstraint,
     complete,
     confident,
@@ -478,7 +477,7 @@ async def test_an_answer_cut_off_has_no_half_calls(endpoint: Endpoint, make: Mak
     endpoint.answers = [Answer(body=chunk({"tool_calls": calls}) + chunk({}, "length") + DONE)]
     events = await events_of(make())
     assert events[0] == ToolCall("a", "t", '{"x": 1}')
-    assert isinstance(events[1], ScoredFinish)
+    assert isinstance(events[1], Finish)
     assert events[1].reason is FinishReason.LENGTH
     assert len(events) == 2
 

@@ -41,6 +41,7 @@ from rostra.agents.events import (
 )
 from rostra.agents.journal import MemoryLog
 from rostra.agents.telemetry import SEMANTIC_CONVENTIONS, RunTracer, TracedLog
+from rostra.models import OpenAIModel, ScriptedModel
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 CALL = PlannedCall("c1", "search", {"query": "SECRET arguments"})
@@ -138,6 +139,32 @@ def test_names_are_the_conventions() -> None:
     for span in spans_of(log([*START, *STEP, END]), content=True):
         used = {name for name in attributes(span) if name.startswith("gen_ai.")}
         assert used <= known
+
+
+def test_spans_name_who_serves_each_model() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = RunTracer("run-1", tracers=provider)
+    models = {
+        "main": OpenAIModel("https://api.openai.com/v1", "large"),
+        "judge": OpenAIModel("http://127.0.0.1:8000/v1", "small"),
+        "planner": ScriptedModel(["x"], name="own"),
+    }
+    asked = [ModelAsked(str(at), "step", name, "0") for at, name in enumerate(("large", "small"))]
+    first, *rest = log([*START, *asked, ModelAsked("9", "plan", "own", "0"), END])
+    tracer.tell(first)  # The run's models are known only after it has begun.
+    tracer.served_by(models)
+    for record in rest:
+        tracer.tell(record)
+    names = {span.name: attributes(span) for span in exporter.get_finished_spans()}
+    served = {name: told["gen_ai.provider.name"] for name, told in names.items()}
+    assert served == {
+        "invoke_agent react": "openai",
+        "chat large": "openai",
+        "chat small": "127.0.0.1",
+        "chat own": "rostra",
+    }
 
 
 def test_nothing_that_was_said_is_in_a_span_unless_asked_for() -> None:

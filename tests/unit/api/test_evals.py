@@ -60,6 +60,36 @@ async def test_samples_come_in_pages_and_orders(client: Client, folder: Path) ->
     }  # fmt: skip
 
 
+async def test_a_page_reads_its_own_samples_alone(client: Client, folder: Path) -> None:
+    path = write(folder, record([outcome(at) for at in range(6)]))
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3][:60] + b"\x00 damaged\n"
+    path.write_bytes(b"".join(lines))
+    url = "/api/evals/run/samples"
+    for offset, ids in ((0, ["s0", "s1"]), (3, ["s3", "s4"]), (5, ["s5"])):
+        page = (await client.get(url, params={"limit": 2, "offset": offset})).json()
+        assert [one["id"] for one in page["items"]] == ids
+        assert page["total"] == 6
+    found = await client.get(url, params={"limit": 2, "offset": 1})
+    assert (found.status_code, found.json()["code"]) == (400, "eval_run_broken")
+
+
+async def test_a_run_that_grows_is_shown_as_it_is_now(client: Client, folder: Path) -> None:
+    path = write(folder, record([outcome(at) for at in range(3)], is_complete=False))
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]) + lines[3][:50])
+    url = "/api/evals/run/samples"
+    assert (await client.get(url)).json()["total"] == 2
+    assert (await client.get("/api/evals/run")).json()["tasks"][0]["done"] == 2
+    path.write_bytes(whole)
+    assert (await client.get(url)).json()["total"] == 3
+    assert (await client.get("/api/evals/run")).json()["tasks"][0]["done"] == 3
+    assert (await client.get("/api/evals")).json()["items"][0]["done"] == 3
+    path.unlink()
+    assert (await client.get(url)).status_code == 404
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 async def test_hostile_content_is_json(client: Client, folder: Path, text: str) -> None:
     write(folder, record([outcome(0, text=text)]))

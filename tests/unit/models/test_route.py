@@ -30,7 +30,6 @@ from rostra.models import (
     Prices,
     Route,
     Router,
-    ScoredFinish,
     ScriptedModel,
     Turn,
     UnsupportedConstraint,
@@ -227,7 +226,7 @@ async def test_models_that_are_not_to_be_had_are_passed_over() -> None:
     ],
 )
 async def test_confidence(reason: FinishReason, confidence: float | None, accepted: bool) -> None:
-    first = Plain(Delta("first"), ScoredFinish(reason, {}, confidence))
+    first = Plain(Delta("first"), Finish(reason, {}, confidence))
     cascade = Cascade([first, named("second")], confident(0.8))
     answer = await complete(cascade, ask(1), GenerationOptions())
     assert answer.text == ("first" if accepted else "I am second")

@@ -171,8 +171,10 @@ class Lab:
         whole = await self.run(strategy, script)
         for cut in range(1, len(whole.records)):
             again = await self.run(strategy, script, whole.records[:cut])
-            assert again.last == _timeless(whole.last, again.last), cut
-            assert again.by_key() == whole.by_key(), cut
+            # Told in words: pytest explains the asserts of test modules alone.
+            expected = _timeless(whole.last, again.last)
+            assert again.last == expected, f"cut at {cut}: {again.last}, not {expected}"
+            assert again.by_key() == whole.by_key(), f"cut at {cut}: {again.all(object)}"
             numbers = [record.seq for record in again.records]
             assert numbers == list(range(1, len(numbers) + 1))
         replayed = await self.run(strategy, script, whole.records)

@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it ships no types
 
 from rostra.agents.events import Outcome, PlannedCall
 from rostra.agents.scope import Observation, Sentence
-from rostra.agents.strategies.placeholders import MOST_CHARS, NoField, filled_in, needed
+from rostra.agents.strategies.placeholders import (
+    MOST_CHARS,
+    NoField,
+    admitting,
+    filled_in,
+    needed,
+    slot_of,
+)
+from rostra.agents.strategies.schemas import fitted
 
 
 def gave(text: str) -> Observation:
@@ -96,3 +105,75 @@ def test_fields_come_back_as_structured_content_is_written(content: dict[str, An
 
 def test_long_results_are_cut() -> None:
     assert len(filled_in("#E1", {"E1": gave("x" * 9000)})) == MOST_CHARS
+
+
+TYPED = fitted(
+    {
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer", "minimum": 1},
+            "sure": {"type": ["boolean", "null"]},
+            "day": {"type": "string", "format": "date"},
+            "note": {"type": "string", "minLength": 1},
+            "either": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+            "sizes": {"type": "array", "items": {"$ref": "#/$defs/size"}},
+        },
+        "$defs": {"size": {"type": "object", "properties": {"of": {"type": "number"}}}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("given_", "arguments", "filled"),
+    [
+        (NUMBER, {"count": "#E1.value"}, {"count": 12800}),
+        (NUMBER, {"count": "#E1"}, {"count": 12800}),
+        (NUMBER, {"sure": "#E1.exact"}, {"sure": True}),
+        (NUMBER, {"sure": "#E1.fraction"}, {"sure": None}),
+        (NUMBER, {"note": "#E1"}, {"note": NUMBER}),
+        (NUMBER, {"note": "#E1.value"}, {"note": "12800"}),
+        (NUMBER, {"either": "#E1.value"}, {"either": "12800"}),
+        (
+            DAYS,
+            {"sizes": [{"of": "#E1.parts.1.b"}, {"of": 1}]},
+            {"sizes": [{"of": 2.5}, {"of": 1}]},
+        ),
+        ('{"value": "2026-01-05"}', {"day": "#E1"}, {"day": "2026-01-05"}),
+        # A sentence stays what it is: the schema refuses it.
+        ("About 12 of them.", {"count": "#E1"}, {"count": "About 12 of them."}),
+        (NUMBER, {"count": 3, "unknown": "#E1.value"}, {"count": 3, "unknown": "12800"}),
+    ],
+)
+def test_a_placeholder_becomes_what_the_schema_wants(
+    given_: str, arguments: dict[str, Any], filled: dict[str, Any]
+) -> None:
+    assert filled_in(arguments, {"E1": gave(given_)}, TYPED) == filled
+
+
+ADMITTING = admitting(TYPED, slot_of(["E1", "E12"]))
+
+
+def test_a_schema_that_admits_placeholders_takes_all_that_it_took() -> None:
+    whole = Draft202012Validator(ADMITTING)
+    strict = Draft202012Validator(TYPED)
+    for good in (
+        {"count": 3, "sure": None, "day": "2026-01-05", "note": "x", "either": 1},
+        {"sizes": [{"of": 2.5}]},
+    ):
+        assert strict.is_valid(good)
+        assert whole.is_valid(good)
+    for slots in ({"count": "#E1"}, {"sure": "#E12.exact"}, {"sizes": [{"of": "#E1.parts.1.b"}]}):
+        assert whole.is_valid(slots)
+        assert not strict.is_valid(slots)
+    for bad in (
+        {"count": "#E2"},
+        {"count": "#E121"},
+        {"count": "#E"},
+        {"count": "12"},
+        {"count": "#E1 + 1"},
+        {"sizes": "#E1"},
+    ):
+        assert not whole.is_valid(bad)
+    # Text of a form is checked by grammars alone.
+    assert len(ADMITTING["properties"]["day"]["anyOf"]) == 2
+    assert ADMITTING["properties"]["note"] == TYPED["properties"]["note"]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from rostra.agents.equipment import Limits
@@ -20,7 +21,15 @@ from rostra.agents.events import (
 from rostra.agents.strategies.rewoo import ReWOO
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
 from rostra.core import ChatMessage, GenerationOptions
-from tests.unit.agents.strategies.lab import Lab, by_prompt, final, info, is_prompt, turns
+from tests.unit.agents.strategies.lab import (
+    Lab,
+    by_prompt,
+    final,
+    info,
+    is_prompt,
+    schema_of,
+    turns,
+)
 
 
 def plan(*steps: tuple[str, str, dict[str, Any]]) -> str:
@@ -213,3 +222,67 @@ async def test_without_tools_there_is_no_plan() -> None:
     assert isinstance(ran.last, RunEnded)
     assert ran.last.status is Status.ABSTAINED
     assert not ran.all(ModelAsked)
+
+
+NUMBERS = {
+    "type": "object",
+    "properties": {"n": {"type": "integer", "minimum": 0}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+async def count(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+    return ToolResult("", structured={"value": arguments["n"] + 1, "unit": "kg"})
+
+
+async def test_a_number_can_be_what_an_earlier_call_gave() -> None:
+    lab = Lab(tools=((info("count", schema=NUMBERS), count),))
+    counts = plan(("E1", "count", {"n": 1}), ("E2", "count", {"n": "#E1.value"}))
+    script = by_prompt(rewoo_plan=turns(counts), synthesis=final(("It is 3.", [2])))
+    ran = await lab.run_cut_everywhere(ReWOO(), script)
+    assert ran.answer == "It is 3."
+    again = await lab.run(ReWOO(), script)
+    assert again.called == [("count", {"n": 1}), ("count", {"n": 2})]
+    # The grammar lets a model write it.
+    schema = schema_of(again.models["main"].seen[0][1])
+    jsonschema.validate(json.loads(counts), schema)
+    for said in ("two", "#E2.value", "#E3.value"):  # No number, itself, a later step.
+        wrong = json.loads(counts)
+        wrong["steps"][1]["call"]["args"]["n"] = said
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
+async def test_what_does_not_fit_once_it_is_filled_in_is_not_called() -> None:
+    lab = Lab(tools=((info("count", schema=NUMBERS), count),))
+    script = by_prompt(
+        rewoo_plan=turns(
+            plan(("E1", "count", {"n": 1}), ("E2", "count", {"n": "#E1.unit"})),
+            plan(("E3", "count", {"n": "#E1.value"})),
+        ),
+        synthesis=final(("It is 3.", [2])),
+    )
+    ran = await lab.run_cut_everywhere(ReWOO(), script)
+    assert ran.answer == "It is 3."
+    (mistake,) = [event.error for event in ran.all(Decided) if event.error]
+    assert mistake.startswith("E2 is not made. The arguments of count are wrong: ")
+    assert "'kg' is not of type 'integer'" in mistake
+    again = await lab.run(ReWOO(), script)
+    assert again.called == [("count", {"n": 1}), ("count", {"n": 2})]
+    told = again.models["main"].seen[1][0][-1].content
+    assert "Failed: E2" in told
+    assert "'kg' is not of type 'integer'" in told
+
+
+async def test_the_grammar_of_many_tools_stays_small() -> None:
+    many = {**NUMBERS, "properties": {f"n{at}": {"type": "integer"} for at in range(8)}}
+    tools = tuple((info(f"count_{at}", schema=many | {"required": []}), count) for at in range(20))
+    script = by_prompt(
+        rewoo_plan=turns(plan(("E1", "count_1", {}))), synthesis=final(("It is 3.", [1]))
+    )
+    ran = await Lab(tools=tools).run(ReWOO(), script)
+    schema = schema_of(ran.models["main"].seen[0][1])
+    assert len(json.dumps(schema)) < 60_000
+    late = plan(*((f"E{at}", "count_1", {"n1": "#E1"} if at > 1 else {}) for at in range(1, 9)))
+    jsonschema.validate(json.loads(late), schema)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from evals.core import Outcome, RunFile, State, Task, read_run
+from evals.core import Header, Outcome, RunFile, State, Task, read_run
 from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
 from tests.eval_parts import Echo, Same, header, numbers, run
 
@@ -115,7 +115,47 @@ def test_a_full_disk_is_told_and_what_was_written_stays(
     monkeypatch.undo()
     record = read_run(path)
     assert len(record.outcomes) == 1
-    assert record.torn == 10
+    assert record.torn == 0  # what was written of the line is taken back
+
+
+def begun(tasks: list[Task], device: str = "here", **versions: str) -> Header:
+    return msgspec.structs.replace(header(tasks), versions=versions, device=device)
+
+
+def test_other_versions_are_told_once_something_is_done_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    outcomes = [Outcome(task=0, at=at, state=State(sample=numbers(4).samples[at])) for at in (0, 1)]
+    with RunFile(path, begun([task()], torch="2.1", gone="1")) as file:
+        assert not file.changed
+        file.append(outcomes[0])
+    with RunFile(path, begun([task()], torch="2.1", gone="1")) as file:
+        assert not file.changed
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), RunFile(path, begun([task()], "there", torch="2.2")):
+        raise ZeroDivisionError
+    assert path.read_bytes() == before  # nothing was done, so nothing is mixed
+    assert read_run(path).resumed == ()
+    with RunFile(path, begun([task()], "there", torch="2.2")) as file:
+        assert file.changed == {
+            "torch": ("2.1", "2.2"), "gone": ("1", "none"), "device": ("here", "there"),
+        }  # fmt: skip
+        file.append(outcomes[1])
+    record = read_run(path)
+    (resumed,) = record.resumed
+    assert (resumed.versions, resumed.device) == ({"torch": "2.2"}, "there")
+    assert len(record.outcomes) == 2
+    with RunFile(path, begun([task()], "there", torch="2.2")) as file:
+        assert not file.changed
+    with RunFile(path, begun([task()], torch="2.1", gone="1")) as file:
+        assert set(file.changed) == {"torch", "gone", "device"}
+
+
+async def test_systems_over_one_set_share_their_samples(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    await run(path, [task(name="a"), task(name="b")])
+    samples = [one.state.sample for one in read_run(path).outcomes]
+    first, second = samples[:4], samples[4:]
+    assert all(one is other for one, other in zip(first, second, strict=True))
 
 
 _KILLED = """

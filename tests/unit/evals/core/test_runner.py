@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,28 @@ async def test_a_file_that_cannot_be_written_ends_the_run(
     monkeypatch.setattr(RunFile, "append", full)
     with pytest.raises(OSError, match="No space"):
         await run(tmp_path / "run.jsonl", [Task(numbers(5), Echo(), [])])
+
+
+class Unwritable(Echo):
+    """Says what JSON cannot hold, at two samples."""
+
+    async def __call__(self, state: State, seed: int) -> State:
+        if state.sample.id == "s1":
+            return msgspec.structs.replace(state, output="half \ud83d")
+        if state.sample.id == "s2":
+            return msgspec.structs.replace(state, data={"value": object()})
+        return await super().__call__(state, seed)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_what_cannot_be_written_costs_its_sample_alone(tmp_path: Path, cached: bool) -> None:
+    cache = StateCache(tmp_path / "cache.db", {}) if cached else None
+    told = await run(tmp_path / "r.jsonl", [Task(numbers(5), Unwritable(), [Same()])], cache=cache)
+    failed = {one.state.sample.id: one.failed for one in told}
+    assert failed == {"s0": "", "s1": "unwritable", "s2": "unwritable", "s3": "", "s4": ""}
+    record = read_run(tmp_path / "r.jsonl")
+    assert record.is_complete
+    assert record.outcomes == tuple(sorted(told, key=lambda one: one.place))
 
 
 class Unsteady(Echo):

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from evals.core import Header, Outcome, RunRecord, State, Task, make_dataset
-from evals.judge.agreement import Agreed, agreement_of
+from evals.judge.agreement import Agreed, HumanAgreement, agreement_of
 from evals.judge.biases import own_family
 from evals.judge.compare import Ballot, Compare
 from evals.judge.fitness import JudgeStandard, fitness_of
@@ -20,6 +20,9 @@ from evals.judge.report import judge_reports
 from evals.judge.simulated import SimulatedJudge
 
 MakePairs = Callable[..., list[Pair]]
+
+
+NOBODY = HumanAgreement(1, 0, Agreed(None, None, None), {}, None)
 
 
 class Told:
@@ -99,7 +102,9 @@ async def test_nonsense_alone(make_pairs: MakePairs, measured: Any) -> None:
     assert told["unscored_for"] == {"a simulated judge's nonsense": 30}
     assert told["verdicts"] == {}
     assert not told["fit"]
-    assert told["unfit_for"] == ["no verdict about 30 of 30 pairs, more than 10 %"]
+    assert told["unfit_for"] == [
+        "no verdict about any of 30 pairs (30: a simulated judge's nonsense)"
+    ]
     measure = report.task.measure("accuracy")
     assert measure is not None
     assert measure.unscored == {"a simulated judge's nonsense": 30}
@@ -196,6 +201,7 @@ async def test_failed_samples_are_lost_pairs(make_pairs: MakePairs) -> None:
     assert told["unscored_for"] == {"remote_unavailable": 4}
     assert told["kappa"] is None
     assert not told["fit"]
+    assert told["unfit_for"] == ["no verdict about any of 4 pairs (4: remote_unavailable)"]
 
 
 def test_a_run_that_has_just_begun(make_pairs: MakePairs) -> None:
@@ -203,7 +209,7 @@ def test_a_run_that_has_just_begun(make_pairs: MakePairs) -> None:
     task = Task(dataset, Compare(SimulatedJudge("sim")), (VerdictScorer(),))
     header = Header(id="r", kind="judge", begun=datetime.now(UTC), seed=0, tasks=[task.header()])
     (report,) = judge_reports(RunRecord(header, (), False))
-    assert report.fitness.reasons == ("it judged nothing",)
+    assert report.fitness.reasons == ("no verdict about any of 3 pairs (3: not done)",)
     strict(report.to_dict())
 
 
@@ -236,8 +242,19 @@ def test_full_agreement_has_a_lower_end_that_knows_how_few_there_were() -> None:
 def test_one_label_alone_tells_nothing() -> None:
     agreed = agreement_of(["first"] * 5, ["first"] * 5, list("abcde"), seed=0)
     assert (agreed.value, agreed.low) == (None, None)
-    nobody = Agreed(None, None, None)
     fitness = fitness_of(
-        agreed=agreed, people=nobody, judged=5, lost=0, biases={}, standard=JudgeStandard()
+        agreed=agreed, people=NOBODY, judged=5, lost={}, biases={}, standard=JudgeStandard()
     )
     assert fitness.reasons == ("its agreement with people cannot be told",)
+
+
+@pytest.mark.parametrize("max_unscored", [0.0, 0.1, 1.0])
+async def test_no_verdict_at_all_is_never_fit(
+    max_unscored: float, make_pairs: MakePairs, measured: Any
+) -> None:
+    """Whoever lets all pairs be without a verdict has asked for nothing that holds."""
+    lenient = JudgeStandard(min_agreement=-1.0, max_unscored=max_unscored)
+    judge = SimulatedJudge("sim", nonsense=1.0)
+    report = await measured(judge, make_pairs(30), standard=lenient)
+    assert not report.fitness.is_fit
+    assert report.fitness.reasons[0].startswith("no verdict about any of 30 pairs (30: ")

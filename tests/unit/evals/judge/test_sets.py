@@ -86,6 +86,7 @@ def test_plain_lines(tmp_path: Path) -> None:
         ({"question": None}, "no question"),
         ({"question": "  "}, "question is empty"),
         ({"first": 5}, "no first"),
+        ({"first": "", "second": " "}, "both answers are empty"),
         ({"label": "maybe"}, "a label is not first, second or tie"),
         ({"label": 1}, "a label is not first, second or tie"),
         ({"label": None}, "no label"),

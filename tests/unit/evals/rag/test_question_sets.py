@@ -236,6 +236,63 @@ def test_rows_are_questions_about_a_collection(tmp_path: Path, settings: Setting
         read_rag_set(file, settings)
 
 
+CORPUS = json.dumps({"_id": "pump", "text": "The pump moves water."})
+
+
+@pytest.mark.parametrize("name", ["questions.csv", "questions.tsv", "asked.csv", "asked.jsonl"])
+def test_a_folder_with_one_file_of_any_kind_is_a_set(
+    tmp_path: Path, settings: Settings, name: str
+) -> None:
+    folder = tmp_path / "house"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text(CORPUS)
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    (folder / "README.md").write_text("about")
+    mark = "," if name.endswith("csv") else "\t"
+    rows = [["question", "targets", "gold"], ["what moves?", "water", "pump"]]
+    table = "\n".join(mark.join(row) for row in rows)
+    line = json.dumps(dict(zip(*rows, strict=True)))
+    (folder / name).write_text(line if name.endswith("jsonl") else table)
+    for path in (folder, folder / name):
+        found = read_rag_set(path, settings)
+        assert found.name == "house"
+        assert [source.uri for source in found.sources] == ["pump"]
+        (sample,) = found.dataset.samples
+        assert (sample.input, sample.targets) == ("what moves?", ["water"])
+        assert gold_documents(sample) == ["pump"]
+        assert problems(found) == {}
+
+
+def test_passages_stand_in_cells_as_json(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "asked.csv"
+    file.write_text('question,passage,spans\nwhat?,"It moves water.","[{""quote"": ""water""}]"\n')
+    found = read_rag_set(file, settings)
+    (sample,) = found.dataset.samples
+    assert [source.document.text for source in found.sources] == ["It moves water."]
+    assert gold_spans(sample)[0][0][1:] == (9, 14)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "no set of questions"),
+        (["corpus.jsonl", "notes.txt"], "no set of questions"),
+        (["a.jsonl", "b.csv"], r"several files .*: a.jsonl, b.csv"),
+        (["questions.csv", "questions.jsonl", "a.jsonl"], r": questions.csv, questions.jsonl$"),
+    ],
+)
+def test_a_folder_that_is_no_set_says_what_was_looked_for(
+    tmp_path: Path, settings: Settings, names: list[str], words: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text(CORPUS)
+    with pytest.raises(DatasetError, match=words) as told:
+        read_rag_set(tmp_path, settings)
+    assert "questions.jsonl" in (told.value.hint or "")
+    with pytest.raises(DatasetError, match="no such file"):
+        read_rag_set(tmp_path / "nothing", settings)
+
+
 def test_half_a_character_costs_its_line_alone(tmp_path: Path, settings: Settings) -> None:
     file = tmp_path / "asked.jsonl"
     file.write_text('{"question": "a \\ud800 b"}\n{"question": "a \\ud83d\\ude00 b"}\n')

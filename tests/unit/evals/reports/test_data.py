@@ -1,11 +1,21 @@
 """A run as a page gets it: bounded, in order, and equal to the report."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from evals import EvalTaskNotFound, report_of, run_report, run_view, sample_page
+from evals import (
+    EvalTaskNotFound,
+    baseline_of,
+    render_html,
+    report_of,
+    run_report,
+    run_view,
+    sample_page,
+)
+from evals.core import Resumed
 from evals.reports.data import ITEMS, TEXT, sample_view
 from tests.unit.evals.reports.parts import HOSTILE, outcome, record
 
@@ -81,3 +91,17 @@ def test_hostile_texts_come_through_json_unchanged(text: str) -> None:
     run = record([outcome(0, text=text)])
     (item,) = msgspec.json.decode(msgspec.json.encode(sample_page(run, 0, limit=1)))["items"]
     assert item["output"] == "said" + text
+
+
+def test_a_run_of_mixed_versions_says_so_wherever_it_is_read() -> None:
+    run = record([outcome(0)])
+    resumed = Resumed(at=run.header.begun, versions={"python": "3.12"}, device="there")
+    mixed = replace(run, resumed=(resumed,))
+    changed = {"python": ("3.11", "3.12"), "device": ("here", "there")}
+    assert run_view(run).mixed == []
+    assert run_view(mixed).mixed == [changed]
+    assert report_of(mixed).mixed == (changed,)
+    assert "Done with mixed versions" in render_html(mixed)
+    assert "mixed versions" not in render_html(run)
+    lines = baseline_of(mixed).splitlines()
+    assert '"type":"resumed"' in lines[1]

@@ -118,10 +118,40 @@ def test_huge_texts_and_many_samples_are_left_out_and_it_is_said() -> None:
 
 
 def test_the_page_stays_bounded_with_many_tasks() -> None:
-    systems = [f"system {number}" for number in range(100)]
-    outcomes = [outcome(at, task=task) for task in range(100) for at in range(30)]
-    written = render_html(record(outcomes, systems=systems), samples=2000)
-    assert len(page(written).xpath("//div[starts-with(@id,'samples')]/details")) == 2000
+    systems = [f"system {number}" for number in range(54)]
+    outcomes = [
+        outcome(at, task=task, right=float(at != 7)) for task in range(54) for at in range(80)
+    ]
+    run = record(outcomes, systems=systems)
+    written = render_html(run)
+    assert len(written) < 3_000_000
+    assert len(page(written).xpath("//div[starts-with(@id,'samples')]/details")) == 300
+    told = " ".join(text_of(written).split())
+    # Every task has some, its worst first, and says how many are missing and how to have them.
+    for number in range(54):
+        names = page(written).xpath(f"//div[@id='samples{number}']//span[@class='name']/bdi/text()")
+        assert names[0] == "s7"
+        assert len(names) in (5, 6)
+    assert "38 more systems are left out of the chart" in told
+    assert "5 of 80, the worst first; the others are left out here" in told
+    assert "rostra eval report RUN --html FILE --samples 80" in told
+    whole = render_html(run, samples=80)
+    assert len(page(whole).xpath("//div[starts-with(@id,'samples')]/details")) == 54 * 80
+    assert "left out here" not in text_of(whole)
+
+
+def test_long_samples_take_room_from_others() -> None:
+    outcomes = [outcome(at, text="<" * 20_000) for at in range(300)]
+    written = render_html(record(outcomes), record(outcomes, run="old"))
+    assert len(written) < 8_000_000
+    shown = len(page(written).xpath("//div[@id='samples0']/details"))
+    assert 0 < shown < 100
+    assert f"{shown} of 300, the worst first" in text_of(written)
+
+
+def test_no_samples_at_all() -> None:
+    written = render_html(record([outcome(0)]), samples=0)
+    assert "0 of 1, the worst first" in text_of(written)
 
 
 def test_two_runs_are_shown_side_by_side() -> None:

@@ -45,6 +45,22 @@ def test_runs_that_were_killed_or_gone_on_with_are_counted_right(tmp_path: Path)
     assert (summarise(path).done, summarise(path).complete) == (5, True)
 
 
+def test_samples_that_were_done_again_count_once(tmp_path: Path) -> None:
+    path = write(tmp_path, record([outcome(at) for at in range(5)], is_complete=False))
+    lines = path.read_bytes().splitlines(keepends=True)
+    # Three were done, two of them failed and were tried again, then it was killed.
+    path.write_bytes(b"".join([*lines[:4], lines[2], lines[3]]))
+    assert (summarise(path).done, summarise(path).samples) == (3, 5)
+    assert not summarise(path).complete
+
+
+def test_a_damaged_line_is_told_in_the_list(tmp_path: Path) -> None:
+    path = write(tmp_path, record([outcome(at) for at in range(3)], is_complete=False))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"nonsense\n", *lines[2:]]))
+    assert "line 3" in summarise(path).problem
+
+
 def test_what_is_no_run_is_listed_with_its_problem(settings: Settings) -> None:
     folder = runs_folder(settings)
     write(folder, record([outcome(0)], run="20260101-a"))

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from evals.beir import RELEVANT
 from evals.compare import compare_systems
 from evals.core import Passage, Sample, State, Task, make_dataset, read_run
-from evals.retrieval import wins_and_losses
+from evals.retrieval import report_retrieval, wins_and_losses
 from evals.retrieval_measures import RankingScorer
+from evals.statistics import holm
 from tests.eval_parts import run
 
 # The place of the one relevant document by query: before and after.
@@ -47,3 +50,25 @@ async def test_the_greatest_losses_come_first_and_the_greatest_gain_last(tmp_pat
         "difference": -0.75,
     }
     assert [one["query"] for one in wins_and_losses(compared, 1)] == ["a", "d"]
+
+
+async def test_both_kinds_of_p_values_are_adjusted_over_all_comparisons(tmp_path: Path) -> None:
+    samples = [Sample(id=one, input=f"{one}?", data={RELEVANT: {"right": 1}}) for one in PLACES]
+    dataset = make_dataset("set", samples)
+    path = tmp_path / "run.jsonl"
+    systems = (Placed("before", 0), Placed("after", 1))
+    await run(path, [Task(dataset, one, [RankingScorer()]) for one in systems])
+    told = report_retrieval(read_run(path)).to_dict()["comparisons"]
+    moved = [one for one in told if one["wins"] or one["losses"]]
+    assert len(moved) > 1
+    for given, holms in (
+        ([one["p"] for one in moved], [one["p_holm"] for one in moved]),
+        (
+            [one["bootstrap"]["p"] for one in moved],
+            [one["bootstrap"]["p_holm"] for one in moved],
+        ),
+    ):
+        assert holms == pytest.approx(holm(given))
+    # Where no query differs there is nothing to adjust.
+    same = [one for one in told if one not in moved]
+    assert all(one["bootstrap"]["p_holm"] == 1.0 for one in same)

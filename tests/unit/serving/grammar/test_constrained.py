@@ -157,7 +157,7 @@ def test_no_passages_leave_the_empty_list(compiled, vocabulary) -> None:
 @pytest.mark.parametrize("index", [0, 2, 3, 7])
 def test_the_mask_is_what_the_grammar_says(compiled, vocabulary, index) -> None:
     """The guard's network is an independent reading of the grammar: an oracle for masks."""
-    from rostra.serving.grammar.guard import Follower, NoWay, Tables
+    from rostra.serving.grammar.follower import Follower, NoWay, Tables
 
     grammar = compiled(JsonSchema(json.dumps(SCHEMAS[index])))
     for seed in range(4):

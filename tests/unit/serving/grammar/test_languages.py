@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar import regular
-from rostra.serving.grammar.automaton import build
+from rostra.serving.grammar.builder import build
 from rostra.serving.grammar.expr import Grammar, Rule, Text, alt, pruned, seq
+from rostra.serving.grammar.follower import Follower, NoWay, Tables
 from rostra.serving.grammar.formats import FORMATS, format_expr
 from rostra.serving.grammar.gbnf import parse_gbnf
-from rostra.serving.grammar.guard import Follower, NoWay, Tables
 from rostra.serving.grammar.json_ebnf import in_string
 from rostra.serving.grammar.numbers import decimals, integers, multiples
 from rostra.serving.grammar.regex import parse_regex

@@ -8,9 +8,11 @@ import pytest
 
 from rostra.core import Choice, Constraint, JsonSchema, Regex, RostraError
 from rostra.serving.errors import GrammarBroken, InvalidGrammar
-from rostra.serving.grammar.automaton import Automaton, build
+from rostra.serving.grammar.automaton import Automaton
+from rostra.serving.grammar.builder import build
 from rostra.serving.grammar.expr import Repeat, Text, pruned, repeat
-from rostra.serving.grammar.guard import MAX_CONFIGURATIONS, ClosingGuard, Follower, NoWay, Tables
+from rostra.serving.grammar.follower import MAX_CONFIGURATIONS, Follower, NoWay, Tables
+from rostra.serving.grammar.guard import ClosingGuard
 from rostra.serving.grammar.translate import translate
 from rostra.serving.grammar.worker import compile_constraint
 from tests.unit.serving.grammar.conftest import allowed, run, spell

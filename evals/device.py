@@ -7,13 +7,34 @@ import subprocess
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 _SMI_SECONDS = 10.0
 
 
 def describe_device() -> str:
-    """Processor, cores this process may use, and NVIDIA GPUs."""
+    """Processor, cores and memory this process may use, kind of system, and NVIDIA GPUs."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ", ".join([f"{_processor()}, {cores} cores", *_gpus()])
+    parts = [_processor(), f"{cores} cores"]
+    if (memory := _memory()) is not None:
+        parts.append(f"{memory / 2**30:.1f} GiB")
+    return ", ".join([*parts, f"{platform.machine()} {platform.system()}", *_gpus()])
+
+
+def _memory() -> int | None:
+    """Bytes: the machine's, or less where a container has a limit."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+    for path in _MEMORY_LIMITS:
+        try:
+            found = min(found, int(path.read_text()))
+        except (OSError, ValueError):  # No container, or no limit: `max`.
+            continue
+    return found if found > 0 else None
 
 
 def _processor() -> str:
