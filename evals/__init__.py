@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         EvalRunBroken,
         EvalRunConflict,
         EvalRunNotFound,
+        EvalRunUnwritable,
         NothingToCompare,
     )
     from evals.gate import (
@@ -219,6 +220,9 @@ if TYPE_CHECKING:
     from evals.reports.sections import (
         sections_of,
     )
+    from evals.reports.shelf import (
+        RunShelf,
+    )
     from evals.retrieval import (
         RetrievalReport,
         report_retrieval,
@@ -227,9 +231,6 @@ if TYPE_CHECKING:
     from evals.retrieval_rankings import (
         Rankings,
         read_rankings,
-    )
-    from evals.reports.shelf import (
-        RunShelf,
     )
     from evals.runs import (
         Opened,
@@ -350,6 +351,7 @@ _HOMES = {
     "DatasetError": "errors",
     "EvalRunBroken": "errors",
     "EvalRunConflict": "errors",
+    "EvalRunUnwritable": "errors",
     "EvalRunNotFound": "errors",
     "NothingToCompare": "errors",
     "GateReport": "gate",
@@ -479,6 +481,7 @@ __all__ = [
     "EvalRunConflict",
     "EvalRunNotFound",
     "EvalRunSummary",
+    "EvalRunUnwritable",
     "EvalRunView",
     "EvalSamplePage",
     "EvalSampleView",

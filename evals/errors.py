@@ -1,6 +1,6 @@
 """What can be wrong with an evaluation: its data, its runs."""
 
-from rostra.core import Conflict, InvalidRequest, NotFound
+from rostra.core import Conflict, InvalidRequest, NotFound, RostraError
 
 
 class DatasetError(InvalidRequest):
@@ -25,6 +25,13 @@ class EvalRunConflict(Conflict):
     """A run is written by another process, or was begun with other settings."""
 
     code = "eval_run_conflict"
+
+
+class EvalRunUnwritable(RostraError):
+    """The file of a run cannot be written, as on a full disk; what it has stays."""
+
+    code = "eval_run_unwritable"
+    status = 507
 
 
 class NothingToCompare(InvalidRequest):

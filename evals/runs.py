@@ -16,7 +16,7 @@ from typing import Any
 
 from evals.core import Header, RunFile, StateCache, Task, read_header
 from evals.device import describe_device
-from evals.errors import EvalRunNotFound
+from evals.errors import EvalRunNotFound, EvalRunUnwritable
 from rostra.core import Settings, get_logger
 
 log = get_logger(__name__)
@@ -110,6 +110,7 @@ def open_run(
 
     Raises:
         EvalRunNotFound, EvalRunConflict: of `resume`.
+        EvalRunUnwritable: its file cannot be written, also while it is done.
     """
     path = find_run(settings, resume) if resume is not None else out
     if path is None:
@@ -137,6 +138,13 @@ def open_run(
                     },
                 )
             yield Opened(file, cache, seed)
+    except OSError as error:
+        if error.filename is None or Path(error.filename) not in (path, path.parent):
+            raise
+        raise EvalRunUnwritable(
+            f"{error.filename}: {error.strerror}",
+            hint="What it has is whole. Make room, and go on with --resume.",
+        ) from None
     finally:
         cache.close()
 

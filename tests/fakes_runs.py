@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from rostra.agents import (
@@ -34,6 +35,7 @@ class Tools:
         called: names, in the order of calls.
         hanging: set when `hang` is called; of threads, as an application may run in one.
         go_on: set to let `hang` end.
+        problems: what a run is told of tools that are missing.
     """
 
     tools = (
@@ -46,6 +48,7 @@ class Tools:
         self.called: list[str] = []
         self.hanging = threading.Event()
         self.go_on = threading.Event()
+        self.problems: tuple[str, ...] = ()
         self._result = result
 
     async def call(self, name: str, arguments: dict[str, Any], context: CallContext) -> ToolResult:
@@ -112,4 +115,5 @@ class World:
             clean=lambda text, documents: Cleaned(text, (), documents),
         )
         model = ScriptedModel(["ok"], loop=True)
-        yield Parts({"main": model}, self._tools, Obeys(), guard, Prompts())
+        parts = Parts({"main": model}, self._tools, Obeys(), guard, Prompts())
+        yield replace(parts, problems=self._tools.problems)

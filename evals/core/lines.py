@@ -52,10 +52,13 @@ class LineFile:
         """Appends a line; it survives this process's death when this returns.
 
         Raises:
-            OSError: the disk is full; nothing of the line is left.
+            OSError: the disk is full, under the file's name; nothing of the line is left.
         """
         line = self._encoder.encode(record) + b"\n"
-        written = os.write(self._file, line)
+        try:
+            written = os.write(self._file, line)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         if written != len(line):
             self.drop(written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))

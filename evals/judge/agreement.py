@@ -118,7 +118,7 @@ def agreement_of(
 
     Where they agree on every item no resample differs, and there is no interval; the lower end is
     then what kappa would be at the lower end of Wilson's interval of the share of agreement, each
-    group one item.
+    group one item. Where one of them only ever says the same, kappa is 0 whatever the other says.
     """
     paired = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not paired:
@@ -131,6 +131,8 @@ def agreement_of(
         return Agreed(kappa, alpha, None)
     if kappa.interval is not None:
         return Agreed(kappa, alpha, kappa.interval.low)
+    if len({a for a, _ in paired}) == 1 or len({b for _, b in paired}) == 1:
+        return Agreed(kappa, alpha, kappa.value)
     return Agreed(kappa, alpha, _low_if_all_agree(paired, groups, level))
 
 

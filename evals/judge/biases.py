@@ -1,29 +1,34 @@
-"""What else than the label a judge goes by: the length of an answer, and who wrote it.
+"""What else than the label a judge goes by: the place, the length of an answer, who wrote it.
 
-Both are told as differences of accuracy (equal opportunity; for self-preference Wataoka et al.,
-2024): how much more often the judge finds the right answer when it also is the longer one, or its
-own family's. A judge that goes by quality has 0, however often longer answers really are better; a
-judge that in a share b of its verdicts goes by the cue alone has b.
+The last two are told as differences of accuracy (equal opportunity; for self-preference Wataoka et
+al., 2024): how much more often the judge finds the right answer when it also is the longer one, or
+its own family's. A judge that goes by quality has 0, however often longer answers really are
+better; a judge that in a share b of its verdicts goes by the cue alone has b.
 
-What always holds: both orders of a pair weigh the same, so a liking for a position cancels out;
-pairs that people call a tie, and pairs that differ in nothing, are left out.
+What always holds: both orders of a pair weigh the same, so a liking for a position cancels out of
+them; pairs that people call a tie, and pairs that differ in nothing, are left out. A bias that
+never varies, as that of a judge that always says the longer answer, has an interval too: at most so
+many pairs may be otherwise as Wilson's interval leaves of none seen.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evals.core.samples import Sample
 from evals.judge.compare import Ballots
-from evals.judge.measures import preference
+from evals.judge.measures import preference, towards_first
 from evals.judge.pairs import Pair, Winner, pair_of
 from evals.statistics import (
     Estimate,
+    Interval,
     LengthControlled,
     StatisticsError,
     bootstrap,
     length_controlled_win_rate,
+    mean_estimate,
+    proportion_estimate,
 )
 from evals.statistics.inputs import Floats, Integers
 from evals.statistics.resampling import divide
@@ -50,6 +55,24 @@ class JudgedPair:
 def judged_pair(sample: Sample, ballots: Ballots) -> JudgedPair:
     """A sample and the ballots about it."""
     return JudgedPair(pair_of(sample), ballots, sample.group or f"\0{sample.id}")
+
+
+def position_bias(pairs: Sequence[JudgedPair], *, level: float = 0.95) -> Estimate | None:
+    """Share of verdicts for the answer shown first minus that for the second, -1 to 1."""
+    values: list[float] = []
+    groups: list[str] = []
+    for each in pairs:
+        if (value := towards_first(each.ballots)) is not None:
+            values.append(value)
+            groups.append(each.group)
+    if not values:
+        return None
+    found = mean_estimate(values, groups, level=level)
+    if found.interval is not None:
+        return _around(found, found.interval.low, found.interval.high, level)
+    # Of those not seen each may be anything from -1 to 1.
+    other, mean = _unseen(groups, level), found.mean
+    return _around(found, mean - other * (1 + mean), mean + other * (1 - mean), level)
 
 
 def length_bias(pairs: Sequence[JudgedPair], *, seed: int, level: float = 0.95) -> Estimate | None:
@@ -122,7 +145,23 @@ def _difference(
         groups.append(each.group)
     if not rows or min(np.sum(rows, axis=0)[[1, 3]]) < _FEWEST:
         return None
-    return bootstrap(np.array(rows), _gap, groups, seed=seed, level=level)
+    found = bootstrap(np.array(rows), _gap, groups, seed=seed, level=level)
+    if found.interval is not None:
+        return found
+    sides = [[g for g, row in zip(groups, rows, strict=True) if row[at]] for at in (1, 3)]
+    other = sum(_unseen(side, level) for side in sides)
+    return _around(found, found.mean - other, found.mean + other, level)
+
+
+def _unseen(groups: Sequence[str], level: float) -> float:
+    """Share of pairs that may be otherwise, though none was; each group counts once."""
+    seen = proportion_estimate([1.0] * len(set(groups)), level=level).interval
+    return 1.0 if seen is None else 1 - seen.low
+
+
+def _around(found: Estimate, low: float, high: float, level: float) -> Estimate:
+    """A bias with its interval, which ends where a bias does."""
+    return replace(found, interval=Interval(max(-1.0, low), min(1.0, high), level))
 
 
 def _gap(values: Floats, counts: Integers) -> Floats:

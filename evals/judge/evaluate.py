@@ -1,5 +1,6 @@
 """The evaluation of judges: which of them judge which sets, as tasks of a run."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from evals.judge.published import differs, published_statistics
 from evals.judge.recorded import RecordedJudge, find_recorded
 from evals.judge.sets import PairSet
 from evals.judge.simulated import usual_judges
+from rostra.core import InvalidRequest
 
 KINDS = ("recorded", "model", "simulated")
 
@@ -68,6 +70,7 @@ def judge_tasks(
 
     Raises:
         DatasetError: no judge is left: only recorded ones were asked for and there are none.
+        InvalidRequest: two judges have the same name.
     """
     tasks: list[Task] = []
     for pairs in sets:
@@ -83,6 +86,9 @@ def judge_tasks(
             families = families_of(dataset.samples)
             usual = usual_judges(families[0] if families else "")
             solvers += [(judge, times, False) for judge in usual]
+        names = Counter(judge.name for judge, _, _ in solvers)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise InvalidRequest(f"two judges of {dataset.name} are called {twice[0]!r}")
         for judge, often, cached in solvers:
             solver = Compare(judge, times=often)
             # The cache is for what costs something; a made-up verdict is made again at once.

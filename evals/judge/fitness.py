@@ -91,7 +91,8 @@ def fitness_of(
         )
     if agreed.value is None:
         if judged:
-            reasons.append("its agreement with people cannot be told")
+            why = "one label alone occurs" if agreed.kappa else "no pair that it judged has a label"
+            reasons.append(f"its agreement with people cannot be told: {why}")
     elif agreed.low is None:
         reasons.append("too few pairs to tell how far it agrees with people")
     elif agreed.low < standard.min_agreement:

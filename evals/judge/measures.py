@@ -34,7 +34,7 @@ _MEASURES = (
     Measure(SWAPPED, unit="share"),
     Measure(BOTH_RIGHT, unit="share"),
     Measure(CONSISTENCY, unit="share"),
-    Measure(POSITION, better=_NEITHER, unit="share"),
+    Measure(POSITION, better=_NEITHER),  # -1 to 1, which is no share
     Measure(LONGER, better=_NEITHER, unit="share"),
     Measure(AGAIN, unit="share"),
     Measure(VOTES, unit="share"),
@@ -86,10 +86,9 @@ class VerdictScorer:
             scores += [_unscored(name, ballots.unscored, ballots) for name in lost]
         else:
             told = {"given": given, "swapped": swapped}
-            towards = (_lead(given, "first") + _lead(swapped, "second")) / 2
             scores += [
                 Score(CONSISTENCY, float(given == swapped), data=told),
-                Score(POSITION, towards),
+                Score(POSITION, towards_first(ballots)),
             ]
             if pair.longer != "tie":
                 scores.append(Score(LONGER, preference(ballots, pair.longer)))
@@ -98,6 +97,14 @@ class VerdictScorer:
         if (agree := _votes_agree(ballots)) is not None:
             scores.append(Score(VOTES, agree))
         return scores
+
+
+def towards_first(ballots: Ballots) -> float | None:
+    """How much the judge sides with the answer shown first, -1 to 1; None as `preference`."""
+    given, swapped = ballots.winners
+    if given is None or swapped is None:
+        return None
+    return (_lead(given, "first") + _lead(swapped, "second")) / 2
 
 
 def preference(ballots: Ballots, side: Winner) -> float | None:

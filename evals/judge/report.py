@@ -1,7 +1,7 @@
 """What is said of judges, computed from the file of a run.
 
-Accuracy, consistency and position bias are means over pairs and come from the harness's own report.
-The rest is not: kappa and alpha set what was agreed against what chance would bring, over the
+Accuracy and consistency are means over pairs and come from the harness's own report. The rest is
+not: kappa and alpha set what was agreed against what chance would bring, over the
 whole set at once; length bias and self-preference are differences between two kinds of pairs; the
 human ceiling has no judge in it. So they are computed here from the ballots in the record.
 
@@ -30,6 +30,7 @@ from evals.judge.biases import (
     length_bias,
     length_control,
     own_family,
+    position_bias,
     self_preference,
 )
 from evals.judge.compare import ballots_of
@@ -46,7 +47,6 @@ _TOLD = {
     "consistency": measures.CONSISTENCY,
     "same_when_asked_again": measures.AGAIN,
     "votes_agree": measures.VOTES,
-    "position_bias": measures.POSITION,
     "prefers_longer": measures.LONGER,
 }
 
@@ -56,7 +56,7 @@ class JudgeReport:
     """One judge on one set.
 
     Attributes:
-        task: accuracy, consistency and position bias, and what was used up.
+        task: accuracy and consistency, and what was used up.
         verdicts: of both orders resolved, by winner.
         unscored: pairs without a verdict, by reason; those that failed under their error's name.
         family: of systems that the judge belongs to; empty where unknown.
@@ -68,6 +68,7 @@ class JudgeReport:
     unscored: dict[str, int]
     agreed: Agreed
     people: HumanAgreement
+    position_bias: Estimate | None
     length_bias: Estimate | None
     length_controlled: LengthControlled | None
     family: str
@@ -85,6 +86,14 @@ class JudgeReport:
         told = self.task.header.solver_config.get("judge", {})
         return str(told.get("judge", "")) if isinstance(told, dict) else ""
 
+    @property
+    def rubric(self) -> str:
+        """What a model went by, with its version; of a panel, its first member; empty for none."""
+        told = self.task.header.solver_config.get("judge")
+        while isinstance(told, dict) and isinstance(told.get("judges"), dict):
+            told = next(iter(told["judges"].values()), None)
+        return str(told.get("rubric", "")) if isinstance(told, dict) else ""
+
     def measure(self, name: str) -> Estimate | None:
         """One of `evals.judge.measures`; None where it has no value."""
         found: MeasureReport | None = self.task.measure(name)
@@ -97,11 +106,13 @@ class JudgeReport:
             "set": self.task.header.dataset,
             "judge": self.name,
             "kind": self.kind,
+            "rubric": self.rubric or None,
             "pairs": self.task.header.samples,
             "done": self.task.done,
         }
         told |= {key: _estimate(self.measure(name)) for key, name in _TOLD.items()}
         told |= {
+            "position_bias": _estimate(self.position_bias),
             "length_bias": _estimate(self.length_bias),
             "length_slope": _rounded(controlled.length_effect if controlled else None),
             "length_controlled_accuracy": _estimate(controlled.win_rate if controlled else None),
@@ -183,7 +194,7 @@ def _report(
     family = _family(task, outcomes)
     by_length = length_bias(pairs, seed=_SEED, level=level)
     by_writer = self_preference(pairs, family, seed=_SEED, level=level) if family else None
-    position = task.measure(measures.POSITION)
+    by_place = position_bias(pairs, level=level)
     judged = sum(winner is not None for winner in winners)
     undone = task.header.samples * task.header.repeats - task.done
     fitness = fitness_of(
@@ -192,7 +203,7 @@ def _report(
         judged=judged,
         lost=dict(unscored) | ({"not done": undone} if undone > 0 else {}),
         biases={
-            POSITION: position.estimate if position else None,
+            POSITION: by_place,
             "length": by_length,
             "own family": by_writer,
         },
@@ -204,6 +215,7 @@ def _report(
         unscored=dict(unscored.most_common()),
         agreed=agreed,
         people=people,
+        position_bias=by_place,
         length_bias=by_length,
         length_controlled=length_control(pairs, level=level),
         family=family,

@@ -109,6 +109,7 @@ class JudgeRun:
                 for pairs in self.sets
             ],
             "results": [report.to_dict() for report in self.reports],
+            "notes": [note for section in self.sections for note in section.notes],
             "replayed": [one.to_dict() for one in self.replayed],
         }
 

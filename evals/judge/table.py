@@ -72,7 +72,13 @@ def judge_sections(
         return ()
     told = [report.to_dict() for report in reports]
     people = {report.task.header.dataset: report.people for report in reports}
-    notes = [_in_words(standard), *_ceilings(reports), *_remarkable(record), *_failures(record)]
+    notes = [
+        _in_words(standard),
+        *_rubrics(reports),
+        *_ceilings(reports),
+        *_remarkable(record),
+        *_failures(record),
+    ]
     sections = [
         Section(JUDGES, _JUDGES, tuple(map(_judge, told)), tuple(dict.fromkeys(notes)), tuple(told))
     ]
@@ -108,6 +114,13 @@ def _in_words(standard: JudgeStandard) -> str:
         f"{100 * standard.max_unscored:g} % of the pairs without a verdict, no bias by length or "
         f"own family surely over {standard.max_bias:g}"
     )
+
+
+def _rubrics(reports: Sequence[JudgeReport]) -> Iterator[str]:
+    for rubric in dict.fromkeys(report.rubric for report in reports):
+        if rubric:
+            judges = dict.fromkeys(one.name for one in reports if one.rubric == rubric)
+            yield f"rubric {rubric}: {', '.join(judges)}"
 
 
 def _ceilings(reports: Sequence[JudgeReport]) -> Iterator[str]:

@@ -15,7 +15,6 @@ from evals.core import (
     Better,
     Call,
     Cited,
-    Measure,
     Outcome,
     Passage,
     RunRecord,

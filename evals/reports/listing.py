@@ -112,14 +112,20 @@ def stored_run(settings: Settings, run: str) -> Path:
 
 
 def newest_of(settings: Settings, kind: str, *, but: Path) -> Path:
-    """The newest run of a kind that is not a certain one.
+    """The newest run of a kind that is not a certain one, nor what that was made from.
+
+    Args:
+        but: a run's file, or a baseline's, which has the id of its run.
 
     Raises:
         EvalRunNotFound: there is none.
     """
+    own = read_header(but)
     for path in list_runs(settings, _MOST):
         header = read_header(path)
-        if header is not None and header.kind == kind and path.resolve() != but.resolve():
+        if header is None or header.kind != kind or path.resolve() == but.resolve():
+            continue
+        if own is None or header.id != own.id:
             return path
     raise EvalRunNotFound(
         f"there is no run of the kind {kind!r}" + (" beside the baseline" if but.exists() else ""),

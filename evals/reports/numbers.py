@@ -17,15 +17,18 @@ def show_amount(value: float | None, unit: str = "", *, signed: bool = False) ->
     ('81.2 %', '0.8125', '+2.0 %')
     >>> show_amount(12345.6, "tokens"), show_amount(12.5), show_amount(None)
     ('12,346 tokens', '12.50', '-')
+    >>> show_amount(0.25, "score"), show_amount(-1e-9, "score", signed=True)
+    ('0.2500', '+0.0000')
     """
     if value is None:
         return "-"
     sign = "+" if signed else ""
     if unit == "share":
-        return f"{100 * value:{sign}.1f} %"
+        return f"{100 * value:{sign}z.1f} %"
     size = abs(value)
     form = ",.0f" if size >= 10_000 else ",.1f" if size >= 100 else ",.2f" if size >= 10 else ".4f"
-    return f"{value:{sign}{form}}" + (f" {unit}" if unit else "")
+    # A score is a plain number, whose measure says what it is; minus nothing is nothing.
+    return f"{value:{sign}z{form}}" + (f" {unit}" if unit not in ("", "score") else "")
 
 
 def show_interval(

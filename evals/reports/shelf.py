@@ -1,4 +1,4 @@
-"""Runs that are read again and again: their reports and pages of their samples, each file read once.
+"""Runs that are read again and again: reports, and pages of samples; each file is read once.
 
 What always holds: what is told is of the file as it is now. Kept are reports and indexes of the
 runs that were asked for last, never texts of samples.

@@ -10,6 +10,9 @@ from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.agents import prompts
+    from rostra.agents.approvals import (
+        check_approved,
+    )
     from rostra.agents.driver import (
         Handed,
         Parts,
@@ -177,6 +180,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "check_approved": "approvals",
     "Handed": "driver",
     "Parts": "driver",
     "RunRequest": "driver",
@@ -369,6 +373,7 @@ __all__ = [
     "Verified",
     "Waiting",
     "Window",
+    "check_approved",
     "child_id",
     "code_toolset",
     "decode_event",

@@ -63,7 +63,8 @@ async def ask(
             the model says something else now.
     """
     journal = run.journal
-    chosen = run.models.get(model) or run.models["main"]
+    roles = (run.models[role] for role in model.split("/") if role in run.models)
+    chosen = next(roles, run.models["main"])
     read = (label for message in messages for label in _sources(message))
     sources = sorted({*run.sources, *read})
     said = [ChatMessage(m.role, m.text, m.calls, m.call_id) for m in messages]

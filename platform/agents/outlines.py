@@ -5,6 +5,7 @@ What always holds: it is computed from the log alone, and reads a log that is st
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from rostra.agents.events import (
@@ -16,6 +17,7 @@ from rostra.agents.events import (
     Paused,
     PlannedCall,
     Record,
+    Resumed,
     RunEnded,
     RunStarted,
     Spent,
@@ -47,10 +49,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A run in short; None where its log has not come so far."""
+    """A run in short; None where its log has not come so far.
+
+    Attributes:
+        model: name of the main model that it is executed with now.
+        error: code and message of what made it end or stop, if something went wrong.
+    """
 
     started: RunStarted | None
     ended: RunEnded | None
+    model: str
+    error: dict[str, Any] | None
     spent: Spent
     tools: tuple[str, ...]
     problems: tuple[str, ...]
@@ -66,11 +75,22 @@ def outline(records: Sequence[Record]) -> Outline:
     return Outline(
         started=first if isinstance(first, RunStarted) else None,
         ended=ended,
+        model=_model(records),
+        error=last.error if isinstance(last, RunEnded | Paused) else None,
         spent=ended.spent if ended else Journal(MemoryLog(), records).spent(),
         tools=tuple(tool.name for tool in equipped.tools) if equipped else (),
         problems=tuple(equipped.problems) if equipped else (),
         waiting=tuple(waiting(records)),
     )
+
+
+def _model(records: Sequence[Record]) -> str:
+    """Of the last execution; one that went on with the first one's names none."""
+    first = records[0].event if records else None
+    begun = first.model if isinstance(first, RunStarted) else ""
+    resumed = (r.event for r in reversed(records) if isinstance(r.event, Resumed))
+    last = next(resumed, None)
+    return last.model if last is not None and last.model else begun
 
 
 def waiting(records: Sequence[Record]) -> list[Waiting]:

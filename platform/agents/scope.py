@@ -158,6 +158,10 @@ class Scope(Protocol):
     ) -> Reply:
         """Asks a model; counts as a step of the budget.
 
+        Args:
+            model: the role that it has, or several as `judge/planner`: the first that a model of
+                its own has, else `main`.
+
         Raises:
             BudgetSpent: nothing is left; the run ends.
             ModelUnavailable, Overloaded: after retries.

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from rostra.agents.approvals import check_approved_of
 from rostra.agents.decisions import FITTING, Decision, waits_for, write_decision
 from rostra.agents.driver import Prompts, RunRequest, started
 from rostra.agents.events import (
@@ -146,6 +147,19 @@ class Agents:
         await self._logs.append(claim, [Record(1, datetime.now(UTC), first)])
         self._executor.spawn(claim)
         return run.id
+
+    async def check_approved(self, request: RunRequest) -> None:
+        """Refuses names of tools to approve that a run of this request surely would not have.
+
+        Connects to the servers that it needs, as the run does.
+
+        Raises:
+            InvalidRequest: there is such a name; or the request can never be executed.
+        """
+        if request.approve:
+            self._check(request)
+            async with self._open_parts(request) as parts:
+                check_approved_of(request.approve, parts)
 
     async def wait(self, run_id: UUID) -> Record:
         """Waits until a run ends or pauses; its last event."""

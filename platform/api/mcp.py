@@ -34,8 +34,8 @@ from rostra.agents import (
     RunEvent,
     RunRequest,
     Waiting,
+    outline,
     read_log,
-    waiting,
 )
 from rostra.core import InvalidRequest, RostraError, Settings, parse_id
 from rostra.runtime import Runtime
@@ -170,6 +170,7 @@ class AgentRun(BaseModel):
         int, Field(description="How many of the answer's statements no sentence backs.")
     ] = 0
     note: Annotated[str | None, Field(description="What it waits for, or why it failed.")]
+    model: Annotated[str | None, Field(description="That it is executed with, once known.")] = None
 
 
 class AgentTools:
@@ -213,13 +214,13 @@ class AgentTools:
             last = await asyncio.wait_for(self._runtime.agents.wait(run_id), seconds)
         except TimeoutError:
             return AgentRun(run_id=str(run_id), status="running", answer=None, quotes=[], note=None)
-        waits: Sequence[Waiting] = ()
-        if isinstance(last.event, Paused):
-            waits = waiting(await read_log(self._runtime.database, run_id))
-        return _standing(run_id, last.event, waits)
+        short = outline(await read_log(self._runtime.database, run_id))
+        return _standing(run_id, last.event, short.waiting, short.model)
 
 
-def _standing(run_id: UUID, event: RunEvent, waits: Sequence[Waiting] = ()) -> AgentRun:
+def _standing(
+    run_id: UUID, event: RunEvent, waits: Sequence[Waiting] = (), model: str = ""
+) -> AgentRun:
     """Where a run stands after its last event; of a paused one also for which calls."""
     status, answer, quotes, note = "running", None, list[str](), None
     unsupported = 0
@@ -227,7 +228,9 @@ def _standing(run_id: UUID, event: RunEvent, waits: Sequence[Waiting] = ()) -> A
         tools = {one.call.id: one.call.tool for one in waits}
         told = [f"{tools[call]} ({call})" if call in tools else call for call in event.calls]
         more = f" and {len(told) - _MAX_CALLS} more" if len(told) > _MAX_CALLS else ""
-        status, note = "paused", f"{event.reason}: {', '.join(told[:_MAX_CALLS])}{more}"
+        named = f": {', '.join(told[:_MAX_CALLS])}{more}" if told else ""
+        why = f"; {event.error.get('message', '')}" if event.error else ""
+        status, note = "paused", f"{event.reason}{named}{why}"
     elif isinstance(event, RunEnded):
         status = event.status.value
         note = str(event.error.get("message", "")) if event.error else None
@@ -243,6 +246,7 @@ def _standing(run_id: UUID, event: RunEvent, waits: Sequence[Waiting] = ()) -> A
         quotes=quotes,
         unsupported=unsupported,
         note=note,
+        model=model or None,
     )
 
 

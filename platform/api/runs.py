@@ -25,6 +25,7 @@ from rostra.agents import (
     Paused,
     RunRequest,
     UiMessage,
+    check_approved,
     outline,
     read_log,
 )
@@ -87,19 +88,21 @@ async def start(
 ) -> Response[Any]:
     """Begins a task and answers at once; the run goes on by itself.
 
-    With `Accept: text/event-stream` its events follow, as from `/events`.
+    With `Accept: text/event-stream` its events follow, as from `/events`. With names to `approve`
+    the answer waits for the servers' tools: a name that is none of the run's is refused. Of a
+    server that cannot be reached the run's `problems` say it.
     """
     agents, database = services.runtime.agents, services.runtime.database
-    run_id = await agents.start(
-        RunRequest(
-            task=normalize_text(data.task),
-            strategy=data.strategy,
-            tools=data.tools,
-            budget=_budget(data.budget, services.runtime.settings),
-            options=data.options,
-            approve=data.approve,
-        )
+    asked = RunRequest(
+        task=normalize_text(data.task),
+        strategy=data.strategy,
+        tools=data.tools,
+        budget=_budget(data.budget, services.runtime.settings),
+        options=data.options,
+        approve=data.approve,
     )
+    await agents.check_approved(asked)
+    run_id = await agents.start(asked)
     if EVENT_STREAM in request.headers.get("accept", ""):
         return await _stream(services, run_id)
     async with database.read() as session:
@@ -131,7 +134,7 @@ async def show(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunDetail
         run,
         executing=run.held,
         events=run.last_seq,
-        model=short.started.model if short.started else "",
+        model=short.model,
         budget=short.started.budget if short.started else Budget(),
         spent=short.spent,
         tools=list(short.tools),
@@ -141,7 +144,7 @@ async def show(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunDetail
             for one in short.waiting
         ],
         answer=short.ended.answer if short.ended else None,
-        error=short.ended.error if short.ended else None,
+        error=short.error,
     )
     return detail
 
@@ -258,9 +261,12 @@ async def fork(
     changes: dict[str, Any] = {}
     if data.budget is not None:
         changes["budget"] = _budget(data.budget, runtime.settings)
+    wanted = _id(run_id)
     if data.approve is not None:
         changes["approve"] = data.approve
-    made = await runtime.agents.fork(_id(run_id), data.step, **changes)
+        if tools := outline(await read_log(runtime.database, wanted)).tools:
+            check_approved(data.approve, tools)
+    made = await runtime.agents.fork(wanted, data.step, **changes)
     return await _shown(runtime.database, made)
 
 

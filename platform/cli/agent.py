@@ -14,13 +14,10 @@ from rich.text import Text
 
 from rostra.agents import (
     INTERRUPTED,
-    Budget,
     Outcome,
-    Paused,
     PlannedCall,
     Record,
     ReplayReport,
-    RunEnded,
     RunRequest,
     Status,
     ToolEnded,
@@ -30,6 +27,7 @@ from rostra.agents import (
     read_log,
 )
 from rostra.cli.ids import run_id as read_id
+from rostra.cli.mcp_texts import PromptedTask, pairs, prompted_task
 from rostra.cli.output import (
     console,
     json_option,
@@ -48,8 +46,9 @@ from rostra.cli.run_decisions import (
     told_paused,
 )
 from rostra.cli.run_following import follow
+from rostra.cli.run_options import Most, answer_options, budget_options, names_of
 from rostra.cli.run_view import RunView, call_text, cleaned
-from rostra.core import Settings, collapse_whitespace, normalize_text
+from rostra.core import collapse_whitespace, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import Run, delete_run, get_run, list_runs
 
@@ -63,40 +62,8 @@ def command() -> None:
     """Give an agent a task; list, show, decide on, resume, replay, fork and cancel runs."""
 
 
-def _budget_options(function: Any) -> Any:
-    for option in (
-        click.option("--max-seconds", type=click.FloatRange(0, min_open=True)),
-        click.option("--max-tokens", type=click.IntRange(1)),
-        click.option("--max-steps", type=click.IntRange(1), help="Most questions to the model."),
-    ):
-        function = option(function)
-    return function
-
-
-def _answer_options(function: Any) -> Any:
-    for option in (
-        click.option(
-            "--approve",
-            multiple=True,
-            metavar="TOOL",
-            help="Allow this tool's calls beforehand; may be given several times. Calls that text "
-            "of documents or tools may have influenced are still asked about, but for --yes.",
-        ),
-        click.option(
-            "--yes",
-            is_flag=True,
-            help="Ask nothing: of the calls that need a yes allow those of tools that --approve "
-            "names, refuse all others, and go on without them. A call that only reads is among "
-            "the refused ones where text of documents or tools may have influenced what it sends "
-            "out.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
 @command.command("run")
-@click.argument("task")
+@click.argument("task", required=False)
 @click.option("--strategy", default="react", show_default=True, help="react, plan, rewoo, ...")
 @click.option(
     "--tools",
@@ -108,37 +75,62 @@ def _answer_options(function: Any) -> Any:
     "--require-evidence", is_flag=True, help="Claim nothing that no sentence is cited for."
 )
 @click.option("--native", is_flag=True, help="Let the model call tools in its own format.")
-@_budget_options
-@_answer_options
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    help="Draw so many answers and give the one that most agree on; samples share the steps and "
+    "have only tools that read.",
+)
+@click.option(
+    "--prompt",
+    metavar="SERVER/NAME",
+    help="Take an MCP server's prompt as the task; calls that change something are then asked "
+    "about whatever --approve says.",
+)
+@click.option(
+    "--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="An argument of --prompt."
+)
+@budget_options
+@answer_options
 @json_option
 def run(
-    task: str,
+    task: str | None,
     strategy: str,
     tools: tuple[str, ...],
     require_evidence: bool,
     native: bool,
-    max_steps: int | None,
-    max_tokens: int | None,
-    max_seconds: float | None,
+    samples: int | None,
+    prompt: str | None,
+    arguments: tuple[str, ...],
+    most: Most,
     approve: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Have an agent work on TASK, and show each step.
+    """Have an agent work on TASK, or on a server's --prompt, and show each step.
 
     The exit status is 0 when it came to an answer or found that there is none.
     """
-    options = {"require_evidence": require_evidence, "native": native}
-    named = _names(approve) or []
+    if (task is None) == (prompt is None):
+        raise click.UsageError("Give either a TASK or a --prompt.")
+    if arguments and prompt is None:
+        raise click.UsageError("--arg is an argument of --prompt.")
+    filled = pairs(arguments, "--arg")
+    flags = {"require_evidence": require_evidence, "native": native, "samples": samples}
+    named = names_of(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
+        wanted = PromptedTask(normalize_text(task or ""), [])
+        if prompt is not None:
+            wanted = await prompted_task(runtime, prompt, filled)
         request = RunRequest(
-            task=normalize_text(task),
+            task=wanted.text,
             strategy=strategy,
-            tools=_names(tools),
-            budget=_budget(runtime.settings, max_steps, max_tokens, max_seconds),
-            options={name: True for name, wanted in options.items() if wanted},
+            tools=names_of(tools),
+            budget=most.budget(runtime.settings),
+            options={name: value for name, value in flags.items() if value},
             approve=named,
+            sources=wanted.sources,
         )
         if named:
             async with runtime.workshop.open(request) as parts:
@@ -151,11 +143,11 @@ def run(
 
 @command.command("resume")
 @click.argument("run_id")
-@_answer_options
+@answer_options
 @json_option
 def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Go on with a run that was interrupted, or that waits for a decision."""
-    named = _names(approve) or []
+    named = names_of(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         wanted = read_id(run_id)
@@ -196,27 +188,25 @@ def decide(run_id: str, call: str, decision: str, note: str, as_json: bool) -> i
 @command.command("fork")
 @click.argument("run_id")
 @click.argument("step", type=click.IntRange(0))
-@_budget_options
-@_answer_options
+@budget_options
+@answer_options
 @json_option
 def fork(
     run_id: str,
     step: int,
-    max_steps: int | None,
-    max_tokens: int | None,
-    max_seconds: float | None,
+    most: Most,
     approve: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> int:
     """Begin a new run with the first STEP steps of another one."""
-    named = _names(approve) or []
+    named = names_of(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         changes: dict[str, Any] = {"approve": named} if named else {}
         await check_tools_of(runtime, read_id(run_id), named)
-        if (max_steps, max_tokens, max_seconds) != (None, None, None):
-            changes["budget"] = _budget(runtime.settings, max_steps, max_tokens, max_seconds)
+        if most.is_given:
+            changes["budget"] = most.budget(runtime.settings)
         made = await runtime.agents.fork(read_id(run_id), step, **changes)
         return await _follow(runtime, made, decider(named, yes, as_json), as_json)
 
@@ -361,21 +351,14 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
         "task": stored.task,
         "strategy": stored.strategy,
         "answer": short.ended.answer if short.ended else None,
-        "error": _error(records),
+        "model": short.model,
+        "error": short.error,
         "may_have_happened": _lost(records),
         "spent": short.spent,
         "problems": short.problems,
         "waiting": short.waiting,
         "denied": denied(records),
     }
-
-
-def _error(records: Sequence[Record]) -> dict[str, Any] | None:
-    """What made a run end or stop, if something went wrong."""
-    match records[-1].event if records else None:
-        case RunEnded(error=error) | Paused(error=error):
-            return error
-    return None
 
 
 def _lost(records: Sequence[Record]) -> list[PlannedCall]:
@@ -392,9 +375,6 @@ def _report(outcome: dict[str, Any], as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     elif outcome["status"] == Status.PAUSED:
-        if outcome["error"] is not None:
-            told = f"it could not go on: {cleaned(str(outcome['error'].get('message', '')))}"
-            console().print(told, style="red", markup=False)
         told_paused(console(), outcome["run"], outcome["waiting"])
     else:
         for call in outcome["may_have_happened"]:
@@ -405,20 +385,3 @@ def _report(outcome: dict[str, Any], as_json: bool) -> int:
             console().print(told, style="yellow", markup=False)
         console().print(f"rostra agent show {outcome['run']}", style="dim", markup=False)
     return 0 if outcome["status"] in _GOOD else 1
-
-
-def _budget(
-    settings: Settings, steps: int | None, tokens: int | None, seconds: float | None
-) -> Budget:
-    return Budget(
-        steps=steps or settings.agent_steps,
-        tokens=tokens,
-        seconds=seconds or settings.agent_seconds,
-        cost=settings.agent_cost,
-        calls=settings.agent_calls,
-    )
-
-
-def _names(given: Sequence[str]) -> list[str] | None:
-    names = [name.strip() for one in given for name in one.split(",") if name.strip()]
-    return names or None

@@ -27,7 +27,7 @@ _VERBS = {
     "embed": "Fit rotations and embed collections anew.",
     "eval": "Measure retrieval, answers, agents, judges and serving.",
     "ingest": "Read files, folders and archives into a collection.",
-    "mcp": "List, call and approve tools of MCP servers.",
+    "mcp": "List, call and approve tools of MCP servers; read prompts and resources.",
     "plan": "Say what of a decoder fits this machine.",
     "search": "Find passages.",
     "serve": "Serve the web page and the API.",

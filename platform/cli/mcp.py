@@ -1,4 +1,4 @@
-"""`rostra mcp`: the tools of MCP servers, listed, called and approved.
+"""`rostra mcp`: the tools of MCP servers, listed, called and approved; `mcp_texts` has the rest.
 
 What always holds: what a server says is shown without its control characters; nothing is called
 that is not approved, and what is approved is what was shown, not what the server says by then.
@@ -14,28 +14,17 @@ import click
 from rich.markup import escape
 
 from rostra.agents import CallContext, McpToolset, ToolFailure
+from rostra.cli.mcp_reach import clean, login_option, reached, servers, unavailable
+from rostra.cli.mcp_texts import prompt, resource
 from rostra.cli.mcp_tools import changes, print_changes, print_tools
 from rostra.cli.output import console, json_option, print_json, with_runtime
-from rostra.core import Conflict, InvalidRequest, NotFound, RostraError
+from rostra.core import Conflict, InvalidRequest, RostraError
 from rostra.runtime import Runtime
 
 _BY = "cli"
 _LONGEST = 200
 _NAMED = 20
 _OBJECT = """As in --args '{"query": "grain"}'."""
-
-
-class McpServerNotFound(NotFound):
-    """No MCP server of this name is configured."""
-
-    code = "mcp_server_not_found"
-
-
-class McpServerUnavailable(RostraError):
-    """An MCP server cannot be reached, does not answer, or does not speak the protocol."""
-
-    status = 503
-    code = "mcp_server_unavailable"
 
 
 class McpCallFailed(RostraError):
@@ -57,17 +46,16 @@ class NotApproved(Conflict):
     code = "tools_not_approved"
 
 
-login_option = click.option(
-    "--login", is_flag=True, help="Log in where the server wants it; prints an address to open."
-)
-
-
 @click.group("mcp")
 def command() -> None:
-    """List, call and approve tools of MCP servers.
+    """List, call and approve tools of MCP servers; read their prompts and resources.
 
     Servers stand in the settings under `mcp.servers`.
     """
+
+
+command.add_command(prompt)
+command.add_command(resource)
 
 
 @command.command("list")
@@ -78,11 +66,13 @@ def list_(server: str | None, login: bool, as_json: bool) -> None:
     """List servers with their tools, resources and prompts."""
 
     async def work(runtime: Runtime) -> None:
-        servers = _servers(runtime, login)
-        chosen = [_server(servers, server)] if server else list(servers.values())
+        if server:
+            chosen = [reached(runtime, server, login)]
+        else:
+            chosen = list(servers(runtime, login).values())
         rows = await asyncio.gather(*(_described(toolset) for toolset in chosen))
         if server and "error" in rows[0]:
-            raise _unavailable(chosen[0], rows[0]["error"])
+            raise unavailable(chosen[0], rows[0]["error"])
         if as_json:
             print_json({"servers": rows})
         elif not rows:
@@ -114,7 +104,7 @@ def call(
     arguments = _arguments(given)
 
     async def work(runtime: Runtime) -> bool:
-        toolset = _server(_servers(runtime, login), server)
+        toolset = reached(runtime, server, login)
         context = CallContext(run="cli", call="cli", timeout=timeout, progress=_progress)
         try:
             result = await toolset.call(tool, arguments, context)
@@ -131,9 +121,9 @@ def call(
                 }
             )
         elif result.is_error:
-            click.echo(_clean(result.text), err=True)
+            click.echo(clean(result.text), err=True)
         else:
-            click.echo(_clean(result.text))
+            click.echo(clean(result.text))
         return result.is_error
 
     return 1 if with_runtime(work) else None
@@ -153,7 +143,7 @@ def approve(server: str, tools: tuple[str, ...], yes: bool, login: bool, as_json
     """
 
     async def work(runtime: Runtime) -> None:
-        toolset = _server(_servers(runtime, login), server)
+        toolset = reached(runtime, server, login)
         try:
             chosen = await toolset.waiting(tools or None)
         except ToolFailure as failure:
@@ -162,7 +152,7 @@ def approve(server: str, tools: tuple[str, ...], yes: bool, login: bool, as_json
                 raise ToolNotOffered(
                     f"server {server!r} has no tool {missing[0]!r}", hint=_have(there, missing[0])
                 ) from None
-            raise _unavailable(toolset, str(failure)) from None
+            raise unavailable(toolset, str(failure)) from None
         if chosen and not as_json:
             print_tools(console(), chosen, await toolset.approved())
         if chosen and not (yes or _said_yes(len(chosen), as_json)):
@@ -190,27 +180,6 @@ def _said_yes(count: int, as_json: bool) -> bool:
         raise NotApproved("nobody is there to ask", hint="--yes approves them as they are now.")
     what = "this tool" if count == 1 else f"these {count:,} tools"
     return click.prompt(f"Approve {what}? [y/N]", "", show_default=False).lower() in ("y", "yes")
-
-
-def _servers(runtime: Runtime, login: bool) -> dict[str, McpToolset]:
-    found = {
-        name: toolset
-        for name, toolset in sorted(runtime.workshop.servers().items())
-        if isinstance(toolset, McpToolset)
-    }
-    if login:
-        for toolset in found.values():
-            toolset.log_in_with(_show_address)
-    return found
-
-
-def _server(servers: dict[str, McpToolset], name: str) -> McpToolset:
-    if name not in servers:
-        raise McpServerNotFound(
-            f"there is no MCP server named {name!r}",
-            hint=f"There are: {', '.join(servers)}." if servers else "None is set.",
-        )
-    return servers[name]
 
 
 async def _described(toolset: McpToolset) -> dict[str, Any]:
@@ -249,14 +218,14 @@ async def _described(toolset: McpToolset) -> dict[str, Any]:
 def _print_server(row: dict[str, Any]) -> None:
     out = console()
     protocol = f" [dim]{row['protocol']}[/]" if row.get("protocol") else ""
-    out.print(f"[bold]{escape(row['name'])}[/]{protocol}  {escape(_clean(row['transport']))}")
+    out.print(f"[bold]{escape(row['name'])}[/]{protocol}  {escape(clean(row['transport']))}")
     if "error" in row:
-        for line in _clean(row["error"]).splitlines():
+        for line in clean(row["error"]).splitlines():
             out.print(f"  [red]{escape(line)}[/]")
         return
     for tool in row["tools"]:
         colour = "green" if tool["state"] == "approved" else "yellow"
-        lines = _clean(tool["description"]).strip().splitlines()
+        lines = clean(tool["description"]).strip().splitlines()
         about = escape(lines[0][:_LONGEST]) if lines else ""
         mark, why = _mark(tool)
         out.print(
@@ -264,14 +233,14 @@ def _print_server(row: dict[str, Any]) -> None:
             f"[dim]{tool['effect']}[/]  {mark}{about}"
         )
         if why:
-            out.print(f"    [dim]{escape(_clean(why))}[/]")
+            out.print(f"    [dim]{escape(clean(why))}[/]")
         print_changes(out, tool["changes"])
-    for resource in row["resources"]:
-        out.print(f"  [dim]resource[/] {escape(_clean(resource.uri))}")
-    for prompt in row["prompts"]:
-        out.print(f"  [dim]prompt[/] {escape(_clean(prompt.name))}")
+    for one in row["resources"]:
+        out.print(f"  [dim]resource[/] {escape(clean(one.uri))}")
+    for one in row["prompts"]:
+        out.print(f"  [dim]prompt[/] {escape(clean(one.name))}")
     for problem in row["problems"]:
-        out.print(f"  [yellow]{escape(_clean(problem))}[/]")
+        out.print(f"  [yellow]{escape(clean(problem))}[/]")
     if any(tool["state"] != "approved" for tool in row["tools"]):
         out.print(f"  [dim]rostra mcp approve {escape(row['name'])} shows them and asks[/]")
 
@@ -292,14 +261,14 @@ async def _explained(toolset: McpToolset, tool: str, failure: ToolFailure) -> Ro
         return McpCallFailed(str(failure))
     states = await _names(toolset)
     if states is None:
-        return _unavailable(toolset, str(failure))
+        return unavailable(toolset, str(failure))
     if tool not in states:
         return ToolNotOffered(
             f"server {toolset.name!r} has no tool {tool!r} on offer", hint=_have(states, tool)
         )
     if states[tool] != "approved":
         return ToolNotOffered(str(failure), hint=f"rostra mcp approve {toolset.name} {tool}")
-    return _unavailable(toolset, str(failure))
+    return unavailable(toolset, str(failure))
 
 
 async def _names(toolset: McpToolset) -> dict[str, str] | None:
@@ -322,11 +291,6 @@ def _have(states: dict[str, str], wanted: str) -> str:
     return f"Did you mean {' or '.join(close)}? " * bool(close) + f"It has {len(states):,} tools."
 
 
-def _unavailable(toolset: McpToolset, why: str) -> McpServerUnavailable:
-    hint = f"rostra mcp list {toolset.name} --login" if toolset.needs_login else None
-    return McpServerUnavailable(_clean(why), hint=hint)
-
-
 def _arguments(given: str) -> dict[str, Any]:
     try:
         arguments = json.loads(given, parse_constant=_no_constant)
@@ -343,13 +307,4 @@ def _no_constant(name: str) -> Any:
 
 
 async def _progress(text: str) -> None:
-    click.echo(_clean(text), err=True)
-
-
-async def _show_address(address: str) -> None:
-    click.echo(f"Open this address to log in:\n  {address}", err=True)
-
-
-def _clean(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+    click.echo(clean(text), err=True)

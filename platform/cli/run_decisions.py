@@ -7,21 +7,25 @@ has seen the whole call; a name that allows calls is one of a tool that the run 
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from difflib import get_close_matches
 from uuid import UUID
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from rostra.agents import ApprovalAsked, ApprovalDecided, Record, Waiting, outline, read_log
+from rostra.agents import (
+    ApprovalAsked,
+    ApprovalDecided,
+    Record,
+    Waiting,
+    check_approved,
+    outline,
+    read_log,
+)
 from rostra.cli.output import console
 from rostra.cli.run_question import print_call, visible
-from rostra.core import InvalidRequest
 from rostra.runtime import Runtime
 
-# Of the tools that an error names.
-_MOST_NAMED = 20
 # Calls of a paused run that are shown; a terminal asks about all.
 _MOST_ASKED = 20
 # The model reads this too.
@@ -126,18 +130,7 @@ def check_tools(named: Sequence[str], tools: Sequence[str]) -> None:
     Raises:
         InvalidRequest: it is none of the tools.
     """
-    unknown = [name for name in named if name not in tools]
-    if not unknown:
-        return
-    close = [one for name in unknown for one in get_close_matches(name, tools, 2)]
-    more = len(tools) - _MOST_NAMED
-    there = ", ".join(tools[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    meant = f"Did you mean {' or '.join(close)}? " if close else ""
-    raise InvalidRequest(
-        f"--approve: this run has no tool {' or '.join(unknown)}",
-        hint=f"{meant}Tools: {there or 'none'}.",
-        field="approve",
-    )
+    check_approved(named, tools, "--approve")
 
 
 def denied(records: Sequence[Record]) -> list[str]:

@@ -78,10 +78,11 @@ class RunView:
                 self._line("tools", (", ".join(names[:_MAX_NAMES]) or "none") + more, "dim")
                 for problem in problems:
                     self._line("", problem, "yellow")
-            case Resumed():
-                self._line("resumed", "", "dim")
-            case Paused(reason=reason):
-                self._line("paused", reason.replace("_", " "), "yellow")
+            case Resumed() as event:
+                self._line("resumed", _changed(event), "dim")
+            case Paused(reason=reason, error=error):
+                why = f": {error.get('message', '')}" if error else ""
+                self._line("paused", f"{reason.replace('_', ' ')}{why}", "yellow")
             case ModelAsked() as asked:
                 self._asked[asked.key] = record
             case ModelAnswered() as event:
@@ -223,6 +224,15 @@ def call_text(call: PlannedCall) -> str:
         f"{name}={msgspec.json.encode(value).decode()}" for name, value in call.arguments.items()
     )
     return cleaned(f"{call.tool}({_cut(told, _MAX_ARGUMENTS)})")
+
+
+def _changed(event: Resumed) -> str:
+    """With what else than before a run goes on."""
+    told = [f"with {event.model}"] if event.model else []
+    if event.prompts:
+        names = ", ".join(event.prompts[:_MAX_NAMES])
+        told.append(f"with other prompts: {names}")
+    return _short("; ".join(told))
 
 
 def _note(event: Noted) -> str:

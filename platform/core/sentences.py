@@ -17,6 +17,9 @@ _STRUCTURE = re.compile(
     r"\s{4,}|\t|\s*(?:[-*+•◦▪‣·–]\s|\(?\w{1,3}[.)]\s|[|>#$%]|```|~~~|>>>|\.\.\s)"
 )
 _CODE_END = re.compile(r"[;{}\[\\|]\s*$")
+# Marks that open a word in the middle of a sentence as often as at its beginning.
+_OPENING = "`\"'(“‘«["
+_FINAL = ".!?:"
 # A line shorter than this is not the full line of a wrapped paragraph.
 _SHORTEST_WRAP = 40
 # What the library takes for an end: abbreviations before a number or a name, and list markers.
@@ -95,7 +98,9 @@ def _continues(line: str, following: str, width: int) -> bool:
     # A greedy wrap breaks only where the next word does not fit.
     if len(line) + 1 + len(words[0]) >= width:
         return True
-    return len(line) >= _SHORTEST_WRAP and len(line) * 3 >= width * 2 and words[0][0].islower()
+    if len(line) < _SHORTEST_WRAP or len(line) * 3 < width * 2:
+        return False
+    return words[0][0].islower() or (words[0][0] in _OPENING and line[-1] not in _FINAL)
 
 
 def _split(text: str, start: int, end: int, language: str) -> Iterator[tuple[int, int]]:

@@ -200,8 +200,9 @@ class Settings(BaseSettings):
     )
     chat_route: Literal["", "cascade", "router"] = Field(
         "",
-        description="All `chat_models` together as `main`: cascade asks them in order until an "
-        "answer is likely enough, router asks the cheapest that takes a prompt so long.",
+        description="All `chat_models` together as `main`: cascade asks them in order, first the "
+        "`model` of this machine if one is set, until an answer is likely enough; router asks the "
+        "cheapest that takes a prompt so long.",
     )
     chat_confidence: Fraction = Field(
         0.8,
@@ -276,7 +277,8 @@ class Settings(BaseSettings):
     mcp: dict[str, Any] = Field(
         {},
         description="MCP servers whose tools agents use: `servers.NAME` with `command` and `args` "
-        "or with `url`, `files`, `approve_first`; see docs/agents.md.",
+        "or with `url`, and `files`. A person approves their tools first (`rostra mcp approve`), "
+        "but for servers that come with Rostra or have `approve_first`; see docs/mcp.md.",
     )
 
     # Server

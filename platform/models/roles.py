@@ -5,7 +5,7 @@ variable of the environment and stands in no setting.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -59,6 +59,7 @@ class ConfiguredModels:
         roles: name of a model for each role.
         route: what all of them together are as the main model.
         least: how likely an answer must be that a cascade goes on with, 0 to 1.
+        first: asked before all others in a cascade; whoever made it closes it.
 
     Attributes:
         named: the models by name.
@@ -74,6 +75,7 @@ class ConfiguredModels:
         roles: Mapping[str, str],
         route: Literal["", "cascade", "router"] = "",
         least: float = 0.8,
+        first: ChatModel | None = None,
     ) -> None:
         if len(tables) > _MOST:
             raise ConfigError(f"chat_models: {len(tables)} are set, {_MOST} are allowed")
@@ -96,7 +98,8 @@ class ConfiguredModels:
         if not models:
             raise ConfigError("chat_route: there are no chat_models to choose among")
         if route == "cascade":
-            self.roles[MAIN] = Cascade(models, confident(least), name=_joined(models))
+            several = [*([first] if first is not None else []), *models]
+            self.roles[MAIN] = Cascade(several, confident(least), name=_joined(several))
         else:
             routes = [Route(model, prices=model.prices) for model in models]
             self.roles[MAIN] = Router(routes, name=_joined(models))
@@ -140,5 +143,5 @@ def _made(name: str, given: Mapping[str, Any], scored: bool) -> OpenAIModel:
     return made
 
 
-def _joined(models: list[OpenAIModel]) -> str:
+def _joined(models: Sequence[ChatModel]) -> str:
     return " > ".join(model.name for model in models)

@@ -138,7 +138,7 @@ class Workshop:
             UnknownStrategy, InvalidRequest: it can never be executed.
             ModelUnavailable: no model is set.
         """
-        make_strategy(request.strategy, request.options)
+        make_strategy(request.strategy, request.options, Means(steps=request.budget.steps))
         if self._model is None:
             raise _no_model()
         for name in ("steps", "calls", "seconds", "cost"):

@@ -65,7 +65,10 @@ class Runtime:
         self.settings = settings
         self.database = database
         self.engine: AsyncEngine | None = None
-        self._chat_models = _chat_models(settings)
+        decoder: ChatModel | None = None
+        if generator is None and _begins_cascade(settings):
+            self.engine, decoder = _make_engine(settings, scored=True)
+        self._chat_models = _chat_models(settings, decoder)
         roles = dict(self._chat_models.roles) if self._chat_models is not None else {}
         main = roles.pop("main", None)
         if generator is None:
@@ -131,8 +134,17 @@ def _other_model(settings: Settings) -> ChatModel | None:
     )
 
 
-def _chat_models(settings: Settings) -> "ConfiguredModels | None":
+def _begins_cascade(settings: Settings) -> bool:
+    """Whether the decoder of this machine is the first model of a cascade."""
+    is_cascade = settings.chat_route == "cascade" and settings.chat_script is None
+    return is_cascade and bool(settings.model)
+
+
+def _chat_models(settings: Settings, decoder: ChatModel | None) -> "ConfiguredModels | None":
     """The models of `chat_models`; None where there are none, or where a script has all roles.
+
+    Args:
+        decoder: of this machine, where a cascade begins with it.
 
     Raises:
         ConfigError: they cannot work.
@@ -144,13 +156,17 @@ def _chat_models(settings: Settings) -> "ConfiguredModels | None":
 
     roles = {str(role): name for role, name in settings.chat_roles.items()}
     return ConfiguredModels(
-        settings.chat_models, roles, settings.chat_route, settings.chat_confidence
+        settings.chat_models,
+        roles,
+        settings.chat_route,
+        settings.chat_confidence,
+        first=decoder,
     )
 
 
-def _make_engine(settings: Settings) -> tuple["AsyncEngine", ChatModel]:
+def _make_engine(settings: Settings, *, scored: bool = False) -> tuple["AsyncEngine", ChatModel]:
     # Here, because it imports the decoder's front end, which those without a model do not need.
     from rostra.serving import AsyncEngine, EngineChatModel, engine_config
 
     engine = AsyncEngine(settings.model, engine_config(settings))
-    return engine, EngineChatModel(engine)
+    return engine, EngineChatModel(engine, scored=scored)

@@ -1,7 +1,8 @@
 """Plan and execute: a plan of steps, each worked on and checked on its own, then the answer.
 
-After Plan-and-Solve (Wang et al. 2023, arXiv:2305.04091), with the executor of ReAct. The models of
-the roles `planner` (plans, checks, puts together) and `executor` (works on the steps) can differ.
+After Plan-and-Solve (Wang et al. 2023, arXiv:2305.04091), with the executor of ReAct. The models
+of the roles `planner` (plans, puts together), `executor` (works on the steps) and `judge` (checks
+them; the planner, where there is none) can differ.
 
 What always holds: a step is begun once all that it needs has passed its check; steps that need
 nothing of each other run side by side; there are at most `most_plans` plans, and a later one keeps
@@ -77,13 +78,15 @@ class PlanExecute:
         most_plans: the first and those made after a step has failed.
         most_plan_steps: of one plan.
         executor: works on a step; its window and what it requires hold for the whole plan.
-        planner: the role of the model that plans, checks and puts together.
+        planner: the role of the model that plans and puts together.
+        judge: the roles of the model that checks steps, the first that there is.
     """
 
     most_plans: int = 3
     most_plan_steps: int = MOST_PLAN_STEPS
     executor: ReAct = field(default_factory=lambda: ReAct(most_steps=6, model="executor"))
     planner: str = "planner"
+    judge: str = "judge/planner"
 
     @property
     def name(self) -> str:
@@ -208,7 +211,7 @@ class PlanExecute:
                 ),
             ]
             asked = squeezed(asked, self.executor.window)
-            verdict = await cascade(scope, "verify", asked, Verdict, model=self.planner) or Verdict(
+            verdict = await cascade(scope, "verify", asked, Verdict, model=self.judge) or Verdict(
                 "it could not be checked", False
             )
         await scope.note(Verified(scope.key(), step.id, verdict.passed, verdict.reason))

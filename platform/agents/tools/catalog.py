@@ -22,6 +22,9 @@ LOCAL = "local"
 MAX_NAME = 64
 MAX_TOOLS = 10_000
 LIST_SECONDS = 30.0
+LEFT_OUT = "its tools are left out"
+"""In the problem of a server that could not be asked."""
+
 _MAX_PROBLEMS = 200
 _LONGEST_DESCRIPTION = 8000
 _LONGEST_REASON = 3000
@@ -154,9 +157,9 @@ async def _listed(server: str, toolset: Toolset, seconds: float) -> Sequence[Too
         async with asyncio.timeout(seconds):
             return await toolset.list()
     except TimeoutError:
-        return f"{server}: its tools are left out: no answer within {seconds:g} s"
+        return f"{server}: {LEFT_OUT}: no answer within {seconds:g} s"
     except (ToolFailure, RostraError, OSError) as error:
-        return f"{server}: its tools are left out: {_without_name(server, str(error))}"
+        return f"{server}: {LEFT_OUT}: {_without_name(server, str(error))}"
 
 
 def _without_name(server: str, said: str) -> str:

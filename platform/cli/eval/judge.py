@@ -31,41 +31,29 @@ _PUBLISHED = ("correct_False", "correct_True", "correct_average", "correct_both"
               "kappa_agreement")  # fmt: skip
 
 
-class _Kinds(click.ParamType[tuple[str, ...]]):
+class _Kinds(tuple[str, ...]):
+    """Kinds of judges, which read as they are written on a command line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
+class _KindsType(click.ParamType[_Kinds]):
     """Kinds of judges between commas."""
 
     name = "kinds"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
+    ) -> _Kinds:
         if not isinstance(value, str):
-            return tuple(value)
-        kinds = tuple(dict.fromkeys(part.strip() for part in value.split(",")))
+            return _Kinds(value)
+        kinds = _Kinds(dict.fromkeys(part.strip() for part in value.split(",")))
         if unknown := [kind for kind in kinds if kind not in _KINDS]:
             self.fail(f"{unknown[0]!r} is not one of {', '.join(_KINDS)}", param, ctx)
         return kinds
-
-
-class _Rubric(click.ParamType[Rubric]):
-    """A rubric of the library by its name, or one's own in a file."""
-
-    name = "rubric"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Rubric:
-        if isinstance(value, Rubric):
-            return value
-        path = Path(str(value))
-        try:
-            if path.suffix == ".md" or "/" in str(value):
-                return parse_rubric(path.read_text(encoding="utf-8"))
-            return find_rubric(str(value))
-        except BrokenRubric as error:
-            self.fail(str(error), param, ctx)
-        except (OSError, UnicodeDecodeError) as error:
-            self.fail(f"{path}: {error}", param, ctx)
 
 
 @click.command("judge")
@@ -78,7 +66,7 @@ class _Rubric(click.ParamType[Rubric]):
 @click.option(
     "--judges",
     "kinds",
-    type=_Kinds(),
+    type=_KindsType(),
     help="By commas: `recorded` beside a set, `simulated` with known biases, `model` for the one "
     "that is set, or those of --judge-model.  [default: all that there are]",
 )
@@ -98,7 +86,7 @@ class _Rubric(click.ParamType[Rubric]):
 @click.option("--panel", is_flag=True, help="The models also as one judge, by majority.")
 @click.option(
     "--rubric",
-    type=_Rubric(),
+    "rubric_name",
     default="pairwise",
     show_default=True,
     help="What models go by: `pairwise` compares two answers; `helpfulness`, `relevance` and "
@@ -165,11 +153,11 @@ class _Rubric(click.ParamType[Rubric]):
 @run_options
 def judge(
     data: Path,
-    kinds: tuple[str, ...] | None,
+    kinds: _Kinds | None,
     judge_url: str | None,
     judge_models: tuple[str, ...],
     key_env: str,
-    rubric: Rubric,
+    rubric_name: str,
     options: RunOptions,
     **others: Any,
 ) -> None:
@@ -180,6 +168,7 @@ def judge(
     table says who is, and why.
     """
     settings = settings_of_process()
+    rubric = _rubric(rubric_name)
     asked = JudgeOptions(kinds=kinds or _KINDS, rubric=rubric, limit=options.limit, **others)
     external = [
         model
@@ -228,6 +217,18 @@ def judge(
         print_json(done.to_dict())
     else:
         _print(done)
+
+
+def _rubric(name: str) -> Rubric:
+    """A rubric of the library by its name, or one's own in a file."""
+    try:
+        if name.endswith(".md") or "/" in name:
+            return parse_rubric(Path(name).read_text(encoding="utf-8"))
+        return find_rubric(name)
+    except BrokenRubric as error:
+        raise click.BadParameter(str(error), param_hint="--rubric") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{name}: {error}", param_hint="--rubric") from None
 
 
 def _print(done: JudgeRun) -> None:

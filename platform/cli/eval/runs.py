@@ -131,7 +131,7 @@ async def execute(
 
     Raises:
         EvalRunNotFound, EvalRunConflict, EvalRunBroken: of `options.resume` or `options.out`.
-        OSError: the run's file cannot be written.
+        EvalRunUnwritable: the run's file cannot be written.
         asyncio.CancelledError: after Ctrl-C; how to go on is printed.
     """
     chosen = [replace(task, dataset=task.dataset.limited(options.limit)) for task in tasks]

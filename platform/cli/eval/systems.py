@@ -35,8 +35,8 @@ def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
                 one["dataset"],
                 f"{one['candidate_system']} - {one['baseline_system']}",
                 one["measure"],
-                f"{one['difference']:+.4f}",
-                "-" if one["low"] is None else f"{one['low']:+.4f} to {one['high']:+.4f}",
+                f"{one['difference']:+z.4f}",
+                "-" if one["low"] is None else f"{one['low']:+z.4f} to {one['high']:+z.4f}",
                 "-" if one["p_holm"] is None else f"{one['p_holm']:.4f}",
                 one["wins"],
                 one["losses"],
@@ -46,6 +46,10 @@ def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
             for one in compared
         ),
     )  # fmt: skip
+    click.echo(
+        "  difference: the system named first minus the other; p-values are of a paired "
+        "randomisation test, adjusted after Holm for all comparisons of the run"
+    )
 
 
 def print_troubles(told: Mapping[str, Any]) -> None:

@@ -407,3 +407,19 @@ def test_what_may_have_happened_is_told_at_the_end(invoke: Invoke, settings: Set
     status, text, _ = invoke("resume", str(run_id))
     assert status == 1
     assert "nobody knows whether this has happened: send()" in text
+
+
+def test_what_a_run_may_cost_and_how_many_samples_it_draws(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunRequest] = []
+    monkeypatch.setattr(Workshop, "check", lambda _, request: asked.append(request))
+    options = ("--max-cost", "0.25", "--samples", "3", "--json")
+    status, made, _ = invoke("run", "look", *options)
+    assert (status, made["model"]) == (0, "")
+    assert asked[-1].budget.cost == 0.25
+    assert asked[-1].options == {"samples": 3}
+    assert invoke("fork", made["run"], "0", "--max-cost", "0.5", "--json")[0] == 0
+    assert asked[-1].budget.cost == 0.5
+    assert invoke("run", "look", "--max-cost", "0", "--json")[0] == 2
+    assert invoke("run", "look", "--samples", "0", "--json")[0] == 2

@@ -1,6 +1,8 @@
 """`rostra eval run`, as every evaluation has it: options, report, Ctrl-C, going on."""
 
+import errno
 import json
+import os
 import re
 import shlex
 import signal
@@ -128,6 +130,38 @@ def test_other_versions_than_those_it_was_begun_with_are_told(
     assert "mixed versions" not in told.out  # nothing was done with them
     assert eval_scripted.run(["--resume", "latest", "--retry-failed"]) == 0
     assert re.search("done with mixed versions: .*faiss-cpu .*, then 99", capsys.readouterr().out)
+
+
+def test_a_full_disk_is_told_and_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run.jsonl"
+    whole = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if os.fstat(file).st_size > 2000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return whole(file, data)
+
+    monkeypatch.setattr("evals.core.lines.os.write", full)
+    assert eval_scripted.run(["--out", str(out), "--json"]) == 1
+    monkeypatch.undo()
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["code"] == "eval_run_unwritable"
+    assert "To go on:" in told.err
+    assert "This is a bug" not in told.err
+    assert 0 < len(read_run(out).outcomes) < 20
+    assert eval_scripted.run(["--resume", str(out)]) == 0
+    assert len(read_run(out).outcomes) == 20
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert eval_scripted.run(["--out", str(tmp_path / "file" / "run.jsonl")]) == 1
+    assert "run.jsonl" not in capsys.readouterr().out
+    assert eval_scripted.run(["--out", str(tmp_path)]) == 2
 
 
 def test_the_log_says_on_what_machine_it_was_done(settings: Settings) -> None:

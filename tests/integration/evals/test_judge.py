@@ -11,7 +11,13 @@ import pytest
 from evals.core import Outcome, read_run
 from evals.errors import DatasetError, EvalRunConflict
 from evals.judge.run import JudgeOptions, JudgeRun, evaluate_judges
-from rostra.core import ChatMessage, GenerationOptions, ModelUnavailable, Settings
+from rostra.core import (
+    ChatMessage,
+    GenerationOptions,
+    InvalidRequest,
+    ModelUnavailable,
+    Settings,
+)
 from rostra.models import ScriptedModel, Turn
 
 COLOURS = ("red", "green", "blue", "black", "white")
@@ -166,3 +172,11 @@ async def test_a_limit_takes_the_first_pairs_and_replays_nothing(
     assert run.replayed == ()
     outcomes: Sequence[Outcome] = read_run(run.path).outcomes
     assert {outcome.state.sample.id for outcome in outcomes} == set(map(str, range(10)))
+
+
+async def test_two_judges_of_one_name(settings: Settings, tmp_path: Path) -> None:
+    data = write_sets(tmp_path / "sets") / "own.jsonl"
+    with pytest.raises(InvalidRequest, match="are called 'sim: coin'"):
+        await evaluate_judges(
+            settings, data, JudgeOptions(), models=[ScriptedModel(judge_of, name="sim: coin")]
+        )

@@ -1,10 +1,13 @@
 """`rostra eval run judge`: what is printed, and for whom."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from rostra.cli.eval.judge import judge as command
+from rostra.cli.eval.runs import resume_command
 from rostra.cli.main import run
 from rostra.core import Settings
 
@@ -153,8 +156,41 @@ def test_pairs_that_say_little_are_told(
     path = tmp_path / "few.jsonl"
     path.write_text("\n".join(map(json.dumps, pairs)))
     assert judge("--data", str(path), "--judges", "simulated") == 0
+    assert judge("--data", str(path), "--judges", "simulated", "--json") == 0
     said = capsys.readouterr()
+    notes = json.loads(said.out.splitlines()[-1])["notes"]
+    assert "few: 1 of 2 pairs has an empty answer (1)" in notes
     assert "few: 1 left out: both answers are empty (line 1)" in said.err
     assert "few: 1 of 2 pairs has an empty answer (1)" in said.out
     assert "few: 1 of 2 pairs has the same answer twice (2)" in said.out
     assert "nan" not in said.out.lower()
+
+
+def test_the_command_that_goes_on_is_this_one(tmp_path: Path) -> None:
+    words = ["--data", "my set", "--judges", "model,recorded", "--judge-url", "http://x/v1",
+             "--judge-model", "a", "--judge-model", "b", "--panel",
+             "--rubric", "helpfulness", "--min-agreement", "0.5"]  # fmt: skip
+    with command.make_context("judge", list(words)):
+        said = shlex.split(resume_command("judge", tmp_path / "r.jsonl", own=True))
+    assert said[:4] == ["rostra", "eval", "run", "judge"]
+    assert said[-2:] == ["--resume", "r"]
+    again = command.make_context("judge", said[4:])
+    assert again.params | {"resume": None} == command.make_context("judge", words).params
+
+
+def test_a_rubric_of_ones_own(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "mine.md"
+    own.write_text("---\nname: mine\nversion: 1\n---\nJudge.")
+    data = write_set(tmp_path / "set")
+    assert judge("--data", str(data), "--rubric", str(own)) == 2
+    assert "a front matter has a name" in capsys.readouterr().err
+    own.write_text(
+        "---\nname: mine\nversion: 1\nvalues: answer\nverdicts: yes 1, no 0\n---\nJudge."
+    )
+    assert judge("--data", str(data), "--rubric", str(own), "--limit", "2", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    path = settings.home / "evals" / "runs" / f"{told['run']}.jsonl"
+    arguments = json.loads(path.read_text().split("\n")[0])["arguments"]
+    assert arguments["rubric"].startswith("mine 1.")

@@ -1,4 +1,4 @@
-"""Our own server with random weights as a judge: it keeps to the form, so all that it says counts."""
+"""Our own server with random weights as a judge: it keeps to the form, so all it says counts."""
 
 from evals.core import Sample, State
 from evals.judge.model import ModelJudge

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from rostra.core import ChatMessage, Finish, GenerationOptions, Regex, Role, ToolSpec
+from rostra.core import (
+    ChatMessage,
+    Finish,
+    GenerationOptions,
+    Regex,
+    Role,
+    Settings,
+    ToolSpec,
+)
 from rostra.models import Cascade, ScriptedModel, complete, confident
+from rostra.runtime import open_runtime
 from rostra.serving import Engine, EngineConfig, LocalChatModel, SamplingParams
 from rostra.serving.engine.chat import chat_prompt
 from tests.checkpoints import make_checkpoint
@@ -64,3 +73,22 @@ async def test_the_endpoint_is_asked_where_the_decoder_is_unsure(
     answer = await complete(cascade, ASKED, options)
     assert bool(endpoint.seen) is not sure
     assert (answer.text == "One kilogram.") is not sure
+
+
+async def test_settings_put_the_decoder_before_the_endpoints(settings: Settings) -> None:
+    table = {"url": "http://127.0.0.1:9/v1", "model": "far"}
+    given = settings.model_copy(
+        update={
+            "model": "/no/such/decoder",
+            "chat_models": {"far": table},
+            "chat_route": "cascade",
+        }
+    )
+    async with open_runtime(given) as runtime:
+        assert runtime.engine is not None
+        assert runtime.generator is not None
+        assert runtime.generator.name == f"{runtime.engine.name} > far"
+    async with open_runtime(given.model_copy(update={"model": ""})) as runtime:
+        assert runtime.engine is None
+        assert runtime.generator is not None
+        assert runtime.generator.name == "far"

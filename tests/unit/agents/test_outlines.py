@@ -89,6 +89,19 @@ def test_any_beginning_of_a_log_has_an_outline() -> None:
     assert short.waiting == ()
 
 
+def test_what_a_run_goes_on_with_and_why_it_stopped() -> None:
+    error = {"code": "model_unavailable", "message": "no model is set"}
+    events: list[RunEvent] = [*BEGIN[:4], Paused("interrupted", [], error)]
+    assert outline(log(*events)).error == error
+    events.append(Resumed("other", "larger", ["react"]))
+    assert (outline(log(*events)).model, outline(log(*events)).error) == ("larger", None)
+    events += [Paused("interrupted", []), Resumed("first")]
+    assert outline(log(*events)).model == "m"
+    assert outline(()).model == ""
+    events.append(RunEnded(Status.FAILED, Spent(), error=error))
+    assert outline(log(*events)).error == error
+
+
 async def test_a_stored_log_is_read_whole(tmp_path: Path) -> None:
     async with await open_database(f"sqlite:///{tmp_path / 'r.db'}") as database:
         many = [RunStarted("t", "react", "m", Budget()), *([Resumed("x")] * 1203)]

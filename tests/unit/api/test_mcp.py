@@ -141,6 +141,7 @@ async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
         asked = await call("run_agent", task="send it", strategy="obeys")
         assert (asked["status"], asked["answer"]) == ("paused", None)
         assert asked["note"] == "approval: send (c0)"
+        assert asked["model"] == done["model"] == "scripted"
         assert tools.called == ["look"]
         left = await call("run_agent", task="hang on", strategy="obeys", seconds=0)
         assert (left["status"], left["answer"]) == ("running", None)
@@ -153,6 +154,12 @@ def test_a_run_tells_how_much_of_its_answer_nothing_backs() -> None:
     told = _standing(run_id, RunEnded(Status.COMPLETED, Spent(), answer))
     assert (told.unsupported, told.quotes) == (2, ["The sky is blue."])
     assert _standing(run_id, Paused("approval", ["c1"])).unsupported == 0
+
+
+def test_a_run_that_stopped_tells_why() -> None:
+    error = {"code": "model_unavailable", "message": "no model is set"}
+    told = _standing(UUID(int=7), Paused("interrupted", [], error))
+    assert (told.status, told.note) == ("paused", "interrupted; no model is set")
 
 
 @pytest.mark.parametrize(

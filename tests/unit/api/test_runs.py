@@ -4,20 +4,28 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from rostra.agents import Agents
+from rostra.agents import Agents, Paused, Resumed, encode_event
 from rostra.api import Pace, create_app
 from rostra.core import Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
-from rostra.store import claim_run, create_run, open_database, put_memory
+from rostra.store import (
+    append_events,
+    claim_run,
+    create_run,
+    get_run,
+    open_database,
+    put_memory,
+    seize_run,
+)
 from tests.fakes import FakeEmbedder
 from tests.fakes_runs import Prompts, Tools, World
 
@@ -209,6 +217,58 @@ async def test_a_cancelled_run_is_over(client: Client, tools: Tools) -> None:
     assert (await client.delete(path)).status_code == 204
     for gone in (path, f"{path}/events", f"{path}/log"):
         assert (await client.get(gone)).json()["code"] == "run_not_found"
+
+
+async def test_a_name_that_is_no_tool_is_not_approved(client: Client, tools: Tools) -> None:
+    body = {"task": "send it", "strategy": "obeys", "approve": ["send", "sendd"]}
+    refused = await client.post("/api/runs", json=body)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (400, "invalid_request")
+    assert "'" not in problem["detail"]
+    assert problem["detail"] == "approve: this run has no tool sendd"
+    assert problem["hint"] == "Did you mean send? Tools: look, send, hang."
+    assert (await client.get("/api/runs")).json()["total"] == 0
+    run = await start(client, "send it", approve=["send"])
+    assert (await follow(client, run["id"]))[-1][1]["finishReason"] == "stop"
+    assert tools.called == ["send"]
+    fork = {"step": 0, "approve": ["sendd"]}
+    refused = await client.post(f"/api/runs/{run['id']}/fork", json=fork)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert (await client.get("/api/runs")).json()["total"] == 1
+
+
+async def test_names_of_a_server_that_is_away_are_told_by_the_run(
+    client: Client, tools: Tools
+) -> None:
+    tools.problems = ("mail: its tools are left out: no answer within 1 s",)
+    run = await start(client, "look", approve=["mail__send"])
+    await follow(client, run["id"])
+    detail = (await client.get(f"/api/runs/{run['id']}")).json()
+    assert "'mail__send' is approved, and no tool is called so" in detail["problems"]
+    body = {"task": "look", "strategy": "obeys", "approve": ["post__send"]}
+    assert (await client.post("/api/runs", json=body)).status_code == 400
+
+
+async def test_a_run_shows_why_it_stopped_and_what_goes_on_with_it(
+    client: Client, app: Litestar, tools: Tools
+) -> None:
+    run = await start(client, "send it")
+    await follow(client, run["id"])
+    detail = (await client.get(f"/api/runs/{run['id']}")).json()
+    assert (detail["error"], detail["model"]) == (None, "scripted")
+    error = {"code": "model_unavailable", "message": "no model is set"}
+    runtime: Runtime = app.state.services.runtime
+    wanted = UUID(run["id"])
+    async with runtime.database.write() as session:
+        claim = await seize_run(session, wanted, "other", timedelta(seconds=1))
+        first = (await get_run(session, wanted)).last_seq
+        more = [Resumed("other", "larger"), Paused("interrupted", [], error)]
+        entries = [(datetime.now(UTC), type(one).__name__, encode_event(one)) for one in more]
+        await append_events(
+            session, wanted, first, entries, token=claim.fencing_token, status="paused"
+        )
+    detail = (await client.get(f"/api/runs/{run['id']}")).json()
+    assert (detail["error"], detail["model"]) == (error, "larger")
 
 
 async def test_a_fork_repeats_no_call(client: Client, tools: Tools) -> None:

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from rostra.agents import Effect, Equipped, Noted, Record, RunEvent, ToolRecord
+from rostra.agents import (
+    Effect,
+    Equipped,
+    Noted,
+    Paused,
+    Record,
+    Resumed,
+    RunEvent,
+    ToolRecord,
+)
 from rostra.cli.run_view import RunView
 
 
@@ -20,6 +29,18 @@ def test_thousands_of_tools_are_counted() -> None:
     assert "tool_29 and 4,970 more" in shown(Equipped(tools))
     assert len(shown(Equipped(tools))) < 1000
     assert "tool_29\n" in shown(Equipped(tools[:30]))
+
+
+def test_why_a_run_stopped_and_with_what_it_goes_on() -> None:
+    error = {"code": "model_unavailable", "message": "no \x1b[31mmodel is set"}
+    text = shown(Paused("interrupted", [], error))
+    assert "paused  interrupted: no" in text
+    assert "model is set" in text
+    assert "\x1b" not in text
+    assert "outcome unknown\n" in shown(Paused("outcome_unknown", ["c1"]))
+    assert "resumed  with larger; with other prompts: react, plan" in shown(
+        Resumed("me", "larger", ["react", "plan"])
+    )
 
 
 def test_what_the_guard_removed_is_named() -> None:

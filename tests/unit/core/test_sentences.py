@@ -72,6 +72,19 @@ def test_a_wrapped_paragraph_is_joined() -> None:
     ]
 
 
+def test_a_ragged_paragraph_is_joined_before_words_in_marks() -> None:
+    text = (
+        "The program keeps all of its data in one directory, or wherever\n"
+        "`SOME_HOME` says. The other line is much longer than that one, since a person edited it.\n"
+        "`SOME_HOME` may be relative."
+    )
+    assert [one.replace("\n", " ") for one in sentences(text)] == [
+        "The program keeps all of its data in one directory, or wherever `SOME_HOME` says.",
+        "The other line is much longer than that one, since a person edited it.",
+        "`SOME_HOME` may be relative.",
+    ]
+
+
 def test_offsets_are_those_of_the_whole_text() -> None:
     text = "Skip this. 😀 Take this. And this."
     assert [text[a:b] for a, b in sentence_spans(text, 11, 24)] == ["😀 Take this."]

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from rostra.core import ConfigError
-from rostra.models import Cascade, ConfiguredModels, OpenAIModel, Prices, Router, context_of
+from rostra.models import (
+    Cascade,
+    ConfiguredModels,
+    OpenAIModel,
+    Prices,
+    Router,
+    ScriptedModel,
+    context_of,
+)
 
 SMALL = {"url": "http://localhost:1/v1", "model": "s", "context": 4096}
 LARGE = {
@@ -37,6 +45,9 @@ def test_a_route_is_the_main_model() -> None:
     cascade = ConfiguredModels(BOTH, {"judge": "small"}, "cascade", 0.9).roles["main"]
     assert isinstance(cascade, Cascade)
     assert cascade.name == "s > l"
+    own = ScriptedModel(["x"], name="own")
+    with_own = ConfiguredModels(BOTH, {"judge": "small"}, "cascade", 0.9, first=own)
+    assert with_own.roles["main"].name == "own > s > l"
     assert isinstance(ConfiguredModels(BOTH, {}, "router").roles["main"], Router)
     assert "main" not in ConfiguredModels(BOTH, {}).roles
 

@@ -235,3 +235,68 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def test_prompts_and_resources_are_listed_and_read(
+    configured: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["mcp", "prompt", "peer", "--json"]) == 0
+    (greet,) = printed(capsys)["prompts"]
+    assert (greet["name"], greet["arguments"]) == ("greet", [["name", True]])
+    assert run(["mcp", "prompt", "peer", "greet", "name=A\x1b[31mda", "--json"]) == 0
+    (message,) = printed(capsys)["messages"]
+    assert message["role"] == "user"
+    assert run(["mcp", "prompt", "peer", "greet", "name=A\x1b[31mda"]) == 0
+    assert capsys.readouterr().out == "user: Say hello to A [31mda.\n"
+    assert run(["mcp", "resource", "peer"]) == 0
+    assert "memo://note" in capsys.readouterr().out
+    assert run(["mcp", "resource", "peer", "memo://x/page", "--json"]) == 0
+    assert printed(capsys)["text"].endswith("page of x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["mcp", "prompt", "nobody"], 2, "mcp_server_not_found"),
+        (["mcp", "prompt", "gone"], 1, "mcp_server_unavailable"),
+        (["mcp", "prompt", "gone", "greet"], 1, "mcp_server_unavailable"),
+        (["mcp", "prompt", "peer", "greet", "Ada"], 2, "invalid_request"),
+        (["mcp", "prompt", "peer", "leave"], 2, "invalid_request"),
+        (["mcp", "prompt", "peer", "greet"], 2, "invalid_request"),
+        (["mcp", "resource", "peer", "memo://nowhere/at/all"], 2, "invalid_request"),
+        (["mcp", "resource", "gone", "memo://note"], 1, "mcp_server_unavailable"),
+        (["agent", "run", "--prompt", "greet"], 2, "invalid_request"),
+        (["agent", "run", "--prompt", "peer/leave"], 2, "invalid_request"),
+        (["agent", "run", "Go.", "--prompt", "peer/greet"], 2, "usage"),
+        (["agent", "run", "Go.", "--arg", "name=Ada"], 2, "usage"),
+        (["agent", "run"], 2, "usage"),
+    ],
+)
+def test_prompts_that_are_not_there(
+    configured: None,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    code: str,
+) -> None:
+    assert run([*arguments, "--json"]) == status
+    assert printed(capsys)["error"]["code"] == code
+
+
+def test_a_prompt_is_a_task_that_its_server_has_influenced(
+    configured: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = tmp_path / "script.jsonl"
+    call = {"tool": "remember", "args": {"fact": "Ada was greeted."}}
+    script.write_text(json.dumps({"text": json.dumps({"thought": "x", "action": [call]})}))
+    monkeypatch.setenv("ROSTRA_CHAT_SCRIPT", str(script))
+    command = ["agent", "run", "--prompt", "peer/greet", "--arg", "name=Ada", "--json"]
+    assert run([*command, "--tools", "remember", "--approve", "remember"]) == 1
+    made = printed(capsys)
+    assert (made["task"], made["status"]) == ("Say hello to Ada.", "paused")
+    (waits,) = made["waiting"]
+    assert waits["call"]["tool"] == "remember"
+    assert any("tool:peer/greet" in why for why in waits["why"])

@@ -220,3 +220,16 @@ async def test_what_a_step_has_read_taints_the_steps_that_need_it() -> None:
     (asked,) = [event for event in ran.all(ModelAsked) if ".E3/" in event.key]
     assert asked.sources == ["tool:search"]
     assert "pay" not in [name for name, _ in ran.called]
+
+
+async def test_a_judge_checks_the_steps_where_there_is_one() -> None:
+    plans = by_prompt(plan=turns(THREE), synthesis=put_together)
+    judged = {**roles(plans), "judge": by_prompt(verify=verdict(True))}
+    ran = await Lab().run_cut_everywhere(PlanExecute(), judged)
+    assert ran.answer == "Together they weigh 42 kg."
+    asked = {event.model for event in ran.all(ModelAsked) if event.purpose == "verify"}
+    assert asked == {"judge"}
+    # Without one the planner does, whom `main` does not replace while it is there.
+    ran = await Lab().run(PlanExecute(), roles())
+    asked = {event.model for event in ran.all(ModelAsked) if event.purpose == "verify"}
+    assert asked == {"planner"}

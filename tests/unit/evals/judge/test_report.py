@@ -245,7 +245,7 @@ def test_one_label_alone_tells_nothing() -> None:
     fitness = fitness_of(
         agreed=agreed, people=NOBODY, judged=5, lost={}, biases={}, standard=JudgeStandard()
     )
-    assert fitness.reasons == ("its agreement with people cannot be told",)
+    assert fitness.reasons == ("its agreement with people cannot be told: one label alone occurs",)
 
 
 @pytest.mark.parametrize("max_unscored", [0.0, 0.1, 1.0])

@@ -130,7 +130,9 @@ async def test_a_baseline_has_no_ballots_and_no_table(make_pairs: MakePairs) -> 
 async def test_failures_are_told_with_their_words(make_pairs: MakePairs) -> None:
     record = await judged(make_pairs(5), SimulatedJudge("sim"))
     gone = [
-        Outcome(task=0, at=one.at, state=State(sample=one.state.sample), failed="gone", detail="off")
+        Outcome(
+            task=0, at=one.at, state=State(sample=one.state.sample), failed="gone", detail="off"
+        )
         for one in record.outcomes
     ]
     (section,) = judge_sections(replace(record, outcomes=tuple(gone)))

@@ -9,6 +9,7 @@ from evals import (
     EvalRunConflict,
     EvalRunNotFound,
     Task,
+    baseline_of,
     delete_run,
     list_summaries,
     newest_of,
@@ -103,6 +104,10 @@ def test_the_newest_of_a_kind_is_not_the_baseline_itself(settings: Settings) -> 
     write(folder, record([outcome(0)], run="20260103", text="other"))
     assert newest_of(settings, "test", but=old) == new
     assert newest_of(settings, "test", but=new) == old
+    # A baseline that lies elsewhere is the run that it was made from.
+    kept = folder.parent / "baseline.jsonl"
+    kept.write_text(baseline_of(read_run(new)))
+    assert newest_of(settings, "test", but=kept) == old
 
 
 def test_a_run_that_is_written_is_not_deleted(tmp_path: Path) -> None:
