@@ -36,7 +36,6 @@ class QuoteReport:
         citations_exact: how many quote their document's `text[start:end]` exactly.
         failed: questions without an answer, by the error's name; they are in no mean.
         run: the run's id.
-        mixed: as in `RunReport`.
     """
 
     answerable: int = 0
@@ -50,13 +49,11 @@ class QuoteReport:
     citations_exact: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     run: str = ""
-    mixed: tuple[dict[str, tuple[str, str]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "run": self.run,
-            "mixed": list(self.mixed),
             "answerable": self.answerable,
             "unanswerable": self.unanswerable,
             "sentence_f1": _rounded(self.sentence_f1),
@@ -105,7 +102,6 @@ def report_quotes(record: RunRecord) -> QuoteReport:
         citations_exact=sum(one.exact is True for one in cited),
         failed=ask.failed,
         run=found.run,
-        mixed=found.mixed,
     )
 
 

@@ -1,14 +1,28 @@
 """Which file names are read, and what their endings say about the type.
 
-An ending decides only where the content does not: see `rostra.ingest.sniff`.
+An ending decides only where the content does not: see `rostra.ingest.sniff`. Images found in a
+folder or an archive are listed only where text recognition is installed.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+EPUB = "application/epub+zip"
+RTF = "application/rtf"
+EML = "message/rfc822"
+MSG = "application/vnd.ms-outlook"
+NOTEBOOK = "application/x-ipynb+json"
+LATEX = "text/x-tex"
+PNG = "image/png"
+JPEG = "image/jpeg"
+TIFF = "image/tiff"
+WEBP = "image/webp"
 ZIP = "application/zip"
 HTML = "text/html"
 MARKDOWN = "text/markdown"
@@ -18,6 +32,11 @@ TSV = "text/tab-separated-values"
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 CODE_PREFIX = "text/x-source-"
+IMAGES = frozenset({PNG, JPEG, TIFF, WEBP})
+# Each holds further files, which are documents of their own.
+MAILS = frozenset({EML, MSG})
+OCR_MODULES = ("rapidocr", "onnxruntime")
+OCR_INSTALL = "pip install 'rostra[ocr]'"
 
 _CODE_ENDINGS = {
     "asm": "s asm",
@@ -71,7 +90,7 @@ _CODE_ENDINGS = {
     "swift": "swift",
     "tcl": "tcl",
     "terraform": "tf hcl",
-    "tex": "tex sty",
+    "tex": "sty cls",
     "toml": "toml",
     "typescript": "ts tsx mts cts",
     "verilog": "v sv vhd vhdl",
@@ -83,6 +102,18 @@ _CODE_ENDINGS = {
 _DOCUMENT_ENDINGS = {
     PDF: "pdf",
     DOCX: "docx",
+    PPTX: "pptx pptm ppsx potx",
+    XLSX: "xlsx xlsm xltx xltm",
+    EPUB: "epub",
+    RTF: "rtf",
+    EML: "eml",
+    MSG: "msg",
+    NOTEBOOK: "ipynb",
+    LATEX: "tex ltx",
+    PNG: "png",
+    JPEG: "jpg jpeg",
+    TIFF: "tif tiff",
+    WEBP: "webp",
     ZIP: "zip",
     HTML: "html htm xhtml xht",
     MARKDOWN: "md markdown mdown mkd mdx",
@@ -150,4 +181,12 @@ def is_listed(name: str) -> bool:
     lowered = PurePosixPath(name).name.lower()
     if lowered.startswith(".") or lowered in _GENERATED_NAMES:
         return False
-    return not lowered.endswith(_GENERATED_ENDINGS) and media_type_of(lowered) is not None
+    if lowered.endswith(_GENERATED_ENDINGS):
+        return False
+    media_type = media_type_of(lowered)
+    return media_type is not None and (media_type not in IMAGES or has_ocr())
+
+
+def has_ocr() -> bool:
+    """Whether text recognition is installed; nothing is loaded."""
+    return all(find_spec(module) is not None for module in OCR_MODULES)

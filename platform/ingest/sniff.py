@@ -4,7 +4,11 @@ A file whose bytes are no text and of no type that is read is refused; nothing i
 binary junk.
 """
 
+import io
 import re
+import zipfile
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from rostra.ingest import media
 from rostra.ingest.decode import decode_text, utf16_without_mark
@@ -19,11 +23,7 @@ from rostra.ingest.errors import (
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _BINARY = (
-    (b"\x89PNG\r\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
     (b"RIFF", "a RIFF media file"),
     (b"\x1f\x8b", "a gzip file"),
     (b"BZh", "a bzip2 file"),
@@ -42,20 +42,52 @@ _BINARY = (
     (b"fLaC", "a FLAC file"),
     (b"wOFF", "a font"),
     (b"wOF2", "a font"),
-    (b"{\\rtf", "a Rich Text file"),
     (b"%!PS", "a PostScript file"),
 )
-_CONTAINERS = (
-    (b"xl/workbook", "an Excel workbook"),
-    (b"ppt/presentation", "a PowerPoint presentation"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
-    (b"application/epub", "an EPUB book"),
-    (b"META-INF/MANIFEST.MF", "a Java archive"),
+_READ = (
+    (b"{\\rtf", media.RTF),
+    (b"\x89PNG\r\n", media.PNG),
+    (b"\xff\xd8\xff", media.JPEG),
+    (b"II*\x00", media.TIFF),
+    (b"MM\x00*", media.TIFF),
+)
+# What a file of such a name must be; its bytes say so, or it is damaged.
+_NAMED: Mapping[str, str] = MappingProxyType(
+    {
+        media.PDF: "a PDF",
+        media.DOCX: "a DOCX",
+        media.PPTX: "a PPTX",
+        media.XLSX: "an XLSX",
+        media.EPUB: "an EPUB",
+        media.RTF: "an RTF",
+        media.MSG: "an Outlook message",
+        media.ZIP: "a zip archive",
+        media.PNG: "a PNG image",
+        media.JPEG: "a JPEG image",
+        media.TIFF: "a TIFF image",
+        media.WEBP: "a WebP image",
+    }
+)
+# The part by which a container is known.
+_PARTS = (
+    ("word/document", media.DOCX),
+    ("ppt/presentation", media.PPTX),
+    ("xl/workbook", media.XLSX),
+    ("META-INF/container.xml", media.EPUB),
+)
+_FOREIGN_PARTS = (
+    ("content.xml", "an OpenDocument file"),
+    ("META-INF/MANIFEST.MF", "a Java archive"),
 )
 _HTML_START = re.compile(
     # A comment ends at its first `-->`: tried any other way, many comments take for ever.
     r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html)\b",
     re.I | re.S,
+)
+_MAIL_START = re.compile(
+    r"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*){0,40}?"
+    r"(?:received|message-id|mime-version|return-path)[ \t]*:",
+    re.I,
 )
 _SHEBANG = re.compile(r"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?([a-z]+)", re.I)
 _INTERPRETERS = {
@@ -100,13 +132,14 @@ def sniff(data: bytes, name: str) -> str:
     if data.startswith(_ZIP):
         return _zip_type(data, claimed)
     if data.startswith(_OLE):
-        raise _ole_reason(data, claimed)
-    if claimed == media.PDF:
-        raise CorruptFile("the file is named as a PDF but is none")
-    if claimed == media.DOCX:
-        raise CorruptFile("the file is named as a DOCX but is no zip container")
-    if claimed == media.ZIP:
-        raise CorruptFile("the file is named as a zip archive but is none")
+        return _ole_type(data, claimed)
+    for magic, media_type in _READ:
+        if data.startswith(magic):
+            return media_type
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return media.WEBP
+    if claimed is not None and (what := _NAMED.get(claimed)):
+        raise CorruptFile(f"the file is named as {what} but is none")
     for magic, what in _BINARY:
         if data.startswith(magic):
             raise UnsupportedType(f"the file is {what}, which is not read")
@@ -118,23 +151,45 @@ def sniff(data: bytes, name: str) -> str:
 
 
 def _zip_type(data: bytes, claimed: str | None) -> str:
-    if claimed == media.DOCX or b"word/document" in data:
-        return media.DOCX
-    for mark, what in _CONTAINERS:
-        if mark in data:
-            raise UnsupportedType(f"the file is {what}, which is not read")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            names = container.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError):
+        # Cut off or damaged: the parser of what it was will say so.
+        found = [kind for part, kind in _PARTS if part.encode() in data]
+        foreign = None
+    else:
+        found = [kind for part, kind in _PARTS if any(name.startswith(part) for name in names)]
+        foreign = next((what for part, what in _FOREIGN_PARTS if part in names), None)
+    containers = {kind for _, kind in _PARTS}
+    if claimed in found or (claimed in containers and not found):
+        return claimed or media.DOCX
+    if found:
+        return found[0]
+    if foreign is not None:
+        raise UnsupportedType(f"the file is {foreign}, which is not read")
     if claimed == media.ZIP:
         raise NestedArchive("archives inside of archives are not opened")
     raise UnsupportedType("the file is a zip container that is not read")
 
 
-def _ole_reason(data: bytes, claimed: str | None) -> EncryptedFile | UnsupportedType:
-    if claimed == media.DOCX or "EncryptedPackage".encode("utf-16-le") in data:
-        return EncryptedFile(
+def _ole_type(data: bytes, claimed: str | None) -> str:
+    """An Outlook message; other files of this container are refused.
+
+    Raises:
+        EncryptedFile: for an encrypted Office document.
+        UnsupportedType: for Office formats before 2007.
+    """
+    if "__properties_version1.0".encode("utf-16-le") in data or claimed == media.MSG:
+        return media.MSG
+    encrypted = "EncryptedPackage".encode("utf-16-le") in data
+    if encrypted or claimed in {media.DOCX, media.PPTX, media.XLSX}:
+        raise EncryptedFile(
             "the document is encrypted", hint="Save it without a password and ingest it again."
         )
-    return UnsupportedType(
-        "the file is of an Office format before 2007", hint="Save it as DOCX and ingest it again."
+    raise UnsupportedType(
+        "the file is of an Office format before 2007",
+        hint="Save it as DOCX, PPTX or XLSX and ingest it again.",
     )
 
 
@@ -162,6 +217,8 @@ def _by_content(data: bytes) -> str:
         return media.HTML
     if (found := _SHEBANG.match(head)) and (language := _INTERPRETERS.get(found.group(1).lower())):
         return media.CODE_PREFIX + language
+    if _MAIL_START.match(head.lstrip("\n").replace("\r\n", "\n")):
+        return media.EML
     if head.lstrip()[:1] in {"{", "["} and data.rstrip()[-1:] in {b"}", b"]"}:
         return media.JSON
     return media.PLAIN

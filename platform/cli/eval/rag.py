@@ -13,6 +13,7 @@ from evals import (
     QuoteReport,
     RagPlan,
     RagReport,
+    RunReport,
     open_workspace,
     quote_tasks,
     rag_tasks,
@@ -26,7 +27,7 @@ from rostra.cli.eval.endpoints import endpoint_model as model_at
 from rostra.cli.eval.retrieval import retrieval
 from rostra.cli.eval.runs import RunOptions, execute, run_options
 from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval.text import plain, print_mixed
+from rostra.cli.eval.text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ChatModel, ConfigError
 from rostra.runtime import Runtime, open_runtime
@@ -74,9 +75,10 @@ def rag(
 ) -> None:
     """Answers, citations, abstention and robustness, on questions over documents.
 
-    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout), one with
-    questions.jsonl, or a .jsonl file of question, answers, documents or passage, spans and
-    unanswerable. Without a judge, what only a judge can tell is left out, and the report says so.
+    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout), or a .jsonl or
+    .csv file, such as questions.jsonl in a folder, of question, answers, documents or passage,
+    spans, unanswerable and history; corpus.jsonl may lie beside it. Without a judge, what only a
+    judge can tell is left out, and the report says so.
     """
     settings = settings_of_process()
     external = model_at(judge_url, judge_model, key_env, "judge")
@@ -174,24 +176,25 @@ def _measure(row: dict[str, Any], name: str) -> str:
 def quote(data: Path, options: RunOptions) -> None:
     """Sentence F1 of quoted answers, and precision and recall of `not found`.
 
-    A set is a folder with answerable.jsonl and unanswerable.jsonl (ClapNQ's layout). It is `rag`
-    with two systems and the measures that need nothing but the text.
+    A set is one of those that `rag` takes. It is `rag` with two systems and the measures that need
+    nothing but the text.
     """
     settings = settings_of_process()
 
-    async def work() -> QuoteReport:
+    async def work() -> tuple[QuoteReport, RunReport]:
         async with open_workspace(settings) as runtime:
             with bar() as shown:
                 ingest = shown.add_task("ingest", total=None)
                 tasks = await quote_tasks(
                     runtime, data, on_ingest=lambda progress: advance(shown, ingest, progress)
                 )
-            report = await execute(settings, "quote", tasks, options)
-            return report_quotes(read_run(run_file(settings, options, report.run)))
+            done = await execute(settings, "quote", tasks, options)
+            return report_quotes(read_run(run_file(settings, options, done.run))), done
 
-    report = asyncio.run(work())
+    report, whole = asyncio.run(work())
+    told = whole.to_dict()
     if options.as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict() | {"mixed": told["mixed"], "tasks": told["tasks"]})
         return
     measures = (
         ("sentence F1", report.sentence_f1),
@@ -206,10 +209,9 @@ def quote(data: Path, options: RunOptions) -> None:
             ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
             *((name, "-" if value is None else f"{value:.4f}") for name, value in measures),
             ("exact citations", f"{report.citations_exact} of {report.citations}"),
-            *(("failed", f"{count}: {why}") for why, count in report.failed.items()),
         ),
     )
-    print_mixed(report.mixed)
+    print_troubles(told)
     click.echo(f"run {report.run}")
 
 

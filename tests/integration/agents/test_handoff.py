@@ -216,7 +216,7 @@ async def test_a_call_that_was_broken_off_goes_on_in_the_same_run(
         async def silent(*_: object) -> None:
             """Extends no lease."""
 
-        monkeypatch.setattr(first.agents, "_beat", silent)
+        monkeypatch.setattr(first.agents._executor, "_beat", silent)
     run_id = await first.agents.start(RunRequest(task="Ask somebody.", approve=["agent__helper"]))
     await first.until(run_id, ToolStarted)
     child = await first.child(run_id)
@@ -277,7 +277,7 @@ async def test_a_process_that_dies_at_any_write_is_taken_over(
             """Extends no lease."""
 
         monkeypatch.setattr(first.agents._log, "append", append)
-        monkeypatch.setattr(first.agents, "_beat", silent)
+        monkeypatch.setattr(first.agents._executor, "_beat", silent)
         before = set(await first.runs())
         begun = asyncio.create_task(first.agents.start(ASK))
         # It dies, or comes to an end alive.
@@ -439,7 +439,7 @@ async def test_a_run_for_which_nobody_waits_any_more_ends(
     async def died(*_: object) -> None:
         """Does nothing."""
 
-    monkeypatch.setattr(first.agents, "_end_children", died)
+    monkeypatch.setattr(first.agents._executor, "_end_children", died)
     await first.agents.cancel(run_id)
     second = House(database, World(world.file), READS)
     while not await second.agents.resume(child):  # noqa: ASYNC110

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from evals import find_run, list_runs, read_run
 from rostra.cli.main import run
 from rostra.core import Settings
 
@@ -79,7 +80,10 @@ def test_quotes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "unanswerable.jsonl").write_text(
         record("Who won the chess championship in Reykjavik?", "moon", None)
     )
-    assert run(["eval", "run", "quote", "--data", str(tmp_path), "--json"]) == 0
+    assert run(["eval", "run", "quote", "--data", str(tmp_path), "--seed", "3", "--json"]) == 0
+    (path,) = list_runs(settings)
+    arguments = {"data": str(tmp_path), "seed": 3, "parallel": 8}
+    assert read_run(path).header.arguments == arguments
     report = json.loads(capsys.readouterr().out)
     assert (report["answerable"], report["unanswerable"]) == (3, 1)
     assert report["sentence_f1"] > report["baseline_f1"]
@@ -89,6 +93,9 @@ def test_quotes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixtur
 
     assert run(["eval", "run", "rag", "--data", str(tmp_path), "--judge", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    given = read_run(find_run(settings, "latest:rag")).header.arguments
+    assert given["data"] == str(tmp_path)
+    assert given["judge"] is True
     ask, baseline = told["results"][:2]
     assert (ask["system"], baseline["system"]) == ("ask", "first sentence")
     assert ask["measures"]["sentence f1"] == report["sentence_f1"]
@@ -99,3 +106,11 @@ def test_quotes(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "correctness (judge)" not in ask["measures"]
     assert run(["eval", "run", "rag", "--data", str(tmp_path), "--system", "model"]) == 1
     assert "no model is set" in capsys.readouterr().err
+
+    table = tmp_path / "house" / "questions.csv"
+    table.parent.mkdir()
+    table.write_text(f'question,passage\nWhat burns?,"{PASSAGES["boiler"]}"\n,lost\n')
+    assert run(["eval", "run", "quote", "--data", str(table.parent)]) == 0
+    shown = capsys.readouterr().out
+    assert "1 answerable, 0 not" in shown
+    assert "house: 1: a line without a question (questions.csv, line 3)" in shown

@@ -114,7 +114,8 @@ async def test_a_server_that_is_slow_is_there_for_the_next_run() -> None:
 async def test_what_fails_at_once_is_tried_by_each_run() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with closing(McpToolset(config(f"http://127.0.0.1:{port}/mcp"))) as toolset:
+    at_once = McpToolset(config(f"http://127.0.0.1:{port}/mcp"), clock=lambda: 0.0)
+    async with closing(at_once) as toolset:
         for _ in range(2):
             with pytest.raises(ToolFailure, match="cannot reach it"):
                 await toolset.list()

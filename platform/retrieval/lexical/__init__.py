@@ -1,0 +1,53 @@
+"""The lexical side: which chunks share terms with the query, scored by BM25.
+
+What always holds: scores equal rank-bm25's to 1e-9, whatever was added, removed and merged before. To
+that end term frequencies are stored, never scores; idf, the number of chunks and their mean length
+are computed from what is there now. Only chunks that share a term with the query are ever returned,
+whatever the sign of their score.
+"""
+
+from rostra.retrieval.lexical.counts import TermCounts
+from rostra.retrieval.lexical.memory import (
+    TINY,
+    LexicalIndex,
+    PostingsIndex,
+    RankBm25Index,
+    make_lexical_index,
+)
+from rostra.retrieval.lexical.scoring import (
+    EPSILON,
+    K1,
+    B,
+    Bm25,
+    Mask,
+    Positions,
+    Scores,
+    Statistics,
+    Ties,
+    Variant,
+    okapi_idf,
+    term_weight,
+)
+from rostra.retrieval.lexical.top import best_positions
+
+__all__ = [
+    "EPSILON",
+    "K1",
+    "TINY",
+    "B",
+    "Bm25",
+    "LexicalIndex",
+    "Mask",
+    "Positions",
+    "PostingsIndex",
+    "RankBm25Index",
+    "Scores",
+    "Statistics",
+    "TermCounts",
+    "Ties",
+    "Variant",
+    "best_positions",
+    "make_lexical_index",
+    "okapi_idf",
+    "term_weight",
+]
