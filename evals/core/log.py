@@ -326,6 +326,17 @@ def _changed(before: Header | Resumed, now: Header | Resumed) -> dict[str, tuple
     }
 
 
+def _where(old: TaskHeader, new: TaskHeader, part: str) -> str:
+    """Names of what differs in a part that has some."""
+    before, after = getattr(old, part), getattr(new, part)
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return ""
+    names = [
+        name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name)
+    ]
+    return f" ({', '.join(names[:5])})" if names else ""
+
+
 def _difference(there: Header, now: Header) -> str | None:
     """What keeps two headers from being those of one run; names of tasks before their parts."""
     if there.kind != now.kind:
@@ -341,5 +352,5 @@ def _difference(there: Header, now: Header) -> str | None:
                 for task in (old, new)
             )
             if before != after:
-                return f"{part.replace('_', ' ')} of {old.name}"
+                return f"{part.replace('_', ' ')} of {old.name}{_where(old, new, part)}"
     return None

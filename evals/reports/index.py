@@ -20,10 +20,21 @@ from evals.reports.worst import worst_first
 Place = tuple[int, int]  # of the sample in its task, and the repetition
 T = TypeVar("T")
 
-_LINE = re.compile(
-    rb'\{"type":"(?:(end)"|resumed"|'
-    rb'sample","task":(\d{1,9}),"at":(\d{1,12})(?:,"repeat":(\d{1,9}))?,)'
+_KINDS = ("end", "resumed", "sample")
+# As we write them, which is quicker to see than to parse.
+_WRITTEN = re.compile(
+    rb'\{"type":"(?:(end|resumed)"|'
+    rb'(sample)","task":(\d{1,9}),"at":(\d{1,12})(?:,"repeat":(\d{1,9}))?,)'
 )
+
+
+class _Line(msgspec.Struct):
+    """As much of a line as says what stands there."""
+
+    type: str
+    task: int = -1
+    at: int = 0
+    repeat: int = 0
 
 
 class _Value(msgspec.Struct):
@@ -146,13 +157,12 @@ class RunIndex:
         self._worst.clear()
 
     def _take(self, line: bytes) -> None:
-        found = _LINE.match(line)
-        task = int(found[2] or 0) if found else len(self._offsets)
-        if found is None or task >= len(self._offsets):
+        one = _beginning(line)
+        if one is None or (one.type == "sample" and not 0 <= one.task < len(self._offsets)):
             raise EvalRunBroken(f"{self.path}, line {self._number}: not in its place")
-        self.is_complete = found[1] is not None
-        if found[3] is not None:
-            self._offsets[task][int(found[3]), int(found[4] or 0)] = self._end
+        self.is_complete = one.type == "end"
+        if one.type == "sample":
+            self._offsets[one.task][one.at, one.repeat] = self._end
 
     def _lines(self, task: int, places: Iterable[Place]) -> Iterator[bytes]:
         offsets = self._offsets[task]
@@ -169,6 +179,21 @@ class RunIndex:
             return decoder.decode(line)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise EvalRunBroken(f"{self.path}, a sample's line: {error}") from None
+
+
+def _beginning(line: bytes) -> _Line | None:
+    """What kind of line it is; None if it is none of a run's, but the first."""
+    if found := _WRITTEN.match(line):
+        other_kind, sample, task, at, repeat = found.groups()
+        if sample is None:
+            return _Line(other_kind.decode())
+        return _Line("sample", int(task), int(at), int(repeat or 0))
+    try:
+        # Somebody else may have written it, in another order.
+        other = msgspec.json.decode(line, type=_Line)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    return other if other.type in _KINDS else None
 
 
 def stamp_of(found: os.stat_result) -> tuple[int, ...]:

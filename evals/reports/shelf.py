@@ -20,7 +20,10 @@ _MOST = 16  # runs
 
 @dataclass(slots=True)
 class _Kept:
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of one run; a report takes longer than a page, and no page waits for it."""
+
+    index_lock: threading.Lock = field(default_factory=threading.Lock)
+    view_lock: threading.Lock = field(default_factory=threading.Lock)
     index: RunIndex | None = None
     view: EvalRunView | None = None
     stamp: tuple[int, ...] = ()
@@ -41,7 +44,7 @@ class RunShelf:
             EvalRunBroken: it is no run's, or is damaged.
         """
         kept = self._of(path)
-        with kept.lock:
+        with kept.view_lock:
             try:
                 stamp = stamp_of(path.stat())
             except OSError as error:
@@ -61,7 +64,7 @@ class RunShelf:
             EvalRunBroken: it is no run's, or a line that is needed is damaged.
         """
         kept = self._of(path)
-        with kept.lock:
+        with kept.index_lock:
             if kept.index is None:
                 kept.index = RunIndex(path)
             else:

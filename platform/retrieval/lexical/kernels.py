@@ -122,10 +122,11 @@ def join_terms(
 
 
 @compiled
-def place_terms(text: Array, starts: Array, places: Array, lengths: Array) -> None:
+def place_terms(starts: Array, places: Array, lengths: Array) -> None:
     """Writes the length of each term at its place in a union."""
     for at in range(len(starts) - 1):
-        lengths[places[at]] = starts[at + 1] - starts[at]
+        if places[at] >= 0:
+            lengths[places[at]] = starts[at + 1] - starts[at]
 
 
 @compiled
@@ -142,10 +143,9 @@ def copy_terms(text: Array, starts: Array, places: Array, out: Array, out_starts
 
 # --- Merging ------------------------------------------------------------------------------------
 @compiled
-def count_live(starts: Array, docs: Array, dead: Array, places: Array, frequencies: Array) -> int:
-    """Adds the live postings of a segment's terms to `frequencies`; the highest row beside them."""
+def count_live(starts: Array, docs: Array, dead: Array, places: Array, frequencies: Array) -> None:
+    """Adds the number of live postings of a segment's terms to `frequencies`."""
     rows = len(dead)
-    highest = 0
     for term in range(len(starts) - 1):
         live = 0
         for at in range(starts[term], starts[term + 1]):
@@ -153,8 +153,6 @@ def count_live(starts: Array, docs: Array, dead: Array, places: Array, frequenci
             if 0 <= row < rows and not dead[row]:
                 live += 1
         frequencies[places[term]] += live
-        highest = max(highest, live)
-    return highest
 
 
 @compiled

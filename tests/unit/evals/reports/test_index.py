@@ -1,5 +1,6 @@
 """The index of a run's file: it says what the whole file says, however the file came about."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from evals import EvalRunBroken, EvalRunNotFound, RunShelf, read_run, run_view, sample_page
 from evals.core import Outcome
 from evals.reports.index import RunIndex
+from evals.reports.listing import summarise
 from tests.unit.evals.reports.parts import outcome, record, write
 
 END = b'{"type":"end","at":"2026-01-02T03:05:00Z"}\n'
@@ -86,6 +88,16 @@ def test_a_line_that_is_none_is_told(tmp_path: Path, wrong: bytes) -> None:
         RunIndex(path)
     with pytest.raises(EvalRunBroken, match="line 4"):
         read_run(path)
+
+
+def test_a_file_that_something_else_wrote_is_read_as_well(tmp_path: Path) -> None:
+    path = write(tmp_path, record([outcome(at, repeat=1) for at in range(3)]))
+    read = [json.loads(one) for one in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(dict(reversed(one.items()))) + "\n" for one in read))
+    index = RunIndex(path)
+    assert index.is_complete
+    assert index.read(0, index.places(0)) == list(read_run(path).outcomes)
+    assert (summarise(path).done, summarise(path).complete) == (3, True)
 
 
 def test_reports_are_computed_once_and_without_the_long_texts(

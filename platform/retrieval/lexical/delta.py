@@ -1,0 +1,193 @@
+"""The newest chunks, in memory: added at the end, read from the side while that goes on.
+
+What always holds: what a `DeltaView` holds never changes. Arrays grow by doubling and views are of
+their filled part; which rows are dead is copied when it changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from rostra.retrieval.lexical.scoring import Mask
+from rostra.retrieval.lexical.storage import Array
+
+Ids = npt.NDArray[np.int64]
+
+
+class _Vocabulary(dict[str, int]):
+    """Terms to numbers; a term that is new gets the next one."""
+
+    def __missing__(self, term: str) -> int:
+        number = self[term] = len(self)
+        return number
+
+
+@dataclass(frozen=True)
+class DeltaView:
+    """The rows of a delta at one time.
+
+    Attributes:
+        first: the position of its first row.
+        vocabulary: terms to numbers; it may know terms that came later.
+        known: how many terms there were.
+        row_starts: int64 [rows + 1].
+        tokens: int32, the rows' terms in the order of their texts.
+        dead: bool [rows].
+    """
+
+    first: int
+    vocabulary: dict[str, int]
+    known: int
+    row_starts: Array
+    tokens: Array
+    dead: Mask
+
+    @property
+    def rows(self) -> int:
+        return len(self.row_starts) - 1
+
+    @property
+    def lengths(self) -> Array:
+        """int64 [rows], terms in each."""
+        return np.diff(self.row_starts)
+
+    def number(self, term: str) -> int:
+        """A term's number, -1 where it is in none of these rows."""
+        number = self.vocabulary.get(term, -1)
+        return number if number < self.known else -1
+
+    def postings(self, terms: Sequence[str]) -> list[tuple[Ids, Ids]]:
+        """For each term the live rows that have it, rising, and how often it occurs in each."""
+        nothing = np.zeros(0, np.int64)
+        numbers = [self.number(term) for term in terms]
+        if max(numbers, default=-1) < 0:
+            return [(nothing, nothing)] * len(terms)
+        # One pass finds the tokens of all terms.
+        wanted = np.zeros(self.known, np.bool_)
+        wanted[[number for number in numbers if number >= 0]] = True
+        at = np.flatnonzero(wanted[self.tokens])
+        rows = np.searchsorted(self.row_starts, at, side="right") - 1
+        tokens = self.tokens[at]
+        alive = ~self.dead[rows]
+        rows, tokens = rows[alive], tokens[alive]
+        found = []
+        for number in numbers:
+            mine = rows[tokens == number]
+            heads = np.flatnonzero(np.diff(mine, prepend=-1))
+            found.append((mine[heads], np.diff(heads, append=len(mine))))
+        return found
+
+
+class Delta:
+    """See this module.
+
+    Args:
+        first: the position of its first row.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.rows = 0
+        self._vocabulary = _Vocabulary()
+        self._spelled: list[str] = []
+        self._row_starts = np.zeros(64, np.int64)
+        self._tokens = np.zeros(4096, np.int32)
+        self._dead = np.zeros(0, np.bool_)
+        # int64 by term, in how many live rows.
+        self._frequencies = np.zeros(64, np.int64)
+
+    @property
+    def tokens(self) -> int:
+        """Terms in its rows, repeats counted."""
+        return int(self._row_starts[self.rows])
+
+    def add(self, rows: Sequence[Sequence[str]]) -> tuple[list[str], Ids, Ids, int]:
+        """Appends rows.
+
+        Returns:
+            The distinct terms of these rows, in how many older live rows of this delta each occurs,
+            in how many of these rows, and how many terms these rows have, repeats counted.
+        """
+        vocabulary = self._vocabulary
+        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+        total = int(sizes.sum())
+        number = vocabulary.__getitem__
+        tokens = np.fromiter((number(term) for row in rows for term in row), np.int32, total)
+        self._append(tokens, sizes)
+        # Dictionaries keep the order of insertion, which is that of the numbers.
+        self._spelled.extend(islice(vocabulary, len(self._spelled), None))
+        owner = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)
+        pairs = np.unique(tokens.astype(np.int64) << 32 | owner)
+        numbers, counts = np.unique(pairs >> 32, return_counts=True)
+        self._frequencies = _room(self._frequencies, len(self._spelled))
+        before = self._frequencies[numbers]
+        self._frequencies[numbers] += counts
+        return [self._spelled[at] for at in numbers.tolist()], before, counts, total
+
+    def remove(self, rows: Ids) -> tuple[list[str], Ids, int]:
+        """Marks live rows dead.
+
+        Returns:
+            The distinct terms of these rows, in how many of them each occurs, and how many terms
+            these rows have, repeats counted.
+        """
+        dead = self._dead.copy()
+        dead[rows] = True
+        self._dead = dead
+        starts = self._row_starts
+        pieces = [np.unique(self._tokens[starts[row] : starts[row + 1]]) for row in rows.tolist()]
+        numbers, counts = np.unique(np.concatenate(pieces), return_counts=True)
+        self._frequencies[numbers] -= counts
+        total = int((starts[rows + 1] - starts[rows]).sum())
+        return [self._spelled[at] for at in numbers.tolist()], counts, total
+
+    def is_dead(self, rows: Ids) -> Mask:
+        """bool, which of these rows are."""
+        return self._dead[rows]
+
+    def frequencies(self, terms: Sequence[str]) -> Ids:
+        """In how many live rows each term occurs."""
+        get = self._vocabulary.get
+        numbers = np.fromiter((get(term, -1) for term in terms), np.int64, len(terms))
+        return np.where(numbers >= 0, self._frequencies[np.maximum(numbers, 0)], 0)
+
+    def view(self) -> DeltaView:
+        """The rows as they are now."""
+        return DeltaView(
+            self.first,
+            self._vocabulary,
+            len(self._spelled),
+            self._row_starts[: self.rows + 1],
+            self._tokens[: self.tokens],
+            self._dead,
+        )
+
+    def live(self) -> tuple[list[str], Ids, npt.NDArray[np.int32]]:
+        """Vocabulary, row starts and tokens for a segment; dead rows are empty."""
+        view = self.view()
+        lengths = np.where(self._dead, 0, view.lengths)
+        kept = np.repeat(~self._dead, view.lengths)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return self._spelled, starts, view.tokens[kept]
+
+    def _append(self, tokens: npt.NDArray[np.int32], sizes: Ids) -> None:
+        start = self.tokens
+        self._tokens = _room(self._tokens, start + len(tokens))
+        self._tokens[start : start + len(tokens)] = tokens
+        self._row_starts = _room(self._row_starts, self.rows + len(sizes) + 1)
+        ends = start + np.cumsum(sizes)
+        self._row_starts[self.rows + 1 : self.rows + 1 + len(sizes)] = ends
+        self._dead = np.concatenate([self._dead, np.zeros(len(sizes), np.bool_)])
+        self.rows += len(sizes)
+
+
+def _room(array: Array, size: int) -> Array:
+    """The array, or a copy twice as large or more with zeros behind, so that `size` fits."""
+    if size <= len(array):
+        return array
+    larger = np.zeros(max(size, 2 * len(array)), array.dtype)
+    larger[: len(array)] = array
+    return larger
