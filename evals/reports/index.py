@@ -33,7 +33,7 @@ class _Line(msgspec.Struct):
 
     type: str
     task: int = -1
-    at: int = 0
+    at: int | str = 0  # of a sample its place, of other lines their time
     repeat: int = 0
 
 
@@ -158,11 +158,13 @@ class RunIndex:
 
     def _take(self, line: bytes) -> None:
         one = _beginning(line)
-        if one is None or (one.type == "sample" and not 0 <= one.task < len(self._offsets)):
-            raise EvalRunBroken(f"{self.path}, line {self._number}: not in its place")
-        self.is_complete = one.type == "end"
-        if one.type == "sample":
+        if one is not None and one.type != "sample":
+            self.is_complete = one.type == "end"
+        elif one is not None and 0 <= one.task < len(self._offsets) and isinstance(one.at, int):
+            self.is_complete = False
             self._offsets[one.task][one.at, one.repeat] = self._end
+        else:
+            raise EvalRunBroken(f"{self.path}, line {self._number}: not in its place")
 
     def _lines(self, task: int, places: Iterable[Place]) -> Iterator[bytes]:
         offsets = self._offsets[task]

@@ -1,7 +1,8 @@
 """A model by itself, without documents: the one that is set, or any OpenAI-compatible endpoint.
 
-What always holds: it is asked the question alone, greedily; what it says is its answer unless it
-says that it does not know, in the words that it was told to use or in the platform's own.
+What always holds: it is asked the question alone, a follow-up after what was said before, greedily;
+what it says is its answer unless it says that it does not know, in the words that it was told to
+use or in the platform's own.
 """
 
 import hashlib
@@ -10,8 +11,9 @@ from typing import Any
 import msgspec
 
 from evals.core.states import State, usage_of
+from evals.rag.samples import said_before
 from evals.solvers.claims import claims_of
-from rostra.answer import NOT_FOUND
+from rostra.answer import NOT_FOUND, read_turns
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, Role
 from rostra.models import complete
 
@@ -64,6 +66,7 @@ class ModelSolver:
         """See `Solver`."""
         messages = [
             ChatMessage(Role.SYSTEM, self._system),
+            *read_turns(said_before(state.sample)),
             ChatMessage(Role.USER, state.sample.input),
         ]
         options = GenerationOptions(max_tokens=self._max_tokens, seed=seed)

@@ -39,6 +39,15 @@ class DocumentBuilder:
             raise text_too_large(self._max_chars)
         return start, self.length
 
+    def check(self, pending: int) -> None:
+        """Refuses text that would be too long before it is put together.
+
+        Raises:
+            TooLarge: when this many code points more would be over the limit.
+        """
+        if self.length + pending > self._max_chars:
+            raise text_too_large(self._max_chars)
+
     def block(self, text: str, kind: SpanKind, level: int = 0, newlines: int = 2) -> None:
         """Appends a block and marks it."""
         start, end = self.add(text, newlines)
@@ -93,6 +102,11 @@ def text_too_large(max_chars: int) -> TooLarge:
         f"the text is longer than {max_chars:,} characters",
         hint="Split the file, or raise max_text_chars.",
     )
+
+
+def too_many_columns(most: int) -> TooLarge:
+    """The error for a table that is wider than any that is read."""
+    return TooLarge(f"a row has more than {most:,} columns", hint="Split or turn the table.")
 
 
 def markdown_row(cells: list[str]) -> str:

@@ -4,11 +4,14 @@ What always holds after `check_members`: reading every member yields at most `ma
 because zipfile never reads a member beyond the size that its directory entry declares.
 """
 
+import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 
 from rostra.core import UnreadableFile
-from rostra.ingest.errors import ArchiveBomb, EncryptedFile, UnsupportedType
+from rostra.ingest.errors import ArchiveBomb, CorruptFile, EncryptedFile, UnsupportedType
 from rostra.ingest.limits import ParseLimits
 
 _RATIO_FROM_BYTES = 1024 * 1024
@@ -16,6 +19,34 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER_BYTES = 30
 # Both unpack in bounded steps and memory; others may ask for gigabytes before the first byte.
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+
+# What zipfile raises for containers and members that are cut off, damaged or of unknown versions.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
+
+
+def open_container(data: bytes, limits: ParseLimits) -> zipfile.ZipFile:
+    """Opens a document that is a zip container, after a look at what it would unpack to.
+
+    Raises:
+        CorruptFile: if it is no zip container or damaged.
+        UnreadableFile: as `check_members` says.
+    """
+    try:
+        container = zipfile.ZipFile(io.BytesIO(data))
+    except ZIP_ERRORS as error:
+        raise CorruptFile(f"the file is damaged: {error}") from None
+    check_members(container.infolist(), limits)
+    return container
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], limits: ParseLimits) -> None:

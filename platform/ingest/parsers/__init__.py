@@ -18,7 +18,7 @@ Parser = Callable[[bytes, str, str, ParseLimits], ParsedDocument]
 _MODULES = {
     media.PDF: "pdf",
     media.DOCX: "docx",
-    media.PPTX: "pptx_",
+    media.PPTX: "pptx",
     media.XLSX: "xlsx",
     media.EPUB: "epub",
     media.RTF: "rtf",

@@ -1,7 +1,7 @@
 """HTML as a person reads it: main text in blocks, code word for word, tables as Markdown rows.
 
-Two steps: `_prune` empties what is not shown or is navigation, `_Reader` walks what is left. When
-pruning navigation takes nearly everything, the page is read again with all that is shown.
+Two steps: `boilerplate` empties what is not shown or is no part of the main text, `PageReader` walks
+what is left. When that takes nearly all prose, the page is read again with all that is shown.
 Headings are h1 to h6, and the terms of definition lists that can be linked to: reference pages
 describe functions and settings that way.
 """
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from rostra.core import collapse_whitespace
 from rostra.ingest.builder import DocumentBuilder, clean_title, markdown_row
 from rostra.ingest.decode import decode_text
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile, NoText, TooDeep
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.boilerplate import prune_boilerplate, prune_hidden
 
 
 def _tags(names: str) -> tuple[str, ...]:
@@ -27,30 +27,11 @@ _CHARSET = re.compile(
     rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)|<meta[^>]*?charset\s*=\s*["']?\s*([\w.:-]+)""",
     re.I,
 )
-_INVISIBLE = _tags(
-    "script style noscript template svg iframe frameset object embed applet audio video "
-    "canvas map select datalist option button textarea dialog rp annotation annotation-xml "
-    "colgroup"
-)
-_BOILERPLATE_TAGS = frozenset({"nav", "header", "footer"})
-_BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "menu", "menubar"})
-# Whole class names, or whole words at the beginning of one: `nav`, `navheader`, `sidebar-left`;
-# not `footnote`, `has-sidebar`, `navigable`.
-_BOILERPLATE_CLASS = re.compile(
-    r"(?:nav|navbar|navheader|navfooter|navigation|sidebar|sphinxsidebar|breadcrumbs?|headerlink"
-    r"|footer|skip-?link|linenos|lineno|related-(?:posts|articles|links|pages)"
-    r"|cookie-(?:banner|consent|notice))(?:$|[-_](?!item|content|main|text))|related$",
-    re.I,
-)
-_CONTAINERS = _tags(
-    "a aside div footer form header li menu nav ol p section span table td th tr ul"
-)
 _NOTE_CLASS = re.compile(r"\b(?:note|tip|warning|caution|important|danger|hint|admonition)\b", re.I)
-_HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
-_MAIN = ".//main | .//article | .//h1 | .//*[@role='main']"
-# When less than this part of the text is left, what went was not navigation.
+# When less than this part of the prose is left, what went was not navigation.
 _LEAST_KEPT = 0.2
-_LEAST_KEPT_CHARS = 200
+_LEAST_DROPPED_CHARS = 200
+_HARDLY_ANY_CHARS = 20
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
@@ -87,18 +68,20 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     declared = (found.group(1) or found.group(2)).decode("ascii") if found else None
     decoded = decode_text(data, declared)
     source = decoded.text.replace("\x00", "\ufffd").encode("utf-8", errors="replace")
-    root = _tree(source)
+    root = page_tree(source)
     titles = [title for title in root.iter("title") if not _is_drawn(title)]
     title = clean_title("".join(titles[0].itertext())) if titles else ""
     language = root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
-    dropped = _prune(root, boilerplate=True)
-    reader = _Reader(limits)
+    dropped = prune_boilerplate(root)
+    reader = PageReader(DocumentBuilder(limits.max_text_chars))
     reader.read(root)
     kept = reader.builder.length
-    if dropped > _LEAST_KEPT_CHARS and kept < _LEAST_KEPT * (kept + dropped):
-        root = _tree(source)
-        _prune(root, boilerplate=False)
-        reader = _Reader(limits)
+    if dropped.chars > _LEAST_DROPPED_CHARS and (
+        kept < _HARDLY_ANY_CHARS or kept < _LEAST_KEPT * (kept + dropped.prose)
+    ):
+        root = page_tree(source)
+        prune_hidden(root)
+        reader = PageReader(DocumentBuilder(limits.max_text_chars))
         reader.read(root)
     metadata: dict[str, JsonScalar] = {**decoded.metadata}
     if language.strip():
@@ -106,7 +89,14 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     return reader.builder.build(title or reader.title or name, media_type, metadata)
 
 
-def _tree(source: bytes) -> etree._Element:
+def page_tree(source: bytes) -> etree._Element:
+    """The elements of a page in UTF-8, without comments.
+
+    Raises:
+        NoText: if there are none.
+        TooDeep: if they are nested so deep that text would be lost.
+        CorruptFile: if it is no HTML at all.
+    """
     parser = etree.HTMLParser(
         encoding="utf-8",
         remove_comments=True,
@@ -135,45 +125,11 @@ def _is_drawn(title: etree._Element) -> bool:
     return parent is not None and parent.tag == "svg"
 
 
-def _prune(root: etree._Element, *, boilerplate: bool) -> int:
-    """Empties what is no text of the page; returns how many characters of navigation went."""
-    etree.strip_elements(root, *_INVISIBLE, with_tail=False)
-    for head in list(root.iter("head")):
-        head.clear(keep_tail=True)
-    for element in root.xpath(".//*[@hidden or @aria-hidden='true' or @style]"):
-        style = element.get("style")
-        if style is None or "hidden" in element.attrib or _HIDDEN_STYLE.search(style):
-            element.clear(keep_tail=True)
-    if not boilerplate:
-        return 0
-    dropped = 0
-    classes: dict[str, bool] = {}
-    for element in list(root.iter(*_CONTAINERS)):
-        names = element.get("class")
-        if names is None:
-            suspect = False
-        elif names in classes:
-            suspect = classes[names]
-        else:
-            suspect = any(_BOILERPLATE_CLASS.match(one) for one in names.split())
-            classes[names] = suspect
-        if not suspect:
-            suspect = element.tag in _BOILERPLATE_TAGS or element.get("role") in _BOILERPLATE_ROLES
-        if not suspect or element.tag in {"html", "body", "main", "article"}:
-            continue
-        if element.get("role") == "main" or element.xpath(_MAIN):
-            continue
-        if element.tag != "a":
-            dropped += len(collapse_whitespace("".join(element.itertext())))
-        element.clear(keep_tail=True)
-    return dropped
+class PageReader:
+    """Walks a pruned page and writes it; one after the other of several pages of a book."""
 
-
-class _Reader:
-    """Walks a pruned page and builds its document."""
-
-    def __init__(self, limits: ParseLimits) -> None:
-        self.builder = DocumentBuilder(limits.max_text_chars)
+    def __init__(self, builder: DocumentBuilder) -> None:
+        self.builder = builder
         self.title = ""
         self._inline: list[str] = []
         # Counters of the open lists, 0 for bullets, and the mark of an item that has no text yet.

@@ -5,7 +5,7 @@ import io
 
 from rostra.core import normalize_text
 from rostra.ingest import media
-from rostra.ingest.builder import DocumentBuilder, markdown_row, text_too_large
+from rostra.ingest.builder import DocumentBuilder, markdown_row, text_too_large, too_many_columns
 from rostra.ingest.decode import decode_text
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.errors import CorruptFile
@@ -19,7 +19,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     """Reads a table; the first record is its header.
 
     Raises:
-        TooLarge: if the text is over its limit.
+        TooLarge: if the text is over its limit, or a record has too many cells.
         CorruptFile: if the file is no table at all.
     """
     decoded = decode_text(data)
@@ -29,8 +29,13 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), _dialect(text, media_type))
     builder = DocumentBuilder(limits.max_text_chars)
+    rows = []
     try:
-        rows = [markdown_row(cells) for cells in reader if any(cell.strip() for cell in cells)]
+        for cells in reader:
+            if len(cells) > limits.max_columns:
+                raise too_many_columns(limits.max_columns)
+            if any(cell.strip() for cell in cells):
+                rows.append(markdown_row(cells))
     except csv.Error as error:
         raise CorruptFile(f"the table cannot be read: {error}") from None
     builder.table(rows)

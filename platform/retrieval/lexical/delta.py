@@ -6,7 +6,6 @@ their filled part; which rows are dead is copied when it changes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +16,16 @@ from rostra.retrieval.lexical.storage import Array
 Ids = npt.NDArray[np.int64]
 
 
-class _Vocabulary(dict[str, int]):
-    """Terms to numbers; a term that is new gets the next one."""
+class Vocabulary(dict[str, int]):
+    """Terms to numbers, and back by `spelled`; a term that is new gets the next number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spelled: list[str] = []
 
     def __missing__(self, term: str) -> int:
-        number = self[term] = len(self)
+        number = self[term] = len(self.spelled)
+        self.spelled.append(term)
         return number
 
 
@@ -39,7 +43,7 @@ class DeltaView:
     """
 
     first: int
-    vocabulary: dict[str, int]
+    vocabulary: Vocabulary
     known: int
     row_starts: Array
     tokens: Array
@@ -59,6 +63,10 @@ class DeltaView:
         number = self.vocabulary.get(term, -1)
         return number if number < self.known else -1
 
+    def spelled(self) -> list[str]:
+        """The terms of these rows; some may stand in dead rows only."""
+        return self.vocabulary.spelled[: self.known]
+
     def postings(self, terms: Sequence[str]) -> list[tuple[Ids, Ids]]:
         """For each term the live rows that have it, rising, and how often it occurs in each."""
         nothing = np.zeros(0, np.int64)
@@ -73,9 +81,13 @@ class DeltaView:
         tokens = self.tokens[at]
         alive = ~self.dead[rows]
         rows, tokens = rows[alive], tokens[alive]
+        by_term = np.argsort(tokens, kind="stable")
+        rows, tokens = rows[by_term], tokens[by_term]
+        begins = np.searchsorted(tokens, numbers)
+        ends = np.searchsorted(tokens, numbers, side="right")
         found = []
-        for number in numbers:
-            mine = rows[tokens == number]
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+            mine = rows[begin:end]
             heads = np.flatnonzero(np.diff(mine, prepend=-1))
             found.append((mine[heads], np.diff(heads, append=len(mine))))
         return found
@@ -91,8 +103,7 @@ class Delta:
     def __init__(self, first: int) -> None:
         self.first = first
         self.rows = 0
-        self._vocabulary = _Vocabulary()
-        self._spelled: list[str] = []
+        self._vocabulary = Vocabulary()
         self._row_starts = np.zeros(64, np.int64)
         self._tokens = np.zeros(4096, np.int32)
         self._dead = np.zeros(0, np.bool_)
@@ -117,15 +128,13 @@ class Delta:
         number = vocabulary.__getitem__
         tokens = np.fromiter((number(term) for row in rows for term in row), np.int32, total)
         self._append(tokens, sizes)
-        # Dictionaries keep the order of insertion, which is that of the numbers.
-        self._spelled.extend(islice(vocabulary, len(self._spelled), None))
         owner = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)
         pairs = np.unique(tokens.astype(np.int64) << 32 | owner)
         numbers, counts = np.unique(pairs >> 32, return_counts=True)
-        self._frequencies = _room(self._frequencies, len(self._spelled))
+        self._frequencies = _room(self._frequencies, len(self._vocabulary.spelled))
         before = self._frequencies[numbers]
         self._frequencies[numbers] += counts
-        return [self._spelled[at] for at in numbers.tolist()], before, counts, total
+        return [self._vocabulary.spelled[at] for at in numbers.tolist()], before, counts, total
 
     def remove(self, rows: Ids) -> tuple[list[str], Ids, int]:
         """Marks live rows dead.
@@ -142,7 +151,7 @@ class Delta:
         numbers, counts = np.unique(np.concatenate(pieces), return_counts=True)
         self._frequencies[numbers] -= counts
         total = int((starts[rows + 1] - starts[rows]).sum())
-        return [self._spelled[at] for at in numbers.tolist()], counts, total
+        return [self._vocabulary.spelled[at] for at in numbers.tolist()], counts, total
 
     def is_dead(self, rows: Ids) -> Mask:
         """bool, which of these rows are."""
@@ -159,7 +168,7 @@ class Delta:
         return DeltaView(
             self.first,
             self._vocabulary,
-            len(self._spelled),
+            len(self._vocabulary.spelled),
             self._row_starts[: self.rows + 1],
             self._tokens[: self.tokens],
             self._dead,
@@ -171,7 +180,7 @@ class Delta:
         lengths = np.where(self._dead, 0, view.lengths)
         kept = np.repeat(~self._dead, view.lengths)
         starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return self._spelled, starts, view.tokens[kept]
+        return self._vocabulary.spelled, starts, view.tokens[kept]
 
     def _append(self, tokens: npt.NDArray[np.int32], sizes: Ids) -> None:
         start = self.tokens

@@ -22,7 +22,6 @@ from rostra.retrieval.lexical.storage import (
     Array,
     Sections,
     check_digests,
-    digest,
     reading,
     writing,
 )
@@ -266,7 +265,7 @@ def write_segment(
             out["block_tf"][:] = np.maximum.reduceat(tfs, begins)
             out["block_length"][:] = np.minimum.reduceat(lengths[docs], begins)
     entry = SegmentEntry(name, first, rows, ordered, sections)
-    return _just_written(folder, entry)
+    return just_written(folder, entry)
 
 
 def block_starts(frequencies: Array) -> Ids:
@@ -274,7 +273,8 @@ def block_starts(frequencies: Array) -> Ids:
     return np.concatenate([[0], np.cumsum(-(-frequencies // BLOCK))]).astype(np.int64)
 
 
-def _just_written(folder: Path, entry: SegmentEntry) -> Segment:
+def just_written(folder: Path, entry: SegmentEntry) -> Segment:
+    """A segment whose file was written a moment ago and needs no check."""
     return Segment(entry, folder / entry.file, **reading(folder / entry.file, entry.sections, ()))
 
 
@@ -282,6 +282,3 @@ def _fixed(array: Array) -> Array:
     """The same, not writable: kernels are compiled for such arrays only."""
     array.flags.writeable = False
     return array
-
-
-__all__ = ["BLOCK", "SMALL", "Segment", "SegmentEntry", "digest", "open_segment", "write_segment"]

@@ -1,0 +1,187 @@
+"""Several neighbouring segments become one; which ones, and how.
+
+Tiered: segments of about the same size wait until there are `_FAN` of them, so that each chunk is
+rewritten a logarithmic number of times. Positions never change: a row that was dead keeps its place
+and holds nothing.
+
+Source of the policy: O'Neil et al., "The log-structured merge-tree", 1996, with the tiers of Lucene's
+TieredMergePolicy held to neighbours.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rostra.retrieval.lexical.scoring import Mask
+from rostra.retrieval.lexical.segment import (
+    Segment,
+    SegmentEntry,
+    block_starts,
+    just_written,
+)
+from rostra.retrieval.lexical.storage import Array, writing
+
+# Segments of one tier that are merged, and how much larger the next tier's are.
+_FAN = 8
+# Smaller ones count as this large, in postings and rows.
+_FLOOR = 1 << 16
+# A segment of which more than this share is dead is written anew.
+_MOST_DEAD = 0.2
+
+
+def due(sizes: Sequence[int], dead: Sequence[float]) -> range | None:
+    """Which neighbouring segments should be merged next; None when none should.
+
+    Args:
+        sizes: rows and live postings of each segment, oldest first.
+        dead: share of each one's rows that died since it was written.
+    """
+    tiers = [_tier(size) for size in sizes]
+    for tier in sorted(set(tiers)):
+        begin = 0
+        while begin < len(tiers):
+            end = begin
+            # Smaller ones in between go along.
+            while end < len(tiers) and tiers[end] <= tier:
+                end += 1
+            if tiers[begin:end].count(tier) >= _FAN:
+                return range(begin, end)
+            begin = end + 1
+    for at, share in enumerate(dead):
+        if share > _MOST_DEAD:
+            return range(at, at + 1)
+    return None
+
+
+def _tier(size: int) -> int:
+    tier = 0
+    limit = _FLOOR
+    while size > limit:
+        limit *= _FAN
+        tier += 1
+    return tier
+
+
+def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[Mask]) -> Segment:
+    """Writes one segment with the live rows of several neighbours, dead ones empty.
+
+    Args:
+        folder: where.
+        name: of the file.
+        segments: at least one, by position.
+        dead: bool [rows] of each.
+
+    Raises:
+        OSError: the disk is full or not writable; nothing is left.
+    """
+    from rostra.retrieval.lexical import kernels
+
+    text, term_starts, places = _join(segments)
+    frequencies = np.zeros(len(term_starts) - 1, np.int64)
+    for segment, gone, place in zip(segments, dead, places, strict=True):
+        kernels.count_live(segment.starts, segment.docs, gone, place, frequencies)
+    # Terms that no live row has are left out.
+    kept = np.cumsum(frequencies > 0) - 1
+    places = [np.where(frequencies[at] > 0, kept[at], -1).astype(np.int32) for at in places]
+    widths = np.diff(term_starts)[frequencies > 0]
+    frequencies = frequencies[frequencies > 0]
+    starts = np.concatenate([[0], np.cumsum(frequencies)]).astype(np.int64)
+    new_term_starts = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+    blocks = block_starts(frequencies)
+    rows = sum(segment.rows for segment in segments)
+    row_terms = sum(
+        int(np.diff(segment.row_starts)[~gone].sum())
+        for segment, gone in zip(segments, dead, strict=True)
+    )
+    wide = any(segment.tfs.dtype != np.uint8 for segment in segments)
+    plan: dict[str, tuple[npt.DTypeLike, int]] = {
+        "lengths": (np.int32, rows),
+        "term_text": (np.uint8, int(new_term_starts[-1])),
+        "term_starts": (np.int64, len(new_term_starts)),
+        "starts": (np.int64, len(starts)),
+        "docs": (np.int32, int(starts[-1])),
+        "tfs": (np.int32 if wide else np.uint8, int(starts[-1])),
+        "blocks": (np.int64, len(blocks)),
+        "block_last": (np.int32, int(blocks[-1])),
+        "block_tf": (np.int32, int(blocks[-1])),
+        "block_length": (np.int32, int(blocks[-1])),
+        "row_starts": (np.int64, rows + 1),
+        "row_terms": (np.int32, row_terms),
+    }
+    first = segments[0].first
+    with writing(folder / name, plan) as (out, sections):
+        out["term_starts"][:] = new_term_starts
+        out["starts"][:] = starts
+        out["blocks"][:] = blocks
+        cursor = starts[:-1].copy()
+        row, entry = 0, 0
+        out["row_starts"][0] = 0
+        for segment, gone, place in zip(segments, dead, places, strict=True):
+            end = row + segment.rows
+            out["lengths"][row:end] = np.where(gone, 0, segment.lengths)
+            kernels.copy_terms(
+                segment.term_text,
+                segment.term_starts,
+                place,
+                out["term_text"],
+                new_term_starts,
+            )
+            kernels.copy_live(
+                segment.starts,
+                segment.docs,
+                segment.tfs,
+                gone,
+                place,
+                row,
+                cursor,
+                out["docs"],
+                out["tfs"],
+            )
+            entry = kernels.copy_rows(
+                segment.row_starts,
+                segment.row_terms,
+                gone,
+                place,
+                entry,
+                out["row_terms"],
+                out["row_starts"][row + 1 : end + 1],
+            )
+            row = end
+        kernels.bound_blocks(
+            starts,
+            blocks,
+            out["docs"],
+            out["tfs"],
+            out["lengths"],
+            out["block_last"],
+            out["block_tf"],
+            out["block_length"],
+        )
+    entry_of = SegmentEntry(name, first, rows, segments[0].entry.ordered, sections)
+    return just_written(folder, entry_of)
+
+
+def _join(segments: Sequence[Segment]) -> tuple[Array, Array, list[Array]]:
+    """All terms of segments, sorted, as text and starts; and where each segment's terms stand."""
+    from rostra.retrieval.lexical import kernels
+
+    text, starts = segments[0].term_text, segments[0].term_starts
+    places: list[Array] = [np.arange(segments[0].terms, dtype=np.int32)]
+    for segment in segments[1:]:
+        old, new, terms, octets = kernels.join_terms(
+            text, starts, segment.term_text, segment.term_starts
+        )
+        widths = np.zeros(terms, np.int64)
+        kernels.place_terms(starts, old, widths)
+        kernels.place_terms(segment.term_starts, new, widths)
+        joined_starts = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        joined = np.zeros(octets, np.uint8)
+        kernels.copy_terms(text, starts, old, joined, joined_starts)
+        kernels.copy_terms(segment.term_text, segment.term_starts, new, joined, joined_starts)
+        # Kernels are compiled for arrays that cannot be written to, as mapped ones are.
+        joined.flags.writeable = joined_starts.flags.writeable = False
+        text, starts = joined, joined_starts
+        places = [old[at] for at in places] + [new]
+    return text, starts, places

@@ -1,0 +1,411 @@
+"""Follows a collection's changes: adds, removes, keeps them on disk, merges what has become many.
+
+What always holds:
+- positions only grow; a removed row keeps its own and is never found again;
+- statistics are those of the live rows, exactly, after every call;
+- what `flush` returned from survives a crash at any point; what came after the last one is lost, and
+  `state` says where to go on. A merge changes nothing of what was flushed but its files;
+- a snapshot never waits: not for a writer, not for a merge.
+
+One writer owns a folder. Its methods may be called from any thread; they take turns.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rostra.core import get_logger
+from rostra.retrieval.lexical.delta import Delta
+from rostra.retrieval.lexical.merging import due, merge
+from rostra.retrieval.lexical.reader import LexicalReader, Part, encoded
+from rostra.retrieval.lexical.scoring import Bm25, Mask, Positions, Statistics
+from rostra.retrieval.lexical.segment import Segment, SegmentEntry, open_segment, write_segment
+from rostra.retrieval.lexical.storage import (
+    MANIFEST,
+    DamagedIndex,
+    Sections,
+    reading,
+    read_manifest,
+    remove_others,
+    sync_folder,
+    write_manifest,
+    writing,
+)
+
+log = get_logger(__name__)
+
+_FORMAT = 1
+# Terms in memory beyond which they become a segment; a search looks through all of them.
+_MOST_RECENT = 1 << 18
+
+Ids = npt.NDArray[np.int64]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a folder holds.
+
+    Attributes:
+        format: of the files.
+        analyzer: the name of the one that made the terms.
+        ordered: whether rows keep the order of their terms.
+        state: the owner's own note of what was indexed.
+        rows: positions.
+        total_length: terms of live rows.
+        histogram: how many terms occur in exactly so many live rows: (rows, terms).
+        dead_file: rows that were removed; empty where none was.
+        dead_sections: the arrays in it.
+        next_file: number of the next file.
+        segments: by position.
+    """
+
+    format: int
+    analyzer: str
+    ordered: bool
+    state: str
+    rows: int
+    total_length: int
+    histogram: list[tuple[int, int]]
+    dead_file: str
+    dead_sections: Sections
+    next_file: int
+    segments: list[SegmentEntry]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a snapshot is made of."""
+
+    parts: tuple[Part, ...]
+    delta: Delta
+    reader: LexicalReader
+
+
+class LexicalWriter:
+    """See this module.
+
+    Args:
+        folder: of its files; made if it is missing. One writer at a time.
+        analyzer: the name of the analyzer that makes the terms; kept with the files.
+        ordered: whether rows keep the order of their terms, for phrases.
+        background: whether merges run in a thread of their own after `flush`.
+
+    Raises:
+        DamagedIndex: a file is missing, damaged, or made by another analyzer or format. Empty the
+            folder and add the rows anew.
+        OSError: the folder cannot be made or read.
+    """
+
+    def __init__(
+        self, folder: Path, analyzer: str, *, ordered: bool = True, background: bool = False
+    ) -> None:
+        self._folder = folder
+        self._analyzer = analyzer
+        self._ordered = ordered
+        self._background = background
+        self._lock = threading.RLock()
+        # Held by the one merge there is; taken before the other.
+        self._merging = threading.Lock()
+        self._thread: threading.Thread | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        body = read_manifest(folder)
+        if body is None:
+            body = msgspec.json.encode(
+                Manifest(_FORMAT, analyzer, ordered, "", 0, 0, [], "", {}, 0, [])
+            )
+        self._manifest = self._decoded(body)
+        self._dead_rows = self._read_dead()
+        self._parts: list[Part] = []
+        for entry in self._manifest.segments:
+            segment = open_segment(folder, entry)
+            part = Part(segment)
+            dead = self._dead_rows[entry.first : entry.first + entry.rows]
+            self._parts.append(_removed(part, np.flatnonzero(dead)) if dead.any() else part)
+        self._histogram = dict(self._manifest.histogram)
+        self._chunks = int(len(self._dead_rows) - np.count_nonzero(self._dead_rows))
+        self._total_length = self._manifest.total_length
+        self._next_file = self._manifest.next_file
+        self._delta = Delta(self._manifest.rows)
+        self._dead_changed = False
+        remove_others(folder, _files(self._manifest))
+        self._publish()
+
+    # --- Reading --------------------------------------------------------------------------------
+    def __len__(self) -> int:
+        """Positions, dead ones included."""
+        return self._delta.first + self._delta.rows
+
+    @property
+    def state(self) -> str:
+        """What the last `flush` was given; empty before the first."""
+        return self._manifest.state
+
+    @property
+    def flushed(self) -> int:
+        """Positions that survive a crash."""
+        return self._manifest.rows
+
+    def snapshot(self, model: Bm25 | None = None) -> LexicalReader:
+        """What there is now, as it will stay for whoever holds it. Never waits.
+
+        Args:
+            model: the form of BM25; Okapi by default.
+        """
+        reader = self._reader
+        return (
+            reader
+            if model is None
+            else LexicalReader(reader.parts, reader.delta, reader.statistics, model)
+        )
+
+    def verify(self) -> None:
+        """Reads every file and compares it with what was written.
+
+        Raises:
+            DamagedIndex: one is damaged.
+        """
+        for part in self._reader.parts:
+            part.segment.verify()
+
+    # --- Writing --------------------------------------------------------------------------------
+    def add(self, rows: Sequence[Sequence[str]]) -> Positions:
+        """Appends rows of analysed terms; their positions. Durable after `flush`.
+
+        Many rows at once are much cheaper than one by one.
+
+        Raises:
+            OSError: what was in memory had to become a file, and could not; the rows are added.
+        """
+        with self._lock:
+            first = len(self)
+            terms, recent, counts, total = self._delta.add(rows)
+            before = recent + self._in_segments(terms)
+            self._shift(before, before + counts)
+            self._chunks += len(rows)
+            self._total_length += total
+            self._publish()
+            if self._delta.tokens > _MOST_RECENT:
+                self._spill()
+            return np.arange(first, first + len(rows), dtype=np.int64)
+
+    def remove(self, positions: Positions) -> int:
+        """Takes rows out for good; those that are out already are left alone. How many went.
+
+        Raises:
+            IndexError: there is no such position.
+        """
+        with self._lock:
+            wanted = np.unique(np.asarray(positions, np.int64))
+            if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
+                raise IndexError(f"positions are 0 to {len(self) - 1}")
+            went = 0
+            for at, part in enumerate(self._parts):
+                segment = part.segment
+                rows = wanted[(wanted >= segment.first) & (wanted < segment.first + segment.rows)]
+                rows = rows - segment.first
+                if part.dead is not None:
+                    rows = rows[~part.dead[rows]]
+                if not len(rows):
+                    continue
+                places, counts = segment.counts_of(rows)
+                terms = [segment.term(int(place)) for place in places]
+                spelled = [term.decode("utf-8", "surrogatepass") for term in terms]
+                before = self._in_segments(spelled) + self._delta.frequencies(spelled)
+                self._parts[at] = _removed(part, rows)
+                self._shift(before, before - counts)
+                self._total_length -= int(segment.lengths[rows].sum())
+                went += len(rows)
+            rows = wanted[wanted >= self._delta.first] - self._delta.first
+            rows = rows[~self._delta.is_dead(rows)]
+            if len(rows):
+                before_all = self._delta.remove(rows)
+                recent, counts, total = before_all
+                after = self._delta.frequencies(recent) + self._in_segments(recent)
+                self._shift(after + counts, after)
+                self._total_length -= total
+                went += len(rows)
+            if went:
+                self._chunks -= went
+                self._dead_changed = True
+                self._publish()
+            return went
+
+    def flush(self, state: str = "") -> None:
+        """Makes everything so far durable, together with the owner's note of what that is.
+
+        Raises:
+            OSError: the disk is full or not writable; what was flushed before stands, and this can
+                be tried again.
+        """
+        with self._lock:
+            self._spill()
+            manifest = self._manifest
+            dead_file, dead_sections = manifest.dead_file, manifest.dead_sections
+            if self._dead_changed or (dead_file and len(self) != manifest.rows):
+                dead_file, dead_sections = self._write_dead()
+            self._commit(
+                Manifest(
+                    _FORMAT,
+                    self._analyzer,
+                    self._ordered,
+                    state,
+                    len(self),
+                    self._total_length,
+                    sorted(self._histogram.items()),
+                    dead_file,
+                    dead_sections,
+                    self._next_file,
+                    [part.segment.entry for part in self._parts],
+                )
+            )
+            self._dead_rows = ~self._reader.live
+            self._dead_changed = False
+            if self._background and self._due() is not None:
+                self._start_merging()
+
+    def merge(self, everything: bool = False) -> bool:
+        """Merges segments once, if the policy asks for it; whether it did.
+
+        Only what was flushed is merged, and readers and writers go on meanwhile.
+
+        Args:
+            everything: into one segment, whatever the policy says.
+
+        Raises:
+            OSError: the disk is full or not writable; the older segments stand.
+        """
+        with self._merging:
+            with self._lock:
+                count = len(self._manifest.segments)
+                chosen = range(count) if everything and count > 1 else self._due()
+                if chosen is None:
+                    return False
+                sources = [self._parts[at].segment for at in chosen]
+                dead = [
+                    self._dead_rows[one.first : one.first + one.rows].copy() for one in sources
+                ]
+                name = self._new_file("seg")
+            merged = merge(self._folder, name, sources, dead)
+            with self._lock:
+                self._replace(chosen, merged)
+        return True
+
+    def close(self) -> None:
+        """Waits for a merge in the background; nothing is flushed."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    # --- Within ---------------------------------------------------------------------------------
+    def _publish(self) -> None:
+        statistics = Statistics(self._chunks, self._total_length, dict(self._histogram))
+        self._reader = LexicalReader(tuple(self._parts), self._delta.view(), statistics)
+
+    def _in_segments(self, terms: Sequence[str]) -> Ids:
+        """In how many live rows of segments each term occurs."""
+        total = np.zeros(len(terms), np.int64)
+        if not self._parts or not len(terms):
+            return total
+        spelled = [encoded(term) for term in terms]
+        order = sorted(range(len(spelled)), key=spelled.__getitem__)
+        rising = [spelled[at] for at in order]
+        for part in self._parts:
+            total[order] += part.frequencies(part.segment.find(rising))
+        return total
+
+    def _shift(self, before: Ids, after: Ids) -> None:
+        """Moves terms in the histogram, from the frequencies they had to those they have."""
+        for frequencies, sign in ((before, -1), (after, 1)):
+            values, counts = np.unique(frequencies[frequencies > 0], return_counts=True)
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                left = self._histogram.get(value, 0) + sign * count
+                if left:
+                    self._histogram[value] = left
+                else:
+                    del self._histogram[value]
+
+    def _spill(self) -> None:
+        """Makes the delta a segment; it is nobody's file until the next `flush`."""
+        delta = self._delta
+        if not delta.rows:
+            return
+        vocabulary, starts, tokens = delta.live()
+        segment = write_segment(
+            self._folder,
+            self._new_file("seg"),
+            delta.first,
+            vocabulary,
+            starts,
+            tokens,
+            self._ordered,
+        )
+        dead = np.flatnonzero(delta.view().dead)
+        self._parts.append(_removed(Part(segment), dead) if len(dead) else Part(segment))
+        self._delta = Delta(delta.first + delta.rows)
+        self._publish()
+
+    def _write_dead(self) -> tuple[str, Sections]:
+        live = self._reader.live
+        if live.all():
+            return "", {}
+        bits = np.packbits(~live)
+        name = self._new_file("dead")
+        with writing(self._folder / name, {"dead": (np.uint8, len(bits))}) as (out, sections):
+            out["dead"][:] = bits
+        return name, sections
+
+    def _read_dead(self) -> Mask:
+        """bool [positions], rows that were removed before the last flush."""
+        manifest = self._manifest
+        if not manifest.dead_file:
+            return np.zeros(manifest.rows, np.bool_)
+        arrays = reading(self._folder / manifest.dead_file, manifest.dead_sections, ("dead",))
+        return np.unpackbits(arrays["dead"], count=manifest.rows).astype(np.bool_)
+
+    def _decoded(self, body: bytes) -> Manifest:
+        path = self._folder / MANIFEST
+        try:
+            manifest = msgspec.json.decode(body, type=Manifest)
+        except msgspec.MsgspecError as error:
+            raise DamagedIndex(path, "is of another format") from error
+        if (manifest.format, manifest.analyzer) != (_FORMAT, self._analyzer):
+            raise DamagedIndex(path, "was made by another analyzer or format")
+        if manifest.ordered != self._ordered:
+            raise DamagedIndex(path, "was made with another choice about phrases")
+        ends = [0]
+        for entry in manifest.segments:
+            if entry.first != ends[-1]:
+                raise DamagedIndex(path, "its segments do not follow one another")
+            ends.append(entry.first + entry.rows)
+        if ends[-1] != manifest.rows:
+            raise DamagedIndex(path, "its segments hold another number of rows")
+        return manifest
+
+    def _commit(self, manifest: Manifest) -> None:
+        sync_folder(self._folder)
+        write_manifest(self._folder, manifest_body(manifest))
+        self._manifest = manifest
+        named = _files(manifest) | {part.segment.entry.file for part in self._parts}
+        remove_others(self._folder, named | self._pending)
+
+    def _replace(self, chosen: range, merged: Segment) -> None:
+        """Puts a merged segment in the place of its sources, in memory and on disk."""
+        first, rows = merged.first, merged.rows
+        live = self._reader.live[first : first + rows]
+        dead = np.flatnonzero(~live)
+        old = self._parts[chosen.start : chosen.stop]
+        part = _removed(Part(merged), dead) if len(dead) else Part(merged)
+        self._parts[chosen.start : chosen.stop] = [part]
+        entries = list(self._manifest.segments)
+        entries[chosen.start : chosen.stop] = [merged.entry]
+        self._publish()
+
+    def _due(self) -> range | None:
+        return due(
+            [len(part.segment.docs) for part in self._flushed_parts()],
+            [_dead_share(part) for part in self._flushed_parts()],
+        )
