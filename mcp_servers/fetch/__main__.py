@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 import click
 from mcp.server.mcpserver import MCPServer
 
-from mcp_servers.fetch.addresses import Guard, Network
-from mcp_servers.fetch.client import Fetcher
 from mcp_servers.fetch.documents import DocumentReader
 from mcp_servers.fetch.server import build_server
 from mcp_servers.serving import Transport, serve, transport_options
 from rostra.core import configure_logging, load_settings
+from rostra.fetch import Fetcher, Guard, Network, Robots
 
 
 def _networks(
@@ -53,12 +52,18 @@ def _networks(
     type=click.IntRange(1, 64 * 1024 * 1024),
     help="Most that is read of a page.",
 )
+@click.option(
+    "--ignore-robots",
+    is_flag=True,
+    help="Fetch also what a site's robots.txt asks programs not to read.",
+)
 def main(
     transport: Transport,
     hosts: tuple[str, ...],
     networks: tuple[Network, ...],
     seconds: float,
     max_bytes: int,
+    ignore_robots: bool,
 ) -> None:
     """Offer public web pages and documents (PDF, DOCX) as text to MCP clients.
 
@@ -73,7 +78,8 @@ def main(
     async def opened() -> AsyncIterator[MCPServer]:
         settings = load_settings()
         configure_logging(settings.log_level, settings.log_format)
-        fetcher = Fetcher(guard, seconds=seconds, max_bytes=max_bytes)
+        robots = None if ignore_robots else Robots()
+        fetcher = Fetcher(guard, seconds=seconds, max_bytes=max_bytes, robots=robots)
         yield build_server(fetcher, DocumentReader(settings), trusted=bool(hosts))
 
     serve(opened, transport)

@@ -8,9 +8,9 @@ was fetched is refused, not half read.
 import asyncio
 from pathlib import PurePosixPath
 
-from mcp_servers.fetch.client import Fetched
 from mcp_servers.fetch.text import PageText
 from rostra.core import InvalidRequest, Settings
+from rostra.fetch import Fetched
 from rostra.ingest import ParserProcess
 
 PDF = "application/pdf"

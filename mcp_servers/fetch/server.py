@@ -12,12 +12,11 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from mcp_servers.fetch.addresses import MAX_URL
-from mcp_servers.fetch.client import Fetcher
 from mcp_servers.fetch.documents import DocumentReader
 from mcp_servers.fetch.results import Page, PageLink
 from mcp_servers.fetch.text import extract
 from mcp_servers.serving import make_server, offer
+from rostra.fetch import MAX_URL, Fetcher
 
 MAX_TEXT = 20_000
 _INSTRUCTIONS = """\

@@ -4,7 +4,22 @@
 """
 
 from rostra.api.app import create_app
+from rostra.api.jobs import source_of
+from rostra.api.uploads import JOB_KIND, Uploads
 from rostra.api.web import page_folder
-from rostra.api.worker import Pace
+from rostra.api.work import WATCH_KIND, sitemap_payload, urls_payload, watch_payload
+from rostra.api.worker import Pace, Worker
 
-__all__ = ["Pace", "create_app", "page_folder"]
+__all__ = [
+    "JOB_KIND",
+    "WATCH_KIND",
+    "Pace",
+    "Uploads",
+    "Worker",
+    "create_app",
+    "page_folder",
+    "sitemap_payload",
+    "source_of",
+    "urls_payload",
+    "watch_payload",
+]

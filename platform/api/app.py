@@ -29,6 +29,7 @@ from rostra.api import (
     memories,
     runs,
     search,
+    sources,
     status,
     web,
 )
@@ -103,7 +104,7 @@ def create_app(
         route_handlers=[
             module.router
             for module in (
-                *(collections, documents, jobs, search, ask, chats),
+                *(collections, documents, sources, jobs, search, ask, chats),
                 *(runs, memories, evals, status),
             )
         ],

@@ -22,6 +22,7 @@ Names = Annotated[
     Name | Annotated[list[Name], Meta(min_length=1, max_length=20)],
     Meta(description="A collection's name, or 1 to 20 names that are ranked as one."),
 ]
+JobStatus = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 RunStatus = Literal[
     "running", "paused", "completed", "abstained", "exhausted", "cancelled", "failed"
 ]
@@ -242,16 +243,52 @@ class JobResult(Struct):
 
 
 class JobView(Struct):
-    """An ingest under way or done."""
+    """An ingest under way or done, or a folder that is followed.
+
+    `source` says what it reads, `stage` how far it is, `not_before` when it is tried again.
+    """
 
     id: UUID
     kind: str
-    status: Literal["queued", "running", "succeeded", "failed"]
+    collection: str
+    source: str
+    status: JobStatus
+    stage: str
     progress: JobProgress
     result: JobResult | None
     error: str | None
+    error_code: str | None
+    attempts: int
+    not_before: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class JobPage(Struct):
+    """Some jobs, and how many there are."""
+
+    items: list[JobView]
+    total: int
+
+
+class SourceBody(Request):
+    """What to read into a collection: one of `urls`, `sitemap` and `watch`."""
+
+    urls: (
+        Annotated[
+            list[Annotated[str, Meta(max_length=2000)]],
+            Meta(min_length=1, max_length=1000, description="Pages, as http or https URLs."),
+        ]
+        | None
+    ) = None
+    sitemap: Annotated[str, Meta(max_length=2000, description="URL of a sitemap.")] | None = None
+    hosts: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=253)]],
+        Meta(max_length=100, description="Further hosts whose pages a sitemap may list."),
+    ] = []
+    watch: (
+        Annotated[str, Meta(min_length=1, max_length=4096, description="Folder to follow.")] | None
+    ) = None
 
 
 class HitScoresView(Struct):

@@ -1,25 +1,56 @@
-"""The job worker inside the server: takes one job at a time and sees it through.
+"""The job worker: takes one job at a time and sees it through; watched folders go on beside it.
 
 What always holds: a job is reported on only while its lease is held, so that two workers never both
-finish it; a job that is broken off, by a shutdown or by a crash, can be claimed again and is then
-done from the start, which repeats nothing visible; uploaded files are kept until their job ends.
+finish it; a job that is broken off, by a shutdown or by a crash, can be claimed again and repeats
+nothing visible; uploaded files are kept until their job has succeeded or is given up by hand. There
+can be any number of workers, in the server and in processes of their own.
 """
 
 import asyncio
 import os
+import random
 import socket
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.api.turns import take_turns
-from rostra.api.uploads import JOB_KIND, Uploads
+from rostra.api.uploads import Uploads
+from rostra.api.work import WATCH_KIND, Scope, Work
 from rostra.core import JobNotFound, RostraError, StoreUnavailable, get_logger
-from rostra.ingest import IngestReport, Progress
+from rostra.fetch import Fetcher
+from rostra.ingest import Progress, WatchPace
 from rostra.runtime import Runtime
-from rostra.store import Claim, claim, fail, get_job, heartbeat, release, succeed
+from rostra.store import (
+    MAX_ATTEMPTS,
+    Claim,
+    LostLease,
+    check_held,
+    checkpoint,
+    claim,
+    defer,
+    fail,
+    get_job,
+    heartbeat,
+    listen_for_jobs,
+    release,
+    succeed,
+)
 
 log = get_logger(__name__)
+
+# Folders that one worker follows at a time.
+MAX_WATCHES = 16
+# Failures of these statuses may pass: something elsewhere did not answer, or the disk was full.
+_PASSING = frozenset({502, 503, 504, 507})
+_FIRST_DELAY = 5.0
+_LONGEST_DELAY = 600.0
+# Of a lease; a beat in between that has nothing to tell only looks whether the job is still ours.
+_RENEW_AT = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +59,10 @@ class Pace:
 
     Attributes:
         lease: how long a job stays ours without a heartbeat.
-        beat: time between heartbeats, well below the lease.
-        poll: time between looks at the queue; a job enqueued in this process is seen at once.
+        beat: time between heartbeats, well below the lease; a job that was cancelled or paused
+            stops within this.
+        poll: time between looks at the queue; a job enqueued in this process is seen at once, and
+            on PostgreSQL one of any process.
     """
 
     lease: float = 60.0
@@ -37,115 +70,220 @@ class Pace:
     poll: float = 5.0
 
 
+@dataclass(slots=True)
+class _Hold:
+    """A job in our hands."""
+
+    claim: Claim
+    progress: Progress
+    stage: str
+    state: dict[str, Any]
+    furthest: int
+    told: dict[str, int] = field(default_factory=dict)
+    told_at: float = 0.0
+
+
 class Worker:
     """Runs jobs until it is cancelled."""
 
-    def __init__(self, runtime: Runtime, uploads: Uploads, pace: Pace) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        runtime: Runtime,
+        uploads: Uploads,
+        pace: Pace,
+        watch_pace: WatchPace | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self._database = runtime.database
         self._uploads = uploads
+        self._work = Work(runtime, uploads, watch_pace, fetcher)
         self._pace = pace
         self._lease = timedelta(seconds=pace.lease)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
-        self._woken = asyncio.Event()
+        # One for each loop: who wakes from an event clears it.
+        self._woken = (asyncio.Event(), asyncio.Event())
+        self._watches: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Says that a job was enqueued."""
-        self._woken.set()
+        for event in self._woken:
+            event.set()
 
     async def run(self) -> None:
         """Takes jobs as they come; ends only by being cancelled."""
-        await take_turns(
-            "job", self._woken, self._pace.poll, sweep=self._sweep, take=self._run_next
-        )
+        jobs, watches = self._woken
+        poll = self._pace.poll
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(listen_for_jobs(self._database, self.wake))
+                group.create_task(
+                    take_turns("job", jobs, poll, sweep=self._sweep, take=self._run_next)
+                )
+                group.create_task(
+                    take_turns("watch", watches, poll, sweep=_nothing, take=self._begin_watch)
+                )
+        finally:
+            for task in self._watches:
+                task.cancel()
+            await asyncio.gather(*self._watches, return_exceptions=True)
 
     async def _run_next(self) -> bool:
         """Runs a job if there is one."""
         async with self._database.write() as session:
-            held = await claim(session, self._owner, self._lease)
+            held = await claim(session, self._owner, self._lease, but=(WATCH_KIND,))
         if held is None:
             return False
         await self._see_through(held)
         return True
 
+    async def _begin_watch(self) -> bool:
+        """Begins to follow a folder, if there is one that nobody follows."""
+        if len(self._watches) >= MAX_WATCHES:
+            return False
+        async with self._database.write() as session:
+            held = await claim(session, self._owner, self._lease, kinds=(WATCH_KIND,))
+        if held is None:
+            return False
+        task = asyncio.create_task(self._keep_watching(held), name=f"watch {held.job.id}")
+        self._watches.add(task)
+        task.add_done_callback(self._watch_ended)
+        return True
+
+    def _watch_ended(self, task: asyncio.Task[None]) -> None:
+        self._watches.discard(task)
+        self._woken[1].set()
+
+    async def _keep_watching(self, held: Claim) -> None:
+        try:
+            await self._see_through(held)
+        except RostraError as error:
+            log.info("folder not followed any more", job=str(held.job.id), reason=error.message)
+        except Exception as error:  # one folder's bug must not end the others
+            log.error("folder not followed any more", job=str(held.job.id), exc_info=error)
+
     async def _see_through(self, held: Claim) -> None:
         """Works on a job and reports how it ended.
 
         Raises:
-            LostLease: another worker has it now.
+            LostLease: another worker has it now, or somebody cancelled or paused it.
             StoreUnavailable: nothing could be reported; the job is claimed again later.
         """
-        progress = Progress(total=len(held.job.payload.get("files", ())))
-        work = asyncio.create_task(self._work(held, progress), name=f"job {held.job.id}")
+        job = held.job
+        hold = _Hold(
+            held,
+            Progress(total=len(job.payload.get("files", ()))),
+            job.stage,
+            dict(job.checkpoint),
+            int(job.checkpoint.get("done", 0)),
+        )
+
+        async def save(stage: str, state: dict[str, Any]) -> None:
+            hold.stage, hold.state = stage, state
+            async with self._database.write() as session:
+                await checkpoint(session, held, stage, state, self._lease)
+
+        scope = Scope(job, hold.progress, save)
+        work = asyncio.create_task(self._work.do(scope), name=f"job {job.id}")
         try:
             while not work.done():
                 await asyncio.wait({work}, timeout=self._pace.beat)
                 if not work.done():
-                    await self._beat(held, progress)
-            await self._report(held, progress, work)
+                    await self._beat(hold)
+            await self._report(hold, work)
         except asyncio.CancelledError:
             await _cancel(work)
-            await self._let_go(held, progress)
+            await self._let_go(hold)
+            raise
+        except LostLease:
+            await _cancel(work)
+            await self._tidy(held)
             raise
         except BaseException:
             await _cancel(work)
             raise
 
-    async def _work(self, held: Claim, progress: Progress) -> IngestReport:
-        job = held.job
-        if job.kind != JOB_KIND:
-            raise RostraError(f"this version knows no jobs of kind {job.kind!r}")
-
-        def on_progress(now: Progress) -> None:
-            progress.done, progress.total, progress.chunks = now.done, now.total, now.chunks
-
-        sources = await asyncio.to_thread(self._uploads.sources, job)
-        return await self._runtime.ingester.ingest(
-            sources, job.payload["collection"], on_progress=on_progress
-        )
-
-    async def _beat(self, held: Claim, progress: Progress) -> None:
+    async def _beat(self, hold: _Hold) -> None:
+        held, now = hold.claim, _plain(hold.progress)
+        is_due = time.monotonic() - hold.told_at >= self._pace.lease * _RENEW_AT
         try:
+            if now == hold.told and not is_due:
+                async with self._database.read() as session:
+                    await check_held(session, held)
+                return
             async with self._database.write() as session:
-                await heartbeat(session, held, self._lease, _plain(progress))
+                await heartbeat(session, held, self._lease, now)
+                if hold.progress.done > hold.furthest:
+                    # Farther than any attempt before: it is not this job that kills its workers.
+                    hold.furthest = hold.progress.done
+                    hold.state["done"] = hold.furthest
+                    await checkpoint(session, held, hold.stage, hold.state, self._lease)
         except StoreUnavailable as error:
             # The lease may outlast this; if not, the fencing token stops us at the next report.
             log.warning("heartbeat not stored", job=str(held.job.id), reason=error.message)
+            return
+        hold.told, hold.told_at = now, time.monotonic()
 
-    async def _let_go(self, held: Claim, progress: Progress) -> None:
+    async def _let_go(self, hold: _Hold) -> None:
         """Gives the job back at once instead of when the lease runs out."""
+        held = hold.claim
         try:
             async with self._database.write() as session:
-                await release(session, held, _plain(progress))
+                await release(session, held, _plain(hold.progress))
         except RostraError as error:
             log.warning("job not given back", job=str(held.job.id), reason=error.message)
 
-    async def _report(
-        self, held: Claim, progress: Progress, work: asyncio.Task[IngestReport]
-    ) -> None:
+    async def _report(self, hold: _Hold, work: asyncio.Task[dict[str, Any]]) -> None:
+        held = hold.claim
         reason = _reason(work.exception())
+        if isinstance(reason, LostLease):
+            raise reason
         if isinstance(reason, StoreUnavailable):
-            await self._let_go(held, progress)
+            await self._let_go(hold)
             raise reason
         async with self._database.write() as session:
-            await heartbeat(session, held, self._lease, _plain(progress))
+            await heartbeat(session, held, self._lease, _plain(hold.progress))
             if reason is None:
-                await succeed(session, held, work.result().to_dict())
+                await succeed(session, held, work.result())
             else:
-                await fail(session, held, _sentence(reason))
-        await asyncio.to_thread(self._uploads.remove, held.job.id)
+                await _fail_or_defer(session, held, reason)
+        if reason is None:
+            await asyncio.to_thread(self._uploads.remove, held.job.id)
+
+    async def _tidy(self, held: Claim) -> None:
+        """Removes the files of a job that was cancelled or dropped under our hands."""
+        if await self._is_over(held.job.id, when_missing=True):
+            await asyncio.to_thread(self._uploads.remove, held.job.id)
 
     async def _sweep(self) -> None:
         """Removes what an earlier process left of finished jobs and of uploads never completed."""
         for job_id in await asyncio.to_thread(self._uploads.job_folders):
-            async with self._database.read() as session:
-                try:
-                    ended = (await get_job(session, job_id)).status in ("succeeded", "failed")
-                except JobNotFound:
-                    ended = self._uploads.is_stale(job_id)
-            if ended:
+            if await self._is_over(job_id, when_missing=self._uploads.is_stale(job_id)):
                 await asyncio.to_thread(self._uploads.remove, job_id)
         await asyncio.to_thread(self._uploads.remove_incoming)
+
+    async def _is_over(self, job_id: UUID, *, when_missing: bool) -> bool:
+        """Whether a job needs its files no more; one that has failed may be retried."""
+        async with self._database.read() as session:
+            try:
+                return (await get_job(session, job_id)).status in ("succeeded", "cancelled")
+            except JobNotFound:
+                return when_missing
+
+
+async def _nothing() -> None:
+    """Watches leave nothing behind."""
+
+
+async def _fail_or_defer(session: AsyncSession, held: Claim, reason: BaseException) -> None:
+    """Ends a job, or has it tried again when what went wrong may pass."""
+    code = reason.code if isinstance(reason, RostraError) else RostraError.code
+    tries = held.job.attempts - held.job.fruitful_attempt
+    if isinstance(reason, RostraError) and reason.status in _PASSING and tries < MAX_ATTEMPTS:
+        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (max(tries, 1) - 1))
+        later = timedelta(seconds=delay * random.uniform(1, 1.25))
+        await defer(session, held, _sentence(reason), code, later)
+    else:
+        await fail(session, held, _sentence(reason), code)
 
 
 async def _cancel(work: asyncio.Task[Any]) -> None:

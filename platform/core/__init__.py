@@ -28,7 +28,15 @@ from rostra.core.constraint import (
     StructuralTag,
 )
 from rostra.core.devices import pick_device, pick_dtype, quiet_loading
-from rostra.core.embedding import Embedder, EmbeddingSpace, FloatMatrix, FloatVector, Tokenizer
+from rostra.core.embedding import (
+    Embedder,
+    EmbeddingSpace,
+    FloatMatrix,
+    FloatVector,
+    Part,
+    PartEmbedder,
+    Tokenizer,
+)
 from rostra.core.errors import (
     ChatNotFound,
     CollectionExists,
@@ -92,6 +100,8 @@ __all__ = [
     "ModelUnavailable",
     "NotFound",
     "Overloaded",
+    "Part",
+    "PartEmbedder",
     "PathNotFound",
     "PayloadTooLarge",
     "QueryTooLong",

@@ -89,3 +89,28 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> FloatVector:
         """A unit vector, float32 [dimensions]."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The code points `[start, end)` of a longer text, which is read whole."""
+
+    text: str
+    start: int
+    end: int
+
+
+@runtime_checkable
+class PartEmbedder(Protocol):
+    """Turns parts of texts into vectors that know the rest of the text. Calls block."""
+
+    def embed_parts(
+        self, parts: Sequence[Part], on_batch: Callable[[int], None] | None = None
+    ) -> FloatMatrix:
+        """Unit vectors of the embedder's space, float32 [len(parts), dimensions].
+
+        Args:
+            parts: in any order; each text is read once, however many of its parts are asked for.
+            on_batch: called with the number of parts done after each batch.
+        """
+        ...

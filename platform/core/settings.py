@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, FiniteFloat, SecretStr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -78,11 +85,32 @@ class Settings(BaseSettings):
     device: str = Field("auto", description="torch device: auto, cpu, cuda, cuda:1, mps.")
 
     # Chunking
+    chunker: Literal["structure", "code", "recursive", "fixed", "semantic", "late"] = Field(
+        "structure",
+        description="How documents are cut: by sections and paragraphs, source code by functions "
+        "and classes too, at separators, at fixed lengths, where the meaning turns, or as "
+        "structure with vectors that know the neighbouring chunks.",
+    )
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Most tokens of a chunk, by the embedder's tokenizer."
     )
     chunk_overlap: int = Field(
         0, ge=0, description="Tokens at the end of a chunk repeated in the next of its section."
+    )
+    chunk_headers: bool = Field(
+        True, description="Embed and index a chunk with the title and headings above it."
+    )
+    chunk_parent_tokens: int | None = Field(
+        None,
+        ge=16,
+        le=32_768,
+        description="Show a generator the passage of so many tokens around each chunk found; "
+        "unset shows the chunk.",
+    )
+    near_duplicates: Fraction = Field(
+        0.8,
+        description="Chunks with this share of their three-word runs in common, within one "
+        "collection, are shown once in results; 0 turns that off.",
     )
 
     # Ingest limits
@@ -100,6 +128,24 @@ class Settings(BaseSettings):
     parse_timeout: FiniteFloat = Field(60, gt=0, description="Longest time to parse one file.")
     parse_memory_bytes: int = Field(
         2048 * MIB, ge=256 * MIB, description="Address space of the parser process."
+    )
+
+    # Sources elsewhere
+    fetch_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Networks that pages may be fetched from although they are not public: "
+        '`["10.1.0.0/16"]`.',
+    )
+    fetch_seconds: FiniteFloat = Field(
+        20, gt=0, le=600, description="Longest time to fetch one page."
+    )
+    fetch_max_pages: int = Field(
+        10_000, ge=1, le=100_000, description="Most pages taken from one sitemap."
+    )
+    watch_folders: tuple[Path, ...] = Field(
+        (),
+        description="Folders that may be watched, with those below them, when the API asks for "
+        'it: `["/srv/notes"]`. `rostra ingest --watch` needs no permission.',
     )
 
     # Search
@@ -314,6 +360,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "chunk_overlap: must be at most half of chunk_tokens "
                 f"({self.chunk_overlap} against {self.chunk_tokens})"
+            )
+        if self.chunk_parent_tokens is not None and self.chunk_parent_tokens < self.chunk_tokens:
+            raise ValueError(
+                "chunk_parent_tokens: must be at least chunk_tokens "
+                f"({self.chunk_parent_tokens} against {self.chunk_tokens})"
             )
         return self
 

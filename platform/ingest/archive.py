@@ -1,8 +1,9 @@
-"""Zip archives as sources: every member is listed with its own address, and read when asked for.
+"""Zip archives and e-mails as sources: each member has its own address, and is read when asked for.
 
 What always holds: nothing is written to disk, no member is read beyond its declared size, and what
 would unpack to more than the limits is refused before it is unpacked. One bad member is a reason
-for that member only.
+for that member only. A message's attachments are unpacked in the parser process alone, like the
+message: here they are names.
 """
 
 import os
@@ -21,19 +22,23 @@ from urllib.parse import quote
 from rostra.core import UnreadableFile, normalize_text
 from rostra.ingest import media
 from rostra.ingest.container import check_extent, member_reason
+from rostra.ingest.document import ParsedDocument
 from rostra.ingest.errors import (
     ArchiveBomb,
     CorruptFile,
     DuplicateName,
     NestedArchive,
     NotRegular,
+    TooDeep,
     UnsafeName,
     Vanished,
     os_reason,
 )
 from rostra.ingest.files import display_name, file_too_large, open_regular
-from rostra.ingest.items import FailedSource
+from rostra.ingest.items import FailedSource, Source
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers import attachment_name
+from rostra.ingest.parsers.letter import NAMES, STEP
 
 _END_RECORD = b"PK\x05\x06"
 _END_RECORD_BYTES = 22
@@ -41,6 +46,8 @@ _ZIP64_LOCATOR = b"PK\x06\x07"
 _MAX_COMMENT_BYTES = 65_535
 # A directory entry has 46 bytes and its names; more than this per member is no archive of files.
 _ENTRY_BYTES = 1024
+# Messages in messages: deeper ones are named and not read.
+_MAX_MESSAGES = 5
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -67,6 +74,58 @@ class MemberSource:
             UnreadableFile: of the class that says why it cannot be read.
         """
         return self.archive.unpack(self.member)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentSource:
+    """Something attached to an e-mail.
+
+    Attributes:
+        uri: the message's address, `!/`, its number, and its name, percent-encoded.
+        name: says to the parser which message it is in, and where; see `attachment_name`.
+        size: bytes of the message.
+        mail: the message.
+    """
+
+    uri: str
+    name: str
+    size: int
+    mail: Source
+
+    def read(self) -> bytes:
+        """The bytes of the message: the parser takes what is attached out of them.
+
+        Raises:
+            UnreadableFile: of the class that says why it cannot be read.
+        """
+        return self.mail.read()
+
+
+def attachments_of(mail: Source, document: ParsedDocument) -> list[AttachmentSource | FailedSource]:
+    """What is attached to a message and of a type that is read; nothing for other documents.
+
+    Args:
+        mail: the message, or a message attached to one.
+        document: as it was parsed.
+    """
+    listed = document.metadata.get("attachments")
+    if document.media_type not in media.MAILS or not isinstance(listed, str):
+        return []
+    found: list[AttachmentSource | FailedSource] = []
+    for number, name in enumerate(listed.split(NAMES), start=1):
+        uri = f"{mail.uri}!/{number}/{quote(name, errors='replace')}"
+        if media.media_type_of(name) == media.ZIP:
+            text = f"{name} is an archive inside a message; these are not opened"
+            found.append(FailedSource(uri, NestedArchive(text)))
+        elif not media.is_listed(name):
+            continue
+        elif mail.name.count(STEP) >= 2 * _MAX_MESSAGES:
+            text = f"messages in messages are read {_MAX_MESSAGES} levels deep"
+            found.append(FailedSource(uri, TooDeep(text)))
+        else:
+            step = attachment_name(mail.name, number, name)
+            found.append(AttachmentSource(uri, step, mail.size, mail))
+    return found
 
 
 class Archive:

@@ -28,7 +28,7 @@ from rostra.core import (
     UnreadableFile,
     get_logger,
 )
-from rostra.ingest.chunk import CONTEXT_TOKENS, chunk_document
+from rostra.ingest.chunking import CONTEXT_TOKENS, chunk_document
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.items import FailedSource, ReadySource, Source
 from rostra.ingest.parser_process import ParserProcess

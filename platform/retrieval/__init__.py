@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
+    from rostra.retrieval.late import LateEmbedder, late_embedder
     from rostra.retrieval.models import PACKAGED_MODEL
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
@@ -29,6 +30,8 @@ _HOMES = {
     "load_embedder": "embed",
     "searchable_text": "index",
     "Indexes": "indexes",
+    "LateEmbedder": "late",
+    "late_embedder": "late",
     "PACKAGED_MODEL": "models",
     "Reranker": "rerank",
     "load_reranker": "rerank",
@@ -50,6 +53,7 @@ __all__ = [
     "Hit",
     "HitScores",
     "Indexes",
+    "LateEmbedder",
     "Reranker",
     "Rotation",
     "SearchMode",
@@ -59,6 +63,7 @@ __all__ = [
     "SentenceEmbedder",
     "TextIndex",
     "fit_rotation",
+    "late_embedder",
     "load_embedder",
     "load_reranker",
     "load_rotation",

@@ -230,7 +230,19 @@ class JobRow(Base):
     progress: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
     result: Mapped[dict[str, Any] | None] = mapped_column(JsonValue)
     error: Mapped[str | None] = mapped_column(Text)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    stage: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    checkpoint: Mapped[dict[str, Any]] = mapped_column(
+        JsonValue,
+        default=dict,
+        server_default="{}",
+        doc="what a worker that takes over goes on from",
+    )
     attempts: Mapped[int] = mapped_column(Integer, default=0)
+    fruitful_attempt: Mapped[int] = mapped_column(
+        Integer, default=0, server_default="0", doc="the last one that got any further"
+    )
+    not_before: Mapped[datetime | None] = mapped_column(doc="when it is tried again")
     fencing_token: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None] = mapped_column()

@@ -9,8 +9,9 @@ from importlib import import_module
 
 from rostra.ingest import media
 from rostra.ingest.document import ParsedDocument
-from rostra.ingest.errors import NoText, UnsupportedType
+from rostra.ingest.errors import CorruptFile, NoText, UnsupportedType
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.letter import STEP, Letter
 from rostra.ingest.sniff import sniff
 
 Parser = Callable[[bytes, str, str, ParseLimits], ParsedDocument]
@@ -56,11 +57,50 @@ def parser_of(media_type: str) -> Parser:
 def parse_bytes(data: bytes, name: str, limits: ParseLimits) -> ParsedDocument:
     """Parses a file in this process; untrusted files go through `ParserProcess`.
 
+    A name with steps, as `attachment_name` makes it, is that of something enclosed in a message
+    whose bytes these are.
+
     Raises:
         UnreadableFile: of the class that says why the file has no document.
     """
+    name, *steps = name.split(STEP)
     media_type = sniff(data, name)
-    document = parser_of(media_type)(data, name, media_type, limits)
+    if steps:
+        document = _parse_enclosed(data, media_type, steps, limits)
+    else:
+        document = parser_of(media_type)(data, name, media_type, limits)
     if not document.text.strip():
         raise NoText("the file holds no text")
     return document
+
+
+def attachment_name(mail: str, number: int, name: str) -> str:
+    """The name under which `parse_bytes` reads something enclosed in a message.
+
+    Args:
+        mail: the name of the message, itself perhaps enclosed in another.
+        number: counts what is enclosed from 1.
+        name: of what is enclosed; for people, the message has it too.
+    """
+    return STEP.join((mail, str(number), name))
+
+
+def _parse_enclosed(
+    data: bytes, media_type: str, steps: list[str], limits: ParseLimits
+) -> ParsedDocument:
+    """Follows the steps `number, name, number, name ...` into a message."""
+    from rostra.ingest.parsers.mail import enclosed, letter_document, read_letter
+
+    inner: bytes | Letter = data
+    name = ""
+    for number in steps[::2]:
+        if isinstance(inner, bytes):
+            if media_type not in media.MAILS:
+                raise CorruptFile("only messages have attachments")
+            inner = read_letter(inner, media_type)
+        name, inner = enclosed(inner, int(number) if number.isdecimal() else 0)
+        if isinstance(inner, bytes):
+            media_type = sniff(inner, name)
+    if isinstance(inner, bytes):
+        return parser_of(media_type)(inner, name, media_type, limits)
+    return letter_document(inner, name, media_type, limits)

@@ -9,6 +9,7 @@ these rules were wrong. Elements are emptied, never taken out: what stands after
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from lxml import etree
 
@@ -57,6 +58,8 @@ _CONSENT = re.compile(
     re.I,
 )
 _MAX_BANNER_CHARS = 1000
+_MAX_BANNER_DEPTH = 6
+_MAX_BUTTONS = 25
 # A banner is little beside its page; a page about cookies is not.
 _BANNER_SHARE = 0.5
 # Prose of a part that may be more than furniture.
@@ -130,9 +133,11 @@ def _drop_banners(root: etree._Element, dropped: Dropped) -> None:
             dropped.chars += _text_chars(element)
             element.clear(keep_tail=True)
     page_chars = -1
-    for button in list(root.iter("button")):
+    buttons = list(root.iter("button"))
+    # A banner stands first or last on its page.
+    for button in buttons[:_MAX_BUTTONS] + buttons[_MAX_BUTTONS:][-_MAX_BUTTONS:]:
         block = None
-        for above in button.iterancestors():
+        for above in islice(button.iterancestors(), _MAX_BANNER_DEPTH):
             if above.tag in _NEVER or _text_chars(above) > _MAX_BANNER_CHARS:
                 break
             block = above
@@ -249,10 +254,10 @@ def _drop_beside(root: etree._Element, dropped: Dropped) -> None:
         if largest is None or largest[1].prose < _DOMINANT * measure.prose:
             return
         for child, its in inside:
-            if child is not largest[0] and its.is_links() and its.prose < _PROSE_CHARS:
-                if child.tag not in {"p", "pre", "tr"} and not _holds_main(child):
-                    _count(child, dropped)
-                    child.clear(keep_tail=True)
+            furniture = child is not largest[0] and its.is_links() and its.prose < _PROSE_CHARS
+            if furniture and child.tag not in {"p", "pre", "tr"} and not _holds_main(child):
+                _count(child, dropped)
+                child.clear(keep_tail=True)
         part, measure = largest
 
 

@@ -1,7 +1,7 @@
 """HTML as a person reads it: main text in blocks, code word for word, tables as Markdown rows.
 
-Two steps: `boilerplate` empties what is not shown or is no part of the main text, `PageReader` walks
-what is left. When that takes nearly all prose, the page is read again with all that is shown.
+Two steps: `boilerplate` empties what is not shown or is no part of the main text, `PageReader`
+walks what is left. When that takes nearly all prose, the page is read again with all that is shown.
 Headings are h1 to h6, and the terms of definition lists that can be linked to: reference pages
 describe functions and settings that way.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from rostra.ingest.builder import DocumentBuilder, clean_title, markdown_row
-from rostra.ingest.decode import decode_text
+from rostra.ingest.decode import DecodedText, decode_text
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile, NoText, TooDeep
 from rostra.ingest.limits import ParseLimits
@@ -64,10 +64,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
         TooDeep: if elements are nested so deep that text would be lost.
         CorruptFile: if it is no HTML at all.
     """
-    found = _CHARSET.search(data, 0, 4096)
-    declared = (found.group(1) or found.group(2)).decode("ascii") if found else None
-    decoded = decode_text(data, declared)
-    source = decoded.text.replace("\x00", "\ufffd").encode("utf-8", errors="replace")
+    source, decoded = page_source(data)
     root = page_tree(source)
     titles = [title for title in root.iter("title") if not _is_drawn(title)]
     title = clean_title("".join(titles[0].itertext())) if titles else ""
@@ -87,6 +84,14 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     if language.strip():
         metadata["lang"] = language.strip()[:35]
     return reader.builder.build(title or reader.title or name, media_type, metadata)
+
+
+def page_source(data: bytes) -> tuple[bytes, DecodedText]:
+    """A page in UTF-8, decoded by what it says of itself."""
+    found = _CHARSET.search(data, 0, 4096)
+    declared = (found.group(1) or found.group(2)).decode("ascii") if found else None
+    decoded = decode_text(data, declared)
+    return decoded.text.replace("\x00", "\ufffd").encode("utf-8", errors="replace"), decoded
 
 
 def page_tree(source: bytes) -> etree._Element:
@@ -163,6 +168,7 @@ class PageReader:
                 if element.tail:
                     self._inline.append(element.tail)
         self._flush(None)
+        self._entry_lists.clear()
 
     def _open(self, element: etree._Element, tag: str) -> bool:
         """Begins a block; True if all of it was read."""

@@ -36,24 +36,41 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     decoded, text = read_text(data, limits)
     front = _FRONT_MATTER.match(text)
     body = "\n" * text.count("\n", 0, front.end()) + text[front.end() :] if front else text
-    reader = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
-    tokens = reader.parse(body)
-    lines = _Lines(text)
-    spans: list[Span] = []
-    headings: list[tuple[int, str]] = []
-    for token, following in zip(tokens, [*tokens[1:], None], strict=False):
-        if token.map is None:
-            continue
-        if token.type == "heading_open" and following is not None:
-            level = int(token.tag[1])
-            spans.extend(_heading(text, lines, token, following.content, level))
-            headings.append((level, following.content))
-        elif (kind := _KINDS.get(token.type)) is not None:
-            start, end = lines.range(token.map[0], token.map[1])
-            if start < end:
-                spans.append(Span(kind, start, end))
-    title = (front and _front_title(front.group(1) or "")) or _title(headings) or name
-    return make_document(text, title, media_type, spans, decoded.metadata)
+    markdown = MarkdownText(text, body)
+    title = (front and _front_title(front.group(1) or "")) or markdown.title or name
+    return make_document(text, title, media_type, markdown.spans, decoded.metadata)
+
+
+class MarkdownText:
+    """Where the parts of a text in Markdown are.
+
+    Args:
+        text: normalised.
+        body: what is parsed, with the same lines; the text without its front matter.
+
+    Attributes:
+        spans: headings, paragraphs, items, tables, code.
+        title: the first heading of the highest level; empty without headings.
+    """
+
+    def __init__(self, text: str, body: str | None = None) -> None:
+        reader = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+        tokens = reader.parse(text if body is None else body)
+        lines = _Lines(text)
+        self.spans: list[Span] = []
+        headings: list[tuple[int, str]] = []
+        for token, following in zip(tokens, [*tokens[1:], None], strict=False):
+            if token.map is None:
+                continue
+            if token.type == "heading_open" and following is not None:
+                level = int(token.tag[1])
+                self.spans.extend(_heading(text, lines, token, following.content, level))
+                headings.append((level, following.content))
+            elif (kind := _KINDS.get(token.type)) is not None:
+                start, end = lines.range(token.map[0], token.map[1])
+                if start < end:
+                    self.spans.append(Span(kind, start, end))
+        self.title = _title(headings)
 
 
 class _Lines:

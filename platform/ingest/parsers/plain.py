@@ -21,14 +21,21 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     return make_document(text, name, media_type, paragraphs(text), decoded.metadata)
 
 
-def read_text(data: bytes, limits: ParseLimits) -> tuple[DecodedText, str]:
+def read_text(
+    data: bytes, limits: ParseLimits, max_chars: int | None = None
+) -> tuple[DecodedText, str]:
     """The decoded file and its normalised text.
+
+    Args:
+        data: the whole file.
+        limits: how long its text may be.
+        max_chars: how long it may be where the document's text is only part of it.
 
     Raises:
         TooLarge: if the text is over its limit.
     """
     decoded = decode_text(data)
-    if len(decoded.text) > limits.max_text_chars:
+    if len(decoded.text) > (limits.max_text_chars if max_chars is None else max_chars):
         raise text_too_large(limits.max_text_chars)
     return decoded, normalize_text(decoded.text)
 

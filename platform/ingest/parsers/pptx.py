@@ -1,8 +1,8 @@
 """PPTX: one page for each slide, with its title as heading, its tables, and its notes.
 
-Shapes are read in the order in which they lie on the slide, the title first; what a slide takes from
-its layout (dates, numbers, footers) is left out. Pictures are not read. The container's parts are
-counted before any is unpacked.
+Shapes are read in the order in which they lie on the slide, the title first; what a slide takes
+from its layout (dates, numbers, footers) is left out. Pictures are not read. The container's parts
+are counted before any is unpacked.
 """
 
 import io
@@ -26,9 +26,7 @@ _FURNITURE = frozenset(
 _TITLES = frozenset(
     {PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE, PP_PLACEHOLDER.VERTICAL_TITLE}
 )
-_BODIES = frozenset(
-    {PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT, PP_PLACEHOLDER.VERTICAL_BODY}
-)
+_BODIES = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT, PP_PLACEHOLDER.VERTICAL_BODY})
 _MAX_GROUPS = 50
 _TITLE_LEVEL = 2
 

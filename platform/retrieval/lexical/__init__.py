@@ -1,9 +1,9 @@
 """The lexical side: which chunks share terms with the query, scored by BM25.
 
-What always holds: scores equal rank-bm25's to 1e-9, whatever was added, removed and merged before. To
-that end term frequencies are stored, never scores; idf, the number of chunks and their mean length
-are computed from what is there now. Only chunks that share a term with the query are ever returned,
-whatever the sign of their score.
+What always holds: scores equal rank-bm25's to 1e-9, whatever was added, removed and merged
+before. To that end term frequencies are stored, never scores; idf, the number of chunks and their
+mean length are computed from what is there now. Only chunks that share a term with the query are
+ever returned, whatever the sign of their score.
 """
 
 from rostra.retrieval.lexical.counts import TermCounts
@@ -14,6 +14,7 @@ from rostra.retrieval.lexical.memory import (
     RankBm25Index,
     make_lexical_index,
 )
+from rostra.retrieval.lexical.reader import LexicalReader
 from rostra.retrieval.lexical.scoring import (
     EPSILON,
     K1,
@@ -28,7 +29,9 @@ from rostra.retrieval.lexical.scoring import (
     okapi_idf,
     term_weight,
 )
+from rostra.retrieval.lexical.storage import DamagedIndex
 from rostra.retrieval.lexical.top import best_positions
+from rostra.retrieval.lexical.writer import LexicalWriter
 
 __all__ = [
     "EPSILON",
@@ -36,7 +39,10 @@ __all__ = [
     "TINY",
     "B",
     "Bm25",
+    "DamagedIndex",
     "LexicalIndex",
+    "LexicalReader",
+    "LexicalWriter",
     "Mask",
     "Positions",
     "PostingsIndex",

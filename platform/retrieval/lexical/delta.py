@@ -6,10 +6,12 @@ their filled part; which rows are dead is copied when it changes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
 from rostra.retrieval.lexical.scoring import Mask
 from rostra.retrieval.lexical.storage import Array
 
@@ -70,6 +72,8 @@ class DeltaView:
     def postings(self, terms: Sequence[str]) -> list[tuple[Ids, Ids]]:
         """For each term the live rows that have it, rising, and how often it occurs in each."""
         nothing = np.zeros(0, np.int64)
+        if not self.rows:
+            return [(nothing, nothing)] * len(terms)
         numbers = [self.number(term) for term in terms]
         if max(numbers, default=-1) < 0:
             return [(nothing, nothing)] * len(terms)
@@ -88,8 +92,7 @@ class DeltaView:
         found = []
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
             mine = rows[begin:end]
-            heads = np.flatnonzero(np.diff(mine, prepend=-1))
-            found.append((mine[heads], np.diff(heads, append=len(mine))))
+            found.append(counted_sorted(mine))
         return found
 
 
@@ -126,11 +129,11 @@ class Delta:
         sizes = np.fromiter(map(len, rows), np.int64, len(rows))
         total = int(sizes.sum())
         number = vocabulary.__getitem__
-        tokens = np.fromiter((number(term) for row in rows for term in row), np.int32, total)
+        tokens = np.fromiter(map(number, chain.from_iterable(rows)), np.int32, total)
         self._append(tokens, sizes)
         owner = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)
-        pairs = np.unique(tokens.astype(np.int64) << 32 | owner)
-        numbers, counts = np.unique(pairs >> 32, return_counts=True)
+        pairs, _ = counted(tokens.astype(np.int64) << 32 | owner)
+        numbers, counts = counted_sorted(pairs >> 32)
         self._frequencies = _room(self._frequencies, len(self._vocabulary.spelled))
         before = self._frequencies[numbers]
         self._frequencies[numbers] += counts
@@ -146,11 +149,11 @@ class Delta:
         dead = self._dead.copy()
         dead[rows] = True
         self._dead = dead
-        starts = self._row_starts
-        pieces = [np.unique(self._tokens[starts[row] : starts[row + 1]]) for row in rows.tolist()]
-        numbers, counts = np.unique(np.concatenate(pieces), return_counts=True)
+        at, owner = gathered(self._row_starts, rows)
+        pairs, _ = counted(self._tokens[at].astype(np.int64) << 32 | owner)
+        numbers, counts = counted_sorted(pairs >> 32)
         self._frequencies[numbers] -= counts
-        total = int((starts[rows + 1] - starts[rows]).sum())
+        total = len(at)
         return [self._vocabulary.spelled[at] for at in numbers.tolist()], counts, total
 
     def is_dead(self, rows: Ids) -> Mask:
@@ -179,7 +182,7 @@ class Delta:
         view = self.view()
         lengths = np.where(self._dead, 0, view.lengths)
         kept = np.repeat(~self._dead, view.lengths)
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        starts = spread(lengths)
         return self._vocabulary.spelled, starts, view.tokens[kept]
 
     def _append(self, tokens: npt.NDArray[np.int32], sizes: Ids) -> None:

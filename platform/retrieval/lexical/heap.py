@@ -1,12 +1,10 @@
 """The best rows so far, across segments, for the kernel that prunes by them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from rostra.retrieval.lexical import kernels
-from rostra.retrieval.lexical.scoring import Bm25, Mask, Positions, Scores, Ties, Variant
-from rostra.retrieval.lexical.segment import Ids, Segment
+from rostra.retrieval.lexical import search_kernels as kernels
+from rostra.retrieval.lexical.scoring import Mask, Positions, Scores, Ties
+from rostra.retrieval.lexical.segment import BLOCK, Ids, Segment
 from rostra.retrieval.lexical.storage import Array
 
 
@@ -15,17 +13,16 @@ class Heap:
 
     Args:
         k: how many, at least 1.
-        model: the form of BM25.
-        mean_length: of all live rows.
+        factors: float64 [counts, lengths], what a term's weight is multiplied with in a row where
+            it occurs so often and that has so many terms.
+        form: float64 [4], for counts and lengths that `factors` has not; see the kernel.
         base: what every row gets.
-        seed: a score that `k` rows are known to reach, or minus infinity.
     """
 
-    def __init__(self, k: int, model: Bm25, mean_length: float, base: float, seed: float) -> None:
-        self._model = model
-        self._slope = model.b / mean_length
+    def __init__(self, k: int, factors: Array, form: Array, base: float) -> None:
+        self._factors = factors
+        self._form = form
         self._base = base
-        self._seed = seed
         self._scores = np.zeros(k, np.float64)
         self._ties = np.zeros(k, np.uint64)
         self._positions = np.zeros(k, np.int64)
@@ -72,29 +69,22 @@ class Heap:
             segment.docs,
             segment.tfs,
             segment.lengths,
-            *_fixed(
-                segment.starts[terms],
-                segment.starts[terms + 1],
-                segment.blocks[terms],
-                segment.blocks[terms + 1],
-            ),
+            _fixed(segment.starts[terms]),
+            _fixed(segment.starts[terms + 1]),
+            _fixed(segment.blocks[terms]),
+            _fixed(segment.blocks[terms + 1]),
             segment.block_last,
             segment.block_tf,
             segment.block_length,
+            BLOCK,
             weights,
+            self._factors,
+            self._form,
             self._base,
-            self._model.variant is not Variant.L,
-            self._model.k1,
-            1.0 - self._model.b,
-            self._slope,
-            self._model.lift,
-            *_fixed(
-                np.zeros(0, np.bool_) if dead is None else dead,
-                np.zeros(0, np.bool_) if mask is None else mask,
-                np.zeros(0, np.uint64) if tie is None else tie,
-            ),
+            _fixed(np.zeros(0, np.bool_) if dead is None else dead),
+            _fixed(np.zeros(0, np.bool_) if mask is None else mask),
+            _fixed(np.zeros(0, np.uint64) if tie is None else tie),
             segment.first,
-            self._seed,
             self._scores,
             self._ties,
             self._positions,
@@ -102,9 +92,8 @@ class Heap:
         )
 
 
-def _fixed(*arrays: Array) -> Sequence[Array]:
+def _fixed(array: Array) -> Array:
     """The same, contiguous and not writable: kernels are compiled for such arrays alone."""
-    views = [np.ascontiguousarray(array).view() for array in arrays]
-    for view in views:
-        view.flags.writeable = False
-    return views
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,6 +1,7 @@
 """BM25 over term counts that are wholly in memory; built anew whenever the counts change.
 
-What always holds: scores equal rank-bm25's `BM25Okapi` (k1 1.5, b 0.75, epsilon floor 0.25) to 1e-9.
+What always holds: scores equal rank-bm25's `BM25Okapi` (k1 1.5, b 0.75, epsilon floor
+0.25) to 1e-9.
 """
 
 from collections import Counter

@@ -4,8 +4,8 @@ Tiered: segments of about the same size wait until there are `_FAN` of them, so 
 rewritten a logarithmic number of times. Positions never change: a row that was dead keeps its place
 and holds nothing.
 
-Source of the policy: O'Neil et al., "The log-structured merge-tree", 1996, with the tiers of Lucene's
-TieredMergePolicy held to neighbours.
+Source of the policy: O'Neil et al., "The log-structured merge-tree", 1996, with the tiers of
+Lucene's TieredMergePolicy held to neighbours.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.lexical.runs import spread
 from rostra.retrieval.lexical.scoring import Mask
 from rostra.retrieval.lexical.segment import (
+    BLOCK,
     Segment,
     SegmentEntry,
     block_starts,
@@ -64,37 +66,48 @@ def _tier(size: int) -> int:
     return tier
 
 
-def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[Mask]) -> Segment:
-    """Writes one segment with the live rows of several neighbours, dead ones empty.
+def merge(
+    folder: Path,
+    name: str,
+    segments: Sequence[Segment],
+    dead: Sequence[Mask],
+    renumber: bool = False,
+) -> Segment:
+    """Writes one segment with the live rows of several neighbours.
 
     Args:
         folder: where.
         name: of the file.
         segments: at least one, by position.
-        dead: bool [rows] of each.
+        dead: bool [rows] of each; these rows keep their place and hold nothing.
+        renumber: dead rows have no place either; the others move up, to position 0 on.
 
     Raises:
         OSError: the disk is full or not writable; nothing is left.
     """
-    from rostra.retrieval.lexical import kernels
+    from rostra.retrieval.lexical import merge_kernels as kernels
 
-    text, term_starts, places = _join(segments)
+    term_starts, places = _join(segments)
     frequencies = np.zeros(len(term_starts) - 1, np.int64)
-    for segment, gone, place in zip(segments, dead, places, strict=True):
-        kernels.count_live(segment.starts, segment.docs, gone, place, frequencies)
+    gone = np.concatenate(dead)
+    taken = ~gone if renumber else np.ones(len(gone), np.bool_)
+    moved = np.where(gone, -1, np.cumsum(taken) - 1)
+    bounds = spread(np.array([segment.rows for segment in segments]))
+    moves = [moved[bounds[at] : bounds[at + 1]] for at in range(len(segments))]
+    for segment, move, place in zip(segments, moves, places, strict=True):
+        kernels.count_live(segment.starts, segment.docs, move, place, frequencies)
     # Terms that no live row has are left out.
     kept = np.cumsum(frequencies > 0) - 1
     places = [np.where(frequencies[at] > 0, kept[at], -1).astype(np.int32) for at in places]
     widths = np.diff(term_starts)[frequencies > 0]
     frequencies = frequencies[frequencies > 0]
-    starts = np.concatenate([[0], np.cumsum(frequencies)]).astype(np.int64)
-    new_term_starts = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+    starts = spread(frequencies)
+    new_term_starts = spread(widths)
     blocks = block_starts(frequencies)
-    rows = sum(segment.rows for segment in segments)
-    row_terms = sum(
-        int(np.diff(segment.row_starts)[~gone].sum())
-        for segment, gone in zip(segments, dead, strict=True)
-    )
+    lengths = np.where(gone, 0, np.concatenate([one.lengths for one in segments]))[taken]
+    row_sizes = np.where(gone, 0, np.concatenate([np.diff(one.row_starts) for one in segments]))
+    row_starts = spread(row_sizes[taken])
+    rows = len(lengths)
     wide = any(segment.tfs.dtype != np.uint8 for segment in segments)
     plan: dict[str, tuple[npt.DTypeLike, int]] = {
         "lengths": (np.int32, rows),
@@ -108,19 +121,18 @@ def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[M
         "block_tf": (np.int32, int(blocks[-1])),
         "block_length": (np.int32, int(blocks[-1])),
         "row_starts": (np.int64, rows + 1),
-        "row_terms": (np.int32, row_terms),
+        "row_terms": (np.int32, int(row_starts[-1])),
     }
-    first = segments[0].first
+    first = 0 if renumber else segments[0].first
     with writing(folder / name, plan) as (out, sections):
         out["term_starts"][:] = new_term_starts
         out["starts"][:] = starts
         out["blocks"][:] = blocks
         cursor = starts[:-1].copy()
-        row, entry = 0, 0
-        out["row_starts"][0] = 0
-        for segment, gone, place in zip(segments, dead, places, strict=True):
-            end = row + segment.rows
-            out["lengths"][row:end] = np.where(gone, 0, segment.lengths)
+        out["lengths"][:] = lengths
+        out["row_starts"][:] = row_starts
+        entry = 0
+        for segment, move, place in zip(segments, moves, places, strict=True):
             kernels.copy_terms(
                 segment.term_text,
                 segment.term_starts,
@@ -132,9 +144,8 @@ def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[M
                 segment.starts,
                 segment.docs,
                 segment.tfs,
-                gone,
+                move,
                 place,
-                row,
                 cursor,
                 out["docs"],
                 out["tfs"],
@@ -142,13 +153,11 @@ def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[M
             entry = kernels.copy_rows(
                 segment.row_starts,
                 segment.row_terms,
-                gone,
+                move,
                 place,
                 entry,
                 out["row_terms"],
-                out["row_starts"][row + 1 : end + 1],
             )
-            row = end
         kernels.bound_blocks(
             starts,
             blocks,
@@ -158,14 +167,15 @@ def merge(folder: Path, name: str, segments: Sequence[Segment], dead: Sequence[M
             out["block_last"],
             out["block_tf"],
             out["block_length"],
+            BLOCK,
         )
     entry_of = SegmentEntry(name, first, rows, segments[0].entry.ordered, sections)
     return just_written(folder, entry_of)
 
 
-def _join(segments: Sequence[Segment]) -> tuple[Array, Array, list[Array]]:
-    """All terms of segments, sorted, as text and starts; and where each segment's terms stand."""
-    from rostra.retrieval.lexical import kernels
+def _join(segments: Sequence[Segment]) -> tuple[Array, list[Array]]:
+    """Where all terms of segments, sorted, start; and where each segment's terms stand in them."""
+    from rostra.retrieval.lexical import merge_kernels as kernels
 
     text, starts = segments[0].term_text, segments[0].term_starts
     places: list[Array] = [np.arange(segments[0].terms, dtype=np.int32)]
@@ -176,7 +186,7 @@ def _join(segments: Sequence[Segment]) -> tuple[Array, Array, list[Array]]:
         widths = np.zeros(terms, np.int64)
         kernels.place_terms(starts, old, widths)
         kernels.place_terms(segment.term_starts, new, widths)
-        joined_starts = np.concatenate([[0], np.cumsum(widths)]).astype(np.int64)
+        joined_starts = spread(widths)
         joined = np.zeros(octets, np.uint8)
         kernels.copy_terms(text, starts, old, joined, joined_starts)
         kernels.copy_terms(segment.term_text, segment.term_starts, new, joined, joined_starts)
@@ -184,4 +194,4 @@ def _join(segments: Sequence[Segment]) -> tuple[Array, Array, list[Array]]:
         joined.flags.writeable = joined_starts.flags.writeable = False
         text, starts = joined, joined_starts
         places = [old[at] for at in places] + [new]
-    return text, starts, places
+    return starts, places

@@ -7,11 +7,13 @@ finds what sorting all scores would, ties by `tie`, however the rows are spread 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from rostra.retrieval.lexical.delta import DeltaView
+from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered
 from rostra.retrieval.lexical.scoring import (
     Bm25,
     Mask,
@@ -20,6 +22,7 @@ from rostra.retrieval.lexical.scoring import (
     Statistics,
     Ties,
     base_score,
+    factor_table,
     gains,
     idf,
 )
@@ -33,13 +36,16 @@ Ids = npt.NDArray[np.int64]
 _SELECTIVE = 512
 # Tokens that are looked through for a phrase at once.
 _STRIDE = 1 << 22
-# Rows of a rare term that are scored first, so that pruning starts with a good bound.
-_SEED_ROWS = 512
 
 
 def encoded(term: str) -> bytes:
     """A term as segments spell it."""
     return term.encode("utf-8", "surrogatepass")
+
+
+def decoded(term: bytes) -> str:
+    """A term as segments spell it, back."""
+    return term.decode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _Query:
+class PreparedQuery:
     """The terms of a query that occur, in the order in which their gains are added.
 
     Attributes:
@@ -101,6 +107,10 @@ class LexicalReader:
     delta: DeltaView
     statistics: Statistics
     model: Bm25 = field(default_factory=Bm25)
+
+    @cached_property
+    def _factors(self) -> tuple[Scores, Scores]:
+        return factor_table(self.model, self.statistics.mean_length)
 
     def __len__(self) -> int:
         """Positions, dead ones included."""
@@ -150,7 +160,7 @@ class LexicalReader:
         for array in (mask, tie):
             if array is not None and len(array) != len(self):
                 raise ValueError(f"{len(array)} values for {len(self)} positions")
-        query = self._query(terms)
+        query = self.prepare(terms)
         if not query.terms or k < 1 or (mask is not None and not mask.any()):
             return np.zeros(0, np.int64), np.zeros(0, np.float64)
         if mask is not None and np.count_nonzero(mask) * _SELECTIVE < len(self):
@@ -165,7 +175,7 @@ class LexicalReader:
 
     def scores(self, terms: Sequence[str], positions: Positions | None = None) -> Scores:
         """float64 [positions given, or all]; NaN where a row is dead or shares no term."""
-        query = self._query(terms)
+        query = self.prepare(terms)
         if positions is None:
             return self._all_scores(query)
         return self._scores_at(query, positions)
@@ -223,14 +233,15 @@ class LexicalReader:
             frequencies = part.frequencies(found)
             for at, frequency in zip(found.tolist(), frequencies.tolist(), strict=True):
                 if frequency:
-                    counts[part.segment.term(at).decode("utf-8", "surrogatepass")] += frequency
+                    counts[decoded(part.segment.term(at))] += frequency
         recent = [term for term in self.delta.spelled() if term.startswith(prefix)]
         for term, (rows, _) in zip(recent, self.delta.postings(recent), strict=True):
             if len(rows):
                 counts[term] += len(rows)
         return sorted(counts, key=lambda term: (-counts[term], term))[:most]
 
-    def _query(self, terms: Sequence[str]) -> _Query:
+    def prepare(self, terms: Sequence[str]) -> PreparedQuery:
+        """Looks up a query's terms and what they weigh."""
         repeats = Counter(terms)
         order = sorted(repeats)
         spelled = [encoded(term) for term in order]
@@ -242,7 +253,7 @@ class LexicalReader:
         kept = np.flatnonzero(frequencies)
         counts = np.array([repeats[order[at]] for at in kept], np.float64)
         weights = idf(self.model, frequencies[kept], self.statistics) * counts
-        return _Query(
+        return PreparedQuery(
             [order[at] for at in kept],
             weights,
             base_score(self.model, weights),
@@ -250,7 +261,7 @@ class LexicalReader:
             [recent[at] for at in kept],
         )
 
-    def _all_scores(self, query: _Query) -> Scores:
+    def _all_scores(self, query: PreparedQuery) -> Scores:
         total = np.full(len(self), query.base)
         touched = np.zeros(len(self), np.bool_)
         for at, weight in enumerate(query.weights.tolist()):
@@ -269,7 +280,7 @@ class LexicalReader:
                 touched[here] &= ~part.dead
         return np.where(touched, total, np.nan)
 
-    def _scores_at(self, query: _Query, positions: Positions) -> Scores:
+    def _scores_at(self, query: PreparedQuery, positions: Positions) -> Scores:
         total = np.full(len(positions), query.base)
         touched = np.zeros(len(positions), np.bool_)
         for part, places in zip(self.parts, query.places, strict=True):
@@ -304,7 +315,7 @@ class LexicalReader:
             total[mine], touched[mine] = recent[rows], has[rows]
         return np.where(touched, total, np.nan)
 
-    def _add_recent(self, query: _Query, at: int, weight: float, total: Scores) -> None:
+    def _add_recent(self, query: PreparedQuery, at: int, weight: float, total: Scores) -> None:
         rows, counts = query.recent[at]
         if len(rows):
             starts = self.delta.row_starts
@@ -322,18 +333,18 @@ class LexicalReader:
         return positions[best], scores[best]
 
     def _pruned(
-        self, query: _Query, k: int, mask: Mask | None, tie: Ties | None
+        self, query: PreparedQuery, k: int, mask: Mask | None, tie: Ties | None
     ) -> tuple[Positions, Scores]:
         # Loads the kernels, which collections of a few thousand rows never need.
         from rostra.retrieval.lexical.heap import Heap
 
-        mean = self.statistics.mean_length
-        seed = self._seed(query, k, mask)
-        heap = Heap(min(k, len(self)), self.model, mean, query.base, seed)
-        recent = np.unique(np.concatenate([rows for rows, _ in query.recent])) + self.delta.first
-        if mask is not None:
-            recent = recent[mask[recent]]
-        heap.push(*self._top(self._scores_at(query, recent), recent, k, tie), tie)
+        heap = Heap(min(k, len(self)), *self._factors, query.base)
+        if self.delta.rows:
+            recent, _ = counted(np.concatenate([rows for rows, _ in query.recent]))
+            recent += self.delta.first
+            if mask is not None:
+                recent = recent[mask[recent]]
+            heap.push(*self._top(self._scores_at(query, recent), recent, k, tie), tie)
         # The largest first: what it finds prunes the others.
         by_size = sorted(range(len(self.parts)), key=lambda at: -len(self.parts[at].segment.docs))
         for at in by_size:
@@ -352,27 +363,6 @@ class LexicalReader:
                 )
         return self._top(heap.scores, heap.positions, k, tie)
 
-    def _seed(self, query: _Query, k: int, mask: Mask | None) -> float:
-        """A score that k rows reach for certain; minus infinity where none is known cheaply."""
-        best, rare = -1, None
-        for part, places in zip(self.parts, query.places, strict=True):
-            for at in np.argsort(-query.weights, kind="stable").tolist():
-                if places[at] < 0:
-                    continue
-                docs, _ = part.segment.postings(int(places[at]))
-                if k <= len(docs) and len(docs) > best:
-                    best, rare = len(docs), docs[:_SEED_ROWS] + np.int64(part.segment.first)
-                break
-        if rare is None:
-            return -np.inf
-        if mask is not None:
-            rare = rare[mask[rare]]
-        scores = self._scores_at(query, rare)
-        scores = scores[~np.isnan(scores)]
-        if len(scores) < k:
-            return -np.inf
-        return float(np.partition(scores, len(scores) - k)[len(scores) - k])
-
 
 def _contains(rows: Array, wanted: Ids) -> Mask:
     """Which of the wanted rows are among rows, which rise."""
@@ -385,20 +375,16 @@ def _in_order(row_starts: Array, tokens: Array, rows: Ids, numbers: Ids) -> Ids:
     found = []
     sizes = row_starts[rows + 1] - row_starts[rows]
     for piece in _pieces(rows, sizes):
-        lengths = row_starts[piece + 1] - row_starts[piece]
-        ends = np.cumsum(lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        at = np.repeat(row_starts[piece] - (ends - lengths), lengths) + np.arange(total)
-        owner = np.repeat(np.arange(len(piece)), lengths)
+        at, owner = gathered(row_starts, piece)
         text = tokens[at]
-        width = total - len(numbers) + 1
+        width = len(at) - len(numbers) + 1
         if width < 1:
             continue
         # A run that begins in one row and ends in another is none.
         match = owner[:width] == owner[len(numbers) - 1 :]
         for offset, number in enumerate(numbers.tolist()):
             match &= text[offset : offset + width] == number
-        found.append(piece[np.unique(owner[:width][match])])
+        found.append(piece[counted_sorted(owner[:width][match])[0]])
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 

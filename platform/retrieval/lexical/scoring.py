@@ -1,12 +1,12 @@
 """BM25 in its three forms, with the formulas of rank-bm25.
 
-What always holds: a score is a sum over the query's terms in the order of the terms themselves, each
-computed by the same operations wherever it is computed (numpy, kernels), so that two chunks with
-equal counts have bit-equal scores and only their `tie` decides between them.
+What always holds: a score is a sum over the query's terms in the order of the terms themselves,
+each gain computed by the same operations wherever it is computed (numpy, kernels), so that two
+chunks with equal counts have bit-equal scores and only their `tie` decides between them.
 
-Sources: Trotman, Puurula and Burgess, "Improvements to BM25 and Language Models Examined", ADCS 2014;
-Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009; the epsilon
-floor is rank-bm25's own.
+Sources: Trotman, Puurula and Burgess, "Improvements to BM25 and Language Models Examined", ADCS
+2014; Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009; the
+epsilon floor is rank-bm25's own.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,8 @@ Ties = npt.NDArray[np.uint64]
 K1, B, EPSILON = 1.5, 0.75, 0.25
 # See `term_weight`.
 _BACKGROUND = 100
+# Counts and lengths up to which gains are looked up: half a core's cache.
+_TABLE = (32, 1024)
 
 
 class Variant(StrEnum):
@@ -137,6 +139,24 @@ def gains(
         spread = tf / shape + model.lift
         return weight * (tf * (model.k1 + 1.0) * spread / (model.k1 + spread))
     return weight * (tf * (model.k1 + 1.0) / (tf + model.k1 * shape))
+
+
+def factor_table(model: Bm25, mean_length: float) -> tuple[Scores, Scores]:
+    """What a kernel needs to compute `gains` of a weight.
+
+    Returns:
+        float64 [counts, lengths], the gains of a weight of 1 for usual counts and lengths, and
+        float64 [4], k1, 1 - b, b / mean length, and delta where it is BM25L's, else 0.
+    """
+    counts = np.arange(_TABLE[0], dtype=np.float64)[:, None]
+    lengths = np.arange(_TABLE[1], dtype=np.float64)[None, :]
+    table = np.zeros(_TABLE, np.float64)
+    # A count of 0 never occurs; with a length of 0 it would divide by 0 where b is 1.
+    table[1:, 1:] = gains(model, 1.0, counts[1:], lengths[:, 1:], mean_length)
+    lift = model.lift if model.variant is Variant.L else 0.0
+    form = np.array([model.k1, 1.0 - model.b, model.b / mean_length, lift])
+    table.flags.writeable = form.flags.writeable = False
+    return table, form
 
 
 def base_score(model: Bm25, weights: Scores) -> float:

@@ -1,11 +1,11 @@
 """A segment: postings of consecutive chunks in one file, mapped, never changed.
 
-It has two directions. By term: rows and counts, in blocks with bounds from which the highest gain can
-be told whatever the mean length is by then. By row: its terms, so that a chunk that is removed can be
-taken out of every statistic, and so that a phrase can be looked for.
+It has two directions. By term: rows and counts, in blocks with bounds from which the highest gain
+can be told whatever the mean length is by then. By row: its terms, so that a chunk that is removed
+can be taken out of every statistic, and so that a phrase can be looked for.
 
-What always holds: terms are sorted by their UTF-8 bytes; a term's rows rise; nothing here depends on
-other segments or on what was removed since.
+What always holds: terms are sorted by their UTF-8 bytes; a term's rows rise; nothing here depends
+on other segments or on what was removed since.
 """
 
 from bisect import bisect_left
@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
 from rostra.retrieval.lexical.storage import (
     Array,
     Sections,
@@ -116,7 +117,7 @@ class Segment:
         """Places of terms, which must be sorted; -1 where one is missing."""
         if self.rows < SMALL:
             return np.array([self._find(term) for term in terms], np.int64)
-        from rostra.retrieval.lexical import kernels
+        from rostra.retrieval.lexical import merge_kernels as kernels
 
         ends = np.cumsum([0, *map(len, terms)], dtype=np.int64)
         text = np.frombuffer(b"".join(terms), np.uint8)
@@ -137,22 +138,13 @@ class Segment:
         entries = slice(int(self.starts[at]), int(self.starts[at + 1]))
         return self.docs[entries], self.tfs[entries]
 
-    def terms_of(self, rows: Ids) -> tuple[Array, Array]:
-        """The terms of rows, one row after another, and which of `rows` each belongs to."""
-        sizes = self.row_starts[rows + 1] - self.row_starts[rows]
-        ends = np.cumsum(sizes)
-        total = int(ends[-1]) if len(ends) else 0
-        at = np.repeat(self.row_starts[rows] - (ends - sizes), sizes) + np.arange(total)
-        return self.row_terms[at], np.repeat(np.arange(len(rows)), sizes)
-
     def counts_of(self, rows: Ids) -> tuple[Array, Array]:
         """Which terms occur in any of the rows, and in how many of them."""
-        terms, owner = self.terms_of(rows)
+        at, owner = gathered(self.row_starts, rows)
+        terms = self.row_terms[at].astype(np.int64)
         if self.entry.ordered:
-            pairs = np.unique(owner.astype(np.int64) << 32 | terms.astype(np.int64))
-            terms = (pairs & 0xFFFFFFFF).astype(np.int32)
-        found: tuple[Array, Array] = np.unique(terms, return_counts=True)
-        return found
+            terms = counted(terms << 32 | owner)[0] >> 32
+        return counted(terms)
 
     def verify(self) -> None:
         """Compares all of the file with what was written.
@@ -218,20 +210,17 @@ def write_segment(
     # One number a token, by term and then by row; equal ones stand together once sorted.
     keys = ranked.astype(np.int64) << 32 | owner
     keys.sort()
-    heads = np.flatnonzero(np.diff(keys, prepend=-1))
-    tfs = np.diff(heads, append=len(keys))
-    keys = keys[heads]
+    keys, tfs = counted_sorted(keys)
     docs = (keys & 0xFFFFFFFF).astype(np.int32)
     frequencies = np.bincount(keys >> 32, minlength=len(spelled))
-    starts = np.concatenate([[0], np.cumsum(frequencies)]).astype(np.int64)
+    starts = spread(frequencies)
     term_starts = np.cumsum([0, *(len(term) for term, _ in spelled)], dtype=np.int64)
     if ordered:
         forward_starts, forward = row_starts, ranked
     else:
         back = np.argsort(docs, kind="stable")
         forward = (keys[back] >> 32).astype(np.int32)
-        sizes = np.bincount(docs, minlength=rows)
-        forward_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        forward_starts = spread(np.bincount(docs, minlength=rows))
     blocks = block_starts(frequencies)
     plan: dict[str, tuple[npt.DTypeLike, int]] = {
         "lengths": (np.int32, rows),
@@ -270,7 +259,7 @@ def write_segment(
 
 def block_starts(frequencies: Array) -> Ids:
     """int64 [terms + 1], where each term's blocks start."""
-    return np.concatenate([[0], np.cumsum(-(-frequencies // BLOCK))]).astype(np.int64)
+    return spread(-(-frequencies // BLOCK))
 
 
 def just_written(folder: Path, entry: SegmentEntry) -> Segment:

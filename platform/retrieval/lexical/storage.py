@@ -151,9 +151,7 @@ def _arrays(
     for name, (dtype, count, offset) in plan.items():
         if count < 0 or offset < 0:
             raise DamagedIndex(path, f"{name} is nowhere")
-        arrays[name] = (
-            np.frombuffer(memory, dtype, count, offset) if count else np.zeros(0, dtype)
-        )
+        arrays[name] = np.frombuffer(memory, dtype, count, offset) if count else np.zeros(0, dtype)
     return arrays
 
 
@@ -162,7 +160,7 @@ def digest(array: Array) -> str:
     hashed = hashlib.blake2b(digest_size=16)
     octets = array.view(np.uint8)
     for start in range(0, len(octets), _STRIDE):
-        hashed.update(octets[start : start + _STRIDE])
+        hashed.update(octets[start : start + _STRIDE].data)
     return hashed.hexdigest()
 
 

@@ -3,8 +3,8 @@
 What always holds:
 - positions only grow; a removed row keeps its own and is never found again;
 - statistics are those of the live rows, exactly, after every call;
-- what `flush` returned from survives a crash at any point; what came after the last one is lost, and
-  `state` says where to go on. A merge changes nothing of what was flushed but its files;
+- what `flush` returned from survives a crash at any point; what came after the last one is lost,
+  and `state` says where to go on. A merge changes nothing of what was flushed but its files;
 - a snapshot never waits: not for a writer, not for a merge.
 
 One writer owns a folder. Its methods may be called from any thread; they take turns.
@@ -12,25 +12,22 @@ One writer owns a folder. Its methods may be called from any thread; they take t
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from rostra.core import get_logger
 from rostra.retrieval.lexical.delta import Delta
+from rostra.retrieval.lexical.manifest import FORMAT, Manifest, named_files, open_manifest
 from rostra.retrieval.lexical.merging import due, merge
-from rostra.retrieval.lexical.reader import LexicalReader, Part, encoded
+from rostra.retrieval.lexical.reader import LexicalReader, Part, decoded, encoded
+from rostra.retrieval.lexical.runs import counted
 from rostra.retrieval.lexical.scoring import Bm25, Mask, Positions, Statistics
-from rostra.retrieval.lexical.segment import Segment, SegmentEntry, open_segment, write_segment
+from rostra.retrieval.lexical.segment import Ids, Segment, SegmentEntry, open_segment, write_segment
 from rostra.retrieval.lexical.storage import (
-    MANIFEST,
-    DamagedIndex,
     Sections,
     reading,
-    read_manifest,
     remove_others,
     sync_folder,
     write_manifest,
@@ -39,50 +36,8 @@ from rostra.retrieval.lexical.storage import (
 
 log = get_logger(__name__)
 
-_FORMAT = 1
 # Terms in memory beyond which they become a segment; a search looks through all of them.
 _MOST_RECENT = 1 << 18
-
-Ids = npt.NDArray[np.int64]
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What a folder holds.
-
-    Attributes:
-        format: of the files.
-        analyzer: the name of the one that made the terms.
-        ordered: whether rows keep the order of their terms.
-        state: the owner's own note of what was indexed.
-        rows: positions.
-        total_length: terms of live rows.
-        histogram: how many terms occur in exactly so many live rows: (rows, terms).
-        dead_file: rows that were removed; empty where none was.
-        dead_sections: the arrays in it.
-        next_file: number of the next file.
-        segments: by position.
-    """
-
-    format: int
-    analyzer: str
-    ordered: bool
-    state: str
-    rows: int
-    total_length: int
-    histogram: list[tuple[int, int]]
-    dead_file: str
-    dead_sections: Sections
-    next_file: int
-    segments: list[SegmentEntry]
-
-
-@dataclass(frozen=True)
-class _View:
-    """What a snapshot is made of."""
-
-    parts: tuple[Part, ...]
-    delta: Delta
-    reader: LexicalReader
 
 
 class LexicalWriter:
@@ -111,13 +66,10 @@ class LexicalWriter:
         # Held by the one merge there is; taken before the other.
         self._merging = threading.Lock()
         self._thread: threading.Thread | None = None
+        # Files that a merge is writing, which no manifest names yet.
+        self._pending: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
-        body = read_manifest(folder)
-        if body is None:
-            body = msgspec.json.encode(
-                Manifest(_FORMAT, analyzer, ordered, "", 0, 0, [], "", {}, 0, [])
-            )
-        self._manifest = self._decoded(body)
+        self._manifest = open_manifest(folder, analyzer, ordered)
         self._dead_rows = self._read_dead()
         self._parts: list[Part] = []
         for entry in self._manifest.segments:
@@ -131,7 +83,7 @@ class LexicalWriter:
         self._next_file = self._manifest.next_file
         self._delta = Delta(self._manifest.rows)
         self._dead_changed = False
-        remove_others(folder, _files(self._manifest))
+        remove_others(folder, named_files(self._manifest))
         self._publish()
 
     # --- Reading --------------------------------------------------------------------------------
@@ -176,9 +128,6 @@ class LexicalWriter:
         """Appends rows of analysed terms; their positions. Durable after `flush`.
 
         Many rows at once are much cheaper than one by one.
-
-        Raises:
-            OSError: what was in memory had to become a file, and could not; the rows are added.
         """
         with self._lock:
             first = len(self)
@@ -189,7 +138,13 @@ class LexicalWriter:
             self._total_length += total
             self._publish()
             if self._delta.tokens > _MOST_RECENT:
-                self._spill()
+                try:
+                    self._spill()
+                except OSError as error:
+                    # The rows are in; searching them is slower, and `flush` will say it.
+                    log.warning(
+                        "no room for a segment", folder=str(self._folder), reason=str(error)
+                    )
             return np.arange(first, first + len(rows), dtype=np.int64)
 
     def remove(self, positions: Positions) -> int:
@@ -199,7 +154,7 @@ class LexicalWriter:
             IndexError: there is no such position.
         """
         with self._lock:
-            wanted = np.unique(np.asarray(positions, np.int64))
+            wanted, _ = counted(np.asarray(positions, np.int64))
             if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
                 raise IndexError(f"positions are 0 to {len(self) - 1}")
             went = 0
@@ -212,8 +167,7 @@ class LexicalWriter:
                 if not len(rows):
                     continue
                 places, counts = segment.counts_of(rows)
-                terms = [segment.term(int(place)) for place in places]
-                spelled = [term.decode("utf-8", "surrogatepass") for term in terms]
+                spelled = [decoded(segment.term(place)) for place in places.tolist()]
                 before = self._in_segments(spelled) + self._delta.frequencies(spelled)
                 self._parts[at] = _removed(part, rows)
                 self._shift(before, before - counts)
@@ -222,8 +176,7 @@ class LexicalWriter:
             rows = wanted[wanted >= self._delta.first] - self._delta.first
             rows = rows[~self._delta.is_dead(rows)]
             if len(rows):
-                before_all = self._delta.remove(rows)
-                recent, counts, total = before_all
+                recent, counts, total = self._delta.remove(rows)
                 after = self._delta.frequencies(recent) + self._in_segments(recent)
                 self._shift(after + counts, after)
                 self._total_length -= total
@@ -247,19 +200,10 @@ class LexicalWriter:
             dead_file, dead_sections = manifest.dead_file, manifest.dead_sections
             if self._dead_changed or (dead_file and len(self) != manifest.rows):
                 dead_file, dead_sections = self._write_dead()
+            entries = [part.segment.entry for part in self._parts]
             self._commit(
-                Manifest(
-                    _FORMAT,
-                    self._analyzer,
-                    self._ordered,
-                    state,
-                    len(self),
-                    self._total_length,
-                    sorted(self._histogram.items()),
-                    dead_file,
-                    dead_sections,
-                    self._next_file,
-                    [part.segment.entry for part in self._parts],
+                self._manifest_of(
+                    state, len(self), (dead_file, dead_sections), self._next_file, entries
                 )
             )
             self._dead_rows = ~self._reader.live
@@ -285,14 +229,45 @@ class LexicalWriter:
                 if chosen is None:
                     return False
                 sources = [self._parts[at].segment for at in chosen]
-                dead = [
-                    self._dead_rows[one.first : one.first + one.rows].copy() for one in sources
-                ]
+                dead = [self._dead_rows[one.first : one.first + one.rows].copy() for one in sources]
                 name = self._new_file("seg")
-            merged = merge(self._folder, name, sources, dead)
-            with self._lock:
-                self._replace(chosen, merged)
+                self._pending.add(name)
+            try:
+                merged = merge(self._folder, name, sources, dead)
+                with self._lock:
+                    self._replace(chosen, merged)
+            finally:
+                self._pending.discard(name)
         return True
+
+    def compact(self, folder: Path, state: str = "") -> Positions:
+        """Writes the live rows, renumbered, into a folder of their own; this one stays as it is.
+
+        Writing waits meanwhile, reading does not. Open the new folder with a writer of its own.
+
+        Args:
+            folder: new or empty.
+            state: what the new folder's `state` is.
+
+        Returns:
+            int64, the old positions of the new ones.
+
+        Raises:
+            OSError: the disk is full or not writable; the new folder is worth nothing.
+        """
+        with self._merging, self._lock:
+            self._spill()
+            live = self._reader.live
+            folder.mkdir(parents=True, exist_ok=True)
+            entries = []
+            if live.any():
+                segments = [part.segment for part in self._parts]
+                dead = [~live[one.first : one.first + one.rows] for one in segments]
+                entries = [merge(folder, "00000001.seg", segments, dead, renumber=True).entry]
+            manifest = self._manifest_of(state, self._chunks, ("", {}), 1, entries)
+            sync_folder(folder)
+            write_manifest(folder, msgspec.json.encode(manifest))
+            return np.flatnonzero(live)
 
     def close(self) -> None:
         """Waits for a merge in the background; nothing is flushed."""
@@ -320,7 +295,7 @@ class LexicalWriter:
     def _shift(self, before: Ids, after: Ids) -> None:
         """Moves terms in the histogram, from the frequencies they had to those they have."""
         for frequencies, sign in ((before, -1), (after, 1)):
-            values, counts = np.unique(frequencies[frequencies > 0], return_counts=True)
+            values, counts = counted(frequencies[frequencies > 0])
             for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                 left = self._histogram.get(value, 0) + sign * count
                 if left:
@@ -366,46 +341,97 @@ class LexicalWriter:
         arrays = reading(self._folder / manifest.dead_file, manifest.dead_sections, ("dead",))
         return np.unpackbits(arrays["dead"], count=manifest.rows).astype(np.bool_)
 
-    def _decoded(self, body: bytes) -> Manifest:
-        path = self._folder / MANIFEST
-        try:
-            manifest = msgspec.json.decode(body, type=Manifest)
-        except msgspec.MsgspecError as error:
-            raise DamagedIndex(path, "is of another format") from error
-        if (manifest.format, manifest.analyzer) != (_FORMAT, self._analyzer):
-            raise DamagedIndex(path, "was made by another analyzer or format")
-        if manifest.ordered != self._ordered:
-            raise DamagedIndex(path, "was made with another choice about phrases")
-        ends = [0]
-        for entry in manifest.segments:
-            if entry.first != ends[-1]:
-                raise DamagedIndex(path, "its segments do not follow one another")
-            ends.append(entry.first + entry.rows)
-        if ends[-1] != manifest.rows:
-            raise DamagedIndex(path, "its segments hold another number of rows")
-        return manifest
+    def _manifest_of(
+        self,
+        state: str,
+        rows: int,
+        dead: tuple[str, Sections],
+        next_file: int,
+        entries: list[SegmentEntry],
+    ) -> Manifest:
+        """A manifest with the statistics that there are now."""
+        return Manifest(
+            format=FORMAT,
+            analyzer=self._analyzer,
+            ordered=self._ordered,
+            state=state,
+            rows=rows,
+            total_length=self._total_length,
+            histogram=sorted(self._histogram.items()),
+            dead_file=dead[0],
+            dead_sections=dead[1],
+            next_file=next_file,
+            segments=entries,
+        )
 
     def _commit(self, manifest: Manifest) -> None:
         sync_folder(self._folder)
-        write_manifest(self._folder, manifest_body(manifest))
+        write_manifest(self._folder, msgspec.json.encode(manifest))
         self._manifest = manifest
-        named = _files(manifest) | {part.segment.entry.file for part in self._parts}
+        named = named_files(manifest) | {part.segment.entry.file for part in self._parts}
         remove_others(self._folder, named | self._pending)
 
     def _replace(self, chosen: range, merged: Segment) -> None:
-        """Puts a merged segment in the place of its sources, in memory and on disk."""
-        first, rows = merged.first, merged.rows
-        live = self._reader.live[first : first + rows]
-        dead = np.flatnonzero(~live)
-        old = self._parts[chosen.start : chosen.stop]
-        part = _removed(Part(merged), dead) if len(dead) else Part(merged)
-        self._parts[chosen.start : chosen.stop] = [part]
+        """Puts a merged segment in the place of its sources, first on disk, then in memory."""
         entries = list(self._manifest.segments)
         entries[chosen.start : chosen.stop] = [merged.entry]
+        manifest = msgspec.structs.replace(
+            self._manifest, segments=entries, next_file=self._next_file
+        )
+        old = {part.segment.entry.file for part in self._parts[chosen.start : chosen.stop]}
+        try:
+            self._commit(manifest)
+        except OSError:
+            merged.path.unlink(missing_ok=True)
+            raise
+        # Rows may have died while the merge ran.
+        dead = np.flatnonzero(~self._reader.live[merged.first : merged.first + merged.rows])
+        part = _removed(Part(merged), dead) if len(dead) else Part(merged)
+        self._parts[chosen.start : chosen.stop] = [part]
         self._publish()
+        for name in old:
+            (self._folder / name).unlink(missing_ok=True)
 
     def _due(self) -> range | None:
+        flushed = self._parts[: len(self._manifest.segments)]
         return due(
-            [len(part.segment.docs) for part in self._flushed_parts()],
-            [_dead_share(part) for part in self._flushed_parts()],
+            [len(one.segment.docs) for one in flushed], [_dead_share(one) for one in flushed]
         )
+
+    def _new_file(self, kind: str) -> str:
+        self._next_file += 1
+        return f"{self._next_file:08d}.{kind}"
+
+    def _start_merging(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = threading.Thread(
+            target=self._merge_all, name=f"merge {self._folder.name}", daemon=True
+        )
+        self._thread.start()
+
+    def _merge_all(self) -> None:
+        try:
+            while self.merge():
+                pass
+        except OSError as error:
+            # The older segments stand; the next flush tries again.
+            log.warning("segments not merged", folder=str(self._folder), reason=str(error))
+
+
+def _removed(part: Part, rows: Ids) -> Part:
+    """The part without these rows, which it still had."""
+    segment = part.segment
+    dead = np.zeros(segment.rows, np.bool_) if part.dead is None else part.dead.copy()
+    gone = np.zeros(segment.terms, np.int32) if part.gone is None else part.gone.copy()
+    dead[rows] = True
+    places, counts = segment.counts_of(rows)
+    gone[places] += counts.astype(np.int32)
+    return Part(segment, dead, gone)
+
+
+def _dead_share(part: Part) -> float:
+    """Share of a segment's rows that died since it was written."""
+    if part.dead is None:
+        return 0.0
+    return float((part.dead & (part.segment.lengths > 0)).mean())

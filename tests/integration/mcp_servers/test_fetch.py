@@ -18,10 +18,9 @@ from mcp.types import TextContent
 from reportlab.pdfgen.canvas import Canvas
 
 from mcp_servers.fetch.__main__ import main
-from mcp_servers.fetch.addresses import Guard, Unreachable
-from mcp_servers.fetch.client import Fetched, Fetcher
 from mcp_servers.fetch.documents import DOCX, PDF, DocumentReader, document_type
 from rostra.core import InvalidRequest, Settings, UnreadableFile
+from rostra.fetch import Fetched, Fetcher, Guard, Unreachable
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 # All of 127.0.0.0/8 is this machine: one address of it is allowed, so the others must be refused.

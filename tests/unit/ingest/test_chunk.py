@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rostra.core import Tokenizer
 from rostra.ingest.builder import make_document
-from rostra.ingest.chunk import Chunk, chunk_document
+from rostra.ingest.chunking import Chunk, chunk_document
 from rostra.ingest.document import ParsedDocument, Span, SpanKind
 from rostra.ingest.tokens import TokenIndex
 

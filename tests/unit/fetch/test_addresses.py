@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_servers.fetch.addresses import Guard, GuardedBackend, Unreachable, is_public, resolve
 from rostra.core import InvalidRequest
+from rostra.fetch import Guard, GuardedBackend, Unreachable, is_public, resolve
 
 PRIVATE = [
     "0.0.0.0",

@@ -1,12 +1,7 @@
-"""Turns text into the terms that the lexical index counts.
-
-What always holds: queries and passages go through the same analyzer; its `name` is kept with every
-index built by it, and an index of another name is rebuilt, not misread.
-"""
+"""English."""
 
 import re
 import threading
-from typing import Protocol
 
 import Stemmer
 
@@ -19,17 +14,6 @@ it its me my of on or our shall should so than that the their them then there th
 to was we were what when where which who whom whose why will with would you your
 """
 _STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
-
-
-class Analyzer(Protocol):
-    """Text to terms."""
-
-    @property
-    def name(self) -> str: ...
-
-    def terms(self, text: str) -> list[str]:
-        """The terms of a text in order, repeats included."""
-        ...
 
 
 class EnglishAnalyzer:

@@ -1,4 +1,4 @@
-"""The lexical side against rank-bm25 itself and against brute force."""
+"""BM25 in memory against rank-bm25 itself and against brute force."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from rostra.retrieval.analysis import EnglishAnalyzer
 from rostra.retrieval.lexical import (
     TINY,
     LexicalIndex,
@@ -162,18 +161,3 @@ def test_best_positions_are_those_of_a_full_stable_sort(
     ]
     expected = sorted(allowed, key=lambda at: (-scores[at], at))[:k]
     assert best_positions(scores, k, mask if masked else None).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "terms"),
-    [
-        ("", []),
-        ("the of and", []),
-        ("Indexes, INDEXED; indexing!", ["index", "index", "index"]),
-        ("snake_case-and-kebab", ["snake", "case", "kebab"]),
-        ("Straße 42", ["strass", "42"]),
-        ("日本語 текст", ["日本語", "текст"]),
-    ],
-)
-def test_analysis(text: str, terms: list[str]) -> None:
-    assert EnglishAnalyzer().terms(text) == terms

@@ -1,4 +1,4 @@
-"""Chunks: slices of a document's text of the size that the embedder reads best.
+"""The structure-aware chunker: sections, blocks, sentences or rows, words.
 
 What always holds for `chunk_document`: chunks are ordered and not empty; a chunk's text begins and
 ends with a character that is no whitespace; together chunks hold every character that is none;
@@ -15,40 +15,23 @@ A heading stays with the text after it.
 """
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from rostra.core import Tokenizer, collapse_whitespace, sentence_spans
+from rostra.core import Tokenizer, sentence_spans
 from rostra.ingest.blocks import Block, blocks_of
-from rostra.ingest.document import ParsedDocument, Span, SpanKind
+from rostra.ingest.chunking.chunk import Chunk
+from rostra.ingest.chunking.cuts import is_between_words
+from rostra.ingest.chunking.places import Places, common_path
+from rostra.ingest.document import ParsedDocument, Span
 from rostra.ingest.tokens import TokenIndex
 
-CONTEXT_TOKENS = 40
 # A part smaller than this, as a part of the largest chunk, is joined with the next section: one of
 # its own rank, or one of a higher rank.
 _SMALL_BESIDE = 0.5
 _SMALL_BELOW = 0.2
-_SEPARATOR = " > "
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A slice `[start, end)` of a document's text.
-
-    Attributes:
-        start: first code point.
-        end: code point after the last.
-        page: number of the page on which it begins; None without pages.
-        context: title and headings above it that are not in it; may be empty. Of at most 40
-            tokens; it helps the embedder and is never cited.
-    """
-
-    start: int
-    end: int
-    page: int | None
-    context: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +84,28 @@ def chunk_document(
         raise ValueError(f"max_tokens={max_tokens} and overlap={overlap} do not go together")
     cutter = _Cutter(document.text, tokenizer, max_tokens, overlap, window)
     parts = cutter.joined(cutter.parts(blocks_of(document)))
-    contexts = _Contexts(document, tokenizer)
-    pages = [span for span in document.spans if span.kind is SpanKind.PAGE]
-    page_starts = [page.start for page in pages]
-    chunks = []
-    for part in parts:
-        at = bisect_right(page_starts, part.start) - 1
-        page = pages[at].level if at >= 0 else None
-        chunks.append(Chunk(part.start, part.end, page, contexts.of(part)))
-    return chunks
+    places = Places(document, tokenizer)
+    return [places.chunk(part.start, part.end, part.common) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class StructureChunker:
+    """See this module; the arguments are those of `chunk_document`."""
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    overlap: int
+    window: int
+
+    def chunk(self, document: ParsedDocument) -> list[Chunk]:
+        """See `Chunker`."""
+        return chunk_document(
+            document,
+            self.tokenizer,
+            max_tokens=self.max_tokens,
+            overlap=self.overlap,
+            window=self.window,
+        )
 
 
 class _Cutter:
@@ -137,7 +133,7 @@ class _Cutter:
             if current is None:
                 current = part
             elif self._joins(current, part):
-                common = _common(current.common, part.common)
+                common = common_path(current.common, part.common)
                 current = _Part(current.start, part.end, current.path, common, False)
             else:
                 yield current
@@ -236,16 +232,16 @@ class _Cutter:
             if step >= remaining:
                 step = max(1, remaining // 2)
             cut = first + step
-            while cut > first + (step + 1) // 2 and not _is_between_words(text, starts[cut]):
+            while cut > first + (step + 1) // 2 and not is_between_words(text, starts[cut]):
                 cut -= 1
-            if not _is_between_words(text, starts[cut]):
+            if not is_between_words(text, starts[cut]):
                 cut = first + step
             while cut > first + 1 and self._reads(start, starts[cut]) > limit:
                 cut -= 1
             at = starts[cut]
             if at <= start or at >= end:
                 break
-            cuts_word = not _is_between_words(text, at)
+            cuts_word = not is_between_words(text, at)
             yield from self._unit(start, at, block, alone=inside or cuts_word)
             start, inside = at, cuts_word
         yield from self._unit(start, end, block, alone=inside)
@@ -305,79 +301,3 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         first = position + len(line) - len(line.lstrip()) if stripped else position
         yield first, first + len(stripped)
         position = line_end + 1
-
-
-def _is_between_words(text: str, at: int) -> bool:
-    return text[at - 1 : at].isspace() or text[at : at + 1].isspace()
-
-
-def _common(one: tuple[Span, ...], other: tuple[Span, ...]) -> tuple[Span, ...]:
-    length = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        length += 1
-    return one[:length]
-
-
-class _Contexts:
-    """What is said before a chunk's text so that it can be understood alone."""
-
-    def __init__(self, document: ParsedDocument, tokenizer: Tokenizer) -> None:
-        self._document = document
-        self._tokenizer = tokenizer
-        self._tables = [span for span in document.spans if span.kind is SpanKind.TABLE]
-        self._table_starts = [table.start for table in self._tables]
-        self._known: dict[tuple[str, ...], str] = {}
-
-    def of(self, part: _Part) -> str:
-        """Title and headings of a part that it does not hold itself, and its table's header."""
-        text = self._document.text
-        own = {
-            _comparable(text[heading.start : heading.end])
-            for heading in part.common
-            if heading.start >= part.start
-        }
-        names = [self._document.title]
-        names += [text[heading.start : heading.end] for heading in part.common]
-        if header := self._table_header(part):
-            names.append(header)
-        kept: list[str] = []
-        for name in map(collapse_whitespace, names):
-            seen = _comparable(name)
-            if (
-                name
-                and seen not in own
-                and not any(_comparable(one).startswith(seen) for one in kept)
-            ):
-                kept.append(name)
-        key = tuple(kept)
-        if key not in self._known:
-            self._known[key] = self._fitted(kept)
-        return self._known[key]
-
-    def _table_header(self, part: _Part) -> str:
-        """The first row of the table in which a part begins, when it begins after that."""
-        at = bisect_right(self._table_starts, part.start) - 1
-        if at < 0 or part.start >= self._tables[at].end or part.start == self._tables[at].start:
-            return ""
-        table = self._tables[at]
-        newline = self._document.text.find("\n", table.start, table.end)
-        return self._document.text[table.start : newline] if newline > 0 else ""
-
-    def _fitted(self, names: list[str]) -> str:
-        """The names in one line; the middle ones go first when they are too long."""
-        while len(names) > 2 and self._count(_SEPARATOR.join(names)) > CONTEXT_TOKENS:
-            del names[1]
-        context = _SEPARATOR.join(names)
-        offsets = self._tokenizer.offsets(context)
-        if len(offsets) > CONTEXT_TOKENS:
-            context = context[: offsets[CONTEXT_TOKENS - 1][1]]
-        return context.strip()
-
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer.offsets(text))
-
-
-def _comparable(name: str) -> str:
-    return collapse_whitespace(name).casefold()

@@ -1,0 +1,26 @@
+"""Chunkers: documents to slices of the size that the embedder reads best, in several ways.
+
+`make_chunker` gives the one that the settings name; all have the face of `Chunker`.
+"""
+
+from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk, Chunker
+from rostra.ingest.chunking.inputs import ChunkInput, Content, chunk_inputs, embed_contents
+from rostra.ingest.chunking.late import LateWindow, late_windows
+from rostra.ingest.chunking.make import chunking_facts, make_chunker
+from rostra.ingest.chunking.structure import StructureChunker, chunk_document
+
+__all__ = [
+    "CONTEXT_TOKENS",
+    "Chunk",
+    "ChunkInput",
+    "Chunker",
+    "Content",
+    "LateWindow",
+    "StructureChunker",
+    "chunk_document",
+    "chunk_inputs",
+    "chunking_facts",
+    "embed_contents",
+    "late_windows",
+    "make_chunker",
+]

@@ -1,0 +1,65 @@
+"""Fixed windows of tokens, whatever they hold: the baseline of every comparison of chunkers.
+
+What always holds: see `Chunker`; beside that, a chunk repeats at most `overlap` tokens of the one
+before it, and cuts no word that has a boundary in the second half of the window.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from rostra.core import Tokenizer
+from rostra.ingest.chunking.chunk import Chunk
+from rostra.ingest.chunking.cuts import Cuts, is_between_words, trimmed
+from rostra.ingest.chunking.places import Places
+from rostra.ingest.document import ParsedDocument
+
+
+@dataclass(frozen=True, slots=True)
+class FixedChunker:
+    """See this module.
+
+    Args:
+        tokenizer: the embedder's.
+        max_tokens: most tokens of a chunk.
+        overlap: most tokens repeated from the chunk before.
+    """
+
+    tokenizer: Tokenizer
+    max_tokens: int
+    overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1 or not 0 <= self.overlap < self.max_tokens:
+            raise ValueError(
+                f"max_tokens={self.max_tokens} and overlap={self.overlap} do not go together"
+            )
+
+    def chunk(self, document: ParsedDocument) -> list[Chunk]:
+        """See `Chunker`."""
+        text = document.text
+        cuts = Cuts(text, self.tokenizer)
+        places = Places(document, self.tokenizer)
+        chunks = []
+        start = 0
+        while (whole := trimmed(text, start, len(text))) is not None:
+            start = whole[0]
+            end = cuts.furthest(start, whole[1], self.max_tokens)
+            part = trimmed(text, start, end)
+            if part is not None:
+                chunks.append(places.chunk(*part, places.path(*part)))
+            if end >= whole[1]:
+                break
+            start = self._next(cuts, start, end)
+        return chunks
+
+    def _next(self, cuts: Cuts, start: int, end: int) -> int:
+        """Where the next window begins: at a word that repeats no more than the overlap."""
+        if not self.overlap:
+            return end
+        starts = cuts.tokens.starts
+        at = bisect_left(starts, end) - self.overlap
+        while 0 <= at < len(starts) and starts[at] < end:
+            if starts[at] > start and is_between_words(cuts.text, starts[at]):
+                return int(starts[at])
+            at += 1
+        return end

@@ -1,0 +1,111 @@
+"""What is embedded of each chunk of a document, and under which key its vector is kept.
+
+What always holds: equal keys mean equal vectors in one embedding space; a key is sha256 of all that
+the embedder reads. Headers are left out where they and the text together are more than the embedder
+reads: the text comes first.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rostra.core import Embedder, FloatMatrix, Part, PartEmbedder, Settings
+from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk
+from rostra.ingest.chunking.late import late_windows
+from rostra.ingest.chunking.make import make_chunker
+from rostra.ingest.document import ParsedDocument
+from rostra.retrieval import searchable_text
+
+Content = str | Part
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkInput:
+    """A chunk and what is embedded of it.
+
+    Attributes:
+        chunk: with the context that is embedded and indexed.
+        content: a text, or a part of one where chunking is late.
+        key: of the content.
+    """
+
+    chunk: Chunk
+    content: Content
+    key: bytes
+
+
+def chunk_inputs(
+    document: ParsedDocument, settings: Settings, embedder: Embedder
+) -> list[ChunkInput]:
+    """Cuts a document as the settings say. Blocks; some chunkers embed."""
+    chunks = make_chunker(settings, embedder).chunk(document)
+    chunks = [_fitted(chunk, document.text, settings, embedder) for chunk in chunks]
+    if settings.chunker != "late":
+        contents: list[Content] = [
+            searchable_text(chunk.context, document.text[chunk.start : chunk.end])
+            for chunk in chunks
+        ]
+    else:
+        contents = [""] * len(chunks)
+        for window in late_windows(document, chunks, embedder.tokenizer, embedder.max_tokens):
+            text = document.text[window.start : window.end]
+            for number in window.chunks:
+                chunk = chunks[number]
+                contents[number] = Part(text, chunk.start - window.start, chunk.end - window.start)
+    return [
+        ChunkInput(chunk, content, _key(content))
+        for chunk, content in zip(chunks, contents, strict=True)
+    ]
+
+
+def embed_contents(
+    contents: Sequence[Content],
+    embedder: Embedder,
+    late: Callable[[], PartEmbedder],
+    on_batch: Callable[[int], None] | None = None,
+) -> FloatMatrix:
+    """Vectors of contents, float32 [len(contents), dimensions].
+
+    Args:
+        contents: of `chunk_inputs`, in any order.
+        embedder: of texts.
+        late: gives what embeds parts; called only if there are any.
+        on_batch: called with the number of contents done after each batch.
+
+    Raises:
+        ModelUnavailable: there are parts, and the model cannot embed them.
+    """
+    vectors = np.empty((len(contents), embedder.space.dimensions), np.float32)
+    rows = [row for row, content in enumerate(contents) if isinstance(content, str)]
+    texts = [content for content in contents if isinstance(content, str)]
+    parts = [content for content in contents if isinstance(content, Part)]
+    if texts:
+        vectors[rows] = embedder.embed_documents(texts, on_batch)
+    if parts:
+        others = [row for row, content in enumerate(contents) if isinstance(content, Part)]
+        vectors[others] = late().embed_parts(parts, on_batch)
+    return vectors
+
+
+def _key(content: Content) -> bytes:
+    if isinstance(content, str):
+        return hashlib.sha256(content.encode()).digest()
+    # No text begins so: NUL is not stored.
+    facts = f"\0late\0{content.start}\0{content.end}\0{content.text}"
+    return hashlib.sha256(facts.encode()).digest()
+
+
+def _fitted(chunk: Chunk, text: str, settings: Settings, embedder: Embedder) -> Chunk:
+    """The chunk, without its context where that and the text are more than the embedder reads."""
+    own = text[chunk.start : chunk.end]
+    # Only what cannot be cut, a row or a line, is larger than asked for.
+    usual = "\n" in own
+    room = settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens
+    if not chunk.context or (usual and room):
+        return chunk
+    count = embedder.tokenizer.offsets
+    if len(count(chunk.context)) + len(count(own)) <= embedder.max_tokens:
+        return chunk
+    return Chunk(chunk.start, chunk.end, chunk.page, "", chunk.parent)

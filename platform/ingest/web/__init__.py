@@ -1,0 +1,1 @@
+"""Pages of the web as sources: single ones, and those that a sitemap lists."""

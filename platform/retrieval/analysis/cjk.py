@@ -1,0 +1,33 @@
+"""Chinese, Japanese and Korean, which do not write words apart."""
+
+import regex  # type: ignore[import-untyped] # it ships no types
+
+from rostra.retrieval.analysis.words import folded, words
+
+_IDEOGRAPHS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー々"
+_RUN = regex.compile(rf"(?P<cjk>[{_IDEOGRAPHS}]+)|[^{_IDEOGRAPHS}]+")
+
+
+class CjkAnalyzer:
+    """Each two neighbouring characters of these scripts; words of others as they are.
+
+    A character that stands alone is a term of its own, so a query of one character finds only such
+    ones, unless it asks for a prefix.
+
+    Source: Nie, Gao, Zhang and Zhou, "On the use of words and n-grams for Chinese information
+    retrieval", IRAL 2000.
+    """
+
+    name = "cjk-1"
+
+    def terms(self, text: str) -> list[str]:
+        found: list[str] = []
+        for run in _RUN.finditer(folded(text)):
+            piece = run.group()
+            if run["cjk"] is None:
+                found += words(piece)
+            elif len(piece) == 1:
+                found.append(piece)
+            else:
+                found += [piece[at : at + 2] for at in range(len(piece) - 1)]
+        return found

@@ -1,0 +1,27 @@
+"""Loops that numpy cannot run in one pass become machine code that releases the interpreter's lock.
+
+Nothing is compiled at import: each kernel is on its first call, and its code is kept on disk beside
+its source or in the user's cache folder. numba looks only at a kernel's own file to see whether
+that code is still good, so a kernel calls only kernels of its own module and takes constants of
+others as arguments.
+
+What always holds for kernels: numbers that come from files are compared with the bounds of what
+they index before they do, so that a damaged file gives wrong results, not faults.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compiles on first call, and keeps the code where a folder for it can be written."""
+    try:
+        return cast("Function", numba.njit(nogil=True, cache=True)(function))
+    except RuntimeError as error:  # numba's word for: no folder to write to
+        if "cache" not in str(error):
+            raise
+        return cast("Function", numba.njit(nogil=True)(function))

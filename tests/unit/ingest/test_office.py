@@ -1,0 +1,255 @@
+"""Presentations and workbooks: pages, notes, tables, dates and the values of formulas."""
+
+import contextlib
+import datetime
+import io
+import re
+import zipfile
+from collections.abc import Callable
+
+import openpyxl
+import pptx
+import pytest
+from pptx.util import Inches
+
+from rostra.core import Settings
+from rostra.ingest.document import ParsedDocument
+from rostra.ingest.errors import (
+    ArchiveBomb,
+    CorruptFile,
+    EncryptedFile,
+    NoText,
+    TooLarge,
+    UnsupportedType,
+)
+from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers import parse_bytes
+
+Parse = Callable[[bytes | str, str], ParsedDocument]
+Texts = Callable[[ParsedDocument, str], list[str]]
+SHEET_DATA = re.compile(rb"<sheetData ?/>|<sheetData>.*</sheetData>", re.S)
+
+
+def presentation() -> bytes:
+    show = pptx.Presentation()
+    first = show.slides.add_slide(show.slide_layouts[0])
+    first.shapes.title.text = "Plan of the\nyear"
+    first.placeholders[1].text = "By Ann"
+    second = show.slides.add_slide(show.slide_layouts[1])
+    second.shapes.title.text = "Goals"
+    body = second.placeholders[1].text_frame
+    body.text = "Grow"
+    deeper = body.add_paragraph()
+    deeper.text, deeper.level = "in Asia", 1
+    second.notes_slide.notes_text_frame.text = "Do not read this aloud."
+    third = show.slides.add_slide(show.slide_layouts[6])
+    table = third.shapes.add_table(2, 2, 0, 0, Inches(3), Inches(1)).table
+    for row, values in enumerate([("Name", "Count"), ("a|b", "2")]):
+        for column, value in enumerate(values):
+            table.cell(row, column).text = value
+    group = third.shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, Inches(1), Inches(1)).text_frame.text = "in a group"
+    show.slides.add_slide(show.slide_layouts[6])
+    show.core_properties.author = "Ann"
+    buffer = io.BytesIO()
+    show.save(buffer)
+    return buffer.getvalue()
+
+
+def workbook(fill: Callable[[openpyxl.Workbook], None]) -> bytes:
+    book = openpyxl.Workbook()
+    fill(book)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def replaced(data: bytes, member: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A container with one member changed."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as source,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, change(content) if name == member else content)
+    return buffer.getvalue()
+
+
+def test_a_presentation(parse: Parse, texts: Texts) -> None:
+    show = parse(presentation(), "plan.pptx")
+    assert show.text == (
+        "Plan of the year\n\nBy Ann\n\nGoals\n\n- Grow\n  - in Asia\n\n"
+        "Notes:\nDo not read this aloud.\n\n| Name | Count |\n| a\\|b | 2 |\n\nin a group"
+    )
+    assert show.title == "Plan of the year"
+    assert show.metadata == {"slides": 4, "author": "Ann"}
+    assert texts(show, "heading") == ["Plan of the year", "Goals"]
+    assert texts(show, "row") == ["| Name | Count |", "| a\\|b | 2 |"]
+    pages = [(s.level, show.text[s.start : s.end]) for s in show.spans if s.kind == "page"]
+    assert [number for number, _ in pages] == [1, 2, 3]
+    assert pages[0][1] == "Plan of the year\n\nBy Ann"
+    assert pages[2][1].startswith("| Name")
+
+
+def test_a_workbook(parse: Parse, texts: Texts) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        sheet.title = "Sales"
+        sheet["B2"] = "All figures in euros"
+        rows = [
+            ["Day", "Shop", "Sum", "Share", "Open"],
+            [datetime.date(2026, 3, 1), "Köln", 1200.5, 0.125, True],
+            [datetime.datetime(2026, 3, 2, 8, 30), "a|b\nc", 0.1 + 0.2, 1, False],
+        ]
+        for number, row in enumerate(rows, start=4):
+            for column, value in enumerate(row, start=2):
+                sheet.cell(number, column, value)
+            sheet.cell(number, 5).number_format = "0.0%"
+        sheet["B9"] = "A note below"
+        hidden = book.create_sheet("Secret")
+        hidden["A1"] = "hidden away"
+        hidden.sheet_state = "veryHidden"
+        book.create_sheet("Empty")
+        book.properties.title = "Sales of 2026"
+
+    book = parse(workbook(fill), "sales.xlsx")
+    assert book.text == (
+        "Sales\n\nAll figures in euros\n\n"
+        "| Day | Shop | Sum | Share | Open |\n"
+        "| 2026-03-01 | Köln | 1200.5 | 12.5% | TRUE |\n"
+        "| 2026-03-02 08:30:00 | a\\|b c | 0.3 | 100% | FALSE |\n\n"
+        "A note below"
+    )
+    assert book.title == "Sales of 2026"
+    assert texts(book, "heading") == ["Sales"]
+    assert texts(book, "row")[0] == "| Day | Shop | Sum | Share | Open |"
+
+
+def test_formulas_give_their_stored_values(parse: Parse) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        sheet.append(["Name", "Twice"])
+        sheet.append(["a", "=2*21"])
+
+    def compute(xml: bytes) -> bytes:
+        # A workbook made by Excel has the values beside the formulas; openpyxl writes none.
+        assert b"<v></v>" in xml or b"<v/>" in xml or b"<v />" in xml
+        for empty in (b"<v></v>", b"<v/>", b"<v />"):
+            xml = xml.replace(empty, b"<v>42</v>")
+        return xml
+
+    book = parse(replaced(workbook(fill), "xl/worksheets/sheet1.xml", compute), "a.xlsx")
+    assert book.text == "Sheet\n\n| Name | Twice |\n| a | 42 |"
+
+
+def test_a_cell_far_away_costs_nothing(parse: Parse) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        sheet["A1"], sheet["XFD1"], sheet["A50000"] = "near", "right", "below"
+
+    assert parse(workbook(fill), "a.xlsx").text == "Sheet\n\n| near | right |\n\nbelow"
+
+
+def test_too_many_columns_and_rows(limits: ParseLimits) -> None:
+    cells = b"".join(b"<c><v>1</v></c>" for _ in range(20_000))
+
+    def widened(xml: bytes) -> bytes:
+        return SHEET_DATA.sub(b"<sheetData><row>" + cells + b"</row></sheetData>", xml)
+
+    def far(xml: bytes) -> bytes:
+        row = b'<sheetData><row r="2000000000"><c><v>1</v></c></row></sheetData>'
+        return SHEET_DATA.sub(row, xml)
+
+    empty = workbook(lambda book: None)
+    for change, match in ((widened, "16,384 columns"), (far, "1,048,576 rows")):
+        with pytest.raises(TooLarge, match=match):
+            parse_bytes(replaced(empty, "xl/worksheets/sheet1.xml", change), "a.xlsx", limits)
+
+
+ENTITIES = b"".join(b'<!ENTITY e%d "%s">' % (n, b"&e%d;" % (n - 1) * 10) for n in range(1, 10))
+BOMB = b'<!DOCTYPE x [<!ENTITY e0 "boom">' + ENTITIES + b"]>"
+
+
+def explode(xml: bytes) -> bytes:
+    """Declares nested entities and uses the largest as text."""
+    head, mark, rest = xml.partition(b"?>")
+    body = rest if mark else xml
+    at = body.index(b">", body.index(b"<")) + 1
+    return (head + mark if mark else b"") + BOMB + body[:at] + b"&e9;" + body[at:]
+
+
+@pytest.mark.parametrize(
+    "member", ["xl/workbook.xml", "xl/worksheets/sheet1.xml", "[Content_Types].xml"]
+)
+def test_entity_bombs_in_a_workbook(member: str, limits: ParseLimits) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        sheet.append(["a", "b"])
+
+    bomb = replaced(workbook(fill), member, explode)
+    with contextlib.suppress(CorruptFile):
+        assert "boomboom" not in parse_bytes(bomb, "a.xlsx", limits).text
+
+
+@pytest.mark.parametrize("member", ["ppt/presentation.xml", "ppt/slides/slide1.xml"])
+def test_entity_bombs_in_a_presentation(member: str, limits: ParseLimits) -> None:
+    bomb = replaced(presentation(), member, explode)
+    with contextlib.suppress(CorruptFile):
+        assert "boomboom" not in parse_bytes(bomb, "a.pptx", limits).text
+
+
+@pytest.mark.parametrize("name", ["a.pptx", "a.xlsx"])
+def test_damaged_containers(name: str, limits: ParseLimits) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        book.active.append(["a", "b"])  # type: ignore[union-attr]
+
+    data = presentation() if name == "a.pptx" else workbook(fill)
+    for size in (30, len(data) // 2, len(data) - 10):
+        with pytest.raises(CorruptFile):
+            parse_bytes(data[:size], name, limits)
+    with zipfile.ZipFile(io.BytesIO(data)) as container:
+        members = container.namelist()
+    for member in members:
+        damaged = replaced(data, member, lambda xml: xml[: len(xml) // 2])
+        try:
+            parse_bytes(damaged, name, limits)
+        except (CorruptFile, NoText):
+            continue
+
+
+def test_bombs_and_nested_containers(limits: ParseLimits) -> None:
+    for name, data in (("a.pptx", presentation()), ("a.xlsx", workbook(lambda book: None))):
+        buffer = io.BytesIO(data)
+        with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as container:
+            container.writestr("ppt/media/image9.bin", b"\0" * 20_000_000)
+        with pytest.raises(ArchiveBomb):
+            parse_bytes(buffer.getvalue(), name, limits)
+    # What is embedded is neither opened nor taken for the file itself.
+    buffer = io.BytesIO(presentation())
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as container:
+        container.writestr("ppt/embeddings/sheet.xlsx", workbook(lambda book: None))
+    assert parse_bytes(buffer.getvalue(), "no-ending", limits).title == "Plan of the year"
+
+
+def test_wrong_endings(limits: ParseLimits) -> None:
+    """The content decides between containers; what is none of them is refused."""
+    assert parse_bytes(presentation(), "a.xlsx", limits).title == "Plan of the year"
+    for name in ("a.pptx", "a.xlsx", "a.epub"):
+        with pytest.raises(CorruptFile, match="is none"):
+            parse_bytes(b"just text", name, limits)
+        ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
+        with pytest.raises(EncryptedFile):
+            parse_bytes(ole, name, limits)
+    with pytest.raises(UnsupportedType, match="before 2007"):
+        parse_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "a.xls", limits)
+
+
+def test_an_empty_workbook_has_no_text(settings: Settings) -> None:
+    with pytest.raises(NoText):
+        parse_bytes(workbook(lambda book: None), "a.xlsx", ParseLimits.of(settings))
