@@ -109,9 +109,7 @@ async def read_chunking_set(folder: Path, settings: Settings) -> ChunkingSet:
             continue
         spans = [[start, end] for start, end, _ in references]
         samples.append(
-            Sample(
-                id=f"{document}-{number}", input=question, group=document, data={"spans": spans}
-            )
+            Sample(id=f"{document}-{number}", input=question, group=document, data={"spans": spans})
         )
     return ChunkingSet(documents, make_dataset("chunking", samples, problems.all()))
 
@@ -173,9 +171,7 @@ class ChunkingSolver:
         passages = []
         for row in order[:count]:
             document, start, end = self._where[row]
-            passages.append(
-                Passage(document, score=float(scores[row]), start=start, end=end)
-            )
+            passages.append(Passage(document, score=float(scores[row]), start=start, end=end))
         return msgspec.structs.replace(state, passages=passages)
 
 
@@ -190,9 +186,7 @@ class SpanScorer:
 
     name = "spans"
 
-    def __init__(
-        self, tokens: Mapping[str, TokenIndex], k: int = K, budget: int = BUDGET
-    ) -> None:
+    def __init__(self, tokens: Mapping[str, TokenIndex], k: int = K, budget: int = BUDGET) -> None:
         self._tokens = tokens
         self._k = k
         self._budget = budget
@@ -335,7 +329,8 @@ def _solver(
             where.append((document, one.chunk.start, one.chunk.end))
             sizes.append(tokens[document].count(one.chunk.start, one.chunk.end))
             contents.append(one.content)
-    vectors = embed_contents(contents, embedder, lambda: late_embedder(settings, embedder))
+    late = late_embedder(settings, embedder) if settings.chunker == "late" else None
+    vectors = embed_contents(contents, embedder, late)
     names = {"chunker", "chunk_tokens", "chunk_overlap", "chunk_headers"}
     facts = settings.model_dump(mode="json", include=names)
     facts["space"] = embedder.space.fingerprint

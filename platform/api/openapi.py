@@ -32,7 +32,7 @@ from rostra.api.schemas import Problem
 _TAGS = {
     "collections": "Sets of documents that are searched as one.",
     "documents": "Stored documents and uploads.",
-    "jobs": "Uploads being read.",
+    "jobs": "What is being read: uploads, pages, watched folders.",
     "search": "Passages for a query.",
     "ask": "Answers with citations.",
     "chats": "Conversations of several turns.",

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from rostra.core import ChatNotFound, DocumentNotFound, NotFound, parse_id
+from rostra.core import ChatNotFound, DocumentNotFound, JobNotFound, NotFound, parse_id
 from rostra.store import RunNotFound
 
 
@@ -22,6 +22,15 @@ def chat_id(given: str) -> UUID:
         ChatNotFound: it is no id.
     """
     return _read(given, ChatNotFound, "chat", "rostra chats list")
+
+
+def job_id(given: str) -> UUID:
+    """Reads a job's id.
+
+    Raises:
+        JobNotFound: it is no id.
+    """
+    return _read(given, JobNotFound, "job", "rostra jobs list")
 
 
 def run_id(given: str) -> UUID:

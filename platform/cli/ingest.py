@@ -1,22 +1,45 @@
-"""`rostra ingest`: files, folders, archives and judged collections into a collection."""
+"""`rostra ingest`: files, folders, archives, pages and judged collections into a collection."""
 
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
-from rostra.cli.output import collection_option, console, json_option, print_json, with_runtime
+from rostra.cli.ingest_elsewhere import (
+    follow,
+    is_url,
+    print_report,
+    queue,
+    read_listed,
+    read_urls,
+)
+from rostra.cli.output import collection_option, json_option, print_json, with_runtime
 from rostra.cli.progress import ingest_progress
 from rostra.core import InvalidRequest
 from rostra.ingest import AnySource, IngestReport, list_sources, read_beir
 from rostra.runtime import Runtime
 
-_SHOWN_FAILURES = 20
-
 
 @click.command("ingest")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="[PATH|URL]...", nargs=-1)
 @click.option("--beir", type=click.Path(path_type=Path), help="A folder with corpus.jsonl.")
+@click.option("--sitemap", metavar="URL", help="A sitemap, whose pages are read.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    help="Read also the sitemap's pages on this host and names below it; can be repeated.",
+)
+@click.option(
+    "--watch",
+    type=click.Path(path_type=Path),
+    help="Read a folder and follow its changes until Ctrl-C.",
+)
+@click.option(
+    "--job",
+    "as_job",
+    is_flag=True,
+    help="Leave URLs, the sitemap or the watched folder to `rostra serve` or `rostra worker`.",
+)
 @click.option(
     "--delete-missing",
     is_flag=True,
@@ -25,56 +48,58 @@ _SHOWN_FAILURES = 20
 @collection_option
 @json_option
 def command(
-    paths: tuple[Path, ...],
+    sources: tuple[str, ...],
     beir: Path | None,
+    sitemap: str | None,
+    hosts: tuple[str, ...],
+    watch: Path | None,
+    as_job: bool,
     delete_missing: bool,
     collection: str,
     as_json: bool,
 ) -> int:
-    """Read PATHS (files, folders, zip archives) into a collection.
+    """Read files, folders, zip archives and web pages into a collection.
 
-    Unchanged files are left alone, changed ones replaced. A file that cannot be read is reported
-    with its reason and does not stop the others; the exit status is 1 only if none could be read.
+    What is unchanged is left alone, what has changed is replaced. What cannot be read is reported
+    with its reason and does not stop the others; the exit status is 1 only if nothing could be
+    read. Broken off, run it again: it does what is left to do.
     """
-    if not paths and beir is None:
-        raise InvalidRequest("nothing to ingest", hint="Name a file, a folder or --beir FOLDER.")
+    urls = [text for text in sources if is_url(text)]
+    paths = [Path(text) for text in sources if not is_url(text)]
+    given = sum((bool(paths or beir), bool(urls), sitemap is not None, watch is not None))
+    if not given:
+        raise InvalidRequest(
+            "nothing to ingest", hint="Name a file, a folder, a URL, or --beir FOLDER."
+        )
+    if given > 1:
+        raise InvalidRequest("files, URLs, a sitemap and a watched folder go one at a time")
+    if hosts and sitemap is None:
+        raise InvalidRequest("--allow-host is for --sitemap")
+    if as_job:
+        return queue(urls, sitemap, hosts, watch, collection, as_json=as_json)
+    if watch is not None:
+        follow(watch, collection, as_json=as_json)
+        return 0
 
     async def work(runtime: Runtime) -> IngestReport:
-        sources: list[AnySource] = [*list_sources(paths, runtime.settings).items]
+        if sitemap is not None:
+            return await read_listed(runtime, sitemap, hosts, collection)
+        if urls:
+            return await read_urls(runtime, urls, collection)
+        items: list[AnySource] = [*list_sources(paths, runtime.settings).items]
         if beir is not None:
-            sources += read_beir(beir, runtime.settings)
+            items += read_beir(beir, runtime.settings)
         folders = [
             path.resolve().as_uri() + "/" for path in paths if delete_missing and path.is_dir()
         ]
-        with ingest_progress(len(sources)) as show:
+        with ingest_progress(len(items)) as show:
             return await runtime.ingester.ingest(
-                sources, collection, on_progress=show, delete_missing=folders
+                items, collection, on_progress=show, delete_missing=folders
             )
 
     report = with_runtime(work)
     if as_json:
         print_json(report.to_dict())
     else:
-        _print(report, collection)
+        print_report(report, collection)
     return 1 if report.failed and not (report.documents or report.unchanged) else 0
-
-
-def _print(report: IngestReport, collection: str) -> None:
-    out = console()
-    for failure in report.failed[:_SHOWN_FAILURES]:
-        hint = f". [dim]{escape(failure.hint)}[/]" if failure.hint else ""
-        out.print(f"[red]not read[/] {escape(failure.uri)}: {escape(failure.error)}{hint}")
-    if len(report.failed) > _SHOWN_FAILURES:
-        out.print(f"[red]and {len(report.failed) - _SHOWN_FAILURES} more[/] (--json lists them)")
-    # Of a shorter run the rate says nothing.
-    rate = report.chunks / report.seconds if report.seconds >= 1 else 0
-    parts = [
-        f"[bold]{report.documents}[/] documents in {report.chunks} chunks",
-        f"{report.unchanged} unchanged",
-        *([f"{report.deleted} deleted"] if report.deleted else []),
-        *([f"{len(report.failed)} not read"] if report.failed else []),
-    ]
-    out.print(
-        f"{', '.join(parts)}; {report.seconds:.1f} s"
-        f"{f', {rate:.0f} chunks/s' if rate else ''}; collection {escape(collection)}"
-    )

@@ -26,11 +26,13 @@ _VERBS = {
     "document": "List, print and delete documents.",
     "embed": "Fit rotations and embed collections anew.",
     "eval": "Measure retrieval, answers, agents, judges and serving.",
-    "ingest": "Read files, folders and archives into a collection.",
+    "ingest": "Read files, folders, pages and sitemaps into a collection.",
+    "jobs": "List, show, cancel, pause, resume, retry and drop what is being read.",
     "mcp": "List, call and approve tools of MCP servers; read prompts and resources.",
     "plan": "Say what of a decoder fits this machine.",
     "search": "Find passages.",
     "serve": "Serve the web page and the API.",
+    "worker": "Do jobs in a process of its own.",
 }
 
 

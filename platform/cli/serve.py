@@ -22,6 +22,7 @@ from rostra.api import create_app
 from rostra.cli.output import settings_of_process
 from rostra.core import RostraError, Settings, pick_device
 from rostra.runtime import open_runtime
+from rostra.store import one_worker
 
 # Open streams are cut off after this.
 _STREAM_SECONDS = 3
@@ -103,6 +104,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     work = ThreadPoolExecutor(_THREADS)
     loop.set_default_executor(work)
+    with one_worker(settings):
+        await _serve_alone(settings, listener)
+    # asyncio would wait for every thread to finish; what these compute nobody wants any more.
+    work.shutdown(wait=False, cancel_futures=True)
+    loop.set_default_executor(ThreadPoolExecutor(1))
+
+
+async def _serve_alone(settings: Settings, listener: socket.socket) -> None:
+    """Serves as the one process that does this data directory's jobs."""
     # Opened here rather than in the application, so that its errors reach the command's user.
     async with open_runtime(settings, code=SandboxRunner()) as runtime:
         app = create_app(settings, lambda: nullcontext(runtime))
@@ -118,9 +128,6 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=_STREAM_SECONDS,
         )
         await _Server(config, _address(settings.host, listener)).serve([listener])
-    # asyncio would wait for every thread to finish; what these compute nobody wants any more.
-    work.shutdown(wait=False, cancel_futures=True)
-    loop.set_default_executor(ThreadPoolExecutor(1))
 
 
 class _Server(uvicorn.Server):

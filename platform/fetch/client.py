@@ -9,6 +9,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpcore
 import httpx
@@ -264,7 +265,7 @@ def _validator(value: str) -> str:
 
 def _refusal(response: httpcore.Response, headers: dict[bytes, str]) -> Unreachable:
     reason = response.extensions.get("reason_phrase", b"").decode("latin-1")
-    details: dict[str, int] = {"http_status": response.status}
+    details: dict[str, Any] = {"http_status": response.status}
     after = headers.get(b"retry-after", "").strip()
     if after.isdecimal() and len(after) < 6:
         details["retry_after"] = int(after)

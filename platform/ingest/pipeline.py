@@ -28,11 +28,12 @@ from rostra.core import (
     UnreadableFile,
     get_logger,
 )
-from rostra.ingest.chunking import CONTEXT_TOKENS, chunk_document
+from rostra.ingest.chunking import Content, chunk_inputs, chunking_facts, embed_contents
 from rostra.ingest.document import ParsedDocument
+from rostra.ingest.duplicates import link_duplicates
 from rostra.ingest.items import FailedSource, ReadySource, Source
 from rostra.ingest.parser_process import ParserProcess
-from rostra.retrieval import Indexes, searchable_text
+from rostra.retrieval import Indexes, late_embedder
 from rostra.store import (
     Collection,
     Database,
@@ -112,7 +113,7 @@ class _Prepared:
     """A parsed and chunked document, waiting for vectors."""
 
     document: NewDocument
-    texts: dict[bytes, str]
+    texts: dict[bytes, Content]
 
 
 OnProgress = Callable[[Progress], None]
@@ -212,6 +213,7 @@ class _Run:
         self._progress = Progress(total=total)
         self._on_progress = on_progress or (lambda _: None)
         self._recipe = _recipe(settings, embedder)
+        self._late = late_embedder(settings, embedder) if settings.chunker == "late" else None
 
     async def batches(
         self, sources: Iterable[AnySource], parser: ParserProcess
@@ -244,7 +246,7 @@ class _Run:
         """Embeds what is new of a batch and stores its documents, in one transaction."""
         # Of several with one uri the last stays.
         latest = list({prepared.document.uri: prepared for prepared in batch}.values())
-        texts: dict[bytes, str] = {}
+        texts: dict[bytes, Content] = {}
         for prepared in latest:
             texts |= prepared.texts
         async with self._database.read() as session:
@@ -274,8 +276,8 @@ class _Run:
             _VectorsGone: some contents turn out to have no vector.
         """
         target = self._target
-        for prepared in batch:
-            await put_document(session, target.id, prepared.document)
+        stored = [await put_document(session, target.id, prepared.document) for prepared in batch]
+        await link_duplicates(session, target.id, stored, self._settings.near_duplicates)
         # Afterwards: a content that moves from one document to another loses its vector between.
         await put_vectors(session, target.id, target.space_id, vectors)
         now = await get_collection(session, target.name)
@@ -340,22 +342,14 @@ class _Run:
         return await asyncio.to_thread(self._chunk, source.uri, sha256, len(data), document)
 
     def _chunk(self, uri: str, sha256: str, size: int, document: ParsedDocument) -> _Prepared:
-        settings, embedder = self._settings, self._embedder
         chunks = []
-        texts: dict[bytes, str] = {}
-        for chunk in chunk_document(
-            document,
-            embedder.tokenizer,
-            max_tokens=min(settings.chunk_tokens, embedder.max_tokens),
-            overlap=settings.chunk_overlap,
-            window=embedder.max_tokens,
-        ):
-            text = document.text[chunk.start : chunk.end]
-            context = chunk.context if self._has_room(chunk.context, text) else ""
-            embedded = searchable_text(context, text)
-            key = hashlib.sha256(embedded.encode()).digest()
-            texts[key] = embedded
-            chunks.append(NewChunk(chunk.start, chunk.end, chunk.page, context, key))
+        texts: dict[bytes, Content] = {}
+        for one in chunk_inputs(document, self._settings, self._embedder):
+            texts[one.key] = one.content
+            chunk = one.chunk
+            chunks.append(
+                NewChunk(chunk.start, chunk.end, chunk.page, chunk.context, one.key, chunk.parent)
+            )
         new = NewDocument(
             uri=uri,
             title=document.title,
@@ -373,25 +367,14 @@ class _Run:
         )
         return _Prepared(new, texts)
 
-    def _has_room(self, context: str, text: str) -> bool:
-        """Whether headings and text together fit the embedder's window; text comes first."""
-        embedder = self._embedder
-        # Only what cannot be cut, a row or a line, is larger than asked for.
-        usual = "\n" in text
-        room = self._settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens
-        if not context or (usual and room):
-            return True
-        tokens = len(embedder.tokenizer.offsets(context)) + len(embedder.tokenizer.offsets(text))
-        return tokens <= embedder.max_tokens
-
-    async def _embed(self, texts: dict[bytes, str]) -> dict[bytes, FloatVector]:
+    async def _embed(self, texts: dict[bytes, Content]) -> dict[bytes, FloatVector]:
         loop = asyncio.get_running_loop()
 
         def on_batch(count: int) -> None:
             loop.call_soon_threadsafe(self._embedded, count)
 
         vectors = await asyncio.to_thread(
-            self._embedder.embed_documents, list(texts.values()), on_batch
+            embed_contents, list(texts.values()), self._embedder, self._late, on_batch
         )
         return dict(zip(texts, vectors, strict=True))
 
@@ -423,5 +406,7 @@ def _recipe(settings: Settings, embedder: Embedder) -> str:
         embedder.max_tokens,
         embedder.space.revision,
         settings.max_text_chars,
+        *chunking_facts(settings, embedder),
+        settings.near_duplicates,
     ]
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:32]

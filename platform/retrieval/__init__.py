@@ -9,10 +9,12 @@ from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
+    from rostra.retrieval.expand import expand
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
     from rostra.retrieval.late import LateEmbedder, late_embedder
     from rostra.retrieval.models import PACKAGED_MODEL
+    from rostra.retrieval.once import Once, once_each
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
@@ -23,9 +25,17 @@ if TYPE_CHECKING:
         SearchRequest,
         SearchResult,
     )
+    from rostra.retrieval.shingles import Shingles, band_keys, resemblance, shingles
     from rostra.retrieval.texts import TextIndex
 
 _HOMES = {
+    "expand": "expand",
+    "Once": "once",
+    "once_each": "once",
+    "Shingles": "shingles",
+    "band_keys": "shingles",
+    "resemblance": "shingles",
+    "shingles": "shingles",
     "SentenceEmbedder": "embed",
     "load_embedder": "embed",
     "searchable_text": "index",
@@ -54,6 +64,7 @@ __all__ = [
     "HitScores",
     "Indexes",
     "LateEmbedder",
+    "Once",
     "Reranker",
     "Rotation",
     "SearchMode",
@@ -61,13 +72,19 @@ __all__ = [
     "SearchResult",
     "Searcher",
     "SentenceEmbedder",
+    "Shingles",
     "TextIndex",
+    "band_keys",
+    "expand",
     "fit_rotation",
     "late_embedder",
     "load_embedder",
     "load_reranker",
     "load_rotation",
+    "once_each",
+    "resemblance",
     "searchable_text",
+    "shingles",
     "truncate",
 ]
 

@@ -39,7 +39,7 @@ from rostra.store.collections import (
     move_to_space,
 )
 from rostra.store.database import Database, open_database
-from rostra.store.directory import DirectoryInUse, DirectoryLock
+from rostra.store.directory import DirectoryInUse, DirectoryLock, one_worker
 from rostra.store.documents import (
     Document,
     DocumentVersion,
@@ -153,12 +153,26 @@ from rostra.store.tool_pins import (
     list_pins,
     revoke_tools,
 )
+from rostra.store.twins import (
+    MOST_UNDER_A_KEY,
+    LinkedChunk,
+    Parent,
+    chunk_parents,
+    chunks_by_id,
+    chunks_of_documents,
+    chunks_under_keys,
+    join_groups,
+    put_groups,
+    put_keys,
+    twin_groups,
+)
 from rostra.store.vectors import get_vectors, known_hashes, put_vectors
 
 __all__ = [
     "DEFAULT_COLLECTION",
     "JOB_STATUSES",
     "MAX_ATTEMPTS",
+    "MOST_UNDER_A_KEY",
     "AnsweredQuestion",
     "Batch",
     "BatchClaim",
@@ -180,6 +194,7 @@ __all__ = [
     "Filters",
     "IndexRow",
     "Job",
+    "LinkedChunk",
     "LostLease",
     "Memory",
     "MemoryNotFound",
@@ -188,6 +203,7 @@ __all__ = [
     "NewDocument",
     "NewTurn",
     "NotAnAnswer",
+    "Parent",
     "PendingChunk",
     "Rating",
     "RatingValue",
@@ -214,7 +230,11 @@ __all__ = [
     "check_held",
     "check_name",
     "checkpoint",
+    "chunk_parents",
     "chunk_records",
+    "chunks_by_id",
+    "chunks_of_documents",
+    "chunks_under_keys",
     "claim",
     "claim_batch",
     "claim_run",
@@ -260,6 +280,7 @@ __all__ = [
     "heartbeat",
     "heartbeat_run",
     "index_rows",
+    "join_groups",
     "known_hashes",
     "list_batches",
     "list_chats",
@@ -274,11 +295,14 @@ __all__ = [
     "lock_run",
     "matching_documents",
     "move_to_space",
+    "one_worker",
     "open_database",
     "page_starts",
     "pause_job",
     "pending_chunks",
     "put_document",
+    "put_groups",
+    "put_keys",
     "put_memory",
     "put_rating",
     "put_vectors",
@@ -291,6 +315,7 @@ __all__ = [
     "revoke_tools",
     "seize_run",
     "succeed",
+    "twin_groups",
     "upgrade",
     "writes_to",
 ]

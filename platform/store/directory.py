@@ -8,14 +8,16 @@ mount is not guarded.
 import fcntl
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from sqlalchemy import make_url
 
-from rostra.core import Conflict, StoreUnavailable
+from rostra.core import Conflict, Settings, StoreUnavailable
 
 _MAX_HOLDER_BYTES = 4096
 
@@ -108,6 +110,17 @@ class DirectoryLock:
             "and ingesting from the command line work beside it.",
             holder=holder,
         )
+
+
+def one_worker(settings: Settings) -> AbstractContextManager[object]:
+    """Held by a process while it does jobs: on SQLite by one, on PostgreSQL by any number.
+
+    Raises:
+        DirectoryInUse: on entering; another process does jobs in this data directory.
+    """
+    if make_url(settings.resolved_database_url).get_backend_name() != "sqlite":
+        return nullcontext()
+    return DirectoryLock(settings.home, "worker", "does its jobs")
 
 
 def _holder(file: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class NewChunk:
     page: int | None
     context: str
     content_hash: bytes
+    parent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ async def put_document(session: AsyncSession, collection_id: UUID, document: New
                     "context": chunk.context,
                     "text": document.text[chunk.start : chunk.end],
                     "content_hash": chunk.content_hash,
+                    "parent_start": chunk.parent[0] if chunk.parent else None,
+                    "parent_end": chunk.parent[1] if chunk.parent else None,
                 }
                 for ordinal, chunk in enumerate(document.chunks)
             ],

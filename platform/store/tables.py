@@ -142,6 +142,7 @@ class ChunkRow(Base):
     __table_args__ = (
         UniqueConstraint("document_id", "ordinal"),
         Index(None, "collection_id", "content_hash"),
+        Index(None, "collection_id", "twins"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -157,6 +158,25 @@ class ChunkRow(Base):
     text: Mapped[str] = mapped_column(Text)
     content_hash: Mapped[bytes] = mapped_column(
         LargeBinary(32), doc="sha256 of what is embedded; names the vector"
+    )
+    parent_start: Mapped[int | None] = mapped_column(
+        Integer, doc="of the passage around it that a generator reads; null for itself"
+    )
+    parent_end: Mapped[int | None] = mapped_column(Integer)
+    twins: Mapped[UUID | None] = mapped_column(doc="its group of near duplicates")
+
+
+class ChunkBandRow(Base):
+    """A chunk under one of its MinHash keys: where near duplicates meet."""
+
+    __tablename__ = "chunk_bands"
+
+    collection_id: Mapped[UUID] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    key: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    chunk_id: Mapped[UUID] = mapped_column(
+        ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True, index=True
     )
 
 

@@ -27,8 +27,11 @@ from rostra.ingest.media import CODE_PREFIX
 # Where our media types name a language otherwise than the grammars do.
 _GRAMMARS = {"cuda": "cpp", "objective-c": "objc", "shell": "bash", "terraform": "hcl"}
 _DEFINES = frozenset(
-    ["class", "constructor", "enum", "function", "impl", "interface", "method", "mod", "module", "namespace", "object", "protocol", "struct", "trait"]
-)
+    {
+        "class", "constructor", "enum", "function", "impl", "interface", "method", "mod", "module",
+        "namespace", "object", "protocol", "struct", "trait",
+    }
+)  # fmt: skip
 _ROLES = frozenset({"declaration", "definition", "item", "specifier"})
 _BEFORE = ("annotation", "attribute", "attribute_item", "comment", "decorator")
 _DEEPEST = 100

@@ -63,7 +63,7 @@ def chunk_inputs(
 def embed_contents(
     contents: Sequence[Content],
     embedder: Embedder,
-    late: Callable[[], PartEmbedder],
+    late: PartEmbedder | None,
     on_batch: Callable[[int], None] | None = None,
 ) -> FloatMatrix:
     """Vectors of contents, float32 [len(contents), dimensions].
@@ -71,11 +71,11 @@ def embed_contents(
     Args:
         contents: of `chunk_inputs`, in any order.
         embedder: of texts.
-        late: gives what embeds parts; called only if there are any.
+        late: of parts; None where there are none.
         on_batch: called with the number of contents done after each batch.
 
     Raises:
-        ModelUnavailable: there are parts, and the model cannot embed them.
+        ValueError: there are parts and nothing to embed them.
     """
     vectors = np.empty((len(contents), embedder.space.dimensions), np.float32)
     rows = [row for row, content in enumerate(contents) if isinstance(content, str)]
@@ -84,8 +84,10 @@ def embed_contents(
     if texts:
         vectors[rows] = embedder.embed_documents(texts, on_batch)
     if parts:
+        if late is None:
+            raise ValueError("parts of texts need an embedder of parts")
         others = [row for row, content in enumerate(contents) if isinstance(content, Part)]
-        vectors[others] = late().embed_parts(parts, on_batch)
+        vectors[others] = late.embed_parts(parts, on_batch)
     return vectors
 
 

@@ -1,10 +1,10 @@
 """Cuts where the text turns to something else: at drops in similarity between sentence windows.
 
-Before and after each boundary between two sentences stand windows of three sentences; the cosine of
-their vectors says how much they have in common. Of all ways to cut, the one is taken whose cuts have
-the smallest sum of (cosine - threshold), where the threshold is the document's mean less its
-standard deviation: a cut below it is worth making, one above it is made only where a chunk would get
-too large. The best way is found exactly, by dynamic programming over the boundaries.
+Before and after each boundary between two sentences stand windows of three sentences; the cosine
+of their vectors says how much they have in common. Of all ways to cut, the one is taken whose cuts
+have the smallest sum of (cosine - threshold), where the threshold is the document's mean less its
+standard deviation: a cut below it is worth making, one above it is made only where a chunk would
+get too large. The best way is found exactly, by dynamic programming over the boundaries.
 
 What always holds: see `Chunker`. Nothing is repeated. Every document is embedded once more, in
 pieces that are stored nowhere.

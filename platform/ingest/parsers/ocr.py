@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rostra.ingest import media
@@ -48,7 +49,6 @@ class Recogniser:
 
     def __init__(self, limits: ParseLimits) -> None:
         self._deadline = time.monotonic() + limits.ocr_seconds
-        self._engine: Any = None
 
     @property
     def is_over(self) -> bool:
@@ -61,9 +61,7 @@ class Recogniser:
         Args:
             picture: uint8 [height, width, 3], blue first as OpenCV has it.
         """
-        if self._engine is None:
-            self._engine = _engine()
-        found = self._engine(picture)
+        found = _engine()(picture)
         if found.boxes is None or not found.txts:
             return []
         boxes = [
@@ -133,7 +131,9 @@ def _level(one: TextBox, other: TextBox) -> bool:
     return abs((one.top + one.bottom) - (other.top + other.bottom)) / 2 < _SAME_LINE * height
 
 
+@cache
 def _engine() -> Any:
+    """The models, loaded once a process: that takes longer than a small picture."""
     import cv2
     from rapidocr import RapidOCR
 

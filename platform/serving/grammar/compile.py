@@ -1,13 +1,15 @@
 """Compiling constraints, away from the engine, in processes that can be killed.
 
 What always holds: a constraint is compiled at most once at a time, however many ask for it; no
-compilation outlives its deadline; a process that dies of itself is replaced once for each question;
+compilation outlives its deadline, which counts the processor's time, so that what else a machine
+does makes no grammar too dear; a process that dies of itself is replaced once for each question;
 results take a bounded number of bytes, oldest use first out.
 """
 
 import asyncio
 import queue
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +28,8 @@ from rostra.serving.grammar.worker import HEADER, Answer, Question, Setup, frame
 
 DEADLINE_SECONDS = 5.0
 START_SECONDS = 60.0
+# A question may take so many times its deadline by the clock, on a machine that is busy.
+PATIENCE = 8
 # A process may be killed for what others on the machine take; two in a row say it is the grammar.
 ATTEMPTS = 2
 MEMORY_BYTES = 2 << 30
@@ -42,7 +46,8 @@ class GrammarCompiler:
 
     Args:
         vocabulary: of the model.
-        deadline: seconds for one grammar; the process is killed after them.
+        deadline: seconds of processor time for one grammar; the process ends after them, and in
+            any case after `PATIENCE` times as many by the clock.
         memory_bytes: address space for one process beyond its libraries'.
         cache_bytes: how much compiled grammar is kept.
         workers: processes at most; each starts when it is first needed.
@@ -154,13 +159,14 @@ class GrammarCompiler:
         try:
             for _ in range(ATTEMPTS):
                 if child is None:
-                    child = _Child(self._vocabulary, self._memory_bytes)
+                    child = _Child(self._vocabulary, self._memory_bytes, self._deadline)
                 try:
-                    answer = child.ask(question, self._deadline)
+                    answer = child.ask(question)
                     break
                 except _TooLate as late:
                     child = None
                     answer = Answer(error=f"{work} {late}.", hint=_SMALLER)
+                    kept = kept and late.surely
                     break
                 except _Died:
                     child = None
@@ -192,7 +198,15 @@ class GrammarCompiler:
 
 
 class _TooLate(Exception):
-    """The process was ended over a question; what to say of the work on it."""
+    """The process ended over a question; what to say of the work on it.
+
+    Attributes:
+        surely: it would another time too; else the machine may have been busy.
+    """
+
+    def __init__(self, said: str, *, surely: bool) -> None:
+        super().__init__(said)
+        self.surely = surely
 
 
 class _Died(Exception):
@@ -202,7 +216,8 @@ class _Died(Exception):
 class _Child:
     """A running process; not for two threads at once."""
 
-    def __init__(self, vocabulary: Vocabulary, memory_bytes: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, memory_bytes: int, deadline: float) -> None:
+        self._deadline = deadline
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "rostra.serving.grammar.worker"],
             stdin=subprocess.PIPE,
@@ -210,7 +225,11 @@ class _Child:
             stderr=subprocess.DEVNULL,
         )
         setup = Setup(
-            list(vocabulary.tokens), vocabulary.eos_token_ids, vocabulary.named, memory_bytes
+            list(vocabulary.tokens),
+            vocabulary.eos_token_ids,
+            vocabulary.named,
+            memory_bytes,
+            deadline,
         )
         try:
             self._exchange(setup, START_SECONDS)
@@ -220,9 +239,10 @@ class _Child:
                 hint="Too little memory is the usual cause; try again later.",
             ) from error
 
-    def ask(self, question: Question, deadline: float) -> Answer:
+    def ask(self, question: Question) -> Answer:
         """Raises _TooLate without an answer in time, _Died if it ended; it is gone then."""
-        return msgspec.msgpack.decode(self._exchange(question, deadline), type=Answer)
+        said = self._exchange(question, self._deadline * PATIENCE)
+        return msgspec.msgpack.decode(said, type=Answer)
 
     def kill(self) -> None:
         """Ends the process now."""
@@ -249,7 +269,7 @@ class _Child:
                     left = until - monotonic()
                     if left <= 0 or not selector.select(left):
                         self.kill()
-                        raise _TooLate(f"took over {seconds:g} seconds")
+                        raise _TooLate(f"took over {seconds:g} seconds", surely=False)
                     # The raw file: a buffered read would wait for more than there is.
                     part = stdout.raw.read(1 << 20)  # type: ignore[attr-defined]
                     if not part:
@@ -259,6 +279,9 @@ class _Child:
                         needed += HEADER.unpack(data[: HEADER.size])[0]
         except OSError as error:
             self.kill()
+            if self._process.returncode == -signal.SIGPROF:
+                late = f"took over {self._deadline:g} seconds"
+                raise _TooLate(late, surely=True) from error
             raise _Died from error
         return bytes(data[HEADER.size :])
 

@@ -1,11 +1,13 @@
 """The compiler's own process: reads constraints from standard input, writes compiled grammars.
 
-It may be killed at any moment, and is when a grammar takes too long. What always holds: it answers
-each question once, in order; it opens no file and no connection.
+It may be killed at any moment. What always holds: it answers each question once, in order, or ends
+by `SIGPROF` when one has taken more of the processor's time than is allowed; it opens no file and
+no connection.
 """
 
 import os
 import resource
+import signal
 import struct
 import sys
 from time import perf_counter
@@ -33,12 +35,18 @@ MAX_SERIALISED_BYTES = 16 << 20
 
 
 class Setup(msgspec.Struct, frozen=True):
-    """The first message: what to compile for, and how much memory that may take."""
+    """The first message: what to compile for, and what that may take.
+
+    Attributes:
+        memory_bytes: of address space, beyond what is mapped already.
+        cpu_seconds: of processor time for one question.
+    """
 
     tokens: list[bytes]
     eos_token_ids: tuple[int, ...]
     named: dict[str, int]
     memory_bytes: int
+    cpu_seconds: float
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -167,7 +175,11 @@ def main() -> None:
     sink.flush()
     while (body := read_frame(source)) is not None:
         question = msgspec.msgpack.decode(body, type=Question)
-        sink.write(frame(answer(question, vocabulary)))
+        # Nobody catches the signal, so that it also ends work that Python cannot interrupt.
+        signal.setitimer(signal.ITIMER_PROF, setup.cpu_seconds)
+        answered = answer(question, vocabulary)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sink.write(frame(answered))
         sink.flush()
 
 

@@ -96,9 +96,7 @@ def test_what_is_left_when_the_time_is_over(limits: ParseLimits) -> None:
     assert "ROSTRA_PARSE_TIMEOUT" in str(found.metadata["pages_not_read_hint"])
 
 
-def test_without_text_recognition(
-    limits: ParseLimits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_text_recognition(limits: ParseLimits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media, "OCR_MODULES", (MISSING,))
     with pytest.raises(UnsupportedType) as caught:
         parse_bytes(encoded(picture("words"), "PNG"), "a.png", limits)

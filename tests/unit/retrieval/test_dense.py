@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rostra.core import FloatMatrix, FloatVector
-from rostra.retrieval import dense
+from rostra.retrieval.dense import whole
 from rostra.retrieval.dense import (
     FlatIndex,
     HnswIndex,
@@ -66,7 +66,7 @@ def test_flat_search_is_brute_force_under_any_mask(
     gather_limit: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dense, "_GATHER_LIMIT", gather_limit)
+    monkeypatch.setattr(whole, "_GATHER_LIMIT", gather_limit)
     index = FlatIndex(vectors)
     for mask in [None, *masks(len(vectors))]:
         for query in queries[:10]:
@@ -83,7 +83,7 @@ def test_flat_scores_are_inner_products(vectors: FloatMatrix, queries: FloatMatr
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
-def test_an_empty_index_finds_nothing(kind: dense.DenseKind, tmp_path: Path) -> None:
+def test_an_empty_index_finds_nothing(kind: whole.DenseKind, tmp_path: Path) -> None:
     empty = np.zeros((0, 24), np.float32)
     index = make_dense_index(empty, kind)
     index.save(tmp_path)
@@ -97,7 +97,7 @@ def test_an_empty_index_finds_nothing(kind: dense.DenseKind, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
 def test_more_asked_for_than_there_is_and_nothing_asked_for(
-    kind: dense.DenseKind, vectors: FloatMatrix
+    kind: whole.DenseKind, vectors: FloatMatrix
 ) -> None:
     index = make_dense_index(vectors[:7], kind)
     query = vectors[3]
@@ -121,7 +121,7 @@ def test_equal_vectors_tie_and_stand_in_the_order_of_their_positions(data: st.Da
     assert len(set(scores.tolist())) == len(set(picked))
     assert index.search(few[0], k, mask).tolist() == brute(stored, few[0], k, mask)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dense, "_GATHER_LIMIT", -1)
+        patch.setattr(whole, "_GATHER_LIMIT", -1)
         for allowed in (None, mask):
             found = index.search(few[0], k, allowed).tolist()
             expected = brute(stored, few[0], k, allowed)
@@ -155,7 +155,7 @@ def test_hnsw_never_returns_what_the_mask_forbids(
     gather_limit: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dense, "_GATHER_LIMIT", gather_limit)
+    monkeypatch.setattr(whole, "_GATHER_LIMIT", gather_limit)
     for mask in masks(len(vectors)):
         for query in queries[:20]:
             found = hnsw.search(query, 10, mask)
@@ -168,7 +168,7 @@ def test_hnsw_never_returns_what_the_mask_forbids(
 def test_hnsw_under_a_mask_still_finds_what_is_near(
     vectors: FloatMatrix, queries: FloatMatrix, hnsw: HnswIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dense, "_GATHER_LIMIT", -1)
+    monkeypatch.setattr(whole, "_GATHER_LIMIT", -1)
     mask = masks(len(vectors))[3]
     found = [
         len(set(hnsw.search(query, 10, mask).tolist()) & set(brute(vectors, query, 10, mask)))
@@ -198,5 +198,5 @@ def test_the_kind_that_is_asked_for_now_counts_not_the_one_saved(
 
 
 def test_auto_is_exact_up_to_the_limit() -> None:
-    assert picked_kind(dense.EXACT_LIMIT, "auto") == "flat"
-    assert picked_kind(dense.EXACT_LIMIT + 1, "auto") == "hnsw"
+    assert picked_kind(whole.EXACT_LIMIT, "auto") == "flat"
+    assert picked_kind(whole.EXACT_LIMIT + 1, "auto") == "hnsw"

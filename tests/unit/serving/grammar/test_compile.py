@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +79,49 @@ def test_a_late_process_is_killed_and_replaced() -> None:
         compiler.close_now()
     with pytest.raises(InvalidGrammar, match="closed"):
         compiler.compile_now(Choice(("gone",)), max_tokens=9)
+
+
+def test_a_busy_machine_makes_no_grammar_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = GrammarCompiler(make_vocabulary(), deadline=1.0, workers=1)
+    exchange = _Child._exchange
+
+    def held_up(child: _Child, message: object, seconds: float) -> bytes:
+        """By others, for longer than the deadline: the process has no time of the processor."""
+        if not isinstance(message, Question):
+            return exchange(child, message, seconds)
+        os.kill(child._process.pid, signal.SIGSTOP)
+        timer = threading.Timer(1.2, os.kill, (child._process.pid, signal.SIGCONT))
+        timer.start()
+        try:
+            return exchange(child, message, seconds)
+        finally:
+            timer.join()
+
+    monkeypatch.setattr(_Child, "_exchange", held_up)
+    try:
+        assert compiler.compile_now(Choice(("a", "b")), max_tokens=9)
+    finally:
+        compiler.close_now()
+
+
+def test_what_waited_too_long_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = GrammarCompiler(make_vocabulary(), deadline=1.0, workers=1)
+    exchange = _Child._exchange
+
+    def stopped(child: _Child, message: object, seconds: float) -> bytes:
+        if isinstance(message, Question):
+            os.kill(child._process.pid, signal.SIGSTOP)
+            seconds = 0.1
+        return exchange(child, message, seconds)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(_Child, "_exchange", stopped)
+            with pytest.raises(InvalidGrammar, match=r"took over 0\.1 seconds"):
+                compiler.compile_now(Choice(("a", "b")), max_tokens=9)
+        assert compiler.compile_now(Choice(("a", "b")), max_tokens=9)
+    finally:
+        compiler.close_now()
 
 
 def test_the_cache_is_bounded() -> None:
