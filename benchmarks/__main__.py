@@ -12,11 +12,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agents, evals, ingest, search
+from benchmarks import agents, dense, evals, ingest, search
 from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
     "agents": agents.run,
+    "dense": dense.run,
     "evals": evals.run,
     "ingest": ingest.run,
     "search": search.run,

@@ -36,6 +36,14 @@ if TYPE_CHECKING:
         find_sets,
         read_judged_set,
     )
+    from evals.chunking import (
+        CHUNKERS,
+        DEFAULT_CHUNKERS,
+        ChunkingReport,
+        chunking_tasks,
+        read_chunking_set,
+        report_chunking,
+    )
     from evals.compare import (
         Comparison,
         compare_runs,
@@ -290,6 +298,12 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "CHUNKERS": "chunking",
+    "DEFAULT_CHUNKERS": "chunking",
+    "ChunkingReport": "chunking",
+    "chunking_tasks": "chunking",
+    "read_chunking_set": "chunking",
+    "report_chunking": "chunking",
     "LEFT_OUT": "rag.tasks",
     "RAG_SYSTEMS": "rag.tasks",
     "RagPlan": "rag.tasks",
@@ -462,6 +476,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "CHUNKERS",
+    "DEFAULT_CHUNKERS",
     "LEFT_OUT",
     "RAG_SYSTEMS",
     "SIZES",
@@ -471,6 +487,7 @@ __all__ = [
     "BrokenRubric",
     "Call",
     "ChatSet",
+    "ChunkingReport",
     "Cited",
     "Compare",
     "Comparison",
@@ -559,6 +576,7 @@ __all__ = [
     "baseline_of",
     "check_sets",
     "check_trace_url",
+    "chunking_tasks",
     "compare_runs",
     "compare_strategies",
     "compare_systems",
@@ -595,6 +613,7 @@ __all__ = [
     "random_engine",
     "random_runs",
     "read_attacks",
+    "read_chunking_set",
     "read_judged_set",
     "read_lengths",
     "read_mails",
@@ -606,6 +625,7 @@ __all__ = [
     "read_traffic",
     "recorded_versions",
     "render_html",
+    "report_chunking",
     "report_of",
     "report_quotes",
     "report_rag",

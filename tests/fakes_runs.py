@@ -106,7 +106,8 @@ class World:
         """As `Agents` takes it."""
 
         def needed(info: ToolInfo, sources: object) -> list[str]:
-            return [] if info.name in request.approve else reasons(info, sources)
+            allowed = info.name in request.approve and not request.sources
+            return [] if allowed else reasons(info, sources)
 
         guard = Guard(
             reasons=needed,

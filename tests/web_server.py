@@ -1,9 +1,11 @@
 """A web server on one address of this machine, for tests of what fetches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+
+from anyio.from_thread import start_blocking_portal
 
 # All of 127.0.0.0/8 is this machine: tests allow this address, so the others must be refused.
 ADDRESS = "127.0.0.2"
@@ -93,4 +95,11 @@ async def site(pages: dict[str, Answer] | None = None, host: str = ADDRESS) -> A
 
     async with await asyncio.start_server(answer, host, 0) as server:
         running.url = f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        yield running
+
+
+@contextmanager
+def site_in_a_thread() -> Iterator[Site]:
+    """The same on a loop of its own, for tests whose client blocks the test's."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(site()) as running:
         yield running

@@ -38,7 +38,7 @@ def check_approved(named: Sequence[str], tools: Sequence[str], option: str = "ap
     )
 
 
-def check_approved_of(named: Sequence[str], parts: Parts) -> None:
+def check_approved_of(named: Sequence[str], parts: Parts, option: str = "approve") -> None:
     """`check_approved` for the parts that a run would have; servers may be missing among them.
 
     Raises:
@@ -46,7 +46,7 @@ def check_approved_of(named: Sequence[str], parts: Parts) -> None:
     """
     missing = [one.partition(":")[0] for one in parts.problems if LEFT_OUT in one]
     known = [name for name in named if name.partition("__")[0] not in missing]
-    check_approved(known, [tool.name for tool in parts.tools.tools])
+    check_approved(known, [tool.name for tool in parts.tools.tools], option)
 
 
 def _some(names: Sequence[str]) -> list[str]:

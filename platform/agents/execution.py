@@ -13,7 +13,7 @@ from typing import Any
 
 from rostra.agents.asking import ask
 from rostra.agents.calling import afford_calls, call_tool
-from rostra.agents.events import Beside, PlannedCall, RunEvent, ToolEnded
+from rostra.agents.events import Beside, Outcome, PlannedCall, RunEvent, ToolEnded
 from rostra.agents.scope import Message, Observation, Reply, Scope, Sentence, together
 from rostra.agents.sentences import observed
 from rostra.agents.shared import Shared
@@ -108,5 +108,7 @@ class RunScope:
             for call, end in zip(calls, ended, strict=True)
         ]
         for call, end in zip(calls, ended, strict=True):
+            if end.outcome is Outcome.DENIED and self._run.guard.loop(history, call) is not None:
+                continue  # The refusal of a loop is no result: with it the loop would be over.
             self._history.append((call, hashlib.sha256(end.text.encode()).hexdigest()))
         return observations

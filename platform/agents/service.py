@@ -24,6 +24,7 @@ from rostra.agents.events import (
     Record,
     Resumed,
     RunEnded,
+    RunStarted,
     Status,
 )
 from rostra.agents.executor import Executor, Terms
@@ -38,7 +39,6 @@ from rostra.store import (
     RunLog,
     change_config,
     claim_run,
-    copy_events,
     create_run,
     get_run,
     lock_run,
@@ -148,10 +148,13 @@ class Agents:
         self._executor.spawn(claim)
         return run.id
 
-    async def check_approved(self, request: RunRequest) -> None:
+    async def check_approved(self, request: RunRequest, option: str = "approve") -> None:
         """Refuses names of tools to approve that a run of this request surely would not have.
 
         Connects to the servers that it needs, as the run does.
+
+        Args:
+            option: what the names were given as.
 
         Raises:
             InvalidRequest: there is such a name; or the request can never be executed.
@@ -159,7 +162,7 @@ class Agents:
         if request.approve:
             self._check(request)
             async with self._open_parts(request) as parts:
-                check_approved_of(request.approve, parts)
+                check_approved_of(request.approve, parts, option)
 
     async def wait(self, run_id: UUID) -> Record:
         """Waits until a run ends or pauses; its last event."""
@@ -185,7 +188,9 @@ class Agents:
             RunNotFound: there is no such run.
             RunConflict: it does not wait for this call.
             InvalidRequest: a decision that does not fit what it waits for.
+            RostraError: it is the last one, and the run could not go on here; nothing is written.
         """
+        request = await self.request(run_id)
         async with self._database.write() as session:
             paused = waits_for(await self._logs.read(run_id))
             if paused is None or call not in paused.calls:
@@ -194,6 +199,8 @@ class Agents:
                 raise InvalidRequest(
                     f"{decision!r} is no decision here", hint=f"Say {' or '.join(fitting)}."
                 )
+            if len(paused.calls) == 1:
+                self._check(request)
             told = await write_decision(
                 session, self._logs, run_id, ApprovalDecided(call, decision, by, note)
             )
@@ -209,9 +216,12 @@ class Agents:
 
         Raises:
             RunNotFound: there is no such run.
+            RostraError: it could not go on here, such as without a model; it is left as it is.
         """
         async with self._database.write() as session:
             run = await lock_run(session, run_id)
+            if not Status(run.status).ended and not run.held:
+                self._check(request_of(run))
             if run.status == Status.PAUSED and await is_interrupted(session, run):
                 claim: RunClaim | None = await seize_run(
                     session, run_id, self._executor.owner, self._lease
@@ -224,6 +234,15 @@ class Agents:
             return False
         self._executor.spawn(claim)
         return True
+
+    async def request(self, run_id: UUID) -> RunRequest:
+        """What a run was asked to do.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        async with self._database.read() as session:
+            return request_of(await get_run(session, run_id))
 
     def executes(self, run_id: UUID) -> bool:
         """Whether a run is executed here."""
@@ -277,10 +296,12 @@ class Agents:
                 user=request.user,
                 parent=run_id,
             )
-            await copy_events(session, run_id, run.id, upto)
             claim = await claim_run(session, self._executor.owner, self._lease, run.id)
-        if claim is not None:
-            self._executor.spawn(claim)
+            if claim is None:
+                raise RuntimeError("a run was taken before it was told of")
+            kept = [_forked(records[0], request, run_id), *records[1:upto]]
+            await self._logs.append_within(session, claim, kept)
+        self._executor.spawn(claim)
         return run.id
 
     async def replay(self, run_id: UUID, *, ask_models: bool = False) -> ReplayReport:
@@ -292,8 +313,7 @@ class Agents:
         Raises:
             RunNotFound: there is no such run.
         """
-        async with self._database.read() as session:
-            request = request_of(await get_run(session, run_id))
+        request = await self.request(run_id)
         records = await self._logs.read(run_id)
         open_parts = self._open_parts
         if self._open_replay is not None:
@@ -332,6 +352,14 @@ class Agents:
     async def _status(self, run_id: UUID) -> Status | None:
         async with self._database.read() as session:
             return await status_of(session, run_id)
+
+
+def _forked(first: Record, request: RunRequest, origin: UUID) -> Record:
+    """How a fork began: as its origin, but for what is asked of it alone."""
+    if not isinstance(first.event, RunStarted):
+        raise RuntimeError("a log does not begin with the run's start")
+    begun = msgspec.structs.replace(first.event, budget=request.budget, parent=str(origin))
+    return msgspec.structs.replace(first, event=begun)
 
 
 def _last_effect(records: Sequence[Record]) -> int:

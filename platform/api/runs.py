@@ -48,7 +48,7 @@ from rostra.api.schemas import (
 )
 from rostra.api.services import Services
 from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
-from rostra.core import InvalidRequest, Settings, normalize_text
+from rostra.core import InvalidRequest, normalize_text
 from rostra.runtime import Runtime
 from rostra.store import (
     Database,
@@ -97,7 +97,7 @@ async def start(
         task=normalize_text(data.task),
         strategy=data.strategy,
         tools=data.tools,
-        budget=_budget(data.budget, services.runtime.settings),
+        budget=_over(data.budget, services.runtime.workshop.budget),
         options=data.options,
         approve=data.approve,
     )
@@ -257,11 +257,11 @@ async def resume(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunView
 async def fork(
     run_id: IdInPath, data: JSONBody[ForkBody], runtime: NamedDependency[Runtime]
 ) -> RunView:
-    """Begins a new run with the first steps of this one."""
+    """Begins a new run with the first steps of this one; what is not given is as in this one."""
+    wanted = _id(run_id)
     changes: dict[str, Any] = {}
     if data.budget is not None:
-        changes["budget"] = _budget(data.budget, runtime.settings)
-    wanted = _id(run_id)
+        changes["budget"] = _over(data.budget, (await runtime.agents.request(wanted)).budget)
     if data.approve is not None:
         changes["approve"] = data.approve
         if tools := outline(await read_log(runtime.database, wanted)).tools:
@@ -353,13 +353,14 @@ def _frame(part: dict[str, Any], seq: int | None = None) -> bytes:
     return data if seq is None else b"id: %d\n" % seq + data
 
 
-def _budget(body: BudgetBody, settings: Settings) -> Budget:
+def _over(body: BudgetBody, budget: Budget) -> Budget:
+    """A budget with the limits of a request in place of its own."""
     return Budget(
-        steps=body.steps or settings.agent_steps,
-        tokens=body.tokens,
-        seconds=body.seconds or settings.agent_seconds,
-        cost=settings.agent_cost if body.cost is None else body.cost,
-        calls=settings.agent_calls if body.calls is None else body.calls,
+        steps=budget.steps if body.steps is None else body.steps,
+        tokens=budget.tokens if body.tokens is None else body.tokens,
+        seconds=budget.seconds if body.seconds is None else body.seconds,
+        cost=budget.cost if body.cost is None else body.cost,
+        calls=budget.calls if body.calls is None else body.calls,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Router, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from rostra.api.jobs import job_view
 from rostra.api.openapi import problems
@@ -32,7 +32,7 @@ class FolderNotAllowed(RostraError):
     responses=problems(400, 403, 404),
 )
 async def add(
-    name: FromPath[str], data: SourceBody, services: NamedDependency[Services]
+    name: FromPath[str], data: JSONBody[SourceBody], services: NamedDependency[Services]
 ) -> JobView:
     """Queues a job that reads them into a collection, which is made when missing.
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rostra.agents import (
     INTERRUPTED,
+    ApprovalDecided,
     Outcome,
     PlannedCall,
     Record,
@@ -39,7 +40,6 @@ from rostra.cli.output import (
 from rostra.cli.run_decisions import (
     WORDS,
     Decide,
-    check_tools,
     check_tools_of,
     decider,
     denied,
@@ -127,14 +127,12 @@ def run(
             task=wanted.text,
             strategy=strategy,
             tools=names_of(tools),
-            budget=most.budget(runtime.settings),
+            budget=most.over(runtime.workshop.budget),
             options={name: value for name, value in flags.items() if value},
             approve=named,
             sources=wanted.sources,
         )
-        if named:
-            async with runtime.workshop.open(request) as parts:
-                check_tools(named, [tool.name for tool in parts.tools.tools])
+        await runtime.agents.check_approved(request, "--approve")
         run_id = await runtime.agents.start(request)
         return await _follow(runtime, run_id, decider(named, yes, as_json), as_json)
 
@@ -146,14 +144,22 @@ def run(
 @answer_options
 @json_option
 def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> int:
-    """Go on with a run that was interrupted, or that waits for a decision."""
+    """Go on with a run that was interrupted, or that waits for a decision.
+
+    Tools that the run was allowed when it began stay allowed. What has happened so far is printed
+    by `rostra agent show`.
+    """
     named = names_of(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         wanted = read_id(run_id)
         await check_tools_of(runtime, wanted, named)
+        allowed = [*named, *(await runtime.agents.request(wanted)).approve]
+        seen = await read_log(runtime.database, wanted)
         await runtime.agents.resume(wanted)
-        return await _follow(runtime, wanted, decider(named, yes, as_json), as_json)
+        # The last event says where it stands, if nothing new comes.
+        decide = decider(allowed, yes, as_json)
+        return await _follow(runtime, wanted, decide, as_json, seen[:-1])
 
     return _report(with_runtime(work), as_json)
 
@@ -173,6 +179,7 @@ def decide(run_id: str, call: str, decision: str, note: str, as_json: bool) -> i
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         wanted = read_id(run_id)
+        seen = await read_log(runtime.database, wanted)
         await runtime.agents.decide(
             wanted,
             call,
@@ -180,7 +187,7 @@ def decide(run_id: str, call: str, decision: str, note: str, as_json: bool) -> i
             by="terminal",
             note=note,
         )
-        return await _follow(runtime, wanted, decider((), False, as_json), as_json)
+        return await _follow(runtime, wanted, decider((), False, as_json), as_json, seen)
 
     return _report(with_runtime(work), as_json)
 
@@ -199,16 +206,21 @@ def fork(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Begin a new run with the first STEP steps of another one."""
+    """Begin a new run with the first STEP steps of another one.
+
+    What is not given here is as in that one: its limits, and the tools that it was allowed.
+    """
     named = names_of(approve) or []
 
     async def work(runtime: Runtime) -> dict[str, Any]:
         changes: dict[str, Any] = {"approve": named} if named else {}
-        await check_tools_of(runtime, read_id(run_id), named)
+        wanted = read_id(run_id)
+        await check_tools_of(runtime, wanted, named)
+        origin = await runtime.agents.request(wanted)
         if most.is_given:
-            changes["budget"] = most.budget(runtime.settings)
-        made = await runtime.agents.fork(read_id(run_id), step, **changes)
-        return await _follow(runtime, made, decider(named, yes, as_json), as_json)
+            changes["budget"] = most.over(origin.budget)
+        made = await runtime.agents.fork(wanted, step, **changes)
+        return await _follow(runtime, made, decider(named or origin.approve, yes, as_json), as_json)
 
     return _report(with_runtime(work), as_json)
 
@@ -324,9 +336,12 @@ def _is_left(run: Run) -> bool:
     return run.status == Status.RUNNING and not run.held
 
 
-async def _follow(runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool) -> dict[str, Any]:
-    """Shows a run until it ends or is left paused; returns what came of it."""
-    records = await follow(runtime, run_id, decide, None if quiet else RunView())
+async def _follow(
+    runtime: Runtime, run_id: UUID, decide: Decide, quiet: bool, seen: Sequence[Record] = ()
+) -> dict[str, Any]:
+    """Shows a run, but for what was `seen`, until it ends or is left paused; what came of it."""
+    view = None if quiet else RunView(seen=seen)
+    records = await follow(runtime, run_id, decide, view, after=len(seen))
     return await _outcome(runtime, run_id, records)
 
 
@@ -353,22 +368,28 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
         "answer": short.ended.answer if short.ended else None,
         "model": short.model,
         "error": short.error,
-        "may_have_happened": _lost(records),
+        "may_have_happened": may_have_happened(records),
         "spent": short.spent,
         "problems": short.problems,
         "waiting": short.waiting,
         "denied": denied(records),
+        "not_asked": denied(records, unasked=True),
     }
 
 
-def _lost(records: Sequence[Record]) -> list[PlannedCall]:
-    """Calls that were made, perhaps, and whose outcome nobody knows."""
+def may_have_happened(records: Sequence[Record]) -> list[PlannedCall]:
+    """Calls that were made, perhaps, and whose outcome nobody knows or has said."""
     known = {
         one.event.call.id: one.event.call for one in records if isinstance(one.event, ToolStarted)
     }
+    said = {
+        one.event.call
+        for one in records
+        if isinstance(one.event, ApprovalDecided) and one.event.decision == "done"
+    }
     ends = [one.event for one in records if isinstance(one.event, ToolEnded)]
     unknown = (end.call for end in ends if end.outcome is Outcome.UNKNOWN)
-    return [known[call] for call in unknown if call in known]
+    return [known[call] for call in unknown if call in known and call not in said]
 
 
 def _report(outcome: dict[str, Any], as_json: bool) -> int:
@@ -380,8 +401,8 @@ def _report(outcome: dict[str, Any], as_json: bool) -> int:
         for call in outcome["may_have_happened"]:
             told = f"nobody knows whether this has happened: {call_text(call)}"
             console().print(told, style="yellow", markup=False)
-        for tool in outcome["denied"]:
-            told = f"calls of {tool} were not allowed; --approve {tool} allows them beforehand"
+        for tool in outcome["not_asked"]:
+            told = f"calls of {tool} were not allowed; with --yes, --approve {tool} allows them"
             console().print(told, style="yellow", markup=False)
         console().print(f"rostra agent show {outcome['run']}", style="dim", markup=False)
     return 0 if outcome["status"] in _GOOD else 1

@@ -17,6 +17,7 @@ from mcp_servers import SandboxRunner
 from rostra.cli.doctor_checks import Check, chat_checks, server_checks
 from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
 from rostra.core import RostraError, Settings, pick_device, pick_dtype
+from rostra.ingest import has_ocr
 from rostra.retrieval import load_embedder, load_reranker
 from rostra.store import current, head, open_database
 
@@ -49,6 +50,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("python", "ok", f"{platform.python_version()} on {platform.machine()}")
     yield _torch(settings)
     yield _faiss()
+    yield _ocr()
     yield _home(settings)
     database = asyncio.run(_database(settings))
     yield database
@@ -85,6 +87,18 @@ def _faiss() -> Check:
         return Check("faiss", "error", "not installed", "pip install 'rostra[cpu]'")
     gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
     return Check("faiss", "ok", f"{faiss.__version__}, {f'{gpus} GPUs' if gpus else 'CPU'}")
+
+
+def _ocr() -> Check:
+    if not has_ocr():
+        return Check(
+            "text recognition",
+            "ok",
+            "not installed; images and scanned pages are not read",
+            "pip install 'rostra[ocr]'",
+        )
+    version = importlib.metadata.version("rapidocr")
+    return Check("text recognition", "ok", f"rapidocr {version}, models included")
 
 
 def _home(settings: Settings) -> Check:

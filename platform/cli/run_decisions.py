@@ -133,8 +133,12 @@ def check_tools(named: Sequence[str], tools: Sequence[str]) -> None:
     check_approved(named, tools, "--approve")
 
 
-def denied(records: Sequence[Record]) -> list[str]:
-    """The tools of calls that nobody allowed, each once."""
+def denied(records: Sequence[Record], *, unasked: bool = False) -> list[str]:
+    """The tools of calls that were not allowed, each once.
+
+    Args:
+        unasked: only of those that `--yes` refused, where nobody was asked.
+    """
     asked = {
         one.event.call.id: one.event.call.tool
         for one in records
@@ -145,6 +149,7 @@ def denied(records: Sequence[Record]) -> list[str]:
         for one in records
         if isinstance(one.event, ApprovalDecided)
         and one.event.decision == "deny"
+        and (one.event.note == _NOT_ASKED or not unasked)
         and one.event.call in asked
     ]
     return list(dict.fromkeys(tools))

@@ -32,11 +32,15 @@ _LOOK_SECONDS = 0.5
 
 
 async def follow(
-    runtime: Runtime, run_id: UUID, decide: Decide, view: RunView | None
+    runtime: Runtime, run_id: UUID, decide: Decide, view: RunView | None, after: int = 0
 ) -> list[Record]:
-    """Shows a run until it ends or is left paused; gives its log."""
+    """Shows a run until it ends or is left paused; gives its log.
+
+    Args:
+        after: events that are not shown; another one is there, or comes.
+    """
     try:
-        seq = 0
+        seq = after
         while not await _watch(runtime, run_id, seq, view):
             records = await read_log(runtime.database, run_id)
             seq = records[-1].seq

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from math import isfinite
 from typing import Any
 
 import click
 
 from rostra.agents import Budget
-from rostra.core import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """The most that a run may use, as it was given; None is as the settings say."""
+    """The most that a run may use, as it was given; None is as it would be without."""
 
     steps: int | None
     tokens: int | None
@@ -25,15 +25,31 @@ class Most:
         """Whether anything was."""
         return any(each is not None for each in (self.steps, self.tokens, self.seconds, self.cost))
 
-    def budget(self, settings: Settings) -> Budget:
-        """All of a run's budgets."""
+    def over(self, budget: Budget) -> Budget:
+        """A budget with the limits that were given in place of its own."""
         return Budget(
-            steps=self.steps or settings.agent_steps,
-            tokens=self.tokens,
-            seconds=self.seconds or settings.agent_seconds,
-            cost=self.cost or settings.agent_cost,
-            calls=settings.agent_calls,
+            steps=budget.steps if self.steps is None else self.steps,
+            tokens=budget.tokens if self.tokens is None else self.tokens,
+            seconds=budget.seconds if self.seconds is None else self.seconds,
+            cost=budget.cost if self.cost is None else self.cost,
+            calls=budget.calls,
         )
+
+
+class _Amount(click.FloatRange):
+    """A finite number over 0; click's own range lets `nan` through."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See `click.ParamType.convert`."""
+        amount = float(super().convert(value, param, ctx))
+        if not isfinite(amount):
+            self.fail(f"{value} is no amount.", param, ctx)
+        return amount
 
 
 def budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,10 +71,10 @@ def budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--max-cost",
-            type=click.FloatRange(0, min_open=True),
+            type=_Amount(),
             help="In the currency of the models' prices; what has no price costs nothing.",
         ),
-        click.option("--max-seconds", type=click.FloatRange(0, min_open=True)),
+        click.option("--max-seconds", type=_Amount()),
         click.option("--max-tokens", type=click.IntRange(1)),
         click.option("--max-steps", type=click.IntRange(1), help="Most questions to the model."),
     ):

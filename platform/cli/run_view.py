@@ -6,6 +6,7 @@ steer the terminal, and takes a bounded number of lines.
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -48,10 +49,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 
 class RunView:
-    """Prints a run's records, in their order."""
+    """Prints a run's records, in their order.
 
-    def __init__(self, out: Console | None = None) -> None:
-        self._out = out or console()
+    Args:
+        seen: the first of them, which are not printed again.
+    """
+
+    def __init__(self, out: Console | None = None, seen: Sequence[Record] = ()) -> None:
+        self._out = Console(quiet=True)
         self._asked: dict[str, Record] = {}
         self._error = ""  # The last of a model that was printed.
         self._calls: dict[str, PlannedCall] = {}
@@ -59,6 +64,9 @@ class RunView:
         # Calls that are being made, and those that were made beside others.
         self._running: set[str] = set()
         self._beside: set[str] = set()
+        for record in seen:
+            self.show(record)
+        self._out = out or console()
 
     def busy(self, what: str) -> AbstractContextManager[Any]:
         """Shows that something goes on, where somebody looks."""
@@ -105,7 +113,7 @@ class RunView:
                 cut = f"  (of {event.bytes:,} bytes)" if event.truncated else ""
                 self._running.discard(event.call)
                 # Which of several it is of.
-                of = f"{self._tool(event.call)}: " if event.call in self._beside else ""
+                of = f"{self._call(event.call)}: " if event.call in self._beside else ""
                 self._line(
                     "result" if good else str(event.outcome),
                     of + _short(event.text) + cut,
@@ -207,6 +215,10 @@ class RunView:
     def _tool(self, call: str) -> str:
         known = self._calls.get(call)
         return known.tool if known is not None else call
+
+    def _call(self, call: str) -> str:
+        known = self._calls.get(call)
+        return call_text(known) if known is not None else call
 
     def _line(self, name: str, text: str, style: str) -> None:
         self._out.print(Text(f"{name:>9}  ", "bold").append(cleaned(text), style))

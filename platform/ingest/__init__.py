@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
+    from rostra.ingest.archive import attachments_of
     from rostra.ingest.beir import read_beir
     from rostra.ingest.chunking import (
         Chunk,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     )
     from rostra.ingest.document import ParsedDocument, Span, SpanKind
     from rostra.ingest.items import FailedSource, ReadySource, Source
+    from rostra.ingest.media import has_ocr
     from rostra.ingest.parser_process import ParserProcess
     from rostra.ingest.pipeline import (
         AnySource,
@@ -62,8 +64,10 @@ _HOMES = {
     "TokenIndex": "tokens",
     "WatchPace": "watching",
     "WebPages": "web.pages",
+    "attachments_of": "archive",
     "chunk_inputs": "chunking",
     "embed_contents": "chunking",
+    "has_ocr": "media",
     "ingest_change": "watching",
     "ingest_pages": "web.runs",
     "list_sources": "sources",
@@ -102,8 +106,10 @@ __all__ = [
     "TokenIndex",
     "WatchPace",
     "WebPages",
+    "attachments_of",
     "chunk_inputs",
     "embed_contents",
+    "has_ocr",
     "ingest_change",
     "ingest_pages",
     "list_sources",

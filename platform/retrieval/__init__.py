@@ -9,12 +9,12 @@ from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
-    from rostra.retrieval.expand import expand
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
     from rostra.retrieval.late import LateEmbedder, late_embedder
     from rostra.retrieval.models import PACKAGED_MODEL
     from rostra.retrieval.once import Once, once_each
+    from rostra.retrieval.parents import expand
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
         SearchRequest,
         SearchResult,
     )
-    from rostra.retrieval.shingles import Shingles, band_keys, resemblance, shingles
     from rostra.retrieval.texts import TextIndex
+    from rostra.retrieval.wording import Shingles, band_keys, resemblance, shingles
 
 _HOMES = {
-    "expand": "expand",
+    "expand": "parents",
     "Once": "once",
     "once_each": "once",
-    "Shingles": "shingles",
-    "band_keys": "shingles",
-    "resemblance": "shingles",
-    "shingles": "shingles",
+    "Shingles": "wording",
+    "band_keys": "wording",
+    "resemblance": "wording",
+    "shingles": "wording",
     "SentenceEmbedder": "embed",
     "load_embedder": "embed",
     "searchable_text": "index",

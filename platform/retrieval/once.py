@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rostra.retrieval.searcher import Hit
-from rostra.retrieval.shingles import Shingles, resemblance, shingles
+from rostra.retrieval.wording import Shingles, resemblance, shingles
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.connection import Connection
 from rostra.agents.mcp.content import result_of
 from rostra.agents.mcp.http import began_of
+from rostra.agents.mcp.messages import is_unreadable
 from rostra.agents.mcp.text import bounded, one_line, reason_of
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
 
@@ -72,8 +73,7 @@ async def make_call(
         return _failed(error, connection, config.name)
     except (ValidationError, RuntimeError) as error:
         # It has answered, so the call is over; but not as it promised to.
-        said = bounded(f"The tool ran, but its answer is not valid: {reason_of(error)}")
-        return ToolResult(said, is_error=True)
+        return _not_valid(reason_of(error))
     return result_of(answer, cites=config.cites)
 
 
@@ -97,6 +97,8 @@ def _failed(error: MCPError, connection: Connection, server: str) -> ToolResult:
         ToolFailure: it is the connection's, not the server's.
     """
     said = bounded(error.message)
+    if is_unreadable(error.data):
+        return _not_valid(said)
     began = began_of(error.data)
     if began is not None:
         doubt = " It may have had its effect." if began else ""
@@ -109,6 +111,11 @@ def _failed(error: MCPError, connection: Connection, server: str) -> ToolResult:
             f"It may have had its effect.{words}"
         ) from None
     return ToolResult(f"The server answered with an error: {said}", is_error=True)
+
+
+def _not_valid(why: str) -> ToolResult:
+    said = bounded(f"The tool ran, but its answer is not valid: {why}")
+    return ToolResult(said, is_error=True)
 
 
 class _Progress:

@@ -1,8 +1,10 @@
-"""Takes single tools out of a server's list that are none, so that the others can be read.
+"""Takes out of a server's answers what is malformed, so that the rest of them can be read.
 
 The protocol's library refuses a list of tools as a whole when one of them breaks the protocol, such
-as with a schema whose type is no object. What always holds: a message passes unchanged unless it is
-a list of tools of which some, and nothing else, are malformed; what is taken out is said, bounded.
+as with a schema whose type is no object, and a result when a part of it is of a kind that it does
+not know. What always holds: a message passes unchanged unless it is a list of tools of which some,
+and nothing else, are malformed, or has malformed parts of content; what is taken out is said,
+bounded, and a line of text stands for each part of content.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -11,15 +13,17 @@ from typing import Any
 
 from mcp.client import Transport
 from mcp.shared.message import SessionMessage
-from mcp.types import JSONRPCResponse, ListToolsResult
+from mcp.types import ContentBlock, JSONRPCResponse, ListToolsResult
 from mcp.types.methods import validate_server_result
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from rostra.agents.mcp.text import one_line
+from rostra.agents.mcp.text import one_line, reason_of
 
 _MOST = 50
 _METHOD = "tools/list"
 _FIRST_REVISION = "2025-11-25"
+_KINDS = frozenset(["text", "image", "audio", "resource", "resource_link"])
+_BLOCK: TypeAdapter[ContentBlock] = TypeAdapter(ContentBlock)
 
 
 class Sieve:
@@ -47,6 +51,7 @@ class Sieve:
         if not isinstance(item, SessionMessage) or not isinstance(item.message, JSONRPCResponse):
             return item
         result = item.message.result
+        _sieve_content(result)
         tools = result.get("tools")
         if not isinstance(tools, list):
             return item
@@ -76,6 +81,35 @@ class Sieve:
         except (ValueError, KeyError):  # A revision that is not known: the library will say so.
             return {}
         return {}
+
+
+def _sieve_content(result: dict[str, Any]) -> None:
+    """Puts words in the place of parts that are no content, in a tool's result or a prompt."""
+    content, messages = result.get("content"), result.get("messages")
+    if isinstance(content, list):
+        result["content"] = [_block(part) for part in content]
+    if isinstance(messages, list):
+        for message in messages:
+            if isinstance(message, dict) and isinstance(message.get("content"), dict):
+                message["content"] = _block(message["content"])
+
+
+def _block(part: Any) -> Any:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(kind, str):
+        return _words("content without a type")
+    if kind not in _KINDS:
+        return _words(f"content of the unknown type {one_line(kind, 60)!r}")
+    try:
+        _BLOCK.validate_python(part, by_name=False)
+    except ValidationError as error:
+        why = reason_of(error).rpartition(": ")[2]
+        return _words(f"{kind} that breaks the protocol ({why})")
+    return part
+
+
+def _words(what: str) -> dict[str, str]:
+    return {"type": "text", "text": f"[{what}, not shown]"}
 
 
 class _Sieved:

@@ -17,9 +17,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
-from mcp.types import jsonrpc_message_adapter
 
 from rostra.agents.mcp.config import ServerConfig
+from rostra.agents.mcp.messages import read_message
 from rostra.agents.mcp.text import Tail, one_line
 from rostra.agents.tools.tool import ToolFailure
 from rostra.core import get_logger
@@ -125,9 +125,8 @@ async def _read(
             except asyncio.LimitOverrunError:
                 on_end(f"sent a message of more than {config.max_result_bytes:,} bytes")
                 break
-            try:
-                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-            except ValueError:
+            message = read_message(line)
+            if message is None:
                 # Some servers print to stdout; one line of that is no reason to give up.
                 if line.strip():
                     junk = junk or line

@@ -2,6 +2,8 @@
 
 import re
 
+from pydantic import ValidationError
+
 # What terminals obey as a whole: colours and the like (ECMA-48, control sequences).
 _SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -70,6 +72,15 @@ def innermost(error: BaseException) -> BaseException:
 def reason_of(error: BaseException) -> str:
     """Why something failed, in one line."""
     error = innermost(error)
+    if isinstance(error, ValidationError):
+        return _first_fault(error)
     said = one_line(str(error))
     name = type(error).__name__
     return f"{name}: {said}" if said else name
+
+
+def _first_fault(error: ValidationError) -> str:
+    """What is wrong first, and where, in place of the library's whole report."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(step) for step in fault["loc"])
+    return one_line(f"{place}: {fault['msg']}".removeprefix(": "))

@@ -33,6 +33,7 @@ from rostra.agents.mcp.listing import (
     read_resources,
     read_tools,
 )
+from rostra.agents.mcp.messages import is_unreadable
 from rostra.agents.mcp.outage import Outage
 from rostra.agents.mcp.pins import MemoryPins, Pins, ToolState
 from rostra.agents.mcp.reconnect import Reconnecting
@@ -347,6 +348,8 @@ class McpToolset:
             raise ToolFailure(f"Server {self.name!r} does not answer.", began=False) from None
         except MCPError as error:
             said = bounded(error.message)
+            if is_unreadable(error.data):
+                said = f"its answer cannot be read: {said}"
             raise ToolFailure(f"Server {self.name!r}: {said}", began=False) from None
         except (ValidationError, RuntimeError) as error:
             said = reason_of(error)

@@ -8,6 +8,7 @@ from evals import evaluate_schemas
 from rostra.cli.bars import bar, show
 from rostra.cli.eval.agent_tasks import agent_tasks
 from rostra.cli.eval.agents import COMMANDS as AGENT_COMMANDS
+from rostra.cli.eval.chunking import chunking
 from rostra.cli.eval.gate import COMMANDS as GATE_COMMANDS
 from rostra.cli.eval.judge import judge
 from rostra.cli.eval.rag import COMMANDS as RAG_COMMANDS
@@ -61,7 +62,7 @@ def schemas(data: Path, as_json: bool) -> None:
     )
 
 
-for _command in (*RAG_COMMANDS, judge, *AGENT_COMMANDS, agent_tasks, serving):
+for _command in (*RAG_COMMANDS, chunking, judge, *AGENT_COMMANDS, agent_tasks, serving):
     run.add_command(_command)
 for _command in (*GATE_COMMANDS, *REPORT_COMMANDS, sets):
     command.add_command(_command)

@@ -10,6 +10,7 @@ is itself too long; nothing is repeated. Grammars are those of tree-sitter, from
 fetched.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -97,12 +98,21 @@ class _Cutter:
         self._text = text
         self._cuts = cuts
         self._limit = limit
+        self._line_starts = [0, *(at + 1 for at, one in enumerate(text) if one == "\n")]
         # How many code points begin before each byte.
         begins = (np.frombuffer(source, np.uint8) & 0xC0) != 0x80
         self._points = np.concatenate(([0], np.cumsum(begins)))
 
     def units(
-        self, node: Any, start: int, end: int, scope: Scope, inner: Scope, depth: int
+        self,
+        node: Any,
+        start: int,
+        end: int,
+        scope: Scope,
+        inner: Scope,
+        depth: int,
+        *,
+        is_body: bool = False,
     ) -> Iterator[_Unit]:
         """The lines of a node: whole if they fit, else by its children, else line by line.
 
@@ -113,22 +123,28 @@ class _Cutter:
             scope: of what begins where the range does.
             inner: of everything else in it.
             depth: of the tree so far.
+            is_body: whether it is the body of a definition that does not fit: that is cut further
+                in any case, so that its beginning goes with the definition's own lines.
         """
         if (whole := trimmed(self._text, start, end)) is None:
             return
-        if self._cuts.fits(*whole, self._limit):
+        segments = [] if node.type.endswith(_BEFORE) else list(self._segments(node, start, end))
+        if self._cuts.fits(*whole, self._limit) and not (is_body and len(segments) > 1):
             leads = node.type.endswith(_BEFORE) or scope != inner
             yield _Unit(*whole, scope, inner, leads)
             return
-        segments = list(self._segments(node, start, end))
         if not segments or depth == _DEEPEST:
             yield from self._lines(start, end, scope, inner)
             return
-        if signature := self._signature(node):
+        body = None
+        if depth and (signature := self._signature(node)):
             inner = (*inner, signature)
+            body = node.child_by_field_name("body")
         for child, first, last in segments:
             outer = scope if first == start else inner
-            yield from self.units(child, first, last, outer, inner, depth + 1)
+            yield from self.units(
+                child, first, last, outer, inner, depth + 1, is_body=child == body
+            )
 
     def led(self, units: Iterator[_Unit]) -> Iterator[_Unit]:
         """Puts comments, decorators and beginnings of definitions with what follows them."""
@@ -150,13 +166,20 @@ class _Cutter:
         for unit in units:
             if group is None:
                 group = unit
-            elif unit.scope == unit.inner == group.inner and self._fit_together(group, unit):
+            elif (
+                unit.scope == unit.inner == group.inner or self._closes(unit)
+            ) and self._fit_together(group, unit):
                 group = _Unit(group.start, unit.end, group.scope, group.inner)
             else:
                 yield group
                 group = unit
         if group is not None:
             yield group
+
+    def _closes(self, unit: _Unit) -> bool:
+        """Whether it is closing brackets and the like alone, whatever they are of."""
+        part = self._text[unit.start : unit.end]
+        return len(part) < 40 and not any(map(str.isalnum, part))
 
     def _fit_together(self, one: _Unit, other: _Unit) -> bool:
         return self._cuts.fits(one.start, other.end, self._limit)
@@ -166,7 +189,7 @@ class _Cutter:
         found: list[tuple[Any, int]] = []
         for child in node.children:
             at = int(self._points[child.start_byte])
-            at = max(start, self._text.rfind("\n", 0, at) + 1)
+            at = max(start, self._line_starts[bisect_right(self._line_starts, at) - 1])
             if at >= end or child.end_byte == child.start_byte:
                 continue
             if not found:
@@ -175,9 +198,8 @@ class _Cutter:
                 found.append((child, at))
             elif _width(child) > _width(found[-1][0]):
                 found[-1] = (child, found[-1][1])
-        ends = [first for _, first in found[1:]] + [end]
-        for (child, first), last in zip(found, ends, strict=True):
-            yield child, first, last
+        for number, (child, first) in enumerate(found, 1):
+            yield child, first, found[number][1] if number < len(found) else end
 
     def _lines(self, start: int, end: int, scope: Scope, inner: Scope) -> Iterator[_Unit]:
         position = start

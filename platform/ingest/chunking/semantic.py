@@ -1,13 +1,14 @@
 """Cuts where the text turns to something else: at drops in similarity between sentence windows.
 
 Before and after each boundary between two sentences stand windows of three sentences; the cosine
-of their vectors says how much they have in common. Of all ways to cut, the one is taken whose cuts
-have the smallest sum of (cosine - threshold), where the threshold is the document's mean less its
-standard deviation: a cut below it is worth making, one above it is made only where a chunk would
-get too large. The best way is found exactly, by dynamic programming over the boundaries.
+of the sums of their sentences' vectors says how much they have in common. Of all ways to cut, the
+one is taken whose cuts have the smallest sum of (cosine - threshold), where the threshold is the
+document's mean less its standard deviation: a cut at a drop below it is worth making, any other is
+made only where a chunk would get too large. The best way is found exactly, by dynamic programming over
+the boundaries.
 
-What always holds: see `Chunker`. Nothing is repeated. Every document is embedded once more, in
-pieces that are stored nowhere.
+What always holds: see `Chunker`. Nothing is repeated. Every document is embedded once more,
+sentence by sentence, into vectors that are stored nowhere.
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class SemanticChunker:
     """See this module.
 
     Args:
-        embedder: of the windows; its tokenizer counts.
+        embedder: of the sentences; its tokenizer counts.
         max_tokens: most tokens of a chunk.
     """
 
@@ -61,15 +62,17 @@ class SemanticChunker:
 
     def _similarities(self, text: str, sentences: list[tuple[int, int]]) -> Similarities:
         """Cosine across the boundary after each sentence but the last."""
+        vectors = self.embedder.embed_documents([text[start:end] for start, end in sentences])
+        summed = np.concatenate(
+            ([np.zeros(vectors.shape[1])], np.cumsum(vectors, axis=0, dtype=np.float64))
+        )
         count = len(sentences)
-        windows = [
-            text[sentences[at][0] : sentences[min(at + WINDOW_SENTENCES, count) - 1][1]]
-            for at in range(count)
-        ]
-        vectors = self.embedder.embed_documents(windows).astype(np.float64)
-        before = np.maximum(np.arange(count - 1) - WINDOW_SENTENCES + 1, 0)
-        after = np.arange(1, count)
-        return np.round(np.einsum("ij,ij->i", vectors[before], vectors[after]), _DECIMALS)
+        border = np.arange(1, count)
+        before = summed[border] - summed[np.maximum(border - WINDOW_SENTENCES, 0)]
+        after = summed[np.minimum(border + WINDOW_SENTENCES, count)] - summed[border]
+        lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+        cosines = np.einsum("ij,ij->i", before, after) / np.maximum(lengths, 1e-12)
+        return np.round(cosines, _DECIMALS)
 
     def _runs(
         self, cuts: Cuts, sentences: list[tuple[int, int]], similar: Similarities
@@ -79,6 +82,11 @@ class SemanticChunker:
         if not len(similar):
             return [(0, count)]
         price = similar - (similar.mean() - similar.std())
+        # Windows overlap, so a drop shows at its neighbours too: only its lowest place is worth a
+        # cut.
+        beside = np.pad(similar, 1, constant_values=np.inf)
+        lowest = (similar <= beside[:-2]) & (similar <= beside[2:])
+        price = np.where(lowest, price, np.maximum(price, 0.0))
         # best[i]: least price of cutting the first i sentences; came[i]: where the last chunk of
         # those begins. Of equal prices the longer chunk stays.
         best = np.zeros(count + 1)

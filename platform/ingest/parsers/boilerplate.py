@@ -28,7 +28,7 @@ _INVISIBLE = _tags(
 _HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _BOILERPLATE_TAGS = frozenset({"nav", "header", "footer"})
 _BOILERPLATE_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "menu", "menubar"})
-_DIALOG_ROLES = frozenset({"dialog", "alertdialog"})
+_NOTE_ROLES = frozenset({"note", "doc-footnote", "doc-endnotes", "doc-tip"})
 # Whole class names and ids, or whole words at the beginning of one: `nav`, `navheader`,
 # `sidebar-left`; not `footnote`, `has-sidebar`, `navigable`.
 _BOILERPLATE_NAME = re.compile(
@@ -132,6 +132,8 @@ def _drop_banners(root: etree._Element, dropped: Dropped) -> None:
         if not _holds_main(element) and element.tag not in _NEVER:
             dropped.chars += _text_chars(element)
             element.clear(keep_tail=True)
+    if not _COOKIE.search("".join(root.itertext())):
+        return
     page_chars = -1
     buttons = list(root.iter("button"))
     # A banner stands first or last on its page.
@@ -200,6 +202,8 @@ def _is_named_by_heading(element: etree._Element) -> bool:
 
 def _is_sidebar(aside: etree._Element, has_text: bool) -> bool:
     """Whether an aside stands beside the text, or links elsewhere; others are notes of the text."""
+    if _is_note(aside):
+        return False
     if has_text and not aside.xpath(_IN_TEXT):
         return True
     return _measure(aside).is_links(_ASIDE_LINK_SHARE)
@@ -210,8 +214,7 @@ def _is_of_text(element: etree._Element) -> bool:
     if element.tag == "nav":
         return False
     if element.tag == "footer":
-        named = f"{element.get('class') or ''} {element.get('id') or ''}"
-        if _NOTES.search(named):
+        if _is_note(element):
             return True
         if not element.xpath(_IN_TEXT):
             return False
@@ -228,7 +231,7 @@ def _drop_around(main: etree._Element, dropped: Dropped) -> None:
     inner = main
     for above in main.iterancestors():
         for part in above:
-            if part is not inner and isinstance(part.tag, str) and not _holds_main(part):
+            if part is not inner and isinstance(part.tag, str) and not _stays(part):
                 measure = _measure(part)
                 if measure.chars and (measure.prose < _PROSE_CHARS or measure.is_links()):
                     _count(part, dropped)
@@ -253,12 +256,32 @@ def _drop_beside(root: etree._Element, dropped: Dropped) -> None:
         largest = max(inside, key=lambda item: item[1].prose, default=None)
         if largest is None or largest[1].prose < _DOMINANT * measure.prose:
             return
+        if any(
+            _is_alike(child, largest[0]) and its.prose >= _SOME_PROSE_CHARS
+            for child, its in inside
+            if child is not largest[0]
+        ):
+            # One of several sections, and what is short among them belongs to the text too.
+            return
         for child, its in inside:
             furniture = child is not largest[0] and its.is_links() and its.prose < _PROSE_CHARS
-            if furniture and child.tag not in {"p", "pre", "tr"} and not _holds_main(child):
+            if furniture and child.tag not in {"p", "pre", "tr"} and not _stays(child):
                 _count(child, dropped)
                 child.clear(keep_tail=True)
         part, measure = largest
+
+
+def _stays(element: etree._Element) -> bool:
+    return _holds_main(element) or _is_note(element)
+
+
+def _is_note(element: etree._Element) -> bool:
+    named = f"{element.get('class') or ''} {element.get('id') or ''}"
+    return element.get("role") in _NOTE_ROLES or bool(_NOTES.search(named))
+
+
+def _is_alike(one: etree._Element, other: etree._Element) -> bool:
+    return (one.tag, one.get("class")) == (other.tag, other.get("class"))
 
 
 def _holds_main(element: etree._Element) -> bool:

@@ -23,6 +23,7 @@ _LEAST_SCORE = 0.5
 _MAX_THREADS = 4
 # Pixels of the longer side: print of 10 points on A4 has about 20 pixels of height then.
 MAX_SIDE = 1800
+_FINDING_SIDE = 1280
 # Boxes whose middles are this close, as a part of their height, stand on one line.
 _SAME_LINE = 0.5
 # Blank space wider than this many heights of a line parts columns.
@@ -145,9 +146,10 @@ def _engine() -> Any:
             # Pages lie upright; asking for each line whether it does turns some over.
             "Global.use_cls": False,
             "Global.max_side_len": MAX_SIDE,
-            # Small pictures are not made larger, which would cost as much as a page.
+            # Lines are found on a smaller picture than they are read from, and small pictures are
+            # not made larger, which would cost as much as a page.
             "Det.limit_type": "max",
-            "Det.limit_side_len": MAX_SIDE,
+            "Det.limit_side_len": _FINDING_SIDE,
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }

@@ -1,11 +1,11 @@
 """The dense side: which chunks' vectors point where the query's does.
 
-Two ways stand here. `DenseWriter` and `DenseReader` follow a collection as it changes, over vectors on
-disk and an index of any kind. `make_dense_index` builds an index of vectors in memory, whole, for
-collections that are small or change as a whole.
+Two ways stand here. `DenseWriter` and `DenseReader` follow a collection as it changes, over vectors
+on disk and an index of any kind. `make_dense_index` builds an index of vectors in memory, whole,
+for collections that are small or change as a whole.
 
-What always holds: scores are inner products of unit vectors; a mask is honoured inside the search, never
-after it; `scores` is exact for any position. Kinds differ in how they find candidates only.
+What always holds: scores are inner products of unit vectors; a mask is honoured inside the search,
+never after it; `scores` is exact for any position. Kinds differ in how they find candidates only.
 """
 
 from rostra.retrieval.dense.finder import DenseOptions, FinderFailed, FinderKind

@@ -1,7 +1,8 @@
-"""Looking at all codes: int8 numbers or single bits. What is best by its code is rescored by others.
+"""Looking at all codes: int8 numbers or single bits. What is best by its code is rescored by
+others.
 
-What always holds: equal vectors have equal codes, and all codes as good as the last that gets in get
-in, so that what is found does not depend on the order in which rows came.
+What always holds: equal vectors have equal codes, and all codes as good as the last that gets in
+get in, so that what is found does not depend on the order in which rows came.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """The best of all that are allowed, exactly, ties included.
 
-Scores that rank are sums in one fixed order, so that equal vectors have equal ones. Those are slow for
-all; a matrix product says first which rows can be among the best, with room for its rounding.
+Scores that rank are sums in one fixed order, so that equal vectors have equal ones. Those are slow
+for all; a matrix product says first which rows can be among the best, with room for its rounding.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ GATHER = 4096
 def exact_search(
     view: VectorView, query: FloatVector, k: int, allowed: Allowed, tie: Ties | None = None
 ) -> tuple[Positions, Scores]:
-    """The k best allowed positions, best first, then by `tie`, then by position; and their scores."""
+    """The k best allowed positions, as `ranked` orders them, and their scores."""
     if allowed.count <= GATHER:
         return ranked(view, query, k, allowed.positions(), tie)
     rough = np.empty(allowed.total, np.float32)
@@ -40,7 +40,7 @@ def exact_search(
 def ranked(
     view: VectorView, query: FloatVector, k: int, positions: Positions, tie: Ties | None
 ) -> tuple[Positions, Scores]:
-    """The k best of some positions, best first, then by `tie`, then by position; and their scores."""
+    """The k best of some positions, best first, then by `tie`, then by position; their scores."""
     scores = view.scores(query, positions)
     keys = (positions, -scores) if tie is None else (positions, tie[positions], -scores)
     order = np.lexsort(keys)[:k]

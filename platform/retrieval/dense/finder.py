@@ -1,7 +1,8 @@
 """What finds candidates, and how it is told where it may look.
 
-A finder is asked for a shortlist; whoever asks rescores it at full width. So a finder may be rough, but
-never careless: what it returns was there when the search began, is live, and passes the filters.
+A finder is asked for a shortlist; whoever asks rescores it at full width. So a finder may be rough,
+but never careless: what it returns was there when the search began, is live, and passes the
+filters.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Searching on a GPU: all truncated vectors as float16 by torch, or FAISS's inverted lists.
 
 FAISS's flat GPU index ignores selectors without a word, and no GPU index removes rows or gives more
-than 2,048. So the flat search is torch's, where a mask goes before the best are taken, and lists are
-asked for more than is wanted and checked (`recheck`). Both run on a CPU too, which is how they are
-tested where there is no GPU.
+than 2,048. So the flat search is torch's, where a mask goes before the best are taken, and lists
+are asked for more than is wanted and checked (`recheck`). Both run on a CPU too, which is how they
+are tested where there is no GPU.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from rostra.retrieval.dense.sharing import ReadersWriter
 from rostra.retrieval.lexical import Positions
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 # FAISS's limits on a GPU.
 _MOST_FOUND = 2048

@@ -1,6 +1,7 @@
 """Scores of int8 codes, as machine code that releases the interpreter's lock.
 
-Compiled on the first call and kept where a folder for it can be written. One pass over memory is what it
+Compiled on the first call and kept where a folder for it can be written. One pass over memory is
+what it
 costs: 128 MB for a million codes of 128 dimensions.
 """
 
@@ -35,8 +36,8 @@ def _score_codes(codes: Array, scales: Array, query: Array, mask: Array, scores:
 
 
 def _compiled(function: Any) -> Any:
-    # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only that,
-    # since infinities are meant.
+    # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only
+    # that, since infinities are meant.
     options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
     try:
         return numba.njit(cache=True, **options)(function)

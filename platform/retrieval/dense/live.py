@@ -4,10 +4,10 @@ What always holds:
 - positions only grow; a removed row keeps its own and is never found again;
 - what a search returns was there when its reader was made, is live, and passes the mask; masks and
   tombstones are honoured inside the search;
-- scores are inner products at full width, and equal scores stand by `tie`; a finder only says which rows
-  are worth scoring. Without one, and where filters leave few rows, the search is exact;
-- what `flush` returned from survives a crash at any point; what came after the last one is lost, and
-  `state` says where to go on;
+- scores are inner products at full width, and equal scores stand by `tie`; a finder only says which
+  rows are worth scoring. Without one, and where filters leave few rows, the search is exact;
+- what `flush` returned from survives a crash at any point; what came after the last one is lost,
+  and `state` says where to go on;
 - a snapshot never changes.
 
 One writer owns a folder. Its methods may be called from any thread; they take turns.

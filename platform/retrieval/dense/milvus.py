@@ -1,8 +1,9 @@
-"""Vectors in Milvus, for collections that outgrow one machine; by milvus-lite in one file, for tests.
+"""Vectors in Milvus, for collections that outgrow one machine; in one file by milvus-lite.
 
-Milvus only shortlists: rows are named by position, the vectors on disk here rescore them, and what it
-returns is checked against the mask (`recheck`). Rows that it has beyond those that count, left by a
-process that was killed, are never allowed, and are replaced when their positions are given again.
+Milvus only shortlists: rows are named by position, the vectors on disk here rescore them, and what
+it returns is checked against the mask (`recheck`). Rows that it has beyond those that count, left
+by a process that was killed, are never allowed, and are replaced when their positions are given
+again.
 """
 
 from collections.abc import Iterator

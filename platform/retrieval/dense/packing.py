@@ -9,7 +9,7 @@ import numpy.typing as npt
 def packed(**arrays: npt.ArrayLike) -> bytes:
     """Arrays in numpy's own format."""
     file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 

@@ -1,7 +1,7 @@
 """For indexes that cannot be told where they may look: ask for more, keep what is allowed.
 
-What always holds: what is returned is allowed. When too little is left, whoever asked looks at every
-vector; nothing is taken for "not there" only because an index could not say.
+What always holds: what is returned is allowed. When too little is left, whoever asked looks at
+every vector; nothing is taken for "not there" only because an index could not say.
 """
 
 from collections.abc import Callable

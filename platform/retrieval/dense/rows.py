@@ -1,9 +1,10 @@
 """Rows of bytes in files that only ever grow, one width for all.
 
 What always holds: a row that a manifest counts is never written again; a file has a fixed capacity,
-so that a position alone says where its row is; what stands behind the counted rows is left over from
-a process that was killed and is overwritten. Views are of the rows that were there when they were
-made. Each file has a running CRC-32 of its counted rows, so that adding one costs only that one.
+so that a position alone says where its row is; what stands behind the counted rows is left over
+from a process that was killed and is overwritten. Views are of the rows that were there when they
+were made. Each file has a running CRC-32 of its counted rows, so that adding one costs only that
+one.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ Octets = npt.NDArray[np.uint8]
 FILE_BYTES = 1 << 27
 _STRIDE = 1 << 24
 # Rows read here and there before their pages are let go: each brings its neighbours into memory.
-_LET_GO = 2048
+_LET_GO = 1024
 
 
 class RowFile(msgspec.Struct, frozen=True):
@@ -72,7 +73,7 @@ class RowsView:
         Raises:
             IndexError: there is no such row.
         """
-        if len(positions) and not (0 <= positions.min() and positions.max() < self.count):
+        if len(positions) and not (positions.min() >= 0 and positions.max() < self.count):
             raise IndexError(f"no such row: there are {self.count}")
         taken = np.empty((len(positions), self.width), np.uint8)
         if len(self.parts) == 1:
@@ -99,6 +100,7 @@ class Rows:
         width: bytes of a row.
         files: what the manifest says.
         file_bytes: most bytes of a file.
+        sparse: whether rows are read here and there, so that little beside them should be mapped.
 
     Raises:
         DamagedIndex: a file is missing or too short.
@@ -111,7 +113,9 @@ class Rows:
         width: int,
         files: Sequence[RowFile] = (),
         file_bytes: int = FILE_BYTES,
+        sparse: bool = False,
     ) -> None:
+        self._sparse = sparse
         self.width = width
         self.capacity = max(1, file_bytes // width)
         self._folder = folder
@@ -158,7 +162,9 @@ class Rows:
                 piece = np.ascontiguousarray(rows[start : start + self.capacity - last.rows])
                 _write(self._folder / last.file, piece, last.rows * self.width)
                 self._unsynced.add(last.file)
-                files[-1] = RowFile(last.file, last.rows + len(piece), zlib.crc32(piece, last.crc))
+                files[-1] = RowFile(
+                    last.file, last.rows + len(piece), zlib.crc32(piece.data, last.crc)
+                )
                 start += len(piece)
         except OSError:
             self._give_room(files)
@@ -211,6 +217,9 @@ class Rows:
                     mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 raise DamagedIndex(path, str(error)) from error
+            if self._sparse:
+                with contextlib.suppress(OSError, AttributeError):  # kernels without large pages
+                    mapped.madvise(mmap.MADV_NOHUGEPAGE)
             self._maps[at : at + 1] = [(mapped, size)]
         parts = tuple(
             np.frombuffer(mapped, np.uint8, one.rows * self.width).reshape(-1, self.width)
@@ -279,7 +288,7 @@ class LettingGo:
 def _write(path: Path, rows: Octets, offset: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
     try:
-        left = memoryview(rows).cast("B")
+        left = rows.data.cast("B")
         while left:
             done = os.pwrite(descriptor, left, offset)
             left, offset = left[done:], offset + done

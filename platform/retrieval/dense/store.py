@@ -1,8 +1,9 @@
 """Full-width vectors on disk, read through a memory map, and what belongs to them.
 
 What always holds:
-- the manifest names what counts: vectors, the codes made of them, tombstones, what training gave, and
-  the owner's note of what that all is; it is replaced in one step, after everything it names is synced;
+- the manifest names what counts: vectors, the codes made of them, tombstones, what training gave,
+  and the owner's note of what that all is; it is replaced in one step, after everything it names is
+  synced;
 - rows are appended and never changed; a removed one becomes a tombstone and keeps its position;
 - vectors that cannot be compared, of zeros or with a value that is not finite, are never stored;
 - a view stays what it was.
@@ -152,8 +153,9 @@ class VectorView:
         return scores
 
     def _typed(self, octets: Octets) -> FloatMatrix:
-        kept = octets.view(np.float16 if self.half else np.float32)
-        return kept.astype(np.float32) if self.half else kept
+        if self.half:
+            return octets.view(np.float16).astype(np.float32)
+        return octets.view(np.float32)
 
 
 class VectorStore:
@@ -367,7 +369,8 @@ class VectorStore:
             dead,
             self._trained,
         )
-        sync_folder(self.folder)
+        if not _named(manifest) <= _named(self._written):
+            sync_folder(self.folder)
         write_manifest(self.folder, msgspec.json.encode(manifest))
         self._written = manifest
         self._dead_changed = False
@@ -375,7 +378,8 @@ class VectorStore:
 
     # --- Within ---------------------------------------------------------------------------------
     def _rows(self, what: str, width: int, files: Sequence[RowFile]) -> Rows:
-        return Rows(self.folder, self._name(what), width, files, self._file_bytes)
+        sparse = what == "vectors" and self._lean is not None
+        return Rows(self.folder, self._name(what), width, files, self._file_bytes, sparse)
 
     def _name(self, what: str) -> str:
         self._next_file += 1

@@ -25,3 +25,8 @@ def compiled(function: Function) -> Function:
         if "cache" not in str(error):
             raise
         return cast("Function", numba.njit(nogil=True)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Copies a function into its callers: passing an array to one costs more than a few loads."""
+    return cast("Function", numba.njit(inline="always")(function))

@@ -77,6 +77,8 @@ class Heap:
             segment.block_tf,
             segment.block_length,
             BLOCK,
+            segment.frequent.table,
+            _fixed(segment.frequent.slots(terms)),
             weights,
             self._factors,
             self._form,

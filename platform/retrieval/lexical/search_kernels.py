@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from rostra.retrieval.lexical.compiling import compiled
+from rostra.retrieval.lexical.compiling import compiled, inlined
 from rostra.retrieval.lexical.storage import Array
 
 # Rows that are pruned and scored together; their sums fit a core's own cache.
 _WINDOW = 4096
 # Bounds and sums are of the same numbers in other orders; they differ by less than this share.
 _SLACK = 1e-12
+# Postings that are added in the time that one row is searched for.
+_SEARCH = 8
 _NO_TIE: Any = np.uint64(0)
 
 
-@compiled
+@inlined
 def _first_at_least(docs: Array, low: int, high: int, row: int) -> int:
     while low < high:
         middle = (low + high) >> 1
@@ -30,7 +32,7 @@ def _first_at_least(docs: Array, low: int, high: int, row: int) -> int:
     return low
 
 
-@compiled
+@inlined
 def _worse(
     score: float, tie: int, position: int, than: float, than_tie: int, than_position: int
 ) -> bool:
@@ -85,7 +87,7 @@ def push(
     return size
 
 
-@compiled
+@inlined
 def _limit(scores: Array, size: int) -> Any:
     """What a row's score must reach to matter, a little below the worst of the best so far."""
     if size < len(scores):
@@ -93,7 +95,7 @@ def _limit(scores: Array, size: int) -> Any:
     return scores[0] - abs(scores[0]) * _SLACK
 
 
-@compiled
+@inlined
 def _factor(factors: Array, form: Array, tf: int, length: int) -> Any:
     """What a term's weight is multiplied with, from the table or as `scoring.gains` has it."""
     if tf < factors.shape[0] and length < factors.shape[1]:
@@ -153,26 +155,36 @@ def _bound_terms(
     return together
 
 
+@inlined
+def _count(docs: Array, tfs: Array, table: Array, slot: int, low: int, high: int, row: int) -> Any:
+    """How often a term occurs in a row."""
+    if slot >= 0:
+        return table[slot, row]
+    found = _first_at_least(docs, low, high, row)
+    if found < high and docs[found] == row:
+        return tfs[found]
+    return np.uint8(0)
+
+
 @compiled
-def _score(
+def _add(
     docs: Array,
     tfs: Array,
-    low: Array,
-    high: Array,
-    weights: Array,
+    low: int,
+    high: int,
+    window: int,
+    near: Array,
+    weight: float,
     factors: Array,
     form: Array,
-    base: float,
-    row: int,
-    length: int,
-) -> float:
-    """A row's score, its gains added in the order that all sums have."""
-    total = base
-    for term in range(len(weights)):
-        found = _first_at_least(docs, low[term], high[term], row)
-        if found < high[term] and docs[found] == row:
-            total += weights[term] * _factor(factors, form, tfs[found], length)
-    return total
+    sums: Array,
+) -> None:
+    """Adds a term's gains to the rows of a window."""
+    width = len(near)
+    for at in range(low, high):
+        local = docs[at] - window
+        if 0 <= local < width:
+            sums[local] += weight * _factor(factors, form, tfs[at], near[local])
 
 
 @compiled
@@ -188,6 +200,8 @@ def search(
     block_tf: Array,
     block_length: Array,
     per_block: int,
+    table: Array,
+    slots: Array,
     weights: Array,
     factors: Array,
     form: Array,
@@ -214,6 +228,8 @@ def search(
         block_begins, block_ends: int64 [terms], its blocks.
         block_last, block_tf, block_length: int32 [blocks].
         per_block: postings in a block.
+        table: uint8 [slots, rows], counts by row of frequent terms.
+        slots: int64 [terms], the table's row of each term, or -1.
         weights: float64 [terms], all above 0; the order of terms is that of summing.
         factors: float64 [counts, lengths], what a term's weight is multiplied with.
         form: float64 [4], k1, 1 - b, b / mean length, and lift where it is BM25L's, else 0: where
@@ -236,7 +252,7 @@ def search(
     high = begins.copy()
     # Sums within the window; all 0 between windows.
     sums = np.zeros(_WINDOW)
-    found_rows = np.zeros(_WINDOW, np.int64)
+    rows_left = np.zeros(_WINDOW + 1, np.int64)
     for window in range(0, rows, _WINDOW):
         end = min(window + _WINDOW, rows)
         limit = _limit(scores, size)
@@ -268,22 +284,21 @@ def search(
             high[term] = _first_at_least(docs, top, min(top + step, ends[term]), end)
         for place in range(optional, terms):
             postings += high[order[place]] - low[order[place]]
+        scan = postings * 4 > end - window
         near = lengths[window:end]
         width = len(near)
         for place in range(optional, terms):
             term = order[place]
-            weight = weights[term]
-            for at in range(low[term], high[term]):
-                local = docs[at] - window
-                if 0 <= local < width:
-                    sums[local] += weight * _factor(factors, form, tfs[at], near[local])
-        # Rows that can still make it, and a clean window.
+            _add(
+                docs, tfs, low[term], high[term], window, near, weights[term], factors, form, sums
+            )
+        # Rows that can still make it.
         cut = limit - base - rest
         count = 0
-        if postings * 4 > width:
+        if scan:
             for local in range(width):
                 if sums[local] >= cut and sums[local] > 0.0:
-                    found_rows[count] = local
+                    rows_left[count] = local
                     count += 1
         else:
             for place in range(optional, terms):
@@ -291,39 +306,65 @@ def search(
                 for at in range(low[term], high[term]):
                     local = docs[at] - window
                     if 0 <= local < width and sums[local] >= cut and sums[local] > 0.0:
-                        found_rows[count] = local
+                        rows_left[count] = local
                         count += 1
                         # Found once: below every cut, whatever other terms bring it up again.
                         sums[local] = -sums[local]
+            for number in range(count):
+                sums[rows_left[number]] *= -1.0
+        if len(dead) > 0 or len(mask) > 0:
+            kept = 0
+            for number in range(count):
+                row = window + rows_left[number]
+                if (len(dead) > 0 and dead[row]) or (len(mask) > 0 and not mask[row]):
+                    continue
+                rows_left[kept] = rows_left[number]
+                kept += 1
+            count = kept
+        for place in range(optional - 1, -1, -1):
+            if count == 0:
+                break
+            term = order[place]
+            weight, slot, here = weights[term], slots[term], high[term] - low[term]
+            if slot >= 0:
+                for number in range(count):
+                    local = rows_left[number]
+                    tf = table[slot, window + local]
+                    if tf > 0:
+                        sums[local] += weight * _factor(factors, form, tf, near[local])
+            elif count * _SEARCH > here:
+                _add(docs, tfs, low[term], high[term], window, near, weight, factors, form, sums)
+                scan = True
+            else:
+                for number in range(count):
+                    local = rows_left[number]
+                    found = _first_at_least(docs, low[term], high[term], window + local)
+                    if found < high[term] and docs[found] == window + local:
+                        sums[local] += weight * _factor(factors, form, tfs[found], near[local])
+            rest -= upper[term]
+            cut = limit - base - rest
+            kept = 0
+            for number in range(count):
+                rows_left[kept] = rows_left[number]
+                kept += sums[rows_left[number]] >= cut
+            count = kept
         for number in range(count):
-            local = found_rows[number]
+            local = rows_left[number]
+            if base + sums[local] < limit:
+                continue
             row = window + local
-            if len(dead) > 0 and dead[row]:
-                continue
-            if len(mask) > 0 and not mask[row]:
-                continue
-            total = base + abs(sums[local])
-            length = near[local]
-            remaining = rest
-            reaches = total + remaining >= limit
-            for place in range(optional - 1, -1, -1):
-                if not reaches:
-                    break
-                term = order[place]
-                found = _first_at_least(docs, low[term], high[term], row)
-                remaining -= upper[term]
-                if found < high[term] and docs[found] == row:
-                    total += weights[term] * _factor(factors, form, tfs[found], length)
-                reaches = total + remaining >= limit
-            if not reaches:
-                continue
-            score = _score(docs, tfs, low, high, weights, factors, form, base, row, length)
+            # Once more in the order that all sums have.
+            score = base
+            for term in range(terms):
+                tf = _count(docs, tfs, table, slots[term], low[term], high[term], row)
+                if tf > 0:
+                    score += weights[term] * _factor(factors, form, tf, near[local])
             size = push(
                 score, tie[row] if len(tie) > 0 else _NO_TIE, first + row,
                 scores, ties, positions, size,
             )  # fmt: skip
             limit = _limit(scores, size)
-        if postings * 4 > width:
+        if scan:
             sums[:width] = 0.0
         else:
             for place in range(optional, terms):

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.lexical.frequent import FrequentTerms
 from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
 from rostra.retrieval.lexical.storage import (
     Array,
@@ -105,9 +106,9 @@ class Segment:
         return len(self.starts) - 1
 
     @cached_property
-    def size(self) -> int:
-        """Bytes of its arrays."""
-        return sum(np.dtype(one.dtype).itemsize * one.count for one in self.entry.sections.values())
+    def frequent(self) -> FrequentTerms:
+        """Counts by row of its most frequent terms."""
+        return FrequentTerms(self.starts, self.docs, self.tfs, self.rows)
 
     def term(self, at: int) -> bytes:
         """A term in UTF-8."""

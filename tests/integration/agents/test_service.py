@@ -26,6 +26,7 @@ from rostra.agents import (
     Resumed,
     RunEnded,
     RunRequest,
+    RunStarted,
     Status,
     ToolEnded,
     ToolStarted,
@@ -363,6 +364,12 @@ async def test_forking(agents: Agents, world: World) -> None:
     assert len(world.done()) == done + 2
     with pytest.raises(InvalidRequest, match="2 steps"):
         await agents.fork(run_id, 3)
+    # Its log says what holds for it, and where it comes from.
+    first = (await log_of(agents, whole))[0]
+    assert isinstance(first.event, RunStarted)
+    assert (first.event.budget, first.event.parent) == (Budget(steps=5), str(run_id))
+    assert (await agents.request(whole)).budget == Budget(steps=5)
+    assert (await agents.replay(whole)).difference is None
 
 
 async def test_what_cannot_begin(database: Database, world: World) -> None:
@@ -587,6 +594,31 @@ async def test_parts_that_are_not_there_stop_a_run_that_has_begun(
     await second.resume(run_id)
     assert (await ended(second, run_id)).status is Status.COMPLETED
     await second.close()
+
+
+async def test_a_run_that_cannot_go_on_here_is_left_as_it_is(
+    database: Database, world: World
+) -> None:
+    first = named(database, world, "small", WRITES)
+    run_id = await first.start(RunRequest(task="Write it."))
+    assert isinstance((await first.wait(run_id)).event, Paused)
+    before = await log_of(first, run_id)
+    await first.close()
+
+    def check(request: RunRequest) -> None:
+        raise ModelUnavailable("no model is set")
+
+    bare = make(database, world, WRITES, check=check)
+    paused = before[-1].event
+    assert isinstance(paused, Paused)
+    with pytest.raises(ModelUnavailable):
+        await bare.decide(run_id, paused.calls[0], "approve")
+    with pytest.raises(ModelUnavailable):
+        await bare.resume(run_id)
+    assert await log_of(bare, run_id) == before
+    async with database.read() as session:
+        assert (await get_run(session, run_id)).config["model"] == "small"
+    await bare.close()
 
 
 async def recovered(agents: Agents) -> bool:

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from rostra.agents import (
     Agents,
+    ApprovalDecided,
     Effect,
     Outcome,
     PlannedCall,
@@ -29,6 +30,7 @@ from rostra.agents import (
     ToolStarted,
     encode_event,
 )
+from rostra.cli.agent import may_have_happened
 from rostra.cli.main import run
 from rostra.cli.run_view import RunView
 from rostra.core import Settings
@@ -259,7 +261,7 @@ def test_what_was_decided_is_said_of_which_call(
 ) -> None:
     _, text, _ = invoke("run", "send it", "--yes")
     assert "decision  not allowed send(): It was not allowed beforehand" in text
-    assert "calls of send were not allowed; --approve send allows them beforehand" in text
+    assert "calls of send were not allowed; with --yes, --approve send allows them" in text
     _, made, _ = invoke("run", "send it", "--yes", "--json")
     assert made["denied"] == ["send"]
     _, text, _ = invoke("run", "send it", "--yes", "--approve", "send")
@@ -269,6 +271,7 @@ def test_what_was_decided_is_said_of_which_call(
     terminal("n\n")
     _, text, _ = invoke("run", "send it")
     assert "decision  not allowed send()\n" in text
+    assert "--approve" not in text  # Who says no at the terminal knows.
 
 
 def test_a_run_that_waits_says_what_decides_this_one_call(invoke: Invoke, tools: Tools) -> None:
@@ -343,7 +346,10 @@ def test_results_of_calls_side_by_side_say_whose_they_are() -> None:
     for seq, event in enumerate(events, 1):
         view.show(Record(seq, datetime.now(UTC), event))
     results = [line.split() for line in out.getvalue().splitlines() if "result" in line]
-    assert results == [["result", "look:", "seen"], ["result", "find:", "seen"], ["result", "seen"]]
+    assert results == [
+        *(["result", f"{name}:", "seen"] for name in ("look()", "find()")),
+        ["result", "seen"],
+    ]
 
 
 def test_a_run_that_another_process_holds_is_waited_for(
@@ -423,3 +429,69 @@ def test_what_a_run_may_cost_and_how_many_samples_it_draws(
     assert asked[-1].budget.cost == 0.5
     assert invoke("run", "look", "--max-cost", "0", "--json")[0] == 2
     assert invoke("run", "look", "--samples", "0", "--json")[0] == 2
+
+
+def test_a_fork_keeps_the_limits_that_are_not_named(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunRequest] = []
+    monkeypatch.setattr(Workshop, "check", lambda _, request: asked.append(request))
+    most = ("--max-cost", "0.3", "--max-tokens", "100000", "--max-seconds", "50")
+    _, made, _ = invoke("run", "look", *most, "--json")
+    assert invoke("fork", made["run"], "0", "--max-steps", "6", "--json")[0] == 0
+    budget = asked[-1].budget
+    assert (budget.steps, budget.cost, budget.tokens, budget.seconds) == (6, 0.3, 100_000, 50)
+    assert invoke("fork", made["run"], "0", "--max-seconds", "60", "--json")[0] == 0
+    assert (asked[-1].budget.seconds, asked[-1].budget.cost) == (60, 0.3)
+
+
+@pytest.mark.parametrize("option", ["--max-cost", "--max-seconds"])
+@pytest.mark.parametrize("amount", ["nan", "inf"])
+def test_limits_are_numbers(invoke: Invoke, option: str, amount: str) -> None:
+    status, answer, err = invoke("run", "look", option, amount, "--json")
+    assert (status, answer["error"]["code"]) == (2, "usage")
+    assert "is no amount" in err
+    assert invoke("list", "--json")[1]["total"] == 0
+
+
+def test_what_a_person_said_has_happened_is_no_open_question(invoke: Invoke) -> None:
+    call = PlannedCall("c0", "send", {})
+    events: list[RunEvent] = [
+        ToolStarted("1", call, Effect.WRITE),
+        ApprovalDecided("c0", "done", attempts=1),
+        ToolEnded("1", "c0", Outcome.UNKNOWN, "The call happened; its result is lost."),
+        ToolStarted("2", PlannedCall("c1", "send", {}), Effect.WRITE),
+        ToolEnded("2", "c1", Outcome.UNKNOWN, "The run ended during this call."),
+    ]
+    records = [Record(seq, datetime.now(UTC), event) for seq, event in enumerate(events, 1)]
+    assert [one.id for one in may_have_happened(records)] == ["c1"]
+
+
+@pytest.mark.parametrize("verb", ["resume", "fork"])
+def test_what_a_run_was_allowed_holds_when_it_goes_on(
+    invoke: Invoke, tools: Tools, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    # What somebody had read influenced the task, so that each call is asked about all the same.
+    begin = Agents.start
+
+    async def influenced(agents: Agents, request: RunRequest) -> UUID:
+        return await begin(agents, msgspec.structs.replace(request, sources=["tool:web"]))
+
+    monkeypatch.setattr(Agents, "start", influenced)
+    _, made, _ = invoke("run", "send it", "--approve", "send", "--json")
+    assert (made["status"], tools.called) == ("paused", [])
+    step = ["0"] if verb == "fork" else []
+    _, text, _ = invoke(verb, made["run"], *step, "--yes")
+    assert tools.called == ["send"]
+    assert "were not allowed" not in text
+
+
+def test_a_run_that_goes_on_shows_what_is_new(invoke: Invoke) -> None:
+    _, made, _ = invoke("run", "look send", "--json")
+    for arguments in (("resume", made["run"]), ("decide", made["run"], "c1", "approve")):
+        _, text, _ = invoke(*arguments)
+        words = [line.split()[0] for line in text.splitlines() if line.strip()]
+        assert not {"task", "tools", "thought"} & set(words)
+        assert "look gave" not in text.split("completed")[0].split("It is 7.")[0]
+    assert "decision  allowed send()" in text
+    assert "result" in words

@@ -1,18 +1,28 @@
 """One process of a test with several: says `ready`, waits for a line, does its part, prints."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from random import Random
 from uuid import UUID
 
 from rostra.store import (
+    Claim,
+    Database,
     LostLease,
     NewTurn,
     RunLog,
     append_turns,
+    checkpoint,
     claim,
     claim_run,
     current,
+    list_jobs,
     open_database,
     succeed,
 )
@@ -56,6 +66,77 @@ async def work(url: str, name: str) -> None:
             print(held.job.id)
 
 
+def toil(url: str, name: str, effects: str, count: str) -> None:
+    """Lives, again and again, until all jobs are done; prints how often it died.
+
+    A life is a fork, which takes no time to start; there is no loop and no thread yet.
+    """
+    died = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(live(url, f"{name}-{died}", effects, count))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status != -signal.SIGKILL:
+            print(died)
+            sys.exit(status)
+        died += 1
+
+
+async def live(url: str, name: str, effects: str, count: str) -> None:
+    """Does jobs until so many have succeeded, by anybody; dies at every tenth turn or so.
+
+    Each step of a job goes to a file; steps before the job's checkpoint are not done again.
+    """
+    random = Random(name)
+
+    def mortal() -> None:
+        if random.random() < 0.1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async with await open_database(url) as database:
+        while True:
+            async with database.write() as session:
+                held = await claim(session, name, timedelta(seconds=0.5))
+                mortal()
+            if held is None:
+                async with database.read() as session:
+                    if (await list_jobs(session, ["succeeded"]))[1] == int(count):
+                        return
+                await asyncio.sleep(0.01)
+                continue
+            with contextlib.suppress(LostLease):
+                await do_steps(database, held, effects, mortal)
+
+
+async def do_steps(
+    database: Database, held: Claim, effects: str, mortal: Callable[[], None]
+) -> None:
+    """Three steps, each kept by a checkpoint."""
+    for step in range(held.job.checkpoint.get("step", 0), 3):
+        async with database.write() as session:
+            await checkpoint(
+                session, held, f"step {step}", {"step": step + 1}, timedelta(seconds=0.5)
+            )
+            mortal()
+        note(effects, f"{held.job.id} {step}")
+        mortal()
+    async with database.write() as session:
+        await succeed(session, held, {"token": held.fencing_token})
+        mortal()
+    note(effects, f"{held.job.id} done")
+
+
+def note(effects: str, line: str) -> None:
+    """Adds a line to the file of effects, at once."""
+    with Path(effects).open("a") as file:
+        file.write(line + "\n")
+
+
 async def execute(url: str, run: str, times: str, name: str) -> None:
     """Takes a run again and again, from whoever has it, and appends; prints what was taken."""
     async with await open_database(url) as database, RunLog(database) as log:
@@ -95,6 +176,8 @@ if __name__ == "__main__":
     verb, *arguments = sys.argv[1:]
     print("ready", flush=True)
     sys.stdin.readline()
+    if verb == "toil":
+        toil(*arguments)
     verbs = {
         "migrate": migrate,
         "increment": increment,

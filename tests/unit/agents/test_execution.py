@@ -268,8 +268,9 @@ async def test_calls_that_wait_do_not_hold_up_others() -> None:
 async def test_the_same_call_with_the_same_result_is_stopped() -> None:
     scope = (await execution(ToolResult("Nothing new."))).scope()
     outcomes = [(await scope.call([call(number)]))[0].outcome for number in range(8)]
-    assert outcomes[0] is Outcome.OK
-    assert outcomes[-1] is Outcome.DENIED
+    assert outcomes == [Outcome.OK] * 3 + [Outcome.DENIED] * 5
+    # The same in the next execution, and another call is none of it.
+    assert (await scope.call([call(8, x=1)]))[0].outcome is Outcome.OK
 
 
 async def test_a_start_is_on_disk_before_the_call() -> None:

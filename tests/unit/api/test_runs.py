@@ -283,6 +283,12 @@ async def test_a_fork_repeats_no_call(client: Client, tools: Tools) -> None:
     parts = [part for _, part in await follow(client, fork["id"])]
     assert parts[-1]["finishReason"] == "stop"
     assert tools.called == ["look"] * 3
+    limits = (await client.get(f"/api/runs/{fork['id']}")).json()["budget"]
+    assert limits["steps"] == 5
+    more = {"step": 0, "budget": {"tokens": 9000}}
+    forked = await client.post(f"/api/runs/{fork['id']}/fork", json=more)
+    again = (await client.get(f"/api/runs/{forked.json()['id']}")).json()["budget"]
+    assert again == limits | {"tokens": 9000}
     refused = await client.post(f"/api/runs/{run['id']}/fork", json={"step": 9})
     assert refused.status_code == 400
 

@@ -13,16 +13,19 @@ import pytest
 
 from rostra.api.uploads import Incoming, UploadedFile, Uploads
 from rostra.api.worker import Pace, Worker
-from rostra.core import Settings, StoreUnavailable, new_id
+from rostra.core import ModelUnavailable, Settings, StoreUnavailable, new_id
 from rostra.runtime import Runtime, open_runtime
 from rostra.store import (
     Job,
+    checkpoint,
     claim,
     create_collection,
+    delete_collection,
     enqueue,
     get_collection,
     get_job,
     list_documents,
+    retry_job,
 )
 from tests.fakes import FakeEmbedder
 
@@ -112,7 +115,7 @@ class Gate:
         await asyncio.to_thread(self.reached.wait)
 
 
-async def test_a_job_is_done_and_its_files_are_removed(runtime: Runtime) -> None:
+async def test_a_job_is_endedand_its_files_are_removed(runtime: Runtime) -> None:
     job = await queued(runtime, ("a.txt", b"alpha"), ("b.txt", b"beta"))
     async with working(runtime):
         done = await reaches(runtime, job.id, "succeeded")
@@ -133,7 +136,7 @@ async def test_enqueueing_wakes_the_worker_at_once(runtime: Runtime) -> None:
         await reaches(runtime, second.id, "succeeded")
 
 
-async def test_jobs_are_done_one_after_the_other(runtime: Runtime) -> None:
+async def test_jobs_are_endedone_after_the_other(runtime: Runtime) -> None:
     jobs = [await queued(runtime, (f"{n}.txt", b"alpha %d" % n)) for n in range(5)]
     async with working(runtime):
         for job in jobs:
@@ -284,3 +287,50 @@ async def test_files_of_ended_jobs_are_swept_up(
         await reaches(runtime, last.id, "succeeded")
         await swept(runtime, but=1)
     assert [path.name for path in kept(runtime)] == [strange]
+
+
+async def test_a_failed_jobs_files_stay_until_it_is_retried(runtime: Runtime) -> None:
+    other = FakeEmbedder(dimensions=8, revision="1" * 64)
+    async with runtime.database.write() as session:
+        wrong = await create_collection(session, "docs", other.space)
+    job = await queued(runtime, ("a.txt", b"alpha"))
+    async with working(runtime):
+        assert (await reaches(runtime, job.id, "failed")).error_code == "space_mismatch"
+        async with runtime.database.write() as session:
+            await delete_collection(session, wrong.name)
+            await retry_job(session, job.id)
+        await reaches(runtime, job.id, "succeeded")
+        await swept(runtime)
+    assert await uris(runtime) == ["upload:///a.txt"]
+
+
+async def test_what_may_pass_is_tried_again_and_given_up_in_the_end(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rostra.api.worker._FIRST_DELAY", 0.0)
+    calls = 0
+
+    async def out_of_reach(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        raise ModelUnavailable("not now")
+
+    monkeypatch.setattr(runtime.ingester, "ingest", out_of_reach)
+    job = await queued(runtime, ("a.txt", b"alpha"))
+    async with working(runtime):
+        failed = await reaches(runtime, job.id, "failed")
+    assert (calls, failed.error_code, failed.error) == (5, "model_unavailable", "not now")
+
+
+async def test_a_job_that_gets_further_each_time_outlives_any_number_of_workers(
+    runtime: Runtime, embedder: FakeEmbedder
+) -> None:
+    job = await queued(runtime, *((f"{n:02}.txt", b"text %d" % n) for n in range(8)))
+    async with runtime.database.write() as session:
+        for done in range(1, 8):
+            held = await claim(session, "dead", timedelta(seconds=-1))
+            assert held is not None
+            await checkpoint(session, held, "", {"done": done}, timedelta(seconds=-1))
+    async with working(runtime):
+        ended = await reaches(runtime, job.id, "succeeded")
+    assert ended.attempts == 8

@@ -111,6 +111,18 @@ def test_headings_and_sources_of_articles_stay(parse: Parse) -> None:
     assert "GONE" not in page.text
 
 
+def test_notes_and_sections_of_links_stay(parse: Parse) -> None:
+    links = "<a href=1>One thing</a>, <a href=2>another thing</a>, <a href=3>a third thing</a>"
+    page = parse(
+        f"<body><div class=doc><div class=part><h2>What</h2><p>{FIRST}{SECOND}{THIRD}</p></div>"
+        f"<div class=part><p>{SENTENCES}</p></div><div class=part><h2>See also</h2>{links}</div>"
+        f"</div><aside class='footnote brackets' role=note>[1] {links}</aside></body>",
+        "a.html",
+    )
+    assert "See also\n\nOne thing, another thing" in page.text
+    assert "[1] One thing" in page.text
+
+
 def test_a_section_named_after_its_heading_stays(parse: Parse) -> None:
     """Generators make ids of headings; a chapter on navigation is no menu."""
     for name in ("navigation", "sidebar", "footer", "pagination"):

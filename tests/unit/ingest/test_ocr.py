@@ -9,10 +9,12 @@ from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+from rostra.core import Settings
 from rostra.ingest import media
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.errors import CorruptFile, NoText, TooLarge, UnsupportedType
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parser_process import ParserProcess
 from rostra.ingest.parsers import parse_bytes
 from rostra.ingest.parsers.image import page_ranges
 from rostra.ingest.parsers.ocr import TextBox, in_lines
@@ -135,6 +137,19 @@ def test_hostile_images(limits: ParseLimits) -> None:
     many = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     with pytest.raises(TooLarge, match="pages"):
         parse_bytes(many, "a.tiff", replace(limits, max_pages=20))
+
+
+@needs_ocr
+async def test_the_guarded_process_has_memory_for_it(settings: Settings) -> None:
+    """A page of the usual size and memory by default; the models stay for the next file."""
+    page = Image.new("RGB", (1240, 1754), "white")
+    page.paste(picture("Read in a process of its own"), (100, 100))
+    async with ParserProcess(settings) as parser:
+        found = await parser.parse("a.jpg", encoded(page, "JPEG"))
+        assert found.text == "Read in a process of its own"
+        first = parser.pid
+        assert (await parser.parse("a.png", encoded(picture("again"), "PNG"))).text == "again"
+        assert parser.pid == first
 
 
 def test_boxes_to_lines() -> None:

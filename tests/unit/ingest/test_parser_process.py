@@ -38,7 +38,7 @@ async def test_files_one_after_the_other(settings: Settings) -> None:
         with pytest.raises(EmptyFile):
             await parser.parse("a.txt", b"")
         with pytest.raises(UnsupportedType) as caught:
-            await parser.parse("a.png", b"\x89PNG\r\n\x1a\n")
+            await parser.parse("a.gif", b"GIF89a")
         assert caught.value.code == "unsupported_type"
         with pytest.raises(CorruptFile):
             await parser.parse("a.docx", b"PK\x03\x04")

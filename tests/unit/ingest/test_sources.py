@@ -46,7 +46,7 @@ def test_a_folder_in_order_without_what_is_not_read(tmp_path: Path, settings: Se
         write(tmp_path / name)
     for name in (".git/x.md", ".hidden.md", "node_modules/m.js", "__pycache__/p.py"):
         write(tmp_path / name)
-    for name in ("picture.png", "app.min.js", "noending", "poetry.lock"):
+    for name in ("picture.gif", "app.min.js", "noending", "poetry.lock"):
         write(tmp_path / name)
     listing = list_sources([tmp_path], settings)
     assert names(listing) == ["a.txt", "b.md", "Makefile", "c.html", "z.py"]
@@ -182,7 +182,7 @@ def archive(path: Path, members: dict[str, str | bytes], method: int = 8) -> Pat
 def test_members_are_sources(tmp_path: Path, settings: Settings) -> None:
     path = archive(
         tmp_path / "a.zip",
-        {"dir/b c.md": "two", "a.txt": "one", "dir/": "", "x.png": "no", ".x/y.md": "no"},
+        {"dir/b c.md": "two", "a.txt": "one", "dir/": "", "x.gif": "no", ".x/y.md": "no"},
     )
     listing = list_sources([tmp_path], settings)
     root = path.as_uri()

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rostra.core import FloatMatrix, FloatVector
-from rostra.retrieval.dense import whole
 from rostra.retrieval.dense import (
     FlatIndex,
     HnswIndex,
     load_dense_index,
     make_dense_index,
     picked_kind,
+    whole,
 )
 from rostra.retrieval.lexical import Mask
 

@@ -29,9 +29,7 @@ WORDS = [f"word{number}" for number in range(60)]
 
 def text(*changed: int) -> str:
     """Sixty words, some of them others."""
-    return " ".join(
-        f"other{at}" if at in changed else word for at, word in enumerate(WORDS)
-    )
+    return " ".join(f"other{at}" if at in changed else word for at, word in enumerate(WORDS))
 
 
 ONE, NEAR, FAR = text(), text(30), text(*range(0, 60, 4))

@@ -18,6 +18,8 @@ import { uploadFiles } from "./upload";
 
 export type PageRequest = { limit: number; offset: number };
 
+export type JobChange = "cancel" | "pause" | "resume";
+
 export const client = {
   status: () => getJson<ServerStatus>("/api/status"),
 
@@ -40,6 +42,10 @@ export const client = {
 
   uploadFiles,
   job: (id: string) => getJson<Job>(address(["api", "jobs", id])),
+  openJobs: () =>
+    getJson<Page<Job>>("/api/jobs?status=queued&status=running&status=paused&limit=100"),
+  changeJob: (id: string, change: JobChange) =>
+    postJson<Job>(address(["api", "jobs", id, change]), {}),
 
   ask,
 

@@ -44,10 +44,15 @@ export type TextWindow = {
 
 export type FileFailure = { uri: string; error: string };
 
+export type JobStatus = "queued" | "running" | "paused" | "succeeded" | "failed" | "cancelled";
+
 export type Job = {
   id: string;
   kind: string;
-  status: "queued" | "running" | "succeeded" | "failed";
+  collection: string;
+  /** What is read, in a few words. */
+  source: string;
+  status: JobStatus;
   progress: { done: number; total: number; chunks: number };
   result: null | {
     documents: number;

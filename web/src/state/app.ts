@@ -8,6 +8,7 @@ import { type Chats, createChats } from "./chats";
 import { type Collections, createCollections, DEFAULT_COLLECTION } from "./collections";
 import { type Conversation, createConversation } from "./conversation";
 import { createDocuments, type Documents } from "./documents";
+import { createJobs, type Jobs } from "./jobs";
 import { collectionMemory } from "./memory";
 import type { Route } from "./route";
 import { createRouter, type Router } from "./router";
@@ -23,6 +24,7 @@ export type App = {
   collections: Collections;
   documents: Documents;
   uploads: Uploads;
+  jobs: Jobs;
   chats: Chats;
   conversation: Conversation;
   source: Source;
@@ -45,6 +47,11 @@ export function createApp(api: Client = client): App {
   const uploads = createUploads(api, (collection) => {
     void collections.load();
     if (documents.store.get().collection === collection) void documents.reload();
+  });
+  const jobs = createJobs(api, (ended) => {
+    void collections.load();
+    const shown = documents.store.get().collection;
+    if (shown !== null && ended.has(shown)) void documents.reload();
   });
   const conversation = createConversation(api, {
     opened: (collection) => {
@@ -103,6 +110,7 @@ export function createApp(api: Client = client): App {
     collections,
     documents,
     uploads,
+    jobs,
     chats,
     conversation,
     source,

@@ -19,6 +19,8 @@ const POLL_MS = 600;
 export type Upload = {
   id: number;
   collection: string;
+  /** The job that reads the current batch. */
+  jobId: string | null;
   total: number;
   /** Files whose job has ended, and the part of the running job that is read. */
   done: number;
@@ -63,8 +65,9 @@ export function createUploads(
     );
     for (;;) {
       const read = Math.min(batch.length, job.progress.done);
-      change(id, () => ({ phase: "reading", sent: 1, done: before + read }));
-      if (job.status === "succeeded" || job.status === "failed") break;
+      const jobId = job.id;
+      change(id, () => ({ phase: "reading", sent: 1, done: before + read, jobId }));
+      if (hasEnded(job)) break;
       await wait(POLL_MS);
       job = await api.job(job.id);
     }
@@ -100,6 +103,7 @@ export function createUploads(
       const upload: Upload = {
         id,
         collection,
+        jobId: null,
         total: files.length,
         done: 0,
         phase: "sending",
@@ -135,6 +139,10 @@ export function firstBatch(files: readonly NamedFile[]): NamedFile[] {
   return files.slice(0, count);
 }
 
+function hasEnded(job: Job): boolean {
+  return job.status === "succeeded" || job.status === "failed" || job.status === "cancelled";
+}
+
 function outcome(upload: Upload, job: Job, batch: NamedFile[]): Partial<Upload> {
   if (job.result) {
     return {
@@ -144,6 +152,7 @@ function outcome(upload: Upload, job: Job, batch: NamedFile[]): Partial<Upload> 
       failed: [...upload.failed, ...job.result.failed],
     };
   }
-  const error = job.error ?? "The job failed without a reason.";
+  const cancelled = job.status === "cancelled";
+  const error = job.error ?? (cancelled ? "Cancelled." : "The job failed without a reason.");
   return { failed: [...upload.failed, ...batch.map(({ name }) => ({ uri: name, error }))] };
 }

@@ -118,7 +118,6 @@ async def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> Non
     "answer",
     [
         {"content": "no list"},
-        {"content": [{"type": "hologram"}]},
         {"content": [], "structuredContent": "no object"},
         {},
     ],

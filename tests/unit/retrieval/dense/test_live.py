@@ -1,7 +1,6 @@
 """Random histories of vectors, against brute force over the rows that live."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +16,7 @@ from rostra.retrieval.dense import (
     DenseWriter,
     FinderFailed,
     UnusableVector,
+    ivf,
     live,
 )
 from rostra.retrieval.lexical import Mask, Positions, Ties
@@ -63,9 +63,9 @@ def options(request: pytest.FixtureRequest) -> DenseOptions:
 
 
 @pytest.fixture(params=[0, 10_000], ids=["finder", "gather"])
-def gather(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def gather(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "GATHER", request.param)
-    return
+    monkeypatch.setattr(ivf, "_FEWEST_PROBES", 4096)
 
 
 def check(reader: DenseReader, rows: FloatMatrix, dead: Mask, seed: int, tied: bool) -> None:
@@ -103,6 +103,7 @@ def test_any_history_is_brute_force_over_live_rows(
 ) -> None:
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "GATHER", 0)
+        patch.setattr(ivf, "_FEWEST_PROBES", 4096)
         folder = Path(name) / "0"
         rows, dead = np.zeros((0, WIDTH), np.float32), np.zeros(0, np.bool_)
         writer = DenseWriter(folder, WIDTH, options, file_bytes=WIDTH * 4 * 50)

@@ -1,6 +1,7 @@
 """Vectors on disk: killed at any point, damaged in any file, on a full disk."""
 
 import errno
+import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from rostra.core import FloatMatrix
 from rostra.retrieval.dense import DenseOptions, DenseWriter, VectorStore, rows
-from rostra.retrieval.lexical import DamagedIndex
+from rostra.retrieval.lexical import DamagedIndex, Positions
 
 WIDTH = 12
 FILE_BYTES = WIDTH * 4 * 32
@@ -54,12 +55,12 @@ WIDTH, ROOT = 12, Path(sys.argv[1])
 def history(folder, acknowledge):
     options = DenseOptions("int8", shortlist=1000, train_at=8)
     writer = DenseWriter(folder, WIDTH, options, file_bytes=WIDTH * 4 * 32)
-    for step in range(5):
+    for step in range(3):
         random = np.random.default_rng(step)
         writer.add(random.normal(size=(20, WIDTH)).astype(np.float32))
         writer.add(random.normal(size=(3, WIDTH)).astype(np.float32))
         writer.remove(np.array([7 * step, 7 * step + 1]))
-        if step in (1, 3):
+        if step == 1:
             writer.train()
         writer.flush(str(step))
         acknowledge(step)
@@ -100,7 +101,7 @@ def test_killed_at_any_point_it_goes_on_from_the_last_flush(tmp_path: Path) -> N
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", _HISTORY, str(tmp_path)], check=True, env=environment)
     points = sorted(int(path.name) for path in tmp_path.iterdir() if path.is_dir())
-    assert len(points) > 50
+    assert len(points) > 30
     seen = set()
     for point in points:
         told = (tmp_path / f"{point}.steps").read_text().split()
@@ -126,7 +127,7 @@ def test_killed_at_any_point_it_goes_on_from_the_last_flush(tmp_path: Path) -> N
         again = DenseWriter(tmp_path / str(point), WIDTH, OPTIONS).snapshot()
         np.testing.assert_array_equal(again.vectors(np.arange(len(kept), len(kept) + 2)), fresh)
         seen.add((done, named))
-    assert {done for done, _ in seen} == {-1, 0, 1, 2, 3, 4}
+    assert {done for done, _ in seen} == {-1, 0, 1, 2}
 
 
 def full(folder: Path) -> DenseWriter:
@@ -182,21 +183,28 @@ def test_another_width_or_format_is_not_taken_for_this_one(tmp_path: Path) -> No
         DenseWriter(tmp_path, WIDTH, DenseOptions("int8", half=True))
 
 
+def still_served(writer: DenseWriter, before: Positions) -> None:
+    writer.verify()
+    reader = writer.snapshot()
+    only_old = np.arange(len(reader)) < 100
+    found, _ = reader.search(vectors(1, 5)[0], 10, only_old)
+    assert found.tolist() == before.tolist()
+    assert reader.live.sum() == len(reader) - 2
+
+
 @pytest.mark.parametrize("name", ["pwrite", "fsync"])
 def test_on_a_full_disk_what_was_there_goes_on_being_served(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = full(tmp_path)
     original = getattr(os, name)
-    query = vectors(1, 5)[0]
-    before = writer.snapshot().search(query, 10)
+    before, _ = writer.snapshot().search(vectors(1, 5)[0], 10)
     more = vectors(80, 2)  # into the last file, and beyond it
     for room in range(6):
-        left = [room]
+        count = itertools.count()
 
         def limited(descriptor: int, *given: object) -> object:
-            left[0] -= 1  # noqa: B023
-            if left[0] < 0:  # noqa: B023
+            if next(count) >= room:  # noqa: B023
                 if given:  # some of it still fits
                     original(descriptor, given[0][:5], given[1])  # type: ignore[index]
                 raise OSError(errno.ENOSPC, "No space left on device")
@@ -210,13 +218,9 @@ def test_on_a_full_disk_what_was_there_goes_on_being_served(
                 writer.flush("more")
             except OSError as error:
                 assert error.errno == errno.ENOSPC
-        for one in (writer, DenseWriter(tmp_path, WIDTH, OPTIONS)):
-            one.verify()
-            if len(one) == 100:
-                found = one.snapshot().search(query, 10)
-                np.testing.assert_array_equal(found[0], before[0])
-            assert one.snapshot().live.sum() == len(one) - 2
+        still_served(writer, before)
         writer = DenseWriter(tmp_path, WIDTH, OPTIONS)
+        still_served(writer, before)
     writer.add(more)
     writer.flush("room again")
     assert DenseWriter(tmp_path, WIDTH, OPTIONS).state == "room again"

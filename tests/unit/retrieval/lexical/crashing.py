@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rostra.retrieval.lexical import LexicalWriter, merging, segment, writer
+from rostra.retrieval.lexical.manifest import named_files, open_manifest
 
 STEPS = 4
 QUERY = ["a", "b", "t3", "t11"]
@@ -81,12 +82,13 @@ def report(folder: Path) -> dict[str, Any]:
     index = LexicalWriter(folder, "test-1")
     index.verify()
     reader = index.snapshot()
+    named = named_files(open_manifest(folder, "test-1", True))
     return {
         "state": int(index.state or 0),
         "live": reader.live.tolist(),
         "scores": [None if score != score else score for score in reader.scores(QUERY).tolist()],
         "histogram": sorted(reader.statistics.histogram.items()),
-        "files": sorted(path.name for path in folder.iterdir()),
+        "strays": sorted({path.name for path in folder.iterdir()} - named - {"manifest.json"}),
     }
 
 

@@ -42,8 +42,7 @@ def test_killed_at_every_call_that_reaches_the_disk(tmp_path: Path) -> None:
         matches(line, line["state"])
     for line in ends:
         matches(line, STEPS)
-    # Nothing is left lying about: as many files as after an undisturbed history.
-    assert {len(line["files"]) for line in ends} == {len(ends[-1]["files"])}
+    assert not any(line["strays"] for line in lines)
 
 
 def matches(line: dict[str, object], state: int) -> None:
@@ -165,7 +164,7 @@ def test_every_damaged_byte_range_is_detected(tmp_path: Path, filled: LexicalWri
             with pytest.raises(DamagedIndex) as caught:
                 LexicalWriter(folder, "test-1")
             assert caught.value.file == path
-        for broken in (b"", whole[: len(whole) // 2]):
+        for broken in (b"", whole[:3]):
             path.write_bytes(broken)
             with pytest.raises(DamagedIndex):
                 LexicalWriter(folder, "test-1")

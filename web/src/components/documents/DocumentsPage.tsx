@@ -9,6 +9,7 @@ import { documentName } from "../source/target";
 import { CollectionHeader } from "./CollectionHeader";
 import { DocumentSearch } from "./DocumentSearch";
 import { DocumentTable } from "./DocumentTable";
+import { JobList } from "./JobList";
 import { NoDocuments } from "./NoDocuments";
 import { Pager } from "./Pager";
 import { UploadList } from "./UploadList";
@@ -29,6 +30,7 @@ export function DocumentsPage() {
     <div className="documents">
       <CollectionHeader name={collection} />
       <UploadList collection={collection} />
+      <JobList collection={collection} />
       {(query || total > 0 || loading) && (
         <DocumentSearch key={collection} onSearch={(text) => void app.documents.search(text)} />
       )}

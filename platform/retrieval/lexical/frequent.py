@@ -1,0 +1,55 @@
+"""Counts by row of a segment's most frequent terms, for looking one up in one step.
+
+A list of postings answers "how often is this term in that row?" by searching; for terms that most
+candidates have, that search is most of a query's time. Their counts fill a row of a table the first
+time that one is asked for.
+"""
+
+import threading
+
+import numpy as np
+
+from rostra.retrieval.lexical.storage import Array
+
+# Terms of a segment that may have a table row, and the share of rows that they must be in.
+_MOST = 64
+_LEAST_SHARE = 1 / 16
+# In smaller segments searching is quick enough.
+_LEAST_ROWS = 1 << 14
+
+
+class FrequentTerms:
+    """See this module; memory is at most `_MOST` bytes for each row, of terms that were asked for.
+
+    Args:
+        starts: int64 [terms + 1], where each term's postings start.
+        docs: int32 [postings], rows.
+        tfs: uint8 or int32 [postings]; of the latter no table is made.
+        rows: of the segment.
+    """
+
+    def __init__(self, starts: Array, docs: Array, tfs: Array, rows: int) -> None:
+        self._starts, self._docs, self._tfs = starts, docs, tfs
+        chosen = np.zeros(0, np.int64)
+        if rows >= _LEAST_ROWS and tfs.dtype == np.uint8:
+            frequencies = np.diff(starts)
+            chosen = np.flatnonzero(frequencies > rows * _LEAST_SHARE)
+            chosen = chosen[np.argsort(-frequencies[chosen], kind="stable")[:_MOST]]
+        self._slots = {place: slot for slot, place in enumerate(chosen.tolist())}
+        self._filled: set[int] = set()
+        self._turn = threading.Lock()
+        # Its pages come into being when they are written to.
+        self._writable = np.zeros((len(chosen), rows if len(chosen) else 0), np.uint8)
+        self.table = self._writable.view()
+        self.table.flags.writeable = False
+
+    def slots(self, places: Array) -> Array:
+        """int64, the table's row of each term, -1 for terms without."""
+        found = [self._slots.get(place, -1) for place in places.tolist()]
+        for place, slot in zip(places.tolist(), found, strict=True):
+            if slot >= 0 and slot not in self._filled:
+                with self._turn:
+                    entries = slice(int(self._starts[place]), int(self._starts[place + 1]))
+                    self._writable[slot, self._docs[entries]] = self._tfs[entries]
+                    self._filled.add(slot)
+        return np.array(found, np.int64)
