@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agents, dense, evals, ingest, search
+from benchmarks import agents, dense, evals, ingest, lexical, search
 from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
@@ -20,6 +20,7 @@ _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
     "dense": dense.run,
     "evals": evals.run,
     "ingest": ingest.run,
+    "lexical": lexical.run,
     "search": search.run,
 }
 # Debian's postgresql-doc-15 and python3.11-doc: about 1,700 pages.

@@ -3,7 +3,7 @@
 Vectors are those of real passages with noise added: many stand around each passage, so the nearest
 ten are decided by small differences, as in large collections. Recall is against an exact search at
 full width. `rss_mb` is what the process grows by, mapped files included; `open_s` is from files to
-the first answer; `add_one_ms` includes a flush to the disk. ROSTRA_BENCH_VECTORS sets how many
+the first answer; `add_one_ms` includes a flush to the disk. BENCH_VECTORS sets how many
 vectors there are, 1,000,000 unless it says otherwise.
 """
 
@@ -28,7 +28,9 @@ from rostra.retrieval.dense import DenseOptions, DenseReader, DenseWriter, Finde
 from rostra.retrieval.lexical import Positions
 
 _VECTORS = 1_000_000
-_PASSAGES = 5_000
+# Judged sets lie beside the checkout where they are there at all.
+_JUDGED = Path(__file__).parents[2] / "shared/data/retrieval"
+_PASSAGES = 3_000
 _QUERIES = 100
 _ADDED = 50
 # Standard deviation of the noise, over all dimensions together.
@@ -42,7 +44,7 @@ Search = Callable[[FloatVector], Positions]
 
 async def run(settings: Settings, folders: Sequence[Path]) -> list[dict[str, Any]]:
     """One row an index."""
-    count = int(os.environ.get("ROSTRA_BENCH_VECTORS", str(_VECTORS)))
+    count = int(os.environ.get("BENCH_VECTORS", str(_VECTORS)))
     passages = _passages(settings, folders)
     folder = Path(tempfile.mkdtemp(prefix="rostra-bench-"))
     try:
@@ -68,7 +70,7 @@ async def run(settings: Settings, folders: Sequence[Path]) -> list[dict[str, Any
 def _passages(settings: Settings, folders: Sequence[Path]) -> FloatMatrix:
     """Vectors of real passages: of a judged set where there is one, of the pages otherwise."""
     texts: list[str] = []
-    for corpus in sorted(Path("shared/data/retrieval").glob("*/corpus.jsonl")):
+    for corpus in sorted(_JUDGED.glob("*/corpus.jsonl")):
         with corpus.open(encoding="utf-8") as file:
             texts += [json.loads(line).get("text", "")[:1000] for line in file]
     for folder in () if texts else folders:

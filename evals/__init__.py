@@ -290,6 +290,7 @@ if TYPE_CHECKING:
     )
     from evals.tools import (
         ToolScores,
+        read_outputs,
         read_tool_tasks,
         score_outputs,
     )
@@ -470,6 +471,7 @@ _HOMES = {
     "ScorerReport": "tool_mutants",
     "try_scorer": "tool_mutants",
     "ToolScores": "tools",
+    "read_outputs": "tools",
     "read_tool_tasks": "tools",
     "score_outputs": "tools",
     "open_workspace": "workspace",
@@ -618,6 +620,7 @@ __all__ = [
     "read_lengths",
     "read_mails",
     "read_pair_sets",
+    "read_outputs",
     "read_rag_set",
     "read_rankings",
     "read_run",

@@ -116,6 +116,18 @@ def judged_samples(judged: JudgedSet, corpus: Iterable[str], more: Iterable[Prob
     return make_dataset(judged.name, samples, [*judged.problems, *more, *problems.all()])
 
 
+def not_taken_in(failures: Iterable[tuple[str, str]]) -> list[Problem]:
+    """Documents that a run has to do without.
+
+    Args:
+        failures: what stands in the way, by an error's code, and where the document is.
+    """
+    problems = Problems()
+    for code, place in failures:
+        problems.add(f"a document that was not taken in: {code}", place)
+    return problems.all()
+
+
 def _queries(path: Path, problems: Problems) -> dict[str, str]:
     texts: dict[str, str] = {}
     for place, record in read_json_lines(path, problems):

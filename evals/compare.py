@@ -82,6 +82,7 @@ class Comparison:
             "candidate_system": self.candidate_system,
             "measure": self.measure.name,
             "better": str(self.measure.better),
+            "unit": self.measure.unit,
             "baseline": self.baseline,
             "candidate": self.candidate,
             "difference": self.difference,

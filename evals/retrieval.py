@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evals.beir import JudgedSet, judged_samples
+from evals.beir import JudgedSet, judged_samples, not_taken_in
 from evals.compare import Comparison, adjusted, compare_systems, comparison_section
-from evals.core import Problem, RunRecord, Section, Solver, Task, report_of, values_of
-from evals.core.dataset import Problems
+from evals.core import RunRecord, Section, Solver, Task, report_of, values_of
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K, RankingScorer
 from evals.retrieval_rankings import RankedSolver, Rankings, with_rankings
 from evals.solvers.facts import corpus_digest
 from evals.solvers.search import SearchSolver
 from evals.statistics import PairedResult, paired_bootstrap
-from rostra.ingest import IngestReport, OnProgress, ReadySource, read_beir
+from rostra.ingest import OnProgress, ReadySource, read_beir
 from rostra.retrieval import SearchMode
 from rostra.runtime import Runtime
 
@@ -56,7 +55,8 @@ async def retrieval_tasks(
     ready = [source for source in sources if isinstance(source, ReadySource)]
     lost = {failure.uri for failure in report.failed}
     corpus = [source.uri for source in ready if source.uri not in lost]
-    dataset = judged_samples(judged, corpus, _lost(report))
+    lost_documents = not_taken_in((failure.code, failure.uri) for failure in report.failed)
+    dataset = judged_samples(judged, corpus, lost_documents)
     digest = corpus_digest(ready)
 
     def solvers() -> list[Solver]:
@@ -216,11 +216,3 @@ def _compared(
     if wins:
         told["queries"] = wins_and_losses(one, wins)
     return told
-
-
-def _lost(report: IngestReport) -> list[Problem]:
-    """Documents that are not in the collection."""
-    problems = Problems()
-    for failure in report.failed:
-        problems.add(f"a document that was not taken in: {failure.code}", failure.uri)
-    return problems.all()

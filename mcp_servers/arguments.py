@@ -28,17 +28,17 @@ _WORDS = {
 
 
 def wrong_arguments(
-    error: ValidationError, given: Mapping[str, Any], known: Collection[str]
+    error: ValidationError | None, given: Mapping[str, Any], known: Collection[str]
 ) -> str:
     """The sentences, one a line.
 
     Args:
-        error: of checking the arguments.
+        error: of checking the arguments; None where those that are known are right.
         given: the arguments.
         known: names of the tool's arguments.
     """
     found: dict[str, list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False) if error is not None else ():
         found.setdefault(_name(detail, given), []).append(detail)
     sentences = [_sentence(name, details) for name, details in found.items()]
     for name in given:

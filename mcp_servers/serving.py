@@ -20,10 +20,18 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 import uvicorn
+from mcp import MCPError
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata, func_metadata
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    ToolAnnotations,
+)
 from pydantic import ValidationError
 
 from mcp_servers.arguments import wrong_arguments
@@ -34,6 +42,7 @@ T = TypeVar("T")
 
 log = get_logger(__name__)
 
+_MAX_NAME = 100
 _OURS = (500, 503)  # statuses of errors that whoever runs the server should see
 
 READ_ONLY = ToolAnnotations(
@@ -47,23 +56,64 @@ async def explain(error: RostraError) -> str:
 
 
 class _Server(MCPServer[Any]):
-    """Tells a model in plain words which arguments of its call are wrong."""
+    """Tells a model in plain words which arguments of its call are wrong, and clients of prompts.
+
+    An argument that a tool does not have is wrong, too: the library would pass it over, and whoever
+    gave it would believe that it holds.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._forms: dict[str, FuncMetadata] = {}
+
+    def learn(self, tool: Callable[..., Any]) -> None:
+        """Learns what arguments a tool has."""
+        self._forms[tool.__name__] = func_metadata(tool)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Calls a tool; raises as the library's server does."""
-        try:
-            return await super().call_tool(name, arguments, context)
-        except UnexpectedToolError:
-            raise  # a mistake of ours: that its cause may be a validation is nothing to tell
-        except ToolError as error:
-            wrong = error.__cause__
-            if not isinstance(wrong, ValidationError):
-                raise
-            known = next(t.input_schema for t in await self.list_tools() if t.name == name)
-            said = wrong_arguments(wrong, arguments, known.get("properties", {}))
-            raise ToolError(f"The arguments of {name} are wrong.\n{said}") from wrong
+        if (form := self._forms.get(name)) is not None:
+            _check(name, form, arguments)
+        return await super().call_tool(name, arguments, context)
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Any, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """A prompt; of one that is not there the library says only that something went wrong.
+
+        Raises:
+            MCPError: there is no such prompt.
+        """
+        if name not in {prompt.name for prompt in await self.list_prompts()}:
+            raise MCPError(INVALID_PARAMS, f"There is no prompt {name[:_MAX_NAME]!r}.")
+        return await super().get_prompt(name, arguments, context)
+
+
+def _check(name: str, form: FuncMetadata, arguments: dict[str, Any]) -> None:
+    """Refuses wrong arguments before the tool is called.
+
+    Raises:
+        ToolError: some are.
+    """
+    known = [field.alias or name for name, field in form.arg_model.model_fields.items()]
+    strange = any(argument not in known for argument in arguments)
+    wrong: ValidationError | None = None
+    try:
+        form.validate_arguments(arguments)
+    except ValidationError as error:
+        wrong = error
+    if wrong is None and not strange:
+        return
+    said = wrong_arguments(wrong, arguments, known)
+    if strange:
+        there = f"The arguments of {name} are: {', '.join(known)}."
+        said += "\n" + (there if known else f"{name} takes no arguments.")
+    raise ToolError(f"The arguments of {name} are wrong.\n{said}") from wrong
 
 
 def make_server(name: str, instructions: str) -> MCPServer:
@@ -97,8 +147,11 @@ def offer(
         annotations: what a call may do.
         explain: makes the text of a typed error.
     """
+    telling = _telling(tool, explain)
+    if isinstance(server, _Server):
+        server.learn(telling)
     server.add_tool(
-        _telling(tool, explain),
+        telling,
         description=inspect.getdoc(tool),
         annotations=annotations,
         structured_output=True,

@@ -5,6 +5,9 @@ from enum import StrEnum
 import msgspec
 
 
+_BOUNDS = {"share": (0.0, 1.0), "score": (0.0, 1.0), "signed": (-1.0, 1.0)}
+
+
 class Better(StrEnum):
     """Which way a measure is to go; NEITHER is told but never gated on."""
 
@@ -25,8 +28,8 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A name under which scores are given, and how to read them.
 
     Attributes:
-        unit: `share` is shown in percent, `score` is a plain number between 0 and 1; empty is any
-            other number.
+        unit: `share` is shown in percent, `score` is a plain number between 0 and 1, `signed` one
+            between -1 and 1; empty is any other number.
         of: the name of the scores, where several measures read the same ones; empty is `name`.
     """
 
@@ -37,9 +40,9 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     of: str = ""
 
     @property
-    def bounded(self) -> bool:
-        """Whether its values lie between 0 and 1."""
-        return self.unit in ("share", "score")
+    def bounds(self) -> tuple[float, float] | None:
+        """The ends between which its values lie; None where there are none."""
+        return _BOUNDS.get(self.unit)
 
     @property
     def scores(self) -> str:

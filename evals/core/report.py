@@ -224,7 +224,7 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
         estimate = None
         if values:
             clusters = [samples[sample].group or f"\0{sample}" for sample in values]
-            estimate = _estimate(list(values.values()), clusters, level, measure.bounded)
+            estimate = _estimate(list(values.values()), clusters, level, measure.bounds)
         measures.append(MeasureReport(measure, estimate, dict(unscored.most_common())))
     failed = Counter(outcome.failed for outcome in outcomes if outcome.failed)
     timed = [outcome.seconds for outcome in outcomes if not (outcome.cached or outcome.failed)]
@@ -243,18 +243,24 @@ def _task(header: TaskHeader, outcomes: Sequence[Outcome], level: float) -> Task
 
 
 def _estimate(
-    values: Sequence[float], clusters: Sequence[str], level: float, bounded: bool
+    values: Sequence[float],
+    clusters: Sequence[str],
+    level: float,
+    bounds: tuple[float, float] | None,
 ) -> Estimate:
-    """The mean; the interval of what lies between 0 and 1 stays there."""
-    if bounded and set(values) <= {0.0, 1.0}:
+    """The mean; the interval of what lies between two ends stays there."""
+    if bounds == (0.0, 1.0) and set(values) <= {0.0, 1.0}:
         return proportion_estimate(values, clusters, level=level)
     found = mean_estimate(values, clusters, level=level)
-    if bounded and found.interval is not None and min(values) >= 0.0 and max(values) <= 1.0:
-        inside = replace(
-            found.interval, low=max(0.0, found.interval.low), high=min(1.0, found.interval.high)
-        )
-        return replace(found, interval=inside)
-    return found
+    if bounds is None or found.interval is None:
+        return found
+    low, high = bounds
+    if min(values) < low or max(values) > high:
+        return found
+    inside = replace(
+        found.interval, low=max(low, found.interval.low), high=min(high, found.interval.high)
+    )
+    return replace(found, interval=inside)
 
 
 def _reduced(values: Sequence[float], reduce: Reduce) -> float:

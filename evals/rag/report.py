@@ -11,6 +11,7 @@ from evals.compare import Comparison, compare_systems
 from evals.core import Outcome, RunRecord, TaskReport, report_of
 from evals.rag.scorers.abstention import abstention_f1
 from evals.rag.tasks import LEFT_OUT
+from evals.solvers.ask import DISTURBED
 from evals.solvers.disturbed import Disturbance
 
 _DISTURBED = {f"ask {one}" for one in Disturbance}
@@ -73,8 +74,10 @@ def _row(task: TaskReport, outcomes: list[Outcome]) -> dict[str, Any]:
     measures: dict[str, float | None] = {}
     intervals: dict[str, list[float] | None] = {}
     counts: dict[str, int] = {}
+    units: dict[str, str] = {"abstention f1": "score"}
     for one in task.measures:
         name, estimate = one.measure.name, one.estimate
+        units[name] = one.measure.unit
         interval = None if estimate is None else estimate.interval
         measures[name] = None if estimate is None else round(estimate.mean, 4)
         intervals[name] = (
@@ -90,6 +93,16 @@ def _row(task: TaskReport, outcomes: list[Outcome]) -> dict[str, Any]:
         "measures": measures | {"abstention f1": None if f1 is None else round(f1, 4)},
         "intervals": intervals,
         "n": counts,
+        "units": units,
+        "disturbed": _disturbed(task, outcomes),
         "citations": {"count": len(cited), "exact": cited.count(True)},
         "failed": task.failed,
     }
+
+
+def _disturbed(task: TaskReport, outcomes: list[Outcome]) -> dict[str, int] | None:
+    """Of how many answered questions a disturbance changed the passages; None of other systems."""
+    if task.header.solver not in _DISTURBED:
+        return None
+    told = [one.state.data[DISTURBED] for one in outcomes if DISTURBED in one.state.data]
+    return {"changed": sum(map(bool, told)), "questions": len(told)}

@@ -2,6 +2,7 @@
 
 from evals.core import Better
 
+_PLAIN = ("", "score", "signed")  # units that are not written
 _SIGNS = {Better.HIGHER: "↑", Better.LOWER: "↓", Better.NEITHER: ""}
 
 
@@ -28,7 +29,7 @@ def show_amount(value: float | None, unit: str = "", *, signed: bool = False) ->
     size = abs(value)
     form = ",.0f" if size >= 10_000 else ",.1f" if size >= 100 else ",.2f" if size >= 10 else ".4f"
     # A score is a plain number, whose measure says what it is; minus nothing is nothing.
-    return f"{value:{sign}z{form}}" + (f" {unit}" if unit not in ("", "score") else "")
+    return f"{value:{sign}z{form}}" + (f" {unit}" if unit not in _PLAIN else "")
 
 
 def show_interval(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evals.beir import read_judged_set
+from evals.beir import judged_samples, not_taken_in, read_judged_set
 from evals.core.dataset import Dataset
 from evals.core.samples import Problem, Sample
 from evals.errors import DatasetError
@@ -16,7 +16,8 @@ from evals.rag.samples import gold_documents, gold_spans
 from evals.rag.sets import ANSWERABLE
 from evals.sets.files import JSON_LINES, TABLES, read_set
 from evals.sets.records import METADATA, PASSAGES
-from rostra.core import Settings, collapse_whitespace
+from rostra.core import PathNotFound, Settings, UnreadableFile, collapse_whitespace
+from rostra.ingest import ReadySource, read_beir
 
 _CORPUS, _QUERIES, _QUESTIONS = "corpus.jsonl", "queries.jsonl", "questions.jsonl"
 _MOST_FILES = 1000
@@ -121,7 +122,7 @@ def _file(path: Path) -> SetCheck:
 
 def _folder(folder: Path, settings: Settings) -> SetCheck:
     if (folder / _QUERIES).is_file():
-        return _judged(folder)
+        return _judged(folder, settings)
     try:
         found = read_rag_set(folder, settings, needs_documents=False)
     except DatasetError as error:
@@ -142,14 +143,26 @@ def _counted(path: Path, kind: str, dataset: Dataset) -> SetCheck:
     )
 
 
-def _judged(folder: Path) -> SetCheck:
+def _judged(folder: Path, settings: Settings) -> SetCheck:
+    """What a run would tell of the set: its documents are read as ingest reads them."""
+    corpus: list[str] = []
+    failures: list[tuple[str, str]] = []
     try:
         judged = read_judged_set(folder)
-    except DatasetError as error:
+        for source in read_beir(folder, settings):
+            if isinstance(source, ReadySource):
+                corpus.append(source.uri)
+            else:
+                failures.append((source.error.code, source.uri))
+        dataset = judged_samples(judged, corpus, not_taken_in(failures))
+    except (DatasetError, PathNotFound, UnreadableFile) as error:
         return SetCheck(folder, "beir", error=error.message)
-    judgements = sum(len(documents) for documents in judged.relevant.values())
-    facts: dict[str, int | float] = {"questions": len(judged.queries), "judgements": judgements}
-    return SetCheck(folder, "beir", facts, problems=judged.problems)
+    facts: dict[str, int | float] = {
+        "questions": len(judged.queries),
+        "judgements": sum(len(documents) for documents in judged.relevant.values()),
+        "documents": len(corpus),
+    }
+    return SetCheck(folder, "beir", facts, problems=dataset.problems, digest=dataset.digest)
 
 
 def _facts(dataset: Dataset) -> dict[str, int | float]:

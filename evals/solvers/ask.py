@@ -35,6 +35,7 @@ from rostra.store import get_text
 # The `[start, end)` of a document's sentences, in code points, by document.
 SentenceTable = Mapping[str, Sequence[tuple[int, int]]]
 MODE = "mode"
+DISTURBED = "disturbed"  # whether a disturbance made the passages others than they were
 SENTENCES = "sentences"  # those that citations cover, as [document, place among its sentences]
 
 
@@ -84,10 +85,10 @@ class AskSolver:
         runtime = self._runtime
         generator = runtime.generator
         counted = CountedModel(generator) if generator is not None else None
-        searcher = runtime.searcher
+        searcher, disturbed = runtime.searcher, None
         if self._disturbance is not None:
             gold = gold_documents(state.sample)
-            searcher = DisturbedSearcher(runtime, self._disturbance, gold, seed)
+            searcher = disturbed = DisturbedSearcher(runtime, self._disturbance, gold, seed)
         answerer = Answerer(searcher, self._embedder, runtime.settings, counted)
         asked = Question(
             normalize_text(state.sample.input),
@@ -108,6 +109,8 @@ class AskSolver:
         data: dict[str, Any] = {MODE: str(answer.mode)}
         if self._sentences is not None:
             data[SENTENCES] = sentences_in(cited, self._sentences)
+        if disturbed is not None:
+            data[DISTURBED] = disturbed.has_changed(hits)
         return msgspec.structs.replace(
             state,
             output=without_marks(answer.answer) if marked else answer.answer,

@@ -1,6 +1,7 @@
 """Tool calls in the manner of the Berkeley Function Calling Leaderboard: read, judged, scored."""
 
 from evals.tools.judging import judge_call, judge_calls, judge_output
+from evals.tools.outputs import OutputFile, read_outputs
 from evals.tools.reading import Call, Source, Unparseable, read_calls
 from evals.tools.scored import RecordedOutputs, ToolCallAccuracy, ToolScores, score_outputs
 from evals.tools.tasks import GoldCall, ToolTask, read_tool_tasks, tool_datasets, tool_task
@@ -8,6 +9,7 @@ from evals.tools.tasks import GoldCall, ToolTask, read_tool_tasks, tool_datasets
 __all__ = [
     "Call",
     "GoldCall",
+    "OutputFile",
     "RecordedOutputs",
     "Source",
     "ToolCallAccuracy",
@@ -18,6 +20,7 @@ __all__ = [
     "judge_calls",
     "judge_output",
     "read_calls",
+    "read_outputs",
     "read_tool_tasks",
     "score_outputs",
     "tool_datasets",

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from evals.core import states
 from evals.core.log import RunRecord
 from evals.core.measures import Measure
 from evals.core.runner import Task
+from evals.core.samples import Problem
 from evals.core.scores import Score
 from evals.core.states import State
 from evals.tools.judging import judge_calls, judge_output
@@ -120,17 +121,25 @@ async def score_outputs(
     tasks: Sequence[ToolTask],
     outputs: Mapping[str, str | Sequence[Call]],
     *,
+    problems: Mapping[str, Sequence[Problem]] | None = None,
     execute: Execute = executed,
 ) -> list[ToolScores]:
     """Scores a model's outputs, one row a category; a task without an output is wrong.
 
     Args:
         outputs: see `RecordedOutputs`.
+        problems: by category, records of outputs that could not be used; the run keeps them.
         execute: does the tasks of the evaluation.
     """
     solver = RecordedOutputs(outputs)
+    told = problems or {}
     made = [
-        Task(dataset, solver, (ToolCallAccuracy(),), cached=False)
+        Task(
+            replace(dataset, problems=(*dataset.problems, *told.get(dataset.name, ()))),
+            solver,
+            (ToolCallAccuracy(),),
+            cached=False,
+        )
         for dataset in tool_datasets(tasks)
     ]
     return rows_of(await execute(made))

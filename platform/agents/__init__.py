@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rostra.agents import prompts
     from rostra.agents.approvals import (
         check_approved,
+        servers_away,
     )
     from rostra.agents.driver import (
         Handed,
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
         STRATEGIES,
         Means,
         make_strategy,
+        several_samples,
     )
     from rostra.agents.strategies.strategy import (
         Strategy,
@@ -181,6 +183,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "check_approved": "approvals",
+    "servers_away": "approvals",
     "Handed": "driver",
     "Parts": "driver",
     "RunRequest": "driver",
@@ -262,6 +265,7 @@ _HOMES = {
     "Means": "strategies.make",
     "STRATEGIES": "strategies.make",
     "make_strategy": "strategies.make",
+    "several_samples": "strategies.make",
     "Strategy": "strategies.strategy",
     "RunTracer": "telemetry",
     "TracedLog": "telemetry",
@@ -394,6 +398,8 @@ __all__ = [
     "read_log",
     "request_of",
     "searchable",
+    "servers_away",
+    "several_samples",
     "started",
     "tool",
     "ui_parts",

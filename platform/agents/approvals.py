@@ -44,9 +44,15 @@ def check_approved_of(named: Sequence[str], parts: Parts, option: str = "approve
     Raises:
         InvalidRequest: a name is none of the tools, and not of a server that is missing.
     """
-    missing = [one.partition(":")[0] for one in parts.problems if LEFT_OUT in one]
+    missing = servers_away(parts.problems)
     known = [name for name in named if name.partition("__")[0] not in missing]
     check_approved(known, [tool.name for tool in parts.tools.tools], option)
+
+
+def servers_away(problems: Sequence[str]) -> list[str]:
+    """The servers of a catalog's problems whose tools nobody knows, because they did not answer."""
+    parts = (one.partition(": ") for one in problems)
+    return [server for server, _, said in parts if said.startswith(LEFT_OUT)]
 
 
 def _some(names: Sequence[str]) -> list[str]:

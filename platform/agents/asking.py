@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from rostra.agents.errors import ReplayDiverged
+from rostra.agents.errors import BudgetSpent, ReplayDiverged
 from rostra.agents.events import ModelAnswered, ModelAsked, ModelCut, Usage
 from rostra.agents.journal import another, over
 from rostra.agents.lending import plus
@@ -79,17 +79,20 @@ async def ask(
     if begun:
         journal.put(asked)
     if there is None:
-        afforded, held = await _afford(run, chosen, said, options, asked=begun)
+        afforded, held = await _afford(run, key, chosen, said, options, asked=begun)
+        run.asking += 1
         try:
             await journal.keep(asked)
             there = await _answer(run, key, chosen, said, afforded)
             journal.put(there)
+            run.answered(there)
         except InvalidRequest as error:
             if afforded.max_tokens == options.max_tokens:
                 raise
             # What the budget left is not enough for any answer of this form.
             raise run.used_up("tokens") from error
         finally:
+            run.asking -= 1
             run.give_back(held)
     if there.error is not None:
         raise ModelUnavailable(there.error["message"], hint=there.error.get("hint"))
@@ -117,6 +120,7 @@ async def _compare(
 
 async def _afford(
     run: Shared,
+    key: str,
     model: ChatModel,
     messages: Sequence[ChatMessage],
     options: GenerationOptions,
@@ -137,6 +141,12 @@ async def _afford(
     if budget.tokens is not None and isinstance(model, CountsTokens):
         prompt = await model.count_tokens(messages, options)
     while True:
+        if run.part_is_used(key):
+            raise BudgetSpent(
+                "this part of the run has used its share of the steps",
+                hint="Start it again with more steps, or fewer samples.",
+                budget="steps",
+            )
         spent = run.journal.spent()
         if asked:
             # The question was counted when it was first asked.
@@ -145,7 +155,7 @@ async def _afford(
             raise run.used_up(name)
         lent = run.journal.loans.total
         # What others have set aside and do not use may still be had.
-        if over(plus(spent, lent), budget) not in (None, "calls"):
+        if over(plus(spent, lent), budget) not in (None, "calls") or run.may_cost_more():
             await run.wait()
             continue
         if budget.tokens is None:
@@ -175,10 +185,10 @@ async def _answer(
             said = await complete(model, messages, options, heard=heard)
             return ModelAnswered(
                 key,
-                said.text,
+                _whole(said.text),
                 _both(lost, _usage(said.usage)),
                 str(said.finish),
-                [(call.name, call.arguments) for call in said.calls],
+                [(_whole(call.name), _whole(call.arguments)) for call in said.calls],
             )
         except asyncio.CancelledError:
             # What was sent and said is used up, though nobody will read it.
@@ -206,6 +216,13 @@ def _attempts(error: RostraError, *, begun: bool) -> int:
     if isinstance(error, RemoteUnavailable | RemoteOverloaded) and not begun:
         return 1  # It was sent again already, as long as the endpoint's model found that of use.
     return _ASK_ATTEMPTS if isinstance(error, Overloaded) else 2
+
+
+def _whole(text: str) -> str:
+    """A text that can be written: halves of surrogate pairs are joined, or become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _both(one: Usage, other: Usage) -> Usage:

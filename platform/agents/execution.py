@@ -58,9 +58,12 @@ class RunScope:
         """See `Scope.key`."""
         return f"{self._prefix}{next(self._numbers)}"
 
-    def branch(self, name: str) -> Scope:
+    def branch(self, name: str, *, steps: int | None = None) -> Scope:
         """See `Scope.branch`."""
-        return RunScope(self._run, f"{self._prefix}{name}/")
+        prefix = f"{self._prefix}{name}/"
+        if steps is not None:
+            self._run.parts[prefix] = steps
+        return RunScope(self._run, prefix)
 
     def prompt(self, name: str, **values: Any) -> str:
         """See `Scope.prompt`."""

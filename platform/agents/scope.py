@@ -190,8 +190,12 @@ class Scope(Protocol):
         """The next key of this scope, for an event to be noted."""
         ...
 
-    def branch(self, name: str) -> "Scope":
-        """A scope of its own keys, for work that goes on beside other work."""
+    def branch(self, name: str, *, steps: int | None = None) -> "Scope":
+        """A scope of its own keys, for work that goes on beside other work.
+
+        Args:
+            steps: most questions in it and in its branches; one more raises `BudgetSpent`.
+        """
         ...
 
     def prompt(self, name: str, **values: Any) -> str:

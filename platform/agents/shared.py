@@ -11,7 +11,7 @@ from typing import Any
 
 from rostra.agents.equipment import Guard, Limits, Tools
 from rostra.agents.errors import BudgetSpent, RunPaused
-from rostra.agents.events import Beside, Budget, ToolEnded
+from rostra.agents.events import Beside, Budget, ModelAnswered, ModelAsked, ToolEnded
 from rostra.agents.journal import Journal
 from rostra.agents.scope import Sentence
 from rostra.agents.sentences import numbered
@@ -46,6 +46,11 @@ class Shared:
     # Tokens set aside for questions that are being answered, and keys of calls about to begin.
     held: int = 0
     claimed: set[str] = field(default_factory=set)
+    # Questions that are being answered, and the cost of the dearest answer so far, if there is one.
+    asking: int = 0
+    dearest: float | None = None
+    # Most questions under keys that begin so.
+    parts: dict[str, int] = field(default_factory=dict)
     # Of calls that are made side by side, by key.
     beside: dict[str, Beside] = field(default_factory=dict)
     _groups: dict[str, dict[int, ToolEnded]] = field(default_factory=dict)
@@ -59,6 +64,8 @@ class Shared:
         for record in self.journal.records:
             if isinstance(record.event, ToolEnded):
                 self.take_in(record.event)
+            elif isinstance(record.event, ModelAnswered):
+                self.answered(record.event)
 
     def take_in(self, ended: ToolEnded) -> None:
         """Numbers an observation's sentences, in the order of the log.
@@ -89,6 +96,34 @@ class Shared:
             self.sentences[sentence.number - 1] = sentence
         self._firsts[ended.key] = first
 
+    def answered(self, answer: ModelAnswered) -> None:
+        """Takes note of what an answer has cost."""
+        self.dearest = max(self.dearest or 0.0, answer.usage.cost)
+
+    def may_cost_more(self) -> bool:
+        """Whether one more question beside those that are being answered may be too many.
+
+        What an answer costs is known when it is there; until then each is taken to cost as much as
+        the dearest one so far, and before any is known one is waited for.
+        """
+        most = self.budget.cost
+        if most is None or not self.asking:
+            return False
+        if self.dearest is None:
+            return True
+        taken = self.journal.spent().cost + self.journal.loans.total.cost
+        return taken + (self.asking + 1) * self.dearest > most
+
+    def part_is_used(self, key: str) -> bool:
+        """Whether a question under a key would be more than a part of the steps allows."""
+        for prefix, most in self.parts.items():
+            if key.startswith(prefix):
+                asked = (r.event for r in self.journal.records if isinstance(r.event, ModelAsked))
+                others = [one for one in asked if one.key.startswith(prefix) and one.key != key]
+                if len(others) >= most:
+                    return True
+        return False
+
     def give_back(self, tokens: int) -> None:
         """Ends what `held` has of a question; wakes those that wait for it."""
         self.held -= tokens
@@ -101,7 +136,8 @@ class Shared:
         Raises:
             RunPaused: that may be only after a person's word.
         """
-        if not self.held and self.resting and len(self.resting) >= len(self.journal.loans):
+        busy = self.held or self.asking
+        if not busy and self.resting and len(self.resting) >= len(self.journal.loans):
             raise RunPaused(next(iter(self.resting.values())), [])
         await self.returned.wait()
 

@@ -35,6 +35,7 @@ from rostra.agents.events import (
     ToolStarted,
     Verified,
 )
+from rostra.agents.sentences import numbered
 
 Part = dict[str, Any]
 
@@ -124,6 +125,9 @@ class UiMessage:
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._begun: set[str] = set()
+        # Sentences that have a number; of calls side by side, those that have ended.
+        self._numbered = 0
+        self._beside: dict[str, dict[int, ToolEnded]] = {}
         self._planned: dict[str, PlannedCall] = {}
 
     def parts(self, record: Record) -> list[Part]:
@@ -131,17 +135,36 @@ class UiMessage:
         if isinstance(record.event, Decided):
             self._planned |= {call.id: call for call in record.event.calls}
         found: list[Part] = []
+        before = frozenset(self._begun)
         for part in ui_parts(record, self._run_id):
             kind, call = part["type"], part.get("toolCallId", "")
-            if kind == "tool-input-start":
-                if call in self._begun:
+            if kind.startswith("tool-input"):
+                if call in before:
                     continue
                 self._begun.add(call)
             elif kind.startswith("tool-output") and call not in self._begun:
                 self._begun.add(call)
                 found += _input(self._planned.get(call) or PlannedCall(call, "unknown", {}))
             found.append(part)
+        if isinstance(record.event, ToolEnded):
+            found += self._numbers(record.event)
         return found
+
+    def _numbers(self, ended: ToolEnded) -> list[Part]:
+        """What the sentences of calls side by side are numbered from, once all have ended."""
+        if ended.beside is None:
+            last = ended.first + len(numbered(ended, ended.first)) - 1
+            self._numbered = max(self._numbered, last)
+            return []
+        group = self._beside.setdefault(ended.beside.group, {})
+        group[ended.beside.place] = ended
+        if len(group) < ended.beside.of:
+            return []
+        firsts: dict[str, int] = {}
+        for _, one in sorted(self._beside.pop(ended.beside.group).items()):
+            firsts[one.call] = self._numbered + 1
+            self._numbered += len(numbered(one, 1))
+        return [_data("sentences", ended.beside.group, {"first": firsts})]
 
 
 def _decision(event: Decided) -> list[Part]:
@@ -172,14 +195,15 @@ def _output(event: ToolEnded) -> Part:
     if event.outcome is not Outcome.OK:
         text = f"{event.outcome}: {event.text}"
         return {"type": "tool-output-error", **named, "errorText": text}
-    output = {
+    output: Part = {
         "text": event.text,
         "origin": str(event.origin),
-        "first": event.first,
         "bytes": event.bytes,
         "truncated": event.truncated,
         "documents": _plain(event.documents),
     }
+    if event.beside is None:  # The others' numbers are known when all of them have ended.
+        output["first"] = event.first
     return {"type": "tool-output-available", **named, "output": output}
 
 

@@ -4,7 +4,6 @@
 """
 
 from rostra.api.app import create_app
-from rostra.api.jobs import source_of
 from rostra.api.uploads import JOB_KIND, Uploads
 from rostra.api.web import page_folder
 from rostra.api.work import WATCH_KIND, sitemap_payload, urls_payload, watch_payload
@@ -19,7 +18,6 @@ __all__ = [
     "create_app",
     "page_folder",
     "sitemap_payload",
-    "source_of",
     "urls_payload",
     "watch_payload",
 ]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -137,22 +137,8 @@ def job_view(job: Job) -> JobView:
         job,
         progress=msgspec.convert(progress, JobProgress),
         result=result,
-        collection=str(job.payload.get("collection", "")),
-        source=source_of(job.payload),
     )
     return shown
-
-
-def source_of(payload: dict[str, Any]) -> str:
-    """What a job reads, in a few words."""
-    for name in ("sitemap", "folder"):
-        if name in payload:
-            return str(payload[name])
-    for name, many in (("urls", "pages"), ("files", "files")):
-        if items := payload.get(name):
-            first = items[0] if name == "urls" else items[0].get("name", "")
-            return str(first) if len(items) == 1 else f"{len(items)} {many}"
-    return ""
 
 
 router = Router(

@@ -25,6 +25,7 @@ from litestar.types import Receive, Scope, Send
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_servers import knowledge_server, offer
@@ -143,11 +144,25 @@ _INSTRUCTIONS = """\
 _STARTS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=True)
 _MAX_TASK = 20_000
 _MAX_WAIT = 600.0
+# As at `/api/runs`.
+_MAX_STEPS = 1000
+_MAX_TOKENS = 2**40
+_MAX_COST = 1e9
 # Paused calls that are named.
 _MAX_CALLS = 20
 
 Seconds = Annotated[
     float, Field(ge=0, le=_MAX_WAIT, description="Longest wait; the run goes on after it.")
+]
+
+
+ToolNames = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=128)]],
+    Field(
+        max_length=100,
+        description="Patterns of names of the tools that it may use, such as search or "
+        "calculator__*; all where none are given.",
+    ),
 ]
 
 
@@ -182,9 +197,21 @@ class AgentTools:
     async def run_agent(
         self,
         task: Annotated[str, Field(max_length=_MAX_TASK, description="What to find out or do.")],
-        strategy: Annotated[str, Field(max_length=64, description="react, plan or rewoo.")] = (
-            "react"
-        ),
+        strategy: Annotated[
+            str, Field(max_length=64, description="react, plan, rewoo or rag.")
+        ] = "react",
+        tools: ToolNames | None = None,
+        max_steps: Annotated[
+            int | None,
+            Field(ge=1, le=_MAX_STEPS, description="Most questions to the model that decide."),
+        ] = None,
+        max_tokens: Annotated[
+            int | None, Field(ge=1, le=_MAX_TOKENS, description="Of models, prompt and answer.")
+        ] = None,
+        max_cost: Annotated[
+            float | None,
+            Field(gt=0, le=_MAX_COST, description="In the currency of the models' prices."),
+        ] = None,
         seconds: Seconds = 120,
     ) -> AgentRun:
         """Let an agent work on a task in several steps, with the user's documents and tools.
@@ -192,8 +219,10 @@ class AgentTools:
         Gives the answer, or after some time the run's id, for wait_for_agent. Calls that change
         something wait for a person's approval.
         """
-        budget = self._runtime.workshop.budget
-        request = RunRequest(task=task, strategy=strategy, budget=budget)
+        most = {"steps": max_steps, "tokens": max_tokens, "cost": max_cost}
+        named = {name: value for name, value in most.items() if value is not None}
+        budget = replace(self._runtime.workshop.budget, **named)
+        request = RunRequest(task=task, strategy=strategy, tools=tools, budget=budget)
         return await self._wait(await self._runtime.agents.start(request), seconds)
 
     async def wait_for_agent(

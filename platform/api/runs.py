@@ -199,7 +199,7 @@ async def log(
     operation_id="decideRun",
     summary="Decide on a call",
     status_code=200,
-    responses=problems(400, 404, 409),
+    responses=problems(400, 404, 409, 503),
 )
 async def decide(
     run_id: IdInPath, data: JSONBody[RunDecision], runtime: NamedDependency[Runtime]
@@ -230,7 +230,7 @@ async def cancel(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunView
     operation_id="resumeRun",
     summary="Resume a run",
     status_code=202,
-    responses=problems(400, 404, 409),
+    responses=problems(400, 404, 409, 503),
 )
 async def resume(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunView:
     """Goes on with a run that no server executes."""
@@ -252,7 +252,7 @@ async def resume(run_id: IdInPath, runtime: NamedDependency[Runtime]) -> RunView
     operation_id="forkRun",
     summary="Fork a run",
     status_code=202,
-    responses=problems(400, 404),
+    responses=problems(400, 404, 503),
 )
 async def fork(
     run_id: IdInPath, data: JSONBody[ForkBody], runtime: NamedDependency[Runtime]

@@ -14,15 +14,10 @@ from rich.text import Text
 
 from rostra.agents import (
     INTERRUPTED,
-    ApprovalDecided,
-    Outcome,
-    PlannedCall,
     Record,
     ReplayReport,
     RunRequest,
     Status,
-    ToolEnded,
-    ToolStarted,
     is_interrupted,
     outline,
     read_log,
@@ -43,6 +38,7 @@ from rostra.cli.run_decisions import (
     check_tools_of,
     decider,
     denied,
+    may_have_happened,
     told_paused,
 )
 from rostra.cli.run_following import follow
@@ -375,21 +371,6 @@ async def _outcome(runtime: Runtime, run_id: UUID, records: Sequence[Record]) ->
         "denied": denied(records),
         "not_asked": denied(records, unasked=True),
     }
-
-
-def may_have_happened(records: Sequence[Record]) -> list[PlannedCall]:
-    """Calls that were made, perhaps, and whose outcome nobody knows or has said."""
-    known = {
-        one.event.call.id: one.event.call for one in records if isinstance(one.event, ToolStarted)
-    }
-    said = {
-        one.event.call
-        for one in records
-        if isinstance(one.event, ApprovalDecided) and one.event.decision == "done"
-    }
-    ends = [one.event for one in records if isinstance(one.event, ToolEnded)]
-    unknown = (end.call for end in ends if end.outcome is Outcome.UNKNOWN)
-    return [known[call] for call in unknown if call in known and call not in said]
 
 
 def _report(outcome: dict[str, Any], as_json: bool) -> int:

@@ -7,7 +7,6 @@ import click
 from rich.markup import escape
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.api import Uploads, source_of
 from rostra.cli.ids import job_id as read_id
 from rostra.cli.output import (
     console,
@@ -66,7 +65,7 @@ def list_(statuses: tuple[str, ...], limit: int, offset: int, as_json: bool) -> 
                     job.id,
                     job.status,
                     job.kind,
-                    source_of(job.payload),
+                    job.source,
                     f"{job.progress.get('done', 0)}/{job.progress.get('total', 0)}",
                     job.created_at.isoformat(" ", "minutes"),
                     job.error or "",
@@ -97,8 +96,8 @@ def show(job_id: str, as_json: bool) -> None:
         "kind": job.kind,
         "status": job.status,
         "stage": job.stage,
-        "collection": job.payload.get("collection", ""),
-        "source": source_of(job.payload),
+        "collection": job.collection,
+        "source": job.source,
         "done": f"{job.progress.get('done', 0)} of {job.progress.get('total', 0)}",
         "attempts": job.attempts,
         "next try": job.not_before.isoformat(" ", "seconds") if job.not_before else "",
@@ -131,7 +130,7 @@ def _changing(name: str, change: Change, told: str) -> None:
 _changing("cancel", cancel_job, "End a job; what it has stored stays.")
 _changing("pause", pause_job, "Stop a job until it is resumed.")
 _changing("resume", resume_job, "Let a paused job go on from where it was.")
-_changing("retry", retry_job, "Queue a job that failed, or was cancelled, once more.")
+_changing("retry", retry_job, "Queue a job that failed once more.")
 
 
 @command.command("drop")
@@ -139,6 +138,8 @@ _changing("retry", retry_job, "Queue a job that failed, or was cancelled, once m
 @json_option
 def drop(job_id: str, as_json: bool) -> None:
     """Delete a job that has ended, with the files it could have been retried from."""
+    # Here, because it imports the server, which the other verbs do not need.
+    from rostra.api import Uploads
 
     async def work(runtime: Runtime) -> None:
         async with runtime.database.write() as session:

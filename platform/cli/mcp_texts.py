@@ -37,7 +37,7 @@ async def prompted_task(runtime: Runtime, named: str, arguments: Mapping[str, st
         named: `SERVER/NAME`.
 
     Raises:
-        InvalidRequest: it is named otherwise, or the server refuses it.
+        InvalidRequest: it is named otherwise, the server refuses it, or it has no text.
         McpServerNotFound, McpServerUnavailable: there is no such server, or it does not answer.
     """
     server, _, name = named.partition("/")
@@ -47,7 +47,7 @@ async def prompted_task(runtime: Runtime, named: str, arguments: Mapping[str, st
             hint="Name it as SERVER/NAME; `rostra mcp prompt SERVER` lists them.",
             field="prompt",
         )
-    messages = await _prompt(reached(runtime, server), name, arguments)
+    messages = await _prompt(reached(runtime, server), name, arguments, in_words=True)
     roles = {role for role, _ in messages}
     texts = [text if roles == {"user"} else f"{role}: {text}" for role, text in messages]
     text = normalize_text("\n\n".join(texts))
@@ -88,6 +88,8 @@ def prompt(
             if as_json:
                 print_json({"messages": [{"role": role, "text": text} for role, text in messages]})
             else:
+                if not messages:
+                    click.echo("The prompt has no messages.", err=True)
                 for role, text in messages:
                     click.echo(f"{clean(role)}: {clean(text)}")
             return
@@ -144,17 +146,17 @@ def resource(server: str, uri: str | None, login: bool, as_json: bool) -> None:
 
 
 async def _prompt(
-    toolset: McpToolset, name: str, arguments: Mapping[str, str]
+    toolset: McpToolset, name: str, arguments: Mapping[str, str], *, in_words: bool = False
 ) -> tuple[tuple[str, str], ...]:
     try:
-        return await toolset.get_prompt(name, dict(arguments))
+        return await toolset.get_prompt(name, dict(arguments), in_words=in_words)
     except ToolFailure as failure:
         raise _refused(toolset, failure) from None
 
 
 def _refused(toolset: McpToolset, failure: ToolFailure) -> RostraError:
     """What a server that answers has not is a wrong name; one that does not answer is away."""
-    if toolset.protocol is None:
+    if toolset.protocol is None or isinstance(failure.__cause__, TimeoutError):
         return unavailable(toolset, str(failure))
     return InvalidRequest(clean(str(failure)))
 

@@ -16,7 +16,11 @@ from rich.text import Text
 from rostra.agents import (
     ApprovalAsked,
     ApprovalDecided,
+    Outcome,
+    PlannedCall,
     Record,
+    ToolEnded,
+    ToolStarted,
     Waiting,
     check_approved,
     outline,
@@ -153,3 +157,18 @@ def denied(records: Sequence[Record], *, unasked: bool = False) -> list[str]:
         and one.event.call in asked
     ]
     return list(dict.fromkeys(tools))
+
+
+def may_have_happened(records: Sequence[Record]) -> list[PlannedCall]:
+    """Calls that were made, perhaps, and whose outcome nobody knows or has said."""
+    known = {
+        one.event.call.id: one.event.call for one in records if isinstance(one.event, ToolStarted)
+    }
+    said = {
+        one.event.call
+        for one in records
+        if isinstance(one.event, ApprovalDecided) and one.event.decision == "done"
+    }
+    ends = [one.event for one in records if isinstance(one.event, ToolEnded)]
+    unknown = (end.call for end in ends if end.outcome is Outcome.UNKNOWN)
+    return [known[call] for call in unknown if call in known and call not in said]

@@ -18,6 +18,7 @@ from rostra.agents import (
     Budget,
     Catalog,
     CodeRunner,
+    Effect,
     Handed,
     Limits,
     LongMemory,
@@ -42,6 +43,8 @@ from rostra.agents import (
     memory_tools,
     prompts,
     searchable,
+    servers_away,
+    several_samples,
 )
 from rostra.core import ChatModel, ConfigError, Embedder, InvalidRequest, ModelUnavailable, Settings
 from rostra.retrieval import Searcher
@@ -175,13 +178,17 @@ class Workshop:
         if request.tools is not None:
             wanted = request.tools
             chosen = catalog.only(lambda info: any(matches(one, info.name) for one in wanted))
-            if request.tools and not chosen.tools:
+            unknown = servers_away(catalog.problems)
+            away = any(may_name(one, name) for one in wanted for name in unknown)
+            if request.tools and not chosen.tools and not away:
                 raise InvalidRequest(
                     f"no tool is called {' or '.join(request.tools)}",
                     hint="`rostra mcp list` names the tools of servers; "
                     f"your own are {', '.join(info.name for info in catalog.tools[:8])}.",
                     field="tools",
                 )
+        if several_samples(request.options):
+            chosen = _reading(chosen)
         whole, _ = await searchable(chosen, self._tool_vectors.index)
         problems = (*whole.problems, *_problems(toolsets))
         yield await self._parts(request, models, whole, shares, problems)
@@ -339,6 +346,22 @@ def _no_model() -> ModelUnavailable:
         "agents need a model, and none is set",
         hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
     )
+
+
+def _reading(chosen: Catalog) -> Catalog:
+    """Those of a run's tools that its samples have.
+
+    Raises:
+        InvalidRequest: there were others, and none of them only reads.
+    """
+    reading = chosen.only(lambda info: info.effect is Effect.READ)
+    if chosen.tools and not reading.tools:
+        raise InvalidRequest(
+            "samples have tools that only read, and none of this run's does",
+            hint="Draw one sample, or give the run other tools.",
+            field="tools",
+        )
+    return reading
 
 
 def _problems(toolsets: Mapping[str, Toolset]) -> list[str]:

@@ -16,8 +16,7 @@ from rostra.store.jobs import Job, announce, as_job
 from rostra.store.tables import JobRow, utc_now
 
 _OPEN = ("queued", "running", "paused")
-_DEAD = ("failed", "cancelled")
-_ENDED = ("succeeded", *_DEAD)
+_ENDED = ("succeeded", "failed", "cancelled")
 
 
 class WrongJobStatus(Conflict):
@@ -61,17 +60,17 @@ async def resume_job(session: AsyncSession, job_id: UUID) -> Job:
 
 
 async def retry_job(session: AsyncSession, job_id: UUID) -> Job:
-    """Queues a job that failed or was cancelled once more; it goes on from its checkpoint.
+    """Queues a job that failed once more; it goes on from its checkpoint.
 
     Raises:
         JobNotFound: there is none.
-        WrongJobStatus: it has not failed, nor was it cancelled.
+        WrongJobStatus: it has not failed; one that was cancelled may have lost its files.
     """
     job = await _change(
         session,
         job_id,
         "retried",
-        _DEAD,
+        ("failed",),
         status="queued",
         attempts=0,
         fruitful_attempt=0,

@@ -41,6 +41,6 @@ async def listen_for_jobs(
                 wake()
                 async for _ in connection.notifies():
                     wake()
-        except (psycopg.Error, OSError) as error:
+        except Exception as error:  # whatever broke, polling goes on, and so must its worker
             log.warning("not told of new jobs; polling", reason=str(error).strip())
         await asyncio.sleep(again)

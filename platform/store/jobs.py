@@ -21,6 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer as defer_column
 
 from rostra.core import JobNotFound
 from rostra.store.leases import hold_oldest, lost, report, unheld
@@ -52,6 +53,23 @@ class Job:
     not_before: datetime | None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def collection(self) -> str:
+        """The name of the collection that it is for; empty if it is for none."""
+        return str(self.payload.get("collection", ""))
+
+    @property
+    def source(self) -> str:
+        """What it reads, in a few words."""
+        for name in ("sitemap", "folder"):
+            if name in self.payload:
+                return str(self.payload[name])
+        for name, many in (("urls", "pages"), ("files", "files")):
+            if items := self.payload.get(name):
+                first = items[0] if name == "urls" else items[0].get("name", "")
+                return str(first) if len(items) == 1 else f"{len(items)} {many}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +110,7 @@ async def get_job(session: AsyncSession, job_id: UUID) -> Job:
 async def list_jobs(
     session: AsyncSession, statuses: Sequence[str] = (), *, limit: int = 50, offset: int = 0
 ) -> tuple[list[Job], int]:
-    """A page of jobs, the newest first, and how many there are.
+    """A page of jobs, the newest first, without their checkpoints, and how many there are.
 
     Args:
         session: reads.
@@ -103,9 +121,14 @@ async def list_jobs(
     chosen = [JobRow.status.in_(statuses)] if statuses else []
     total = await session.scalar(select(func.count()).select_from(JobRow).where(*chosen))
     rows = await session.scalars(
-        select(JobRow).where(*chosen).order_by(JobRow.id.desc()).limit(limit).offset(offset)
+        select(JobRow)
+        .where(*chosen)
+        .order_by(JobRow.id.desc())
+        .limit(limit)
+        .offset(offset)
+        .options(defer_column(JobRow.checkpoint))
     )
-    return [as_job(row) for row in rows], total or 0
+    return [as_job(row, checkpoint={}) for row in rows], total or 0
 
 
 async def claim(
@@ -275,8 +298,8 @@ def _claimable(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def as_job(row: JobRow) -> Job:
-    """The row as users see it."""
+def as_job(row: JobRow, checkpoint: dict[str, Any] | None = None) -> Job:
+    """The row as users see it; `checkpoint` stands in for one that was not read."""
     return Job(
         id=row.id,
         kind=row.kind,
@@ -287,7 +310,7 @@ def as_job(row: JobRow) -> Job:
         error=row.error,
         error_code=row.error_code,
         stage=row.stage,
-        checkpoint=row.checkpoint,
+        checkpoint=row.checkpoint if checkpoint is None else checkpoint,
         attempts=row.attempts,
         fruitful_attempt=row.fruitful_attempt,
         not_before=row.not_before,

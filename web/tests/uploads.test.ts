@@ -15,6 +15,8 @@ function job(id: string, part: Partial<Job>): Job {
   return {
     id,
     kind: "ingest",
+    collection: "docs",
+    source: "",
     status: "queued",
     progress: { done: 0, total: 0, chunks: 0 },
     result: null,

@@ -32,7 +32,7 @@ class AnswerRelevance:
     @property
     def measures(self) -> Sequence[Measure]:
         """One."""
-        return (Measure(self.name),)
+        return (Measure(self.name, unit="signed"),)
 
     def config(self) -> dict[str, Any]:
         """See `Scorer.config`."""
@@ -48,7 +48,8 @@ class AnswerRelevance:
     def _cosine(self, question: str, answer: str) -> float:
         embedder = self._embedder()
         asked, said = embedder.embed_query(question), embedder.embed_documents([answer])[0]
-        return round(float(asked @ said), 6)
+        # Rounding of the vectors may lead a little past the ends of a cosine.
+        return round(min(1.0, max(-1.0, float(asked @ said))), 6)
 
 
 class JudgedRelevance:

@@ -23,6 +23,7 @@ from mcp.types import (
 )
 
 from rostra.agents.events import DocumentSpan, Origin
+from rostra.agents.mcp.sieve import STANDS_IN
 from rostra.agents.tools.tool import ToolResult
 
 _MAX_SPANS = 1000
@@ -89,6 +90,16 @@ def resource_of(
 def block_text(block: ContentBlock) -> str:
     """One block as text."""
     return _block(block)[0]
+
+
+def has_words(block: ContentBlock) -> bool:
+    """Whether a block itself has text that is more than white space."""
+    match block:
+        case TextContent(meta=meta) if meta and STANDS_IN in meta:
+            return False
+        case TextContent(text=text) | EmbeddedResource(resource=TextResourceContents(text=text)):
+            return bool(text.strip())
+    return False
 
 
 def _joined(blocks: Iterable[ContentBlock]) -> tuple[str, int]:

@@ -23,6 +23,7 @@ from mcp.types import (
 )
 
 from rostra.agents.mcp.config import ServerConfig
+from rostra.agents.mcp.doubts import doubt
 from rostra.agents.mcp.effects import effect_of, outbound
 from rostra.agents.mcp.pins import Pins, ToolState, judge, pin_digest, pin_text
 from rostra.agents.mcp.text import one_line
@@ -67,9 +68,12 @@ class ServerTool:
     def unenforced(self) -> str | None:
         """Why no grammar holds a model to its schema; None where one does.
 
-        Arguments are then checked before the call, and a model may have to try again.
+        Arguments are then checked before the call, and a model may have to try again. Said too
+        where the schema contradicts itself or a pattern of it cannot be read; see `doubt`.
         """
-        return enforceable(self.info.parameters)
+        if (why := enforceable(self.info.parameters)) is not None:
+            return why
+        return doubt(self.info.parameters)
 
 
 @dataclass(frozen=True, slots=True)

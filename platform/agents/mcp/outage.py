@@ -34,6 +34,7 @@ class Outage:
         self._since: datetime | None = None
         self._why = ""
         self._until = clock()
+        self._given_up: float | None = None
 
     def check(self) -> None:
         """Refuses who would wait for a server that did not answer a moment ago.
@@ -49,14 +50,20 @@ class Outage:
             began=False,
         )
 
+    def give_up(self) -> None:
+        """Notes that nobody waits from now on; what follows is the server's time to leave."""
+        self._given_up = self._clock()
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Learns from an attempt to use the server how it went."""
         began = self._clock()
+        self._given_up = None
         try:
             yield
         except CancelledError:
-            took = self._clock() - began
+            ended = self._clock() if self._given_up is None else self._given_up
+            took = ended - began
             self._failed(f"no answer within {took:.3g} s", took)
             raise
         # Whatever it is, the server could not be used; it goes on to who has asked.

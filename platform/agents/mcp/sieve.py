@@ -7,23 +7,38 @@ and nothing else, are malformed, or has malformed parts of content; what is take
 bounded, and a line of text stands for each part of content.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp.client import Transport
 from mcp.shared.message import SessionMessage
-from mcp.types import ContentBlock, JSONRPCResponse, ListToolsResult
+from mcp.types import (
+    AudioContent,
+    EmbeddedResource,
+    ImageContent,
+    JSONRPCResponse,
+    ListToolsResult,
+    ResourceLink,
+    TextContent,
+)
 from mcp.types.methods import validate_server_result
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rostra.agents.mcp.text import one_line, reason_of
 
 _MOST = 50
+# Key in the metadata of a text that stands for something else.
+STANDS_IN = "rostra.stands_in"
 _METHOD = "tools/list"
 _FIRST_REVISION = "2025-11-25"
-_KINDS = frozenset(["text", "image", "audio", "resource", "resource_link"])
-_BLOCK: TypeAdapter[ContentBlock] = TypeAdapter(ContentBlock)
+_KINDS: Mapping[str, type[BaseModel]] = {
+    "text": TextContent,
+    "image": ImageContent,
+    "audio": AudioContent,
+    "resource": EmbeddedResource,
+    "resource_link": ResourceLink,
+}
 
 
 class Sieve:
@@ -101,15 +116,14 @@ def _block(part: Any) -> Any:
     if kind not in _KINDS:
         return _words(f"content of the unknown type {one_line(kind, 60)!r}")
     try:
-        _BLOCK.validate_python(part, by_name=False)
+        _KINDS[kind].model_validate(part, by_name=False)
     except ValidationError as error:
-        why = reason_of(error).rpartition(": ")[2]
-        return _words(f"{kind} that breaks the protocol ({why})")
+        return _words(f"{kind} that breaks the protocol ({reason_of(error)})")
     return part
 
 
-def _words(what: str) -> dict[str, str]:
-    return {"type": "text", "text": f"[{what}, not shown]"}
+def _words(what: str) -> dict[str, Any]:
+    return {"type": "text", "text": f"[{what}, not shown]", "_meta": {STANDS_IN: True}}
 
 
 class _Sieved:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mcp import MCPError
+from mcp import Client, MCPError
 from pydantic import ValidationError
 
 from rostra.agents.events import Effect
@@ -22,7 +22,7 @@ from rostra.agents.mcp.auth import LOGIN_SECONDS, Login
 from rostra.agents.mcp.calling import check_sendable, make_call
 from rostra.agents.mcp.config import ServerConfig
 from rostra.agents.mcp.connection import Connection
-from rostra.agents.mcp.content import block_text, resource_of
+from rostra.agents.mcp.content import block_text, has_words, resource_of
 from rostra.agents.mcp.listing import (
     Listing,
     PromptInfo,
@@ -213,24 +213,18 @@ class McpToolset:
             ToolFailure: the server cannot be reached or does not answer.
         """
 
-        async def ask() -> tuple[ResourceInfo, ...]:
-            return await read_resources((await self._connect()).client, self._config)
-
-        return await self._within_patience(ask())
+        return await self._asked(lambda client: read_resources(client, self._config))
 
     async def read_resource(self, uri: str) -> ToolResult:
         """A resource's contents.
 
         Raises:
-            ToolFailure: there is none, or the server cannot be reached or does not answer.
+            ToolFailure: there is none, or the server cannot be reached or does not answer; caused
+                by a `TimeoutError` where it was silent for too long.
         """
-
-        async def ask() -> ToolResult:
-            check_sendable(uri)
-            client = (await self._connect()).client
-            return resource_of((await client.read_resource(uri)).contents)
-
-        return await self._within_patience(ask())
+        check_sendable(uri)
+        found = await self._asked(lambda client: self._heard(client.read_resource(uri)))
+        return resource_of(found.contents)
 
     async def prompts(self) -> tuple[PromptInfo, ...]:
         """Prompts.
@@ -239,27 +233,27 @@ class McpToolset:
             ToolFailure: the server cannot be reached or does not answer.
         """
 
-        async def ask() -> tuple[PromptInfo, ...]:
-            return await read_prompts((await self._connect()).client, self._config)
-
-        return await self._within_patience(ask())
+        return await self._asked(lambda client: read_prompts(client, self._config))
 
     async def get_prompt(
-        self, name: str, arguments: dict[str, str] | None = None
+        self, name: str, arguments: dict[str, str] | None = None, *, in_words: bool = False
     ) -> tuple[tuple[str, str], ...]:
         """A prompt's messages, each [role, text].
 
+        Args:
+            in_words: takes only a prompt that has some text.
+
         Raises:
-            ToolFailure: there is none, or the server cannot be reached or does not answer.
+            ToolFailure: there is none, or the server cannot be reached or does not answer; caused
+                by a `TimeoutError` where it was silent for too long.
         """
-
-        async def ask() -> tuple[tuple[str, str], ...]:
-            check_sendable([name, arguments])
-            client = (await self._connect()).client
-            found = await client.get_prompt(name, arguments)
-            return tuple((m.role, block_text(m.content)) for m in found.messages)
-
-        return await self._within_patience(ask())
+        check_sendable([name, arguments])
+        found = await self._asked(lambda client: self._heard(client.get_prompt(name, arguments)))
+        if in_words and not any(has_words(message.content) for message in found.messages):
+            raise ToolFailure(
+                f"The prompt {one_line(name)!r} of server {self.name!r} has no text.", began=False
+            )
+        return tuple((m.role, block_text(m.content)) for m in found.messages)
 
     async def close(self) -> None:
         """Ends the connection; calls under way fail, and no other can be made."""
@@ -339,13 +333,32 @@ class McpToolset:
         effect = Effect.READ if self._config.trust == "annotations" else Effect.UNKNOWN
         return resource_tools(self.name, effect, listing.tools)
 
+    async def _asked(self, ask: Callable[[Client], Awaitable[T]]) -> T:
+        """What a server says to a question that is no call."""
+
+        async def work() -> T:
+            return await ask((await self._connect()).client)
+
+        return await self._within_patience(work())
+
+    async def _heard(self, answer: Awaitable[T]) -> T:
+        """An answer, unless the server is silent for longer than in a call."""
+        idle = self._config.idle_seconds
+        try:
+            async with asyncio.timeout(idle):
+                return await answer
+        except TimeoutError as error:
+            raise ToolFailure(
+                f"Server {self.name!r} gave no sign of life for {idle:g} s.", began=False
+            ) from error
+
     async def _within_patience(self, work: Awaitable[T]) -> T:
         """Work outside of calls, with its failures as `ToolFailure`s."""
         try:
             async with asyncio.timeout(self._patience):
                 return await work
-        except TimeoutError:
-            raise ToolFailure(f"Server {self.name!r} does not answer.", began=False) from None
+        except TimeoutError as error:
+            raise ToolFailure(f"Server {self.name!r} does not answer.", began=False) from error
         except MCPError as error:
             said = bounded(error.message)
             if is_unreadable(error.data):

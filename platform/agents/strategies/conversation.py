@@ -84,7 +84,8 @@ class Conversation:
                 Message(Role.TOOL, (one.piece,), call_id=one.call.id) for one in observations
             ]
         else:
-            pieces = [piece for one in observations for piece in shown(one)]
+            told = enumerate(observations, 1)
+            pieces = [piece for at, one in told for piece in shown(one, at, len(observations))]
             self.messages.append(Message(Role.USER, tuple(pieces)))
         if new := self.toolbox.found(observations):
             self.told(f"These tools can be called from now on:\n{described(new)}")
@@ -94,9 +95,11 @@ class Conversation:
         self.messages.append(Message(Role.USER, (Piece(text),)))
 
 
-def shown(observation: Observation) -> tuple[Piece, ...]:
-    """An observation with what it is of."""
-    return (Piece(f"Result of {observation.call.tool}:\n"), observation.piece, Piece("\n"))
+def shown(observation: Observation, at: int = 1, of: int = 1) -> tuple[Piece, ...]:
+    """An observation with what it is of: the call `at` of those made side by side, if several."""
+    which = f", call {at} of {of}" if of > 1 else ""
+    head = Piece(f"Result of {observation.call.tool}{which}:\n")
+    return (head, observation.piece, Piece("\n"))
 
 
 def taint_of(pieces: Iterable[Piece]) -> tuple[Piece, ...]:

@@ -103,5 +103,11 @@ def make_strategy(
             f"options: {read.samples} samples need at least as many steps, not {means.steps}",
             field="options",
         )
-    one = make(read, replace(means, steps=means.steps // read.samples))
-    return SelfConsistent(one, read.samples)
+    part = means.steps // read.samples
+    return SelfConsistent(make(read, replace(means, steps=part)), read.samples, steps=part)
+
+
+def several_samples(options: Mapping[str, Any]) -> bool:
+    """Whether a strategy of these options draws more than one answer."""
+    samples = options.get("samples", 1)
+    return isinstance(samples, int) and samples > 1

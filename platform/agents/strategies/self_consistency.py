@@ -34,11 +34,13 @@ class SelfConsistent:
         strategy: what each sample is drawn with.
         samples: how many, side by side.
         temperature: that they are drawn at.
+        steps: most questions of each; None leaves all of the run's to whoever comes first.
     """
 
     strategy: Strategy
     samples: int
     temperature: float = 0.7
+    steps: int | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +54,8 @@ class SelfConsistent:
         spent: list[BudgetSpent] = []
 
         async def sample(number: int) -> tuple[Answer | None] | None:
-            own = _Sample(scope.branch(f"{key}.{number}"), number, self.temperature)
+            branch = scope.branch(f"{key}.{number}", steps=self.steps)
+            own = _Sample(branch, number, self.temperature)
             try:
                 return (await self.strategy.run(own),)
             except BudgetSpent as error:
@@ -148,9 +151,10 @@ class _Sample:
         """See `Scope.key`."""
         return self._scope.key()
 
-    def branch(self, name: str) -> Scope:
+    def branch(self, name: str, *, steps: int | None = None) -> Scope:
         """See `Scope.branch`."""
-        return _Sample(self._scope.branch(name), self._number, self._temperature)
+        own = self._scope.branch(name, steps=steps)
+        return _Sample(own, self._number, self._temperature)
 
     def prompt(self, name: str, **values: Any) -> str:
         """See `Scope.prompt`."""

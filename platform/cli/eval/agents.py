@@ -5,7 +5,6 @@ keys; the run and its report stand beside them.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ import click
 from click.core import ParameterSource
 
 from evals import (
-    DatasetError,
     RandomReport,
     RunRecord,
     RunReport,
@@ -29,6 +27,7 @@ from evals import (
     random_runs,
     read_attacks,
     read_mails,
+    read_outputs,
     read_run,
     read_tool_tasks,
     score_outputs,
@@ -114,12 +113,13 @@ def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> N
     """Tool calls judged by their syntax tree; without a model, the judge itself.
 
     A folder in the layout of the Berkeley Function Calling Leaderboard. Without --outputs and --ask
-    the gold calls have to score 100 % and each class of wrong calls 0 %.
+    the gold calls have to score 100 % and each class of wrong calls 0 %. A line of --outputs that
+    cannot be used is counted, and its task is wrong if no other line has an output of it.
     """
     if outputs is not None and ask:
         raise click.UsageError("--outputs and --ask are two ways to have outputs")
     tasks, settings = read_tool_tasks(data), settings_of_process()
-    said = _read_outputs(outputs) if outputs is not None else None
+    said = read_outputs(outputs, tasks) if outputs is not None else None
     told = {"data": str(data), "outputs": str(outputs) if outputs is not None else None, "ask": ask}
     doing = Doing(settings, "tools", options, told)
     if said is None and not ask:
@@ -128,7 +128,8 @@ def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> N
 
     async def work() -> list[dict[str, Any]]:
         if said is not None:
-            return [row.to_dict() for row in await score_outputs(tasks, said, execute=doing)]
+            scored = await score_outputs(tasks, said.outputs, problems=said.problems, execute=doing)
+            return [row.to_dict() for row in scored]
         async with open_workspace(settings) as runtime:
             if runtime.generator is None:
                 raise ConfigError("there is no model to ask", hint="Set ROSTRA_MODEL.")
@@ -175,14 +176,6 @@ def _print_scorer(report: dict[str, Any], doing: Doing, options: RunOptions) -> 
 
 def _share(count: int, row: dict[str, Any]) -> str:
     return f"{100 * count / row['texts']:.2f} %" if row["texts"] else "-"
-
-
-def _read_outputs(path: Path) -> dict[str, Any]:
-    try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-        return {str(row["id"]): str(row["output"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{path}: {error!r}") from error
 
 
 @click.command("agents")

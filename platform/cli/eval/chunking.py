@@ -103,7 +103,7 @@ def chunking(
     compared = [one for one in told["comparisons"] if one["measure"] in (names[0], "failed")]
     if compared:
         click.echo()
-        print_comparisons(compared)
+        print_comparisons(compared, told["comparisons"])
     print_troubles(told)
     click.echo(f"run {told['run']}")
 

@@ -1,6 +1,7 @@
 """`rostra eval run rag|quote`: answers over documents, measured on sets of questions."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from rostra.cli.eval.endpoints import endpoint_model as model_at
 from rostra.cli.eval.retrieval import retrieval
 from rostra.cli.eval.runs import RunOptions, execute, run_options
 from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
-from rostra.cli.eval.text import plain
+from rostra.cli.eval.text import amount, interval, plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import ChatModel, ConfigError
 from rostra.runtime import Runtime, open_runtime
@@ -118,7 +119,7 @@ def rag(
     if options.as_json:
         print_json(told)
         return
-    _print_rag(told)
+    print_rag(told)
 
 
 def _judge_of(
@@ -134,27 +135,33 @@ def _judge_of(
     return runtime.generator, ""
 
 
-def _print_rag(told: dict[str, Any]) -> None:
+def print_rag(told: dict[str, Any]) -> None:
+    """Prints a report as JSON has it."""
     rows = told["results"]
     names = list(dict.fromkeys(name for row in rows for name in row["measures"]))
     print_table(
-        ("measure", *(row["system"] for row in rows)),
+        ("measure", "n", *(row["system"] for row in rows)),
         (
-            *((name, *(_measure(row, name) for row in rows)) for name in names),
+            *(
+                (name, _counts(rows, name), *(_measure(row, name) for row in rows))
+                for name in names
+            ),
             (
                 "exact citations",
+                "",
                 *(f"{row['citations']['exact']} of {row['citations']['count']}" for row in rows),
             ),
-            ("questions", *(row["questions"] for row in rows)),
+            ("questions", "", *(row["questions"] for row in rows)),
         ),
     )
     compared = [one for one in told["comparisons"] if one["baseline_system"] == "ask"]
     changed = [one for one in (*told["robustness"], *compared) if one["wins"] or one["losses"]]
     if changed:
         click.echo()
-        print_comparisons(changed)
-    if told["robustness"] and not any(one in changed for one in told["robustness"]):
-        click.echo("  no disturbance of the passages changed any measure of any answer")
+        print_comparisons(changed, (*told["robustness"], *told["comparisons"]))
+    for row in rows:
+        if row["disturbed"] is not None:
+            click.echo(f"  {plain(_disturbed(row, told['robustness']))}")
     for name, why in told["left_out"].items():
         click.echo(f"  left out: {name}: {plain(why)}")
     print_troubles(told)
@@ -165,9 +172,28 @@ def _measure(row: dict[str, Any], name: str) -> str:
     value = row["measures"].get(name)
     if value is None:
         return "-"
-    interval = row["intervals"].get(name)
-    around = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-    return f"{value:.4f}{around}"
+    unit, ends = row["units"][name], row["intervals"].get(name)
+    return amount(value, unit) + (f" ({interval(*ends, unit)})" if ends else "")
+
+
+def _counts(rows: Sequence[dict[str, Any]], name: str) -> str:
+    """Of how many questions a measure tells: once if that is the same of all systems."""
+    counts = [row["n"].get(name) for row in rows]
+    told = ["-" if count is None else str(count) for count in counts]
+    return told[0] if len(set(told)) == 1 else ", ".join(told)
+
+
+def _disturbed(row: dict[str, Any], robustness: Sequence[dict[str, Any]]) -> str:
+    """What a disturbance did: to the passages first, as else there is nothing to withstand."""
+    changed, questions = row["disturbed"]["changed"], row["disturbed"]["questions"]
+    did = f"changed the passages of {changed:,} of {questions:,} questions"
+    if not changed:
+        return f"{row['system']}: not applicable: it {did}"
+    own = [one for one in robustness if one["candidate_system"] == row["system"]]
+    differing = sum(1 for one in own if one["wins"] or one["losses"])
+    if not own:
+        return f"{row['system']}: {did}"
+    return f"{row['system']}: {did}; {differing or 'none'} of {len(own)} measures differ from ask"
 
 
 @click.command("quote")

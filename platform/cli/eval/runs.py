@@ -247,8 +247,11 @@ def _remarks(task: TaskReport) -> Iterator[str]:
     for reason, count in _first(unscored):
         yield f"unscored: {count:,}: {plain(reason)}"
     for problem in task.header.problems[:_MOST_REASONS]:
-        places = ", ".join(problem.examples)
-        yield f"left out: {problem.count:,}: {plain(problem.reason)} ({plain(places)})"
+        places = f" ({plain(', '.join(problem.examples))})" if problem.examples else ""
+        yield f"left out: {problem.count:,}: {plain(problem.reason)}{places}"
+    if rest := task.header.problems[_MOST_REASONS:]:
+        count = sum(problem.count for problem in rest)
+        yield f"left out: {count:,}: {len(rest)} other reasons, which --json has"
     for name, usage in (("model", task.usage), ("judging", task.judging)):
         if usage.prompt_tokens or usage.completion_tokens or usage.cost:
             about = "about " if usage.estimated else ""

@@ -8,7 +8,7 @@ import click
 
 from evals import find_run
 from rostra.cli.eval.runs import RunOptions
-from rostra.cli.eval.text import plain, print_mixed
+from rostra.cli.eval.text import amount, interval, plain, print_mixed
 from rostra.cli.output import print_table
 from rostra.core import Settings
 
@@ -25,8 +25,14 @@ def run_file(settings: Settings, options: RunOptions, run: str) -> Path:
     return options.out or find_run(settings, options.resume or run)
 
 
-def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
-    """Prints systems beside each other: what the second is better by, and how sure that is."""
+def print_comparisons(
+    compared: Sequence[dict[str, Any]], adjusted: Sequence[dict[str, Any]]
+) -> None:
+    """Prints systems beside each other: what the second is better by, and how sure that is.
+
+    Args:
+        adjusted: all comparisons of the run, `compared` among them.
+    """
     print_table(
         ("set", "systems", "measure", "difference", "95 % interval", "p (Holm)", "wins", "losses",
          "ties", "verdict"),
@@ -35,8 +41,8 @@ def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
                 one["dataset"],
                 f"{one['candidate_system']} - {one['baseline_system']}",
                 one["measure"],
-                f"{one['difference']:+z.4f}",
-                "-" if one["low"] is None else f"{one['low']:+z.4f} to {one['high']:+z.4f}",
+                amount(one["difference"], one["unit"], signed=True),
+                interval(one["low"], one["high"], one["unit"], signed=True),
                 "-" if one["p_holm"] is None else f"{one['p_holm']:.4f}",
                 one["wins"],
                 one["losses"],
@@ -46,10 +52,16 @@ def print_comparisons(compared: Sequence[dict[str, Any]]) -> None:
             for one in compared
         ),
     )  # fmt: skip
+    # As `evals.compare.adjusted` has it: chance cannot make those small in which nothing differs.
+    counted = sum(
+        1 for one in adjusted if one["p_holm"] is not None and one["wins"] + one["losses"]
+    )
     click.echo(
         "  difference: the system named first minus the other; p-values are of a paired "
-        "randomisation test, adjusted after Holm for all comparisons of the run"
+        f"randomisation test, adjusted after Holm for {counted} comparisons"
     )
+    if len(compared) < len(adjusted):
+        click.echo("  `rostra eval compare RUN` has every measure of every two systems")
 
 
 def print_troubles(told: Mapping[str, Any]) -> None:

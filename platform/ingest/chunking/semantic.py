@@ -4,8 +4,8 @@ Before and after each boundary between two sentences stand windows of three sent
 of the sums of their sentences' vectors says how much they have in common. Of all ways to cut, the
 one is taken whose cuts have the smallest sum of (cosine - threshold), where the threshold is the
 document's mean less its standard deviation: a cut at a drop below it is worth making, any other is
-made only where a chunk would get too large. The best way is found exactly, by dynamic programming over
-the boundaries.
+made only where a chunk would get too large. The best way is found exactly, by dynamic programming
+over the boundaries.
 
 What always holds: see `Chunker`. Nothing is repeated. Every document is embedded once more,
 sentence by sentence, into vectors that are stored nowhere.

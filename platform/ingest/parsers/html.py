@@ -52,6 +52,7 @@ _SHORT_ROW_CHARS = 1200
 _MAX_TERM_CHARS = 200
 # A line separator, which HTML itself does not break lines at.
 _LINE_BREAK = "\u2028"
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SOFT = str.maketrans("", "", "\xad\u200b\ufeff")
 
 
@@ -319,6 +320,11 @@ class PageReader:
             self._last = "table"
 
 
+def _storable(text: str | None) -> str:
+    """A text as lxml takes it back: pages can name characters that it gives but refuses."""
+    return _NO_XML.sub("\ufffd", text or "")
+
+
 def _collapsed(text: str) -> str:
     return " ".join(text.translate(_SOFT).split())
 
@@ -368,8 +374,8 @@ def _short_row(row: etree._Element) -> list[str]:
     if next(row.iterdescendants(*_CELL_BLOCKS, "ul", "ol", "dl"), None) is not None:
         return []
     for block in row.iterdescendants("td", "th", *_PARAGRAPHS):
-        block.text = _LINE_BREAK + (block.text or "")
-        block.tail = _LINE_BREAK + (block.tail or "")
+        block.text = _LINE_BREAK + _storable(block.text)
+        block.tail = _LINE_BREAK + _storable(block.tail)
     text = "".join(row.itertext())
     lines = [line for part in text.split(_LINE_BREAK) if (line := _collapsed(part))]
     return lines if sum(map(len, lines)) <= _SHORT_ROW_CHARS else []
@@ -386,5 +392,6 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
 def _cell_text(cell: etree._Element) -> str:
     """A cell's text on one line, with a blank where blocks meet."""
     for block in cell.iterdescendants(*_PARAGRAPHS):
-        block.tail = f" {block.tail or ''}"
+        block.text = f" {_storable(block.text)}"
+        block.tail = f" {_storable(block.tail)}"
     return _collapsed("".join(cell.itertext()))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rostra.ingest.builder import DocumentBuilder, clean_title, markdown_row
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.latex_marks import Marks
 from rostra.ingest.parsers.latex_words import (
     ACCENTS,
     DRAWINGS,
@@ -32,14 +33,11 @@ _TOKEN = re.compile(
     r"|(---?|``|''|[~&#])|([^\\%${}\n~&#`'-]+|.)",
     re.S,
 )
-_BRACES = re.compile(r"\\.|%[^\n]*|[{}]", re.S)
 _BLANKS = re.compile(r"[ \t]*\n?[ \t]*")
 _NAME = re.compile(r"\s*\{([a-zA-Z@*]+)\}")
 _LANGUAGE = re.compile(r"\s*\{[^{}\n]*\}")
-_COMMAND = re.compile(r"\\[a-zA-Z@]+")
 _LABEL = re.compile(r"\\(?:label\{[^{}]*\}|nonumber|notag)\s*")
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*\n?[ \t]*")
-_CELL = re.compile(r"(\\[a-zA-Z]+|\\[^\\\n])|(\\\\)|(&)|([{}])", re.S)
 _TYPOGRAPHY = {"---": "—", "--": "–", "``": "“", "''": "”", "~": " ", "&": " ", "#": "#"}
 _MAX_DEPTH = 30
 _MAX_FORMULA_CHARS = 20_000
@@ -79,9 +77,7 @@ class _Reader:
         self.author = ""
         self.first_heading = ""
         self._source = source
-        self._closing = _pairs(source)
-        # Ends that were looked for and are not there.
-        self._missing: set[str] = set()
+        self._marks = Marks(source)
         self._out: list[str] = []
         self._lists: list[_List] = []
         self._mark = ""
@@ -101,7 +97,7 @@ class _Reader:
             position = found.end()
             if position <= preamble and word not in {"title", "author", "newcommand", "def"}:
                 if word in DROPPED:
-                    position = self._dropped(position, end, DROPPED[word])
+                    position = self._marks.dropped(position, end, DROPPED[word])
                 continue
             if word is not None:
                 position = self._word(word, position, end)
@@ -163,10 +159,10 @@ class _Reader:
             position, text = self._argument(position, end)
             self._out.append(f"[{text}]")
         elif word in DROPPED:
-            position = self._dropped(position, end, DROPPED[word])
+            position = self._marks.dropped(position, end, DROPPED[word])
         elif word == "def":
             brace = self._source.find("{", position, min(end, position + 200))
-            position = self._closing.get(brace, position - 1) + 1 if brace >= 0 else position
+            position = self._marks.closing.get(brace, position - 1) + 1 if brace >= 0 else position
         elif word in {"verb", "lstinline"}:
             position = self._verb(position, end)
         elif word in SYMBOLS:
@@ -178,7 +174,7 @@ class _Reader:
             self._break()
         else:
             # Unknown or about type: its arguments are text.
-            position = self._optional(position, end)
+            position = self._marks.optional(position, end)
         return position
 
     def _special(self, word: str, position: int, end: int) -> int:
@@ -187,7 +183,7 @@ class _Reader:
             position, text = self._argument(position, end)
             self._out.append(text)
             return position
-        position = self._optional(position, end)
+        position = self._marks.optional(position, end)
         position, text = self._argument(position, end)
         if word == "caption":
             self.flush()
@@ -218,7 +214,7 @@ class _Reader:
         position = found.end()
         inside = name in MATHS or name in VERBATIM or name in TABLES or name in DRAWINGS
         if inside:
-            stop = self._find(f"\\end{{{name}}}", position, end)
+            stop = self._marks.find(f"\\end{{{name}}}", position, end)
             after = min(end, stop + len(name) + 6)
             if name in MATHS:
                 self._display(position, stop)
@@ -233,7 +229,7 @@ class _Reader:
             self._mark = ""
         elif name == "abstract":
             self._heading("Abstract", 2)
-        position = self._optional(position, end)
+        position = self._marks.optional(position, end)
         if name in WITH_ARGUMENT:
             position, _ = self._argument(position, end)
         elif name == "frame":
@@ -260,7 +256,7 @@ class _Reader:
         self.flush()
         label = ""
         if self._source[position : position + 1] == "[":
-            stop = self._bracket(position, end)
+            stop = self._marks.bracket(position, end)
             label = self._text(position + 1, stop) + " "
             position = stop + 1
         if self._lists and self._lists[-1].number >= 0:
@@ -274,7 +270,7 @@ class _Reader:
     def _sign(self, sign: str, position: int, end: int) -> int:
         if sign in "([":
             close = "\\)" if sign == "(" else "\\]"
-            stop = self._find(close, position, end)
+            stop = self._marks.find(close, position, end)
             if sign == "(":
                 self._out.append(f"${_formula(self._source[position:stop])}$")
             else:
@@ -282,7 +278,7 @@ class _Reader:
             return min(end, stop + 2)
         if sign == "\\":
             self._out.append("\n")
-            return self._optional(position, end)
+            return self._marks.optional(position, end)
         if sign in ACCENTS:
             position, text = self._accented(position, end)
             self._out.append(_with_accent(text, ACCENTS[sign]))
@@ -321,7 +317,7 @@ class _Reader:
 
     def _code(self, name: str, start: int, end: int) -> None:
         if self._source[start : start + 1] == "[":
-            start = self._bracket(start, end) + 1
+            start = self._marks.bracket(start, end) + 1
         if name == "minted" and (
             found := re.compile(r"\s*\{[^{}\n]*\}").match(self._source, start)
         ):
@@ -335,12 +331,12 @@ class _Reader:
             self._last_item = False
 
     def _table(self, name: str, start: int, end: int) -> None:
-        position = self._optional(start, end)
+        position = self._marks.optional(start, end)
         for _ in range(2 if name in {"tabularx", "tabulary", "tabular*"} else 1):
             if self._source[position : position + 1] == "{":
-                position = min(end, self._closing.get(position, position) + 1)
+                position = min(end, self._marks.closing.get(position, position) + 1)
         rows = []
-        for cells in self._cells(position, end):
+        for cells in self._marks.cells(position, end):
             texts = [_tidy(self._text(first, last)) for first, last in cells]
             if any(texts):
                 rows.append(markdown_row(texts))
@@ -350,23 +346,6 @@ class _Reader:
             self.flush()
             self.builder.table(rows)
             self._last_item = False
-
-    def _cells(self, start: int, end: int) -> list[list[tuple[int, int]]]:
-        """Ranges of a table's cells, by row; signs in braces separate nothing."""
-        rows: list[list[tuple[int, int]]] = [[]]
-        position = begin = start
-        while found := _CELL.search(self._source, position, end):
-            position = found.end()
-            _, row, cell, brace = found.groups()
-            if brace == "{":
-                position = min(end, self._closing.get(found.start(), position - 1) + 1)
-            elif row or cell:
-                rows[-1].append((begin, found.start()))
-                begin = position
-                if row:
-                    rows.append([])
-        rows[-1].append((begin, end))
-        return rows
 
     def _verb(self, position: int, end: int) -> int:
         if position >= end:
@@ -382,12 +361,12 @@ class _Reader:
 
     def _argument(self, position: int, end: int) -> tuple[int, str]:
         """Where an argument ends, and its text; optional ones before it are passed over."""
-        position = self._optional(position, end)
+        position = self._marks.optional(position, end)
         found = _BLANKS.match(self._source, position, end)
         position = found.end() if found else position
         if self._source[position : position + 1] != "{":
             return position, ""
-        stop = self._closing.get(position)
+        stop = self._marks.closing.get(position)
         if stop is None or stop > end:
             return position + 1, ""
         return stop + 1, self._text(position + 1, stop)
@@ -403,35 +382,6 @@ class _Reader:
             return min(end, at + 2), "ı"
         return min(end, at + 1), self._source[at : min(end, at + 1)]
 
-    def _dropped(self, position: int, end: int, count: int) -> int:
-        """Where the arguments of a command end that is no text."""
-        for _ in range(count):
-            position = self._optional(position, end)
-            found = _BLANKS.match(self._source, position, end)
-            at = found.end() if found else position
-            if self._source[at : at + 1] == "{" and at in self._closing:
-                position = min(end, self._closing[at] + 1)
-            elif self._source[at : at + 1] == "\\" and (
-                named := _COMMAND.match(self._source, at, end)
-            ):
-                # \newcommand\name{...}
-                position = named.end()
-        return self._optional(position, end) if count > 1 else position
-
-    def _optional(self, position: int, end: int) -> int:
-        """Past the arguments in brackets that follow at once."""
-        while position < end and self._source[position] == "[":
-            stop = self._bracket(position, end)
-            if stop <= position:
-                break
-            position = stop + 1
-        return position
-
-    def _bracket(self, position: int, end: int) -> int:
-        """The bracket that closes the one here; its own position if none does nearby."""
-        stop = self._source.find("]", position, min(end, position + 500))
-        return stop if stop >= 0 else position
-
     def _text(self, start: int, end: int) -> str:
         """The text of a range as one run."""
         if self._depth >= _MAX_DEPTH:
@@ -445,28 +395,6 @@ class _Reader:
         finally:
             self._out, self._inline, self._mark = outer
             self._depth -= 1
-
-    def _find(self, mark: str, start: int, end: int) -> int:
-        """Where a mark stands; the end if it does not."""
-        if mark in self._missing:
-            return end
-        found = self._source.find(mark, start)
-        if found < 0:
-            self._missing.add(mark)
-        return found if 0 <= found <= end else end
-
-
-def _pairs(source: str) -> dict[int, int]:
-    """The position of the brace that closes each one that is closed."""
-    pairs: dict[int, int] = {}
-    stack: list[int] = []
-    for found in _BRACES.finditer(source):
-        mark = found.group()
-        if mark == "{":
-            stack.append(found.start())
-        elif mark == "}" and stack:
-            pairs[stack.pop()] = found.start()
-    return pairs
 
 
 def _formula(source: str) -> str:

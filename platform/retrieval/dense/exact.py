@@ -30,6 +30,7 @@ def exact_search(
         if allowed.mask is None or allowed.mask[start:stop].any():
             rough[start:stop] = view.block(start, stop) @ query
         start = stop
+    view.scanned(allowed.total)
     if allowed.mask is not None:
         rough[~allowed.mask] = -np.inf
     edge = np.partition(rough, len(rough) - k)[len(rough) - k]

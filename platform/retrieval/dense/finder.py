@@ -33,7 +33,7 @@ class DenseOptions:
         half: keep vectors as float16.
         device: torch's name of the one for `gpu_flat`.
         milvus_uri: of a server, or the path of a file for milvus-lite.
-        milvus_collection: this collection's name there.
+        milvus_collection: what this collection's names there start with; letters, digits and `_`.
     """
 
     kind: FinderKind = "two_stage"

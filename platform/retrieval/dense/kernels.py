@@ -10,8 +10,14 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
 Array = npt.NDArray[Any]
+
+# The C library's: bytes read, of a descriptor, to an address, so many, from an offset.
+_pread = types.ExternalFunction(
+    "pread", types.int64(types.int32, types.uintp, types.uint64, types.int64)
+)
 
 
 def _score_codes(codes: Array, scales: Array, query: Array, mask: Array, scores: Array) -> None:
@@ -47,4 +53,27 @@ def _compiled(function: Any) -> Any:
         return numba.njit(**options)(function)
 
 
+def _read_rows(files: Array, capacity: int, positions: Array, taken: Array) -> int:
+    """Reads rows of files.
+
+    Args:
+        files: int32, descriptors.
+        capacity: rows in a file.
+        positions: int64 [rows], all within the files.
+        taken: uint8 [rows, width], written.
+
+    Returns:
+        The first of `positions` that could not be read as a whole; -1 where all could.
+    """
+    width = taken.shape[1]
+    start = taken.ctypes.data
+    for at in range(len(positions)):
+        file = positions[at] // capacity
+        offset = (positions[at] - file * capacity) * width
+        if _pread(files[file], start + at * width, width, offset) != width:
+            return at
+    return -1
+
+
+read_rows = _compiled(_read_rows)
 score_codes = _compiled(_score_codes)

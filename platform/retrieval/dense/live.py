@@ -369,7 +369,6 @@ def _feed(finder: Finder, view: VectorView, start: int, stop: int) -> Iterator[O
         rows = view.block(start + piece.start, start + piece.stop)
         codes = finder.encode(rows)
         finder.add(rows, codes)
-        if view.lean is not None:
-            view.lean.after(len(rows), view.rows)
+        view.scanned(len(rows))
         if finder.code_width:
             yield codes

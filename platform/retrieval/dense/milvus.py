@@ -3,22 +3,25 @@
 Milvus only shortlists: rows are named by position, the vectors on disk here rescore them, and what
 it returns is checked against the mask (`recheck`). Rows that it has beyond those that count, left
 by a process that was killed, are never allowed, and are replaced when their positions are given
-again.
+again. Every training has a collection of its own there; those that nobody names any more go when
+the index is opened.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from pymilvus import DataType, MilvusClient
-from pymilvus.exceptions import MilvusException
 
-from rostra.core import FloatMatrix, FloatVector
+from rostra.core import FloatMatrix, FloatVector, new_id
 from rostra.retrieval.dense.finder import Allowed, FinderFailed
 from rostra.retrieval.dense.recheck import oversampled
 from rostra.retrieval.dense.rows import Octets, pieces
 from rostra.retrieval.lexical import Positions
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
 
 _BATCH = 1000
 # Milvus's limit on the results of one search.
@@ -44,7 +47,9 @@ class MilvusFinder:
         count: rows that are there.
     """
 
-    def __init__(self, client: MilvusClient, collection: str, dimensions: int, count: int) -> None:
+    def __init__(
+        self, client: "MilvusClient", collection: str, dimensions: int, count: int
+    ) -> None:
         self._client = client
         self._collection = collection
         self._dimensions = dimensions
@@ -52,15 +57,16 @@ class MilvusFinder:
 
     @classmethod
     def create(cls, uri: str, collection: str, dimensions: int) -> "MilvusFinder":
-        """An empty collection in place of any of that name.
+        """A new, empty collection whose name starts so.
 
         Raises:
-            FinderFailed: the server does not answer or refuses.
+            FinderFailed: the server does not answer or refuses, or the client is not installed.
         """
         with _translated():
+            from pymilvus import DataType, MilvusClient
+
             client = MilvusClient(uri)
-            if client.has_collection(collection):
-                client.drop_collection(collection)
+            collection = f"{collection}_{new_id().hex}"
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("position", DataType.INT64, is_primary=True)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
@@ -73,21 +79,26 @@ class MilvusFinder:
 
     @classmethod
     def load(cls, body: bytes, uri: str, collection: str) -> "MilvusFinder":
-        """The collection that `save` told of.
+        """The collection that `save` told of; others whose names start so are removed.
 
         Raises:
-            FinderFailed: the server does not answer, or has no such collection.
-            ValueError: it is another.
+            FinderFailed: the server does not answer, or has no such collection, or the client is
+                not installed.
+            ValueError: it is no such collection.
         """
         saved = msgspec.json.decode(body, type=_Saved)
-        if saved.collection != collection:
-            raise ValueError(f"rows are in {saved.collection}, not in {collection}")
         with _translated():
+            from pymilvus import MilvusClient
+
             client = MilvusClient(uri)
-            if not client.has_collection(collection):
-                raise FinderFailed(f"Milvus has no collection {collection}")
-            client.load_collection(collection)
-            return cls(client, collection, saved.dimensions, saved.count)
+            names = [name for name in client.list_collections() if _is_ours(name, collection)]
+            if saved.collection not in names:
+                raise FinderFailed(f"Milvus has no collection {saved.collection}")
+            for name in names:
+                if name != saved.collection:
+                    client.drop_collection(name)
+            client.load_collection(saved.collection)
+            return cls(client, saved.collection, saved.dimensions, saved.count)
 
     @property
     def count(self) -> int:
@@ -143,9 +154,18 @@ class MilvusFinder:
         return False
 
 
+def _is_ours(name: str, collection: str) -> bool:
+    start, _, end = name.rpartition("_")
+    return start == collection and len(end) == 32
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """What the client reports, as `FinderFailed`."""
+    try:
+        from pymilvus.exceptions import MilvusException
+    except ImportError as error:
+        raise FinderFailed("pymilvus is not installed: add the extra `milvus`") from error
     try:
         yield
     except (MilvusException, OSError) as error:

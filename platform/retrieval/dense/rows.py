@@ -14,6 +14,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ Octets = npt.NDArray[np.uint8]
 # Bytes of one file, at most.
 FILE_BYTES = 1 << 27
 _STRIDE = 1 << 24
-# Rows read here and there before their pages are let go: each brings its neighbours into memory.
-_LET_GO = 1024
+# Rows read by blocks, through the maps, before their pages are let go.
+_LET_GO = 1 << 15
 
 
 class RowFile(msgspec.Struct, frozen=True):
@@ -53,6 +54,7 @@ class RowsView:
     Attributes:
         parts: uint8 [rows, width] each, mapped; all but the last are of `capacity`.
         maps: what they are mapped by.
+        opened: the files themselves.
         capacity: rows in a file.
         width: bytes of a row.
         count: rows.
@@ -60,6 +62,7 @@ class RowsView:
 
     parts: tuple[Octets, ...]
     maps: tuple[mmap.mmap, ...]
+    opened: tuple[FileIO, ...]
     capacity: int
     width: int
     count: int
@@ -84,6 +87,29 @@ class RowsView:
             taken[here] = self.parts[at][positions[here] - at * self.capacity]
         return taken
 
+    def read(self, positions: Positions) -> Octets:
+        """As `take`, by reads of single rows.
+
+        A row that is looked up through a map brings up to 2 MB of its neighbours into the process,
+        as the kernel sees fit: a few searches, and all is resident. This leaves nothing behind, and
+        takes no longer.
+
+        Raises:
+            IndexError: there is no such row.
+            DamagedIndex: a file was cut short meanwhile.
+        """
+        from rostra.retrieval.dense.kernels import read_rows
+
+        if len(positions) and not (positions.min() >= 0 and positions.max() < self.count):
+            raise IndexError(f"no such row: there are {self.count}")
+        taken = np.empty((len(positions), self.width), np.uint8)
+        files = np.array([file.fileno() for file in self.opened], np.int32)
+        failed = read_rows(files, self.capacity, np.asarray(positions, np.int64), taken)
+        if failed >= 0:
+            at = int(positions[failed]) // self.capacity
+            raise DamagedIndex(Path(str(self.opened[at].name)), "is shorter than it was written")
+        return taken
+
     def let_go(self) -> None:
         """Takes the mapped pages out of this process; they come back when read."""
         for one in self.maps:
@@ -100,7 +126,6 @@ class Rows:
         width: bytes of a row.
         files: what the manifest says.
         file_bytes: most bytes of a file.
-        sparse: whether rows are read here and there, so that little beside them should be mapped.
 
     Raises:
         DamagedIndex: a file is missing or too short.
@@ -113,9 +138,7 @@ class Rows:
         width: int,
         files: Sequence[RowFile] = (),
         file_bytes: int = FILE_BYTES,
-        sparse: bool = False,
     ) -> None:
-        self._sparse = sparse
         self.width = width
         self.capacity = max(1, file_bytes // width)
         self._folder = folder
@@ -123,6 +146,7 @@ class Rows:
         self._files = list(files)
         self._unsynced: set[str] = set()
         self._maps: list[tuple[mmap.mmap, int]] = []
+        self._opened: list[FileIO] = []
         for at, one in enumerate(self._files):
             path = folder / one.file
             short = at < len(self._files) - 1 and one.rows != self.capacity
@@ -212,21 +236,21 @@ class Rows:
                 continue
             path = self._folder / one.file
             try:
-                with path.open("rb") as file:
-                    size = os.fstat(file.fileno()).st_size
-                    mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+                if at == len(self._opened):
+                    self._opened.append(FileIO(path, "rb"))
+                file = self._opened[at]
+                size = os.fstat(file.fileno()).st_size
+                mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 raise DamagedIndex(path, str(error)) from error
-            if self._sparse:
-                with contextlib.suppress(OSError, AttributeError):  # kernels without large pages
-                    mapped.madvise(mmap.MADV_NOHUGEPAGE)
             self._maps[at : at + 1] = [(mapped, size)]
         parts = tuple(
             np.frombuffer(mapped, np.uint8, one.rows * self.width).reshape(-1, self.width)
             for one, (mapped, _) in zip(self._files, self._maps, strict=True)
         )
         maps = tuple(mapped for mapped, _ in self._maps)
-        return RowsView(parts, maps, self.capacity, self.width, len(self))
+        opened = tuple(self._opened)
+        return RowsView(parts, maps, opened, self.capacity, self.width, len(self))
 
     def discard(self) -> None:
         """Removes all files; of rows that no manifest counts."""
@@ -267,7 +291,7 @@ class Rows:
 
 
 class LettingGo:
-    """Counts rows read here and there, and lets their pages go now and then."""
+    """Counts rows read through maps, and lets their pages go now and then."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -42,6 +42,8 @@ from rostra.retrieval.lexical.storage import (
 _FORMAT = 1
 # Rows that are read at once.
 BLOCK = 4096
+# Rows below which all may as well be resident, and no kernel needs to be loaded.
+_MANY = 16_384
 # Vectors up to this many bytes are compared with their checksums whenever they are opened.
 _QUICK = 1 << 26
 
@@ -113,7 +115,7 @@ class VectorView:
         rows: their bytes.
         dimensions: of each.
         half: whether they are float16.
-        lean: whether pages read here and there are let go after a while.
+        lean: whether little of them should stay in memory.
     """
 
     rows: RowsView
@@ -130,10 +132,9 @@ class VectorView:
         Raises:
             IndexError: there is no such row.
         """
-        taken = self._typed(self.rows.take(positions))
-        if self.lean is not None:
-            self.lean.after(len(positions), self.rows)
-        return taken
+        if self.lean is not None and len(self) >= _MANY:
+            return self._typed(self.rows.read(positions))
+        return self._typed(self.rows.take(positions))
 
     def block(self, start: int, stop: int) -> FloatMatrix:
         """Consecutive vectors, float32; not a copy where they are kept as such in one file."""
@@ -142,6 +143,11 @@ class VectorView:
             first = start // whole * whole
             return self._typed(self.rows.parts[start // whole][start - first : stop - first])
         return self._typed(self.rows.take(np.arange(start, stop)))
+
+    def scanned(self, rows: int) -> None:
+        """Told after so many rows were read by blocks."""
+        if self.lean is not None:
+            self.lean.after(rows, self.rows)
 
     def scores(self, query: FloatVector, positions: Positions) -> Scores:
         """Inner products with the query, float64 [positions]; equal rows have equal ones."""
@@ -166,7 +172,7 @@ class VectorStore:
         dimensions: of the vectors.
         half: keep them as float16.
         recipe: what codes are made by; codes of another are forgotten.
-        lean: whether pages that are read here and there are let go after a while.
+        lean: whether little of the vectors should stay in memory.
         keep: forget the rows from here on, and the owner's note.
         file_bytes: most bytes of a new folder's files.
 
@@ -378,8 +384,7 @@ class VectorStore:
 
     # --- Within ---------------------------------------------------------------------------------
     def _rows(self, what: str, width: int, files: Sequence[RowFile]) -> Rows:
-        sparse = what == "vectors" and self._lean is not None
-        return Rows(self.folder, self._name(what), width, files, self._file_bytes, sparse)
+        return Rows(self.folder, self._name(what), width, files, self._file_bytes)
 
     def _name(self, what: str) -> str:
         self._next_file += 1

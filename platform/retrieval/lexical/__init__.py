@@ -14,6 +14,12 @@ from rostra.retrieval.lexical.memory import (
     RankBm25Index,
     make_lexical_index,
 )
+from rostra.retrieval.lexical.query import (
+    LexicalQuery,
+    ParsedQuery,
+    analyzed_query,
+    parse_query,
+)
 from rostra.retrieval.lexical.reader import LexicalReader
 from rostra.retrieval.lexical.scoring import (
     EPSILON,
@@ -41,9 +47,11 @@ __all__ = [
     "Bm25",
     "DamagedIndex",
     "LexicalIndex",
+    "LexicalQuery",
     "LexicalReader",
     "LexicalWriter",
     "Mask",
+    "ParsedQuery",
     "Positions",
     "PostingsIndex",
     "RankBm25Index",
@@ -52,8 +60,10 @@ __all__ = [
     "TermCounts",
     "Ties",
     "Variant",
+    "analyzed_query",
     "best_positions",
     "make_lexical_index",
     "okapi_idf",
+    "parse_query",
     "term_weight",
 ]

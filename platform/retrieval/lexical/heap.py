@@ -65,6 +65,14 @@ class Heap:
             mask: bool [rows], rows that alone may be found.
             tie: uint64 [rows].
         """
+        try:
+            scratch = segment.scratch.pop()
+        except IndexError:
+            scratch = (
+                np.zeros(kernels.SPARSE_WINDOW, np.float64),
+                np.zeros(kernels.SPARSE_WINDOW + 1, np.int32),
+                np.zeros(kernels.SPARSE_WINDOW, np.bool_),
+            )
         self._size = kernels.search(
             segment.docs,
             segment.tfs,
@@ -91,7 +99,9 @@ class Heap:
             self._ties,
             self._positions,
             self._size,
+            *scratch,
         )
+        segment.scratch.append(scratch)
 
 
 def _fixed(array: Array) -> Array:

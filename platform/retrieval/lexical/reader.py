@@ -262,7 +262,7 @@ class LexicalReader:
         )
 
     def _all_scores(self, query: PreparedQuery) -> Scores:
-        total = np.full(len(self), query.base)
+        total = np.zeros(len(self), np.float64)
         touched = np.zeros(len(self), np.bool_)
         for at, weight in enumerate(query.weights.tolist()):
             for part, places in zip(self.parts, query.places, strict=True):
@@ -278,10 +278,10 @@ class LexicalReader:
             if part.dead is not None:
                 here = slice(part.segment.first, part.segment.first + part.segment.rows)
                 touched[here] &= ~part.dead
-        return np.where(touched, total, np.nan)
+        return np.where(touched, total + query.base, np.nan)
 
     def _scores_at(self, query: PreparedQuery, positions: Positions) -> Scores:
-        total = np.full(len(positions), query.base)
+        total = np.zeros(len(positions), np.float64)
         touched = np.zeros(len(positions), np.bool_)
         for part, places in zip(self.parts, query.places, strict=True):
             segment = part.segment
@@ -306,14 +306,14 @@ class LexicalReader:
                 touched[mine[has]] = True
         mine = np.flatnonzero(positions >= self.delta.first)
         if len(mine):
-            recent = np.full(self.delta.rows, query.base)
+            recent = np.zeros(self.delta.rows, np.float64)
             has = np.zeros(self.delta.rows, np.bool_)
             for at, weight in enumerate(query.weights.tolist()):
                 self._add_recent(query, at, weight, recent)
                 has[query.recent[at][0]] = True
             rows = positions[mine] - self.delta.first
             total[mine], touched[mine] = recent[rows], has[rows]
-        return np.where(touched, total, np.nan)
+        return np.where(touched, total + query.base, np.nan)
 
     def _add_recent(self, query: PreparedQuery, at: int, weight: float, total: Scores) -> None:
         rows, counts = query.recent[at]

@@ -1,8 +1,9 @@
 """BM25 in its three forms, with the formulas of rank-bm25.
 
-What always holds: a score is a sum over the query's terms in the order of the terms themselves,
-each gain computed by the same operations wherever it is computed (numpy, kernels), so that two
-chunks with equal counts have bit-equal scores and only their `tie` decides between them.
+What always holds: a score is a sum over the query's terms in the order of the terms themselves, and
+then what every row gets. Each gain is computed by the same operations wherever that is done (numpy,
+kernels), so that two chunks with equal counts have bit-equal scores and only their `tie` decides
+between them.
 
 Sources: Trotman, Puurula and Burgess, "Improvements to BM25 and Language Models Examined", ADCS
 2014; Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009; the

@@ -12,8 +12,10 @@ import numpy as np
 from rostra.retrieval.lexical.compiling import compiled, inlined
 from rostra.retrieval.lexical.storage import Array
 
-# Rows that are pruned and scored together; their sums fit a core's own cache.
-_WINDOW = 4096
+# Rows that are pruned and scored together: their sums fit a core's first cache where most rows have
+# a term of the query, its second one where few have.
+_DENSE_WINDOW = 1 << 12
+SPARSE_WINDOW = 1 << 15
 # Bounds and sums are of the same numbers in other orders; they differ by less than this share.
 _SLACK = 1e-12
 # Postings that are added in the time that one row is searched for.
@@ -214,6 +216,9 @@ def search(
     ties: Array,
     positions: Array,
     size: int,
+    sums: Array,
+    rows_left: Array,
+    exact: Array,
 ) -> int:
     """Puts the best rows of one segment into the heap; exact, ties included.
 
@@ -240,6 +245,9 @@ def search(
         first: the position of row 0.
         scores, ties, positions: [k], the heap.
         size: how much of it is filled.
+        sums: float64 [SPARSE_WINDOW], all 0, as they are left.
+        rows_left: int32 [SPARSE_WINDOW + 1], for the kernel's own use, as `exact` is.
+        exact: bool [SPARSE_WINDOW].
 
     Returns:
         How much of the heap is filled now.
@@ -250,11 +258,10 @@ def search(
     order = np.zeros(terms, np.int64)
     low = begins.copy()
     high = begins.copy()
-    # Sums within the window; all 0 between windows.
-    sums = np.zeros(_WINDOW)
-    rows_left = np.zeros(_WINDOW + 1, np.int64)
-    for window in range(0, rows, _WINDOW):
-        end = min(window + _WINDOW, rows)
+    size_of_window = len(sums) if (ends - begins).sum() * 4 < rows else _DENSE_WINDOW
+    essential = np.zeros(terms, np.bool_)
+    for window in range(0, rows, size_of_window):
+        end = min(window + size_of_window, rows)
         limit = _limit(scores, size)
         together = _bound_terms(
             docs, begins, block_begins, block_ends, block_last, block_tf, block_length, per_block,
@@ -287,11 +294,16 @@ def search(
         scan = postings * 4 > end - window
         near = lengths[window:end]
         width = len(near)
+        # In the order that all sums have, so that they are scores already where no more is added.
+        essential[:] = False
         for place in range(optional, terms):
-            term = order[place]
-            _add(
-                docs, tfs, low[term], high[term], window, near, weights[term], factors, form, sums
-            )
+            essential[order[place]] = True
+        for term in range(terms):
+            if essential[term]:
+                _add(
+                    docs, tfs, low[term], high[term], window, near,
+                    weights[term], factors, form, sums,
+                )  # fmt: skip
         # Rows that can still make it.
         cut = limit - base - rest
         count = 0
@@ -312,6 +324,8 @@ def search(
                         sums[local] = -sums[local]
             for number in range(count):
                 sums[rows_left[number]] *= -1.0
+        for number in range(count):
+            exact[rows_left[number]] = True
         if len(dead) > 0 or len(mask) > 0:
             kept = 0
             for number in range(count):
@@ -332,15 +346,19 @@ def search(
                     tf = table[slot, window + local]
                     if tf > 0:
                         sums[local] += weight * _factor(factors, form, tf, near[local])
+                        exact[local] = False
             elif count * _SEARCH > here:
                 _add(docs, tfs, low[term], high[term], window, near, weight, factors, form, sums)
                 scan = True
+                for number in range(count):
+                    exact[rows_left[number]] = False
             else:
                 for number in range(count):
                     local = rows_left[number]
                     found = _first_at_least(docs, low[term], high[term], window + local)
                     if found < high[term] and docs[found] == window + local:
                         sums[local] += weight * _factor(factors, form, tfs[found], near[local])
+                        exact[local] = False
             rest -= upper[term]
             cut = limit - base - rest
             kept = 0
@@ -353,12 +371,15 @@ def search(
             if base + sums[local] < limit:
                 continue
             row = window + local
-            # Once more in the order that all sums have.
-            score = base
-            for term in range(terms):
-                tf = _count(docs, tfs, table, slots[term], low[term], high[term], row)
-                if tf > 0:
-                    score += weights[term] * _factor(factors, form, tf, near[local])
+            score = sums[local]
+            if not exact[local]:
+                # Once more in the order that all sums have.
+                score = 0.0
+                for term in range(terms):
+                    tf = _count(docs, tfs, table, slots[term], low[term], high[term], row)
+                    if tf > 0:
+                        score += weights[term] * _factor(factors, form, tf, near[local])
+            score += base
             size = push(
                 score, tie[row] if len(tie) > 0 else _NO_TIE, first + row,
                 scores, ties, positions, size,

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from mcp_servers import SandboxRunner
@@ -26,7 +28,7 @@ from rostra.agents import (
 )
 from rostra.cli import doctor
 from rostra.cli.main import run as run_command
-from rostra.core import ChatMessage, GenerationOptions, Settings
+from rostra.core import ChatMessage, GenerationOptions, InvalidRequest, Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
 from rostra.store import list_runs
@@ -250,3 +252,38 @@ async def test_whether_it_works_is_found_out_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(runner._sandbox, "run", counted)
     assert await asyncio.gather(runner.unavailable(), runner.unavailable()) == [None, None]
     assert len(probed) == 1
+
+
+async def test_a_run_limited_to_a_server_that_is_away_says_so(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    away = {"servers": {"norm": {"url": f"http://127.0.0.1:{port}/mcp"}}}
+    async with open_runtime(given(settings, mcp=away), model(say=[final("Nothing.")])) as runtime:
+        request = RunRequest(
+            task="Say it.", tools=["norm__note"], approve=["norm__note"], budget=BUDGET
+        )
+        await runtime.agents.check_approved(request)
+        run_id = await runtime.agents.start(request)
+        assert isinstance((await runtime.agents.wait(run_id)).event, RunEnded)
+        (equipped,) = all_of(Equipped, await log_of(runtime, run_id))
+        assert not equipped.tools
+        assert equipped.problems[0].startswith("norm: its tools are left out: ")
+        for wrong in ({"approve": ["other__note"]}, {"tools": ["nosuch"]}):
+            with pytest.raises(InvalidRequest, match="no tool"):
+                await runtime.agents.check_approved(msgspec.structs.replace(request, **wrong))
+
+
+async def test_samples_have_no_tool_that_changes_something(settings: Settings) -> None:
+    async with open_runtime(settings, model(say=[final("Yes.")])) as runtime:
+        request = RunRequest(task="Say it.", budget=BUDGET, approve=["remember"])
+        await runtime.agents.check_approved(request)
+        several = msgspec.structs.replace(request, options={"samples": 2})
+        with pytest.raises(InvalidRequest, match="this run has no tool remember"):
+            await runtime.agents.check_approved(several)
+        run_id = await runtime.agents.start(msgspec.structs.replace(several, approve=[]))
+        assert isinstance((await runtime.agents.wait(run_id)).event, RunEnded)
+        (equipped,) = all_of(Equipped, await log_of(runtime, run_id))
+        assert {tool.effect for tool in equipped.tools} == {Effect.READ}
+        only = msgspec.structs.replace(several, tools=["remember"])
+        with pytest.raises(InvalidRequest, match="only read"):
+            await runtime.agents.check_approved(only)

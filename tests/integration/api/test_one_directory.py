@@ -3,75 +3,98 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rostra.cli.main import run
+from tests.fakes import packaged_embedder
 from tests.integration.api.conftest import command, serving
 
-SETTINGS = {"ROSTRA_ANSWER_THRESHOLD": "0"}
+Invoke = Callable[..., dict[str, Any]]
 
 
-def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROSTRA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def invoke(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Invoke:
+    """Runs a command line in this process, which is another one than the server's."""
+    monkeypatch.setattr("rostra.runtime.runtime.load_embedder", lambda _: packaged_embedder("auto"))
+
+    def call(*arguments: str | Path) -> dict[str, Any]:
+        assert run([*map(str, arguments), "--json"]) == 0
+        found: dict[str, Any] = json.loads(capfd.readouterr().out)
+        return found
+
+    return call
+
+
+def working(home: Path) -> "subprocess.Popen[str]":
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ROSTRA_")}
-    return subprocess.run(
-        [sys.executable, "-m", "rostra.cli", *arguments],
-        env=environment | {"ROSTRA_HOME": str(home)} | SETTINGS,
-        capture_output=True,
+    return subprocess.Popen(
+        [sys.executable, "-m", "rostra.cli", "worker", "--poll", "0.1"],
+        env=environment | {"ROSTRA_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
 
 
-def result(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+def job(home: Path) -> tuple[str, str]:
+    """Status and stage of the newest job."""
+    with closing(sqlite3.connect(f"file:{home / 'rostra.db'}?mode=ro", uri=True)) as connection:
+        statement = "SELECT status, stage FROM jobs ORDER BY id DESC LIMIT 1"
+        status, stage = connection.execute(statement).fetchone()
+        return status, stage
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_second_server_is_refused_and_readers_are_not(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    with serving(home, **SETTINGS) as served:
+def test_a_second_server_is_refused_and_readers_are_not(
+    home: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    with serving(home) as served:
+        refused = command("--port", "0", home=home), working(home)
         served.read("default", ("vacuum.txt", b"Vacuum removes dead rows from a table."))
-        second = command("--port", "0", home=home)
-        out, err = second.communicate(timeout=60)
-        assert (second.returncode, out) == (2, "")
-        assert f"process {served.process.pid} " in err
-        assert str(home) in err
-        worker = run(home, "worker")
-        assert worker.returncode == 2
-        assert f"process {served.process.pid} " in worker.stderr
         # Readers, and who adds documents, work beside it.
-        hits = result(run(home, "search", "dead rows", "--json"))["hits"]
+        hits = invoke("search", "dead rows")["hits"]
         assert [hit["uri"] for hit in hits] == ["upload:///vacuum.txt"]
         (tmp_path / "lock.md").write_text("A lock is waited for in a queue.")
-        assert result(run(home, "ingest", str(tmp_path / "lock.md"), "--json"))["documents"] == 1
+        assert invoke("ingest", tmp_path / "lock.md")["documents"] == 1
         assert {hit["title"] for hit in served.search("queue lock", "default")} >= {"lock.md"}
-        jobs = result(run(home, "jobs", "list", "--json"))
-        assert [job["status"] for job in jobs["items"]] == ["succeeded"]
+        assert [item["status"] for item in invoke("jobs", "list")["items"]] == ["succeeded"]
+        for process in refused:
+            out, err = process.communicate()
+            assert (process.returncode, out) == (2, "")
+            assert f"process {served.process.pid} " in err
+            assert str(home) in err
         served.process.send_signal(signal.SIGKILL)
         served.process.wait()
-    # The lock went with its holder, and there is a queue for whoever comes next.
-    queued = result(run(home, "ingest", "--watch", str(tmp_path), "--job", "--json"))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("ROSTRA_")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "rostra.cli", "worker", "--poll", "0.1"],
-        env=environment | {"ROSTRA_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    # The lock went with its holder.
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    queued = invoke("ingest", "--watch", folder, "--job")
+    with working(home) as worker:
         try:
-            while (state := result(run(home, "jobs", "show", queued["job"], "--json")))[
-                "stage"
-            ] != "watching":
-                assert state["status"] in ("queued", "running"), state
-            assert run(home, "jobs", "cancel", queued["job"]).stdout == "cancelled\n"
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            while job(home) != ("running", "watching"):
+                assert worker.poll() is None, worker.communicate()
+                time.sleep(0.02)
+            worker.send_signal(signal.SIGTERM)
+            worker.communicate()
+            assert worker.returncode == 0
         finally:
-            process.kill()
+            worker.kill()
+    assert invoke("jobs", "show", queued["job"])["status"] == "queued"

@@ -30,8 +30,8 @@ from rostra.agents import (
     ToolStarted,
     encode_event,
 )
-from rostra.cli.agent import may_have_happened
 from rostra.cli.main import run
+from rostra.cli.run_decisions import may_have_happened
 from rostra.cli.run_view import RunView
 from rostra.core import Settings
 from rostra.models import ScriptedModel, Turn

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from evals import list_runs, read_run
-from rostra.cli.eval.runs import RunOptions
+from evals import Problem, Task, list_runs, make_dataset, read_run, report_of
+from rostra.cli.eval.runs import RunOptions, print_report
 from rostra.core import InvalidRequest, Settings
+from tests.eval_parts import Echo, Same, numbers
+from tests.eval_parts import run as done
 from tests.integration.cli import eval_scripted
 
 MODULE = ("-m", "tests.integration.cli.eval_scripted")
@@ -47,6 +49,19 @@ def test_the_report_says_what_was_measured_and_what_went_wrong(
     assert "unscored: 2: no number" in told
     assert "model: 38 tokens read, 0 written" in told
     assert re.search(r"^run \d{8}-\d{6}-scripted-\w{4}$", told, re.MULTILINE)
+
+
+async def test_what_was_left_out_for_rare_reasons_is_counted_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = [Problem(f"reason {at}", 20 - at, [f"line {at}"]) for at in range(11)]
+    dataset = make_dataset("set", numbers(1).samples, problems)
+    await done(tmp_path / "run.jsonl", [Task(dataset, Echo(), [Same()])])
+    print_report(report_of(read_run(tmp_path / "run.jsonl")))
+    told = [line.strip() for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert len(told) == 9
+    assert told[0] == "left out: 20: reason 0 (line 0)"
+    assert told[-1] == "left out: 33: 3 other reasons, which --json has"
 
 
 def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:

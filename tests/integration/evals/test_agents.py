@@ -91,6 +91,56 @@ def test_outputs_are_a_run_that_is_kept_and_compared(
     assert printed(capsys)["error"]["code"] == "eval_run_conflict"
 
 
+def test_an_output_that_cannot_be_used_costs_itself_alone(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_functions(tmp_path)
+    outputs = tmp_path / "said.jsonl"
+    lines = [
+        "oh no",
+        json.dumps({"id": "idle_0", "output": []}),  # calls as JSON, not as its text
+        json.dumps({"id": "idle_0", "output": "[]"}),
+        json.dumps({"id": "simple_0"}),
+        json.dumps({"output": "[]"}),
+        json.dumps({"id": "other_0", "output": "[]"}),
+        "",
+        json.dumps({"id": "simple_0", "output": None}),
+        json.dumps(["simple_0"]),
+        json.dumps({"id": "simple_0", "output": "weather(city='oslo')"}),
+    ]
+    outputs.write_text("\n".join(lines))
+    given = ["eval", "run", "tools", "--data", str(data), "--outputs", str(outputs)]
+    assert run([*given, "--json"]) == 0
+    told = printed(capsys)
+    rows = {row["category"]: row["right"] for row in told["results"]}
+    assert rows == {"irrelevance": 1, "simple_python": 1}
+    problems = {
+        task["dataset"]: {one["reason"]: one["examples"] for one in task["problems"]}
+        for task in told["tasks"]
+    }
+    assert problems == {
+        "irrelevance": {
+            "an output of a task that has one already": ["said.jsonl, line 3"],
+            "a line that is no JSON": ["said.jsonl, line 1"],
+            "a line that is no JSON object": ["said.jsonl, line 9"],
+            "an output without an id": ["said.jsonl, line 5"],
+            "an output of a task that the set does not have": ["said.jsonl, line 6"],
+        },
+        "simple_python": {
+            "a record without an output": ["said.jsonl, line 4"],
+            "an output that is neither text nor calls": ["said.jsonl, line 8"],
+        },
+    }
+    assert run(given) == 0
+    assert "a line that is no JSON (said.jsonl, line 1)" in capsys.readouterr().out
+    # Of nothing but noise there is nothing to score, and the reasons say so.
+    outputs.write_text("oh no\n")
+    assert run([*given, "--json"]) == 2
+    error = printed(capsys)["error"]
+    assert error["code"] == "invalid_dataset"
+    assert "a line that is no JSON (said.jsonl, line 1)" in error["message"]
+
+
 def test_asking_needs_a_model(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

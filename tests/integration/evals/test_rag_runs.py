@@ -4,6 +4,7 @@ Expected figures are worked out by hand; runs are read back from their files.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from evals.runs import open_run
 from evals.solvers.ask import looked_up
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
 from rostra.answer import Question
+from rostra.cli.eval.rag import print_rag
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, Overloaded, Settings
 from rostra.models import ScriptedModel, Turn
 from rostra.retrieval import SearchRequest
@@ -233,6 +235,57 @@ async def test_disturbed_passages_are_compared_with_the_plain_ones(
     reversed_ = [one for one in told["robustness"] if one["candidate_system"] == "ask reversed"]
     assert reversed_
     assert all(one["wins"] == one["losses"] == 0 for one in reversed_)
+
+
+async def test_how_many_questions_had_other_passages_is_told(
+    settings: Settings, questions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = RagPlan(systems=("ask", "distractors", "shuffled", "reversed"))
+    _, record = await asked(settings, questions, plan, answer_passages=2)
+    told = report_rag(record).to_dict()
+    counts = {row["system"]: row["disturbed"] for row in told["results"]}
+    shuffled = sum(
+        [one.document for one in outcome.state.passages]
+        != [one.document for one in plain.state.passages]
+        for outcome in record.outcomes
+        for plain in record.outcomes
+        if record.header.tasks[outcome.task].solver == "ask shuffled"
+        and record.header.tasks[plain.task].solver == "ask"
+        and plain.state.sample.id == outcome.state.sample.id
+    )
+    assert counts == {
+        "ask": None,
+        "ask +distractors": {"changed": 4, "questions": 4},
+        "ask shuffled": {"changed": shuffled, "questions": 4},
+        "ask reversed": {"changed": 4, "questions": 4},
+    }
+    # One passage of one document: nothing can be added to it, and it has one order.
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"question": "Does it need oil?", "passage": TEXTS["pump"]}))
+    _, record = await asked(settings, path, plan)
+    told = report_rag(record).to_dict()
+    assert [row["disturbed"] for row in told["results"][1:]] == [{"changed": 0, "questions": 1}] * 3
+    print_rag(told)
+    out = capsys.readouterr().out
+    assert "ask +distractors: not applicable: it changed the passages of 0 of 1 questions" in out
+    assert "ask shuffled: not applicable" in out
+
+
+async def test_the_table_tells_of_how_many_and_in_which_unit(
+    settings: Settings, questions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, record = await asked(
+        settings, questions, RagPlan(systems=("ask", "first-sentence")), answer_sentences=1
+    )
+    print_rag(report_rag(record).to_dict())
+    out = capsys.readouterr().out
+    rows = {line[: line.index("  ")]: line.split() for line in out.splitlines() if "  " in line}
+    # Abstentions: one of ask's answers, none of the baseline's.
+    assert rows[" abstention precision"][2:4] == ["1,", "0"]
+    assert rows[" abstention accuracy"][2:5] == ["4", "100.0", "%"]
+    assert rows[" token f1"][2] == "3"
+    assert re.search(r"after Holm for \d+ comparisons", out)
+    assert re.search(r"abstention recall +-100\.0 %", out)
 
 
 async def test_a_distractor_is_of_no_document_with_the_answer(

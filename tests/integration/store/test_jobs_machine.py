@@ -50,7 +50,7 @@ CONTROLS: dict[str, tuple[Any, tuple[str, ...], str]] = {
     "cancel": (cancel_job, ("queued", "running", "paused"), "cancelled"),
     "pause": (pause_job, ("queued", "running"), "paused"),
     "resume": (resume_job, ("paused",), "queued"),
-    "retry": (retry_job, ("failed", "cancelled"), "queued"),
+    "retry": (retry_job, ("failed",), "queued"),
     "drop": (drop_job, ("succeeded", "failed", "cancelled"), ""),
 }
 LEASE = {True: timedelta(hours=1), False: timedelta(seconds=-1)}

@@ -457,3 +457,15 @@ def test_answers_say_what_nothing_backs() -> None:
     again = decode_event(encode_event(told).replace(b'"unsupported":1', b'"unsupported":0'))
     assert again == told
     assert (Answer("", []).unsupported, Answer("Hm.", []).unsupported) == (0, 1)
+
+
+async def test_halves_of_surrogate_pairs_do_not_end_a_run() -> None:
+    log = MemoryLog()
+    model = Model("a \ud83d\ude00 b \ud83d c")
+    run = await execution(ToolResult(""), model=model, log=log)
+    reply = await run.scope().ask("step", HELLO, GenerationOptions())
+    assert reply.text == "a \U0001f600 b \ufffd c"
+    assert len(model.options) == 1
+    await run.journal.keep()
+    for record in log.records:
+        assert decode_event(encode_event(record.event)) == record.event

@@ -11,6 +11,7 @@ from rostra.agents.events import (
     Answer,
     ApprovalAsked,
     ApprovalDecided,
+    Beside,
     Budget,
     Citation,
     Claim,
@@ -399,6 +400,7 @@ def test_a_stream_is_one_that_clients_take(events: list[RunEvent]) -> None:
                     begun.add(call)
                 case "tool-input-available":
                     assert call in begun
+                    assert call not in available
                     available.add(call)
                 case "tool-output-available" | "tool-output-error":
                     assert call in available
@@ -419,3 +421,21 @@ def test_a_call_that_never_began_gets_an_input() -> None:
     )
     assert (start["type"], start["toolName"]) == ("tool-input-start", "unknown")
     assert (available["input"], output["toolCallId"]) == ({}, "c9")
+
+
+def test_numbers_of_calls_side_by_side_are_told_when_all_have_ended() -> None:
+    message = UiMessage("r")
+    ends = [
+        ToolEnded("1", "c1", Outcome.OK, "One. Two."),
+        ToolEnded("3", "c3", Outcome.OK, "Late.", first=0, beside=Beside("2", 1, 2)),
+        ToolEnded(
+            "2", "c2", Outcome.OK, "An ant. A bee. A cat.", first=0, beside=Beside("2", 0, 2)
+        ),
+        ToolEnded("4", "c4", Outcome.OK, "Last.", first=7),
+    ]
+    told = [message.parts(Record(seq, NOW, event)) for seq, event in enumerate(ends, 1)]
+    outputs = [part["output"] for parts in told for part in parts if "output" in part]
+    assert [output.get("first") for output in outputs] == [1, None, None, 7]
+    (numbers,) = [part for parts in told for part in parts if part["type"] == "data-sentences"]
+    assert numbers == told[2][-1]
+    assert numbers["data"] == {"first": {"c2": 3, "c3": 6}}

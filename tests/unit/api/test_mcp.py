@@ -13,12 +13,23 @@ from litestar import Litestar
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
+from msgspec.structs import replace
 from pydantic import SecretStr, ValidationError
 
-from rostra.agents import Agents, Answer, Citation, Claim, Paused, RunEnded, Spent, Status
+from rostra.agents import (
+    Agents,
+    Answer,
+    Citation,
+    Claim,
+    Paused,
+    RunEnded,
+    RunRequest,
+    Spent,
+    Status,
+)
 from rostra.api import Pace, create_app
-from rostra.api.mcp import _standing
-from rostra.core import Settings
+from rostra.api.mcp import AgentTools, _standing
+from rostra.core import InvalidRequest, Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import Runtime, open_runtime
 from tests.fakes import FakeEmbedder
@@ -71,6 +82,7 @@ async def test_both_revisions_are_served(app: Litestar, mode: Any) -> None:
             "query is missing.",
             "k must be at least 1, not 0.",
             "There is no argument 'quarry'. Did you mean query?",
+            "The arguments of search are: query, k, collection, mode.",
         ]
 
 
@@ -101,6 +113,17 @@ async def test_an_agent_needs_a_model_and_a_run(app: Litestar) -> None:
             ("run_agent", {"task": " "}, "empty"),
             ("run_agent", {"task": "x", "strategy": "guess"}, "guess"),
             ("run_agent", {"task": "x" * 20_001}, "20000"),
+            ("run_agent", {"task": "x", "max_steps": 0}, "at least 1"),
+            ("run_agent", {"task": "x", "max_steps": 1001}, "at most 1000"),
+            ("run_agent", {"task": "x", "max_tokens": 0}, "at least 1"),
+            ("run_agent", {"task": "x", "max_cost": 0}, "greater than 0"),
+            ("run_agent", {"task": "x", "tools": ["x" * 200]}, "at most 128 characters"),
+            ("run_agent", {"task": "x", "tools": ["x"] * 101}, "at most 100"),
+            (
+                "run_agent",
+                {"task": "x", "approve": ["send"]},
+                "run_agent are: task, strategy, tools, max_steps, max_tokens, max_cost, seconds.",
+            ),
             ("wait_for_agent", {"run_id": "1; DROP TABLE runs"}, "no run id"),
             ("wait_for_agent", {"run_id": "00000000-0000-0000-0000-000000000000"}, "no run"),
         ):
@@ -145,6 +168,51 @@ async def test_an_agent_answers_pauses_or_goes_on_without_its_caller(
         assert tools.called == ["look"]
         left = await call("run_agent", task="hang on", strategy="obeys", seconds=0)
         assert (left["status"], left["answer"]) == ("running", None)
+
+
+async def test_a_run_can_be_limited(settings: Settings, embedder: FakeEmbedder) -> None:
+    begun: list[RunRequest] = []
+
+    async with open_runtime(settings, ScriptedModel(["ok"], loop=True)) as runtime:
+
+        async def start(request: RunRequest) -> UUID:
+            begun.append(request)
+            raise InvalidRequest("that is enough")
+
+        runtime.agents.start = start  # type: ignore[method-assign, assignment]
+        run_agent = AgentTools(runtime).run_agent
+        for given in (
+            {},
+            {"tools": ["search", "calculator__*"], "max_steps": 3},
+            {"max_tokens": 5000, "max_cost": 0.5, "strategy": "rag"},
+        ):
+            with pytest.raises(InvalidRequest, match="enough"):
+                await run_agent("Look.", **given)
+        most = runtime.workshop.budget
+    plain, few, cheap = begun
+    assert (plain.tools, plain.budget) == (None, most)
+    assert few.tools == ["search", "calculator__*"]
+    assert few.budget == replace(most, steps=3)
+    assert cheap.strategy == "rag"
+    assert cheap.budget == replace(most, tokens=5000, cost=0.5)
+
+
+async def test_a_limit_over_that_of_the_settings_is_refused(
+    settings: Settings, embedder: FakeEmbedder, static: Path
+) -> None:
+    @asynccontextmanager
+    async def runtime() -> AsyncIterator[Runtime]:
+        async with open_runtime(settings, ScriptedModel(["ok"], loop=True)) as opened:
+            yield opened
+
+    app = create_app(settings, runtime, static=static, pace=Pace(poll=0.05, beat=0.05))
+    async with (
+        opened(app) as http,
+        Client(streamable_http_client("http://127.0.0.1:8321/mcp", http_client=http)) as client,
+    ):
+        result = await client.call_tool("run_agent", {"task": "x", "max_steps": 1000})
+        assert result.is_error
+        assert "over the limit" in text(result)
 
 
 def test_a_run_tells_how_much_of_its_answer_nothing_backs() -> None:

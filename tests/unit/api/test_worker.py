@@ -295,7 +295,7 @@ async def test_a_failed_jobs_files_stay_until_it_is_retried(runtime: Runtime) ->
         wrong = await create_collection(session, "docs", other.space)
     job = await queued(runtime, ("a.txt", b"alpha"))
     async with working(runtime):
-        assert (await reaches(runtime, job.id, "failed")).error_code == "space_mismatch"
+        assert (await reaches(runtime, job.id, "failed")).error_code == "embedding_space_mismatch"
         async with runtime.database.write() as session:
             await delete_collection(session, wrong.name)
             await retry_job(session, job.id)

@@ -141,6 +141,13 @@ def test_line_breaks_and_entities(parse: Parse) -> None:
     assert page.text == "a\nb & <c> d\n\nef"
 
 
+def test_characters_that_no_page_should_name(parse: Parse) -> None:
+    page = parse("<table><tr><td><p>a</p>&#1;x<p>b</p></td><td>c</td></tr></table>", "a.html")
+    assert page.text == "| a \ufffdx b | c |"
+    flowing = parse("<table><tr><td><p>&#2;a</p></td></tr></table>", "a.html")
+    assert flowing.text.endswith("a")
+
+
 def test_charset_from_the_page(parse: Parse) -> None:
     page = parse("<meta charset=windows-1251><p>Привет</p>".encode("cp1251"), "a.html")
     assert page.text == "Привет"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp import Client
-from mcp.types import TextContent
+from mcp import Client, MCPError
+from mcp.types import INVALID_PARAMS, TextContent
 from pydantic import BaseModel, Field, ValidationError
 
 from mcp_servers.arguments import MAX_SENTENCES, wrong_arguments
@@ -145,6 +145,40 @@ async def test_a_server_answers_with_the_sentences() -> None:
             "copies must be an integer, not 'many'."
         )
         assert await answered() == "The arguments of send are wrong.\ntext is missing."
+        # One that is not there is no slip to pass over: somebody relies on what it says.
+        assert await answered(text="x", copy=2, sealed=True) == (
+            "The arguments of send are wrong.\n"
+            "There is no argument 'copy'. Did you mean copies?\n"
+            "There is no argument 'sealed'.\n"
+            "The arguments of send are: text, copies."
+        )
         # What fails within the tool is no fault of the arguments, and not told.
         assert await answered(text="bug") == "Error executing tool send"
         assert (await client.call_tool("send", {"text": "x"})).structured_content == {"number": 1}
+
+
+async def nothing() -> Sent:
+    """Take no arguments."""
+    return Sent(number=0)
+
+
+async def test_of_a_tool_without_arguments_that_is_said() -> None:
+    server = make_server("post", "Sends letters.")
+    offer(server, nothing)
+    async with Client(server) as client:
+        result = await client.call_tool("nothing", {"x": 1})
+        assert result.is_error
+        assert "nothing takes no arguments." in str(result.content)
+        assert not (await client.call_tool("nothing", {})).is_error
+        unknown = await client.call_tool("everything", {"x": 1})
+        assert "Unknown tool" in str(unknown.content)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_unknown_prompt_is_a_wrong_parameter(mode: Any) -> None:
+    async with Client(make_server("post", "Sends letters."), mode=mode) as client:
+        with pytest.raises(MCPError) as failure:
+            await client.get_prompt("no such prompt" + "x" * 1000)
+    assert failure.value.code == INVALID_PARAMS
+    assert failure.value.message.startswith("There is no prompt 'no such promptx")
+    assert len(failure.value.message) < 200

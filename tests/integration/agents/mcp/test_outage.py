@@ -1,9 +1,11 @@
 """Servers that do not answer: who waits for them, who is told instead, and how they come back."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from rostra.agents.mcp import McpToolset, ServerConfig
 from rostra.agents.tools.catalog import Catalog
 from rostra.agents.tools.tool import ToolFailure
 from tests.integration.agents.mcp.peer import Served, build, closing
+from tests.integration.agents.mcp.test_stdio import script
 
 
 class Mute:
@@ -83,6 +86,39 @@ async def test_a_server_that_never_answers_costs_one_run_its_time() -> None:
             with pytest.raises(ToolFailure, match="cannot be used"):
                 await toolset.list()
             await mute.taken.get()
+
+
+# Never answers, and takes its time to leave.
+SLOW_TO_LEAVE = """
+import sys
+sys.stdin.read()
+open({leaving!r}, "w").write("x")
+open({left!r}).read()
+"""
+
+
+async def test_the_time_that_a_server_takes_to_leave_is_none_that_was_waited(
+    tmp_path: Path,
+) -> None:
+    clock = [0.0]
+    leaving, left, born = (tmp_path / name for name in ("leaving", "left", "born"))
+    for pipe in (leaving, left, born):
+        os.mkfifo(pipe)
+    code = f"open({str(born)!r}, 'w').write('x')\n"
+    code += SLOW_TO_LEAVE.format(leaving=str(leaving), left=str(left))
+    toolset = McpToolset(script(tmp_path, code), clock=lambda: clock[0])
+    async with closing(toolset):
+        waits = asyncio.create_task(toolset.list())
+        await asyncio.to_thread(born.read_text)
+        clock[0] += 20
+        waits.cancel()
+        await asyncio.to_thread(leaving.read_text)
+        clock[0] += 2
+        await asyncio.to_thread(left.write_text, "x")
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        with pytest.raises(ToolFailure, match="no answer within 20 s"):
+            await toolset.list()
 
 
 async def test_a_server_that_is_slow_is_there_for_the_next_run() -> None:

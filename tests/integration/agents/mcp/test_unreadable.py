@@ -118,7 +118,10 @@ async def test_a_list_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> Non
             [{"type": "text", "text": "a"}, {"type": "hologram", "x": 1}],
             "a\n[content of the unknown type 'hologram', not shown]",
         ),
-        ([{"type": "image"}, {"type": "text", "text": "b"}], "[image that breaks the protocol ("),
+        (
+            [{"type": "image"}, {"type": "text", "text": "b"}],
+            "[image that breaks the protocol (data: ",
+        ),
         ([5, {"type": "text", "text": "c"}], "[content without a type, not shown]\nc"),
     ],
 )

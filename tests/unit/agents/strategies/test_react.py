@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +28,7 @@ from rostra.agents.events import (
 from rostra.agents.memory.short import Window
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.tools.tool import CallContext, ToolFailure, ToolResult
-from rostra.core import ToolCall
+from rostra.core import ChatMessage, GenerationOptions, ToolCall
 from rostra.models import Turn
 from tests.unit.agents.strategies.lab import Lab, act, final, info, schema_of, turns
 
@@ -357,3 +358,18 @@ async def test_an_answer_that_time_cut_off_is_counted() -> None:
     assert cut.usage.prompt_tokens >= sum(len(message.content) for message in asked) // 4
     assert ran.last.spent.tokens == cut.usage.prompt_tokens
     assert ran.last.spent.estimated
+
+
+async def test_results_of_calls_side_by_side_say_whose_they_are() -> None:
+    seen: list[str] = []
+
+    def script(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        seen.append(messages[-1].content)
+        if len(seen) == 1:
+            return act(("search", {"query": "alpha"}), ("search", {"query": "beta"}))
+        return act(("search", {"query": "gamma"})) if len(seen) == 2 else final()
+
+    await Lab().run(ReAct(), script)
+    assert "Result of search, call 1 of 2:\n[1] Alpha" in seen[1]
+    assert "Result of search, call 2 of 2:\n[2] Beta" in seen[1]
+    assert "Result of search:\n[3] Gamma" in seen[2]

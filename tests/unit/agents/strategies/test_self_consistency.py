@@ -17,11 +17,13 @@ from rostra.agents.events import (
     Status,
     ToolEnded,
 )
+from rostra.agents.scope import Message, Piece, Scope
 from rostra.agents.strategies.make import Means, make_strategy
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.self_consistency import SelfConsistent, majority
 from rostra.agents.tools.tool import CallContext, ToolResult
 from rostra.core import ChatMessage, GenerationOptions, InvalidRequest, Role
+from rostra.models import Turn
 from tests.unit.agents.strategies.lab import TOOLS, Lab, Script, act, final, info, schema_of
 
 
@@ -137,3 +139,54 @@ def test_every_strategy_can_be_drawn_several_times(name: str) -> None:
     assert isinstance(made, SelfConsistent)
     assert made.name == name
     assert not isinstance(make_strategy(name, {"samples": 1}), SelfConsistent)
+
+
+@pytest.mark.parametrize("name", ["react", "plan", "rewoo", "rag"])
+def test_every_strategy_is_held_to_its_part(name: str) -> None:
+    made = make_strategy(name, {"samples": 3}, Means(steps=20))
+    assert isinstance(made, SelfConsistent)
+    assert made.steps == 6
+
+
+class Greedy:
+    """The first sample asks for ever, in a branch of its own; the others ask twice."""
+
+    name = "greedy"
+
+    async def run(self, scope: Scope) -> Answer | None:
+        """See `Strategy.run`."""
+        asked = [Message(Role.USER, (Piece(scope.task),))]
+        said = [await scope.ask("step", asked, GenerationOptions())]
+        within = scope.branch(scope.key())
+        while said[-1].text == "again":
+            said.append(await within.ask("step", asked, GenerationOptions()))
+        return answer(said[-1].text)
+
+
+async def test_a_sample_takes_no_steps_of_the_others() -> None:
+    def script(messages: Sequence[ChatMessage], options: GenerationOptions) -> str:
+        return "again" if options.seed == 0 else "It is 1."
+
+    ran = await Lab(budget=Budget(steps=6)).run_cut_everywhere(
+        SelfConsistent(Greedy(), 2, steps=3), script
+    )
+    assert ran.answer == "It is 1."
+    (note,) = ran.all(Noted)
+    assert note.data == {"votes": 1, "samples": 2, "without_budget": 1}
+    assert len(ran.all(ModelAsked)) == 4
+
+
+async def test_samples_side_by_side_hold_the_budget_of_cost() -> None:
+    said = by_seed(*["It is 1."] * 4)
+
+    def script(messages: Sequence[ChatMessage], options: GenerationOptions) -> Turn:
+        text = said(messages, options)
+        assert isinstance(text, str)
+        return Turn(text, usage={"prompt_tokens": 9, "completion_tokens": 9, "cost": 0.11})
+
+    ran = await Lab(budget=Budget(cost=0.25)).run(SelfConsistent(ReAct(), 4), script)
+    assert isinstance(ran.last, RunEnded)
+    # The last answer alone goes beyond it.
+    assert ran.last.spent.cost == pytest.approx(0.33)
+    ran = await Lab(budget=Budget(cost=2)).run(SelfConsistent(ReAct(), 4), script)
+    assert ran.answer == "It is 1."

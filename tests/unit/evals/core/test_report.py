@@ -21,7 +21,10 @@ from evals.core import (
 )
 from evals.core.runner import sample_seed
 from evals.errors import DatasetError
+from evals.rag.scorers.relevance import AnswerRelevance
+from evals.reports.numbers import show_amount
 from tests.eval_parts import Echo, Same, numbers, run
+from tests.fakes import FakeEmbedder
 
 
 async def test_the_mean_leaves_out_what_could_not_be_told(tmp_path: Path) -> None:
@@ -141,6 +144,23 @@ async def test_one_failure_decides_whether_all_succeed(tmp_path: Path) -> None:
     both = report_of(read_run(path)).tasks[0].measures[1]
     assert both.estimate is not None
     assert (both.estimate.mean, both.unscored) == (0.0, {"nonsense": 1})
+
+
+async def test_the_interval_of_a_cosine_stays_between_minus_1_and_1(tmp_path: Path) -> None:
+    class Cosine(Same):
+        measures = AnswerRelevance(FakeEmbedder, "space").measures
+
+        async def __call__(self, state: State, seed: int) -> Sequence[Score]:
+            return [Score("answer relevance", 0.9 if state.sample.id == "s0" else -0.1)]
+
+    path = tmp_path / "run.jsonl"
+    await run(path, [Task(numbers(2), Echo(), [Cosine()])])
+    (found,) = report_of(read_run(path)).tasks[0].measures
+    assert found.estimate is not None
+    assert found.estimate.mean == pytest.approx(0.4)
+    assert found.estimate.interval is not None
+    assert (found.estimate.interval.low, found.estimate.interval.high) == (-1.0, 1.0)
+    assert show_amount(0.4, found.measure.unit) == "0.4000"
 
 
 async def test_the_interval_of_a_share_stays_between_0_and_1(tmp_path: Path) -> None:

@@ -67,8 +67,32 @@ def test_a_folder_is_looked_through(settings: Settings, tmp_path: Path) -> None:
         "judged": ("beir", False),
     }
     assert "no sample" in found["empty.jsonl"].error
-    assert found["judged"].facts == {"questions": 1, "judgements": 1}
+    assert found["judged"].facts == {"questions": 1, "judgements": 1, "documents": 1}
     assert check_sets(judged, settings)[0].facts == found["judged"].facts
+
+
+def test_a_judged_set_is_told_of_as_a_run_does(settings: Settings, tmp_path: Path) -> None:
+    write(
+        tmp_path / "corpus.jsonl",
+        {"_id": "d", "text": "t"},
+        {"_id": "d", "text": "again"},
+        {"text": "of nobody"},
+        {"_id": "empty", "text": " "},
+    )
+    write(tmp_path / "queries.jsonl", {"_id": "q", "text": "t"})
+    (tmp_path / "qrels.tsv").write_text("q\td\t1\nq\tgone\t1\n")
+    [found] = check_sets(tmp_path, settings)
+    assert found.facts == {"questions": 1, "judgements": 2, "documents": 1}
+    assert {one.reason: one.count for one in found.problems} == {
+        "a document that was not taken in: duplicate_name": 1,
+        "a document that was not taken in: bad_record": 1,
+        "a document that was not taken in: no_text": 1,
+        "a judgement of a document that is not in the corpus: it stays, as missed": 1,
+    }
+    assert not found.is_sound
+    (tmp_path / "corpus.jsonl").write_text("")
+    [found] = check_sets(tmp_path, settings)
+    assert "no document" in found.error
 
 
 def test_folders_of_questions_and_documents_are_read_together(

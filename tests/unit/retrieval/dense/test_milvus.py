@@ -75,10 +75,30 @@ def test_without_its_collection_every_vector_is_looked_at(tmp_path: Path) -> Non
     writer.flush()
     finder = writer.snapshot().finder
     assert finder is not None
-    finder._client.drop_collection("chunks")  # type: ignore[attr-defined]
+    finder._client.drop_collection(finder._collection)  # type: ignore[attr-defined]
     with pytest.raises(FinderFailed):
         finder.find(rows[0], 5, live.Allowed(50, None, 50))
     writer = DenseWriter(tmp_path / "index", WIDTH, options(tmp_path))
     assert writer.snapshot().finder is None
     assert writer.due == "train"
     check(writer.snapshot(), rows, set())
+
+
+def test_the_older_generation_is_searched_until_the_newer_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "GATHER", 0)
+    rows = vectors(120, 1)
+    old = DenseWriter(tmp_path / "1", WIDTH, options(tmp_path))
+    old.add(rows)
+    old.train()
+    old.remove(np.arange(40))
+    old.flush()
+    kept = old.compact(tmp_path / "2")
+    check(old.snapshot(), rows, set(range(40)))
+    new = DenseWriter(tmp_path / "2", WIDTH, options(tmp_path))
+    check(new.snapshot(), rows[kept], set())
+    check(old.snapshot(), rows, set(range(40)))  # without Milvus now
+    finder = new.snapshot().finder
+    assert finder is not None
+    assert len(finder._client.list_collections()) == 1  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ import pytest
 
 from rostra.core import FloatMatrix
 from rostra.retrieval.dense import DenseOptions, DenseWriter, VectorStore, rows
+from rostra.retrieval.dense import store as store_module
 from rostra.retrieval.lexical import DamagedIndex, Positions
 
 WIDTH = 12
@@ -23,7 +24,11 @@ def vectors(count: int, seed: int) -> FloatMatrix:
     return np.random.default_rng(seed).normal(size=(count, WIDTH)).astype(np.float32)
 
 
-def test_views_stay_what_they_were_while_files_grow(tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [0, 1_000], ids=["read", "mapped"])
+def test_views_stay_what_they_were_while_files_grow(
+    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_MANY", many)
     store = VectorStore(tmp_path, WIDTH, file_bytes=FILE_BYTES)
     all_rows = vectors(150, 1)
     views = []
@@ -39,6 +44,8 @@ def test_views_stay_what_they_were_while_files_grow(tmp_path: Path) -> None:
             view.take(np.array([count]))
         view.rows.let_go()  # they come back when read
         np.testing.assert_array_equal(view.take(np.arange(count)), all_rows[:count])
+    with pytest.raises(IndexError):
+        view.take(np.array([-1]))
     store.verify()
     again = VectorStore(tmp_path, WIDTH)
     np.testing.assert_array_equal(again.view().take(np.arange(150)), all_rows)
@@ -159,13 +166,23 @@ def test_damage_to_any_file_is_told(tmp_path: Path) -> None:
     assert len(DenseWriter(tmp_path, WIDTH, OPTIONS)) == 100
 
 
+def test_a_file_that_is_cut_short_under_a_reader_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_MANY", 0)
+    reader = full(tmp_path).snapshot()
+    path = max(path for path in tmp_path.iterdir() if "vectors" in path.name)
+    os.truncate(path, WIDTH * 4)
+    assert len(reader.vectors(np.arange(97))) == 97
+    with pytest.raises(DamagedIndex, match=path.name):
+        reader.vectors(np.arange(99))
+
+
 def test_large_files_are_compared_when_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rostra.retrieval.dense import store
-
     full(tmp_path)
-    monkeypatch.setattr(store, "_QUICK", 0)
+    monkeypatch.setattr(store_module, "_QUICK", 0)
     path = next(path for path in tmp_path.iterdir() if "vectors" in path.name)
     whole = path.read_bytes()
     path.write_bytes(whole[:9] + bytes([whole[9] ^ 1]) + whole[10:])

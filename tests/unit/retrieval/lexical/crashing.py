@@ -1,8 +1,8 @@
 """A history that is killed: `python -m tests.unit.retrieval.lexical.crashing FOLDER MOST`.
 
-Runs the same history again and again, each time in a child process that kills itself (SIGKILL) at one
-call later of those that reach the disk, until one child comes to its end. After each it prints, as a
-line of JSON, which state the child saw flushed last and what the folder holds then.
+Runs the same history again and again, each time in a child process that kills itself (SIGKILL) at
+one call later of those that reach the disk, until one child comes to its end. After each it prints,
+as a line of JSON, which state the child saw flushed last and what the folder holds then.
 """
 
 import json

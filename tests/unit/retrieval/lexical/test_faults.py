@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -255,7 +254,7 @@ def test_merges_in_the_background_come_to_rest(
     while index.merge():
         pass
     check(index.snapshot(), list(ROWS), [["a", "t3"]])
-    assert len(os.listdir(tmp_path)) < 10
+    assert len(list(tmp_path.iterdir())) < 10
 
 
 def test_positions_that_do_not_exist_are_refused(filled: LexicalWriter) -> None:
