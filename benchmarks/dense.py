@@ -30,7 +30,7 @@ from rostra.retrieval.lexical import Positions
 _VECTORS = 1_000_000
 # Judged sets lie beside the checkout where they are there at all.
 _JUDGED = Path(__file__).parents[2] / "shared/data/retrieval"
-_PASSAGES = 3_000
+_PASSAGES = 2_000
 _QUERIES = 100
 _ADDED = 50
 # Standard deviation of the noise, over all dimensions together.
@@ -72,7 +72,7 @@ def _passages(settings: Settings, folders: Sequence[Path]) -> FloatMatrix:
     texts: list[str] = []
     for corpus in sorted(_JUDGED.glob("*/corpus.jsonl")):
         with corpus.open(encoding="utf-8") as file:
-            texts += [json.loads(line).get("text", "")[:1000] for line in file]
+            texts += [json.loads(line).get("text", "")[:500] for line in file]
     for folder in () if texts else folders:
         for page in sorted(folder.rglob("*.html"))[:400]:
             text = page.read_text(encoding="utf-8", errors="replace")

@@ -1,10 +1,10 @@
 """The lexical index on Zipf text: `python -m benchmarks.lexical [--chunks N] [--json]`.
 
-Chunks are 120 words drawn by Zipf's law from a vocabulary of 200,000. Queries are five words drawn as
-the chunks' are, and four words of the middle of the vocabulary. The peer is bm25s with its numba
+Chunks are 120 words drawn by Zipf's law from a vocabulary of 200,000. Queries are five words drawn
+as the chunks' are, and four words of the middle of the vocabulary. The peer is bm25s with its numba
 backend over the same postings, in the arrays that its own `index` would make (which would take many
-minutes of lists here); that its results are ours is checked. Scores are compared with rank-bm25's on
-a sample of chunks. Both sides answer in turn, one query after another, on one thread.
+minutes of lists here); that its results are ours is checked. Scores are compared with rank-bm25's
+on a sample of chunks. Both sides answer in turn, one query after another, on one thread.
 """
 
 import asyncio

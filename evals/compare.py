@@ -145,9 +145,11 @@ def comparison_section(
     shown = [
         one for one in comparisons if one.measure.name in (first.get(one.dataset), FAILED.name)
     ]
+    # Those in which no sample differs are adjusted for nothing; see `adjusted`.
+    counted = sum(1 for one in comparisons if one.adjusted is not None and one.wins + one.losses)
     notes = [
         "difference: the system named first minus the other; p-values are of a paired "
-        f"randomisation test, adjusted after Holm for {len(comparisons)} comparisons; called "
+        f"randomisation test, adjusted after Holm for {counted} comparisons; called "
         f"better or worse under {alpha:g}"
     ]
     if len(shown) < len(comparisons):

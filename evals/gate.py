@@ -13,12 +13,39 @@ from evals.core import Better, RunRecord, values_of
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that the candidate lacks, once for all measures that it concerns.
+
+    Attributes:
+        task: of the baseline; empty where it concerns the whole run.
+        measures: names; none where it concerns the whole run.
+    """
+
+    reason: str
+    task: str = ""
+    measures: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """In words, on one line."""
+        if not self.task:
+            return self.reason
+        few = len(self.measures) == 1
+        what = self.measures[0] if few else f"{len(self.measures)} measures"
+        return f"{what} of {self.task}: {self.reason}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {"reason": self.reason, "task": self.task, "measures": list(self.measures)}
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """What the gate says, and why.
 
     Attributes:
         regressions: comparisons in which the candidate is worse.
-        missing: what the candidate lacks, in words.
+        missing: what the candidate lacks, one for each cause.
     """
 
     baseline: str
@@ -26,7 +53,7 @@ class GateReport:
     alpha: float
     comparisons: tuple[Comparison, ...]
     regressions: tuple[Comparison, ...]
-    missing: tuple[str, ...]
+    missing: tuple[Missing, ...]
 
     @property
     def is_open(self) -> bool:
@@ -41,7 +68,7 @@ class GateReport:
             "candidate": self.candidate,
             "alpha": self.alpha,
             "regressions": [one.to_dict(self.alpha) for one in self.regressions],
-            "missing": list(self.missing),
+            "missing": [one.to_dict() for one in self.missing],
             "comparisons": [one.to_dict(self.alpha) for one in self.comparisons],
         }
 
@@ -80,23 +107,27 @@ def gate_run(
     )
 
 
-def _missing(baseline: RunRecord, candidate: RunRecord, comparisons: list[Comparison]) -> list[str]:
-    told: list[str] = []
+def _missing(
+    baseline: RunRecord, candidate: RunRecord, comparisons: list[Comparison]
+) -> list[Missing]:
+    told: list[Missing] = []
     if not candidate.is_complete:
-        told.append(f"run {candidate.header.id} is not complete")
+        told.append(Missing(f"run {candidate.header.id} is not complete"))
     compared = {
         (one.dataset, one.baseline_system, one.measure.name): one.left_out for one in comparisons
     }
     for number, task in enumerate(baseline.header.tasks):
         own = [outcome for outcome in baseline.outcomes if outcome.task == number]
+        causes: dict[str, list[str]] = {}
         for measure in task.measures:
             if measure.better is Better.NEITHER or not values_of(own, measure)[0]:
                 continue
             left_out = compared.get((task.dataset, task.solver, measure.name))
             if left_out is None:
-                told.append(f"{measure.name} of {task.name} cannot be compared")
+                causes.setdefault("cannot be compared", []).append(measure.name)
                 continue
             for reason in ("only in the baseline", "another sample under the same id"):
                 if count := left_out.get(reason):
-                    told.append(f"{measure.name} of {task.name}: {count} samples {reason}")
+                    causes.setdefault(f"{count} samples {reason}", []).append(measure.name)
+        told += [Missing(reason, task.name, tuple(names)) for reason, names in causes.items()]
     return told

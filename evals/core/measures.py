@@ -4,7 +4,6 @@ from enum import StrEnum
 
 import msgspec
 
-
 _BOUNDS = {"share": (0.0, 1.0), "score": (0.0, 1.0), "signed": (-1.0, 1.0)}
 
 

@@ -13,7 +13,8 @@ that is known:
 
 All three are shares of what it says at all, that is, divided by `1 - nonsense`.
 
-What always holds: a verdict depends on the judge, the pair, the order and the seed alone. Where a
+What always holds: a verdict depends on the judge, the pair, the order and the seed alone, and on each
+of them: what two judges draw, or one of two sets, has nothing in common. Where a
 cue says nothing (answers of equal length, a family that wrote both or neither) the judge goes by
 the label, as if it had not looked at the cue.
 """
@@ -24,6 +25,7 @@ from typing import Any
 
 from evals.judge.compare import Ballot
 from evals.judge.pairs import TURNED, WINNERS, Pair, Winner
+from evals.judge.seeds import derived_seed
 from rostra.core import InvalidRequest
 
 NONSENSE = "a simulated judge's nonsense"
@@ -65,7 +67,9 @@ class SimulatedJudge:
 
     async def compare(self, pair: Pair, *, swapped: bool, seed: int) -> Ballot:
         """See `PairJudge.compare`."""
-        rng = random.Random(seed)
+        order = "swapped" if swapped else "as it is"
+        own = derived_seed(seed, self.name, order, pair.question, pair.first, pair.second)
+        rng = random.Random(own)
         cue = rng.random()
         for chance, winner, why in self._cues(pair, swapped, rng):
             if cue < chance:

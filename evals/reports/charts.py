@@ -26,6 +26,7 @@ class Bar:
 
     Attributes:
         tone: `good`, `bad` or empty.
+        n: samples with a value; None where that goes without saying.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Bar:
     high: float | None = None
     unit: str = ""
     tone: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _row(bar: Bar, ends: tuple[float, float], y: int, signed: bool) -> Markup:
     return (
         Markup('<g class="{}">').format(bar.tone)
         + Markup('<text class="label" x="{}" y="{}">{}</text>').format(
-            _LABEL - 10, y + 4, _short(bar.label)
+            _LABEL - 10, y + 4, _label(bar)
         )
         + line
         + Markup('<circle cx="{}" cy="{}" r="4"/>').format(_x(bar.value, ends), y)
@@ -139,5 +141,11 @@ def _row(bar: Bar, ends: tuple[float, float], y: int, signed: bool) -> Markup:
     )
 
 
-def _short(text: str) -> str:
-    return visible(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+def _label(bar: Bar) -> str:
+    """A long name is cut, and how many samples there are stays."""
+    count = "" if bar.n is None else f" (n {bar.n:,})"
+    return _short(bar.label, _LONGEST - len(count)) + count
+
+
+def _short(text: str, longest: int = _LONGEST) -> str:
+    return visible(text if len(text) <= longest else text[: longest - 1] + "…")

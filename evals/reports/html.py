@@ -170,6 +170,7 @@ def _charts(report: RunReport) -> list[tuple[str, Markup, int]]:
                     ends.low if ends else None,
                     ends.high if ends else None,
                     one.measure.unit,
+                    n=one.estimate.n,
                 )
                 title = f"{one.measure.name} {show_better(one.measure.better)}"
                 of_set.setdefault(title, []).append(bar)

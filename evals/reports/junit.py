@@ -44,7 +44,7 @@ def run_junit(record: RunRecord) -> str:
 
 
 def gate_junit(gate: GateReport, at: datetime) -> str:
-    """A gate: a case for each measure that was compared, and for each that could not be.
+    """A gate: a case for each measure, whether it could be compared or not, and for the whole run.
 
     Args:
         at: when it was asked.
@@ -60,15 +60,23 @@ def gate_junit(gate: GateReport, at: datetime) -> str:
         _child(properties, "property", name=name, value=shown(value, _SHORT))
     # By identity: two comparisons may well be equal.
     worse = {id(one) for one in gate.regressions}
+    lacking = {(one.task, name): one for one in gate.missing for name in one.measures}
     for one in gate.comparisons:
         case = _case(suite, f"{one.dataset}/{one.candidate_system}", one.measure.name)
+        lacks = lacking.pop((f"{one.dataset}/{one.baseline_system}", one.measure.name), None)
         if id(one) in worse:
             told = difference_in_words(one)
             found = _child(case, "failure", message=shown(told, _SHORT), type="regression")
             found.text = shown("\n".join((told, *_losses(one))), _LONG)
-    for reason in gate.missing:
-        case = _case(suite, "evaluation gate", reason)
-        _child(case, "failure", message=shown(reason, _SHORT), type="missing")
+        elif lacks is not None:
+            _child(case, "failure", message=shown(lacks.reason, _SHORT), type="missing")
+    for (task, name), lacks in lacking.items():
+        case = _case(suite, task, name)
+        _child(case, "failure", message=shown(lacks.reason, _SHORT), type="missing")
+    for lacks in gate.missing:
+        if not lacks.measures:
+            case = _case(suite, "evaluation gate", "the run is complete")
+            _child(case, "failure", message=shown(lacks.reason, _SHORT), type="missing")
     _close(suite)
     return _written(suites)
 

@@ -112,23 +112,27 @@ def stored_run(settings: Settings, run: str) -> Path:
 
 
 def newest_of(settings: Settings, kind: str, *, but: Path) -> Path:
-    """The newest run of a kind that is not a certain one, nor what that was made from.
+    """The newest run of a kind over a dataset of another run, but not that one itself.
 
     Args:
-        but: a run's file, or a baseline's, which has the id of its run.
+        but: the other run's file, or a baseline's, which has the id of its run.
 
     Raises:
         EvalRunNotFound: there is none.
     """
     own = read_header(but)
+    wanted = {task.dataset for task in own.tasks} if own is not None else set()
     for path in list_runs(settings, _MOST):
         header = read_header(path)
         if header is None or header.kind != kind or path.resolve() == but.resolve():
             continue
-        if own is None or header.id != own.id:
+        if own is None:
+            return path
+        if header.id != own.id and wanted & {task.dataset for task in header.tasks}:
             return path
     raise EvalRunNotFound(
-        f"there is no run of the kind {kind!r}" + (" beside the baseline" if but.exists() else ""),
+        f"there is no run of the kind {kind!r}"
+        + (" over a dataset of the baseline, beside itself" if own is not None else ""),
         hint=f"Make one with `rostra eval run {kind}`, or name its file.",
     )
 

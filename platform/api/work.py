@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from rostra.api.uploads import JOB_KIND, Uploads
-from rostra.core import InvalidRequest, RostraError
+from rostra.core import InvalidRequest, PathNotFound, RostraError
 from rostra.fetch import Fetcher
 from rostra.ingest import (
     FolderWatch,
@@ -46,6 +46,8 @@ MAX_URLS = 1_000
 READING, WATCHING = "reading", "watching"
 # What was fetched within this time of a job that goes on is not asked for again.
 _FRESH_SECONDS = 24 * 3600.0
+
+_AWAY_SECONDS = 5.0
 
 # Keeps a stage and what to go on from.
 SaveCheckpoint = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -153,9 +155,9 @@ class Work:
         """Ends only by being cancelled.
 
         Raises:
-            PathNotFound: the folder is not there when it begins.
+            PathNotFound: the folder has never been there.
         """
-        watch = FolderWatch(Path(folder), self._runtime.settings, self._watch_pace)
+        watch = await self._opened(scope, Path(folder))
         done = chunks = 0
         async with aclosing(watch.changes()) as changes:
             async for change in changes:
@@ -181,6 +183,20 @@ class Work:
                     WATCHING, {"failed": [asdict(f) for f in report.failed[:20]]}
                 )
         raise RostraError(f"{folder} is not watched any more")
+
+    async def _opened(self, scope: Scope, folder: Path) -> FolderWatch:
+        """The watch of a folder; one that was there before is waited for, such as a disk's.
+
+        Raises:
+            PathNotFound: it has never been there.
+        """
+        while True:
+            try:
+                return FolderWatch(folder, self._runtime.settings, self._watch_pace)
+            except PathNotFound:
+                if scope.job.stage != WATCHING:
+                    raise
+            await asyncio.sleep(_AWAY_SECONDS)
 
     def _fetcher(self) -> Fetcher:
         # Kept, so that pauses between the pages of one site hold across jobs.

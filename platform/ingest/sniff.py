@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rostra.ingest import media
+from rostra.ingest.container import ZIP_ERRORS
 from rostra.ingest.decode import decode_text, utf16_without_mark
 from rostra.ingest.errors import (
     CorruptFile,
@@ -154,7 +155,7 @@ def _zip_type(data: bytes, claimed: str | None) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as container:
             names = container.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError):
+    except ZIP_ERRORS:
         # Cut off or damaged: the parser of what it was will say so.
         found = [kind for part, kind in _PARTS if part.encode() in data]
         foreign = None

@@ -119,11 +119,12 @@ class Gathering:
             if token.logprob is not None and token.logprob <= 0:
                 self._logprob += token.logprob
                 self._tokens += 1
-        if choice.delta is None:
+        said = choice.delta or choice.message
+        if said is None:
             return ""
-        for part in choice.delta.tool_calls or ():
+        for part in said.tool_calls or ():
             self._call(part)
-        return self._taken(choice.delta.text)
+        return self._taken(said.text)
 
     def _call(self, part: CallPart) -> None:
         function = part.function

@@ -28,7 +28,7 @@ from rostra.models.address import endpoint, listed_models
 from rostra.models.backoff import Backoff, retry_after
 from rostra.models.breaker import Admitted, Breaker
 from rostra.models.errors import RemoteOverloaded, RemoteRefused, RemoteUnavailable
-from rostra.models.gather import Garbled, Gathering, Withheld
+from rostra.models.gather import MAX_ANSWER_CHARS, Garbled, Gathering, Withheld
 from rostra.models.prices import Prices, estimate_tokens
 from rostra.models.provider import provider_at
 from rostra.models.sse import EventDecoder, EventTooLong
@@ -39,6 +39,8 @@ log = get_logger(__name__)
 _CONNECT_SECONDS = 10.0
 _MAX_CONNECTIONS = 200
 _MAX_ERROR_BYTES = 64 * 1024
+# Of an answer that comes at once: several times the most text, for its quotes and escapes.
+_MAX_BODY_BYTES = 4 * MAX_ANSWER_CHARS
 # Waited after an answer for its connection to become free for the next.
 _DRAIN_SECONDS = 0.5
 _DONE = b"[DONE]"
@@ -241,11 +243,15 @@ class OpenAIModel:
                 if response.status_code != httpx.codes.OK:
                     raise await self._refused(response)
                 kind = response.headers.get("content-type", "")
-                if not kind.startswith("text/event-stream"):
+                pieces = response.aiter_bytes()
+                if kind.startswith("text/event-stream"):
+                    source = self._events(pieces)
+                elif kind.startswith("application/json"):
+                    source = self._at_once(pieces)
+                else:
                     raise await self._no_stream(response, kind)
                 gathering = Gathering(prompt_tokens, self.prices, max_tokens)
-                pieces = response.aiter_bytes()
-                async with aclosing(self._texts(pieces, gathering)) as texts:
+                async with aclosing(self._texts(source, gathering)) as texts:
                     async for text in texts:
                         yield Delta(text)
                 for event in gathering.end():
@@ -293,10 +299,10 @@ class OpenAIModel:
         return self._own
 
     async def _texts(
-        self, pieces: AsyncIterator[bytes], gathering: Gathering
+        self, source: AsyncGenerator[bytes, None], gathering: Gathering
     ) -> AsyncGenerator[str, None]:
         """The answer's text as it comes; the rest of it is gathered."""
-        async with aclosing(self._events(pieces)) as events:
+        async with aclosing(source) as events:
             async for data in events:
                 if data.strip() == _DONE:
                     if gathering.is_empty and not gathering.has_ended:
@@ -331,6 +337,17 @@ class OpenAIModel:
                 found = decoder.feed(piece)
             for data in found:
                 yield data
+
+    async def _at_once(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """The same of an endpoint that does not stream, which was asked to: one whole answer."""
+        body = bytearray()
+        async with asyncio.timeout(self._timeout):
+            async for piece in pieces:
+                body += piece
+                if len(body) > _MAX_BODY_BYTES:
+                    raise EventTooLong(f"an answer of more than {_MAX_BODY_BYTES} bytes")
+        yield bytes(body)
+        yield _DONE
 
     # --- What went wrong ---
 

@@ -197,10 +197,11 @@ class LogprobsPart(msgspec.Struct):
 
 
 class ChoicePart(msgspec.Struct):
-    """What a chunk says of one of the answers."""
+    """What a chunk says of one of the answers; an endpoint that does not stream says it at once."""
 
     index: int = 0
     delta: DeltaPart | None = None
+    message: DeltaPart | None = None
     finish_reason: str | None = None
     logprobs: LogprobsPart | None = None
 

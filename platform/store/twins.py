@@ -50,8 +50,8 @@ async def chunks_of_documents(
             .where(ChunkRow.document_id.in_(part))
             .order_by(ChunkRow.document_id, ChunkRow.ordinal)
         )
-        for document_id, *chunk in rows:
-            found[document_id].append(LinkedChunk(*chunk))
+        for document_id, chunk_id, text, group in rows:
+            found[document_id].append(LinkedChunk(chunk_id, text, group))
     return [chunk for chunks in found.values() for chunk in chunks]
 
 
@@ -139,7 +139,7 @@ async def twin_groups(session: AsyncSession, chunk_ids: Collection[UUID]) -> dic
                 ChunkRow.id.in_(part), ChunkRow.twins.is_not(None)
             )
         )
-        found.update({row[0]: row[1] for row in rows})
+        found.update({row[0]: row[1] for row in rows if row[1] is not None})
     return found
 
 

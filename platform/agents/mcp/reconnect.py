@@ -5,6 +5,7 @@ waits for what did not come; once closed, no other is opened.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from rostra.agents.mcp.auth import Login
@@ -20,9 +21,17 @@ class Reconnecting:
         config: of the server.
         token_file: where tokens of OAuth are kept.
         login: shows a person an address to log in at; None where nobody is there.
+        on_give_up: told when whoever waits for a connection no longer does.
     """
 
-    def __init__(self, config: ServerConfig, token_file: Path, login: Login | None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        token_file: Path,
+        login: Login | None,
+        on_give_up: Callable[[], None],
+    ) -> None:
+        self._on_give_up = on_give_up
         self._config = config
         self._token_file = token_file
         self._connection: Connection | None = None
@@ -51,6 +60,7 @@ class Reconnecting:
         try:
             await connection.open()
         except asyncio.CancelledError:
+            self._on_give_up()
             # Whoever asked has given up; nobody else is to wait for what did not come in time.
             await connection.close()
             raise

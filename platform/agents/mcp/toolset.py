@@ -72,8 +72,8 @@ class McpToolset:
         self._clock = clock
         self._lock = asyncio.Lock()
         tokens = token_file or Path(".rostra") / "mcp" / f"{config.name}.json"
-        self._server = Reconnecting(config, tokens, login)
         self._outage = Outage(config.name, clock)
+        self._server = Reconnecting(config, tokens, login, self._outage.give_up)
         self._trying: asyncio.Task[None] | None = None
         # The last list of tools, and the connection that it was read on.
         self._listed: tuple[Connection, Listing] | None = None

@@ -234,7 +234,8 @@ def agents(options: RunOptions) -> None:
 def random_agents(runs: int, strategies: tuple[str, ...], as_json: bool) -> None:
     """Runs of a model with random weights: invalid steps, spent budgets, runs without an end.
 
-    So many runs for each strategy over the real engine; exits with 1 unless all counts are 0.
+    So many runs for each strategy over the real engine; exits with 1 unless all counts are 0. What
+    it counts is printed and not kept: `rostra eval list` does not have it.
     """
 
     async def work() -> list[RandomReport]:

@@ -152,8 +152,8 @@ def _print_gate(report: GateReport) -> None:
     _print_comparisons(report.comparisons, report.alpha)
     for one in report.regressions:
         click.echo(f"worse: {plain(difference_in_words(one))}")
-    for reason in report.missing:
-        click.echo(f"missing: {plain(reason)}")
+    for lacks in report.missing:
+        click.echo(f"missing: {plain(lacks.told)}")
     state = "open" if report.is_open else "closed"
     click.echo(
         f"the gate is {state}: {plain(report.candidate)} against {plain(report.baseline)}, "
@@ -174,9 +174,13 @@ def _print_comparisons(found: Sequence[Comparison], alpha: float) -> None:
              "n", "wins", "losses", "verdict"),
             (_row(one, alpha) for one in own),
         )  # fmt: skip
+        causes: dict[tuple[str, int], list[str]] = {}
         for one in own:
             for reason, count in one.left_out.items():
-                click.echo(f"  {plain(one.measure.name)}: {count:,} samples left out: {reason}")
+                causes.setdefault((reason, count), []).append(one.measure.name)
+        for (reason, count), names in causes.items():
+            whose = names[0] if len(names) == 1 else f"{len(names)} measures"
+            click.echo(f"  {plain(whose)}: {count:,} samples left out: {reason}")
         click.echo()
 
 

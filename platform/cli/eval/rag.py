@@ -173,7 +173,7 @@ def _measure(row: dict[str, Any], name: str) -> str:
     if value is None:
         return "-"
     unit, ends = row["units"][name], row["intervals"].get(name)
-    return amount(value, unit) + (f" ({interval(*ends, unit)})" if ends else "")
+    return amount(value, unit) + (f" ({interval(ends[0], ends[1], unit)})" if ends else "")
 
 
 def _counts(rows: Sequence[dict[str, Any]], name: str) -> str:

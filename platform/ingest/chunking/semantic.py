@@ -72,7 +72,8 @@ class SemanticChunker:
         after = summed[np.minimum(border + WINDOW_SENTENCES, count)] - summed[border]
         lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
         cosines = np.einsum("ij,ij->i", before, after) / np.maximum(lengths, 1e-12)
-        return np.round(cosines, _DECIMALS)
+        rounded: Similarities = np.round(cosines, _DECIMALS)
+        return rounded
 
     def _runs(
         self, cuts: Cuts, sentences: list[tuple[int, int]], similar: Similarities

@@ -184,13 +184,17 @@ def _is_picture(page: pypdfium2.PdfPage, share: float) -> bool:
     """Whether a picture covers this share of the page, or text is drawn as outlines."""
     width, height = page.get_size()
     outlines = 0
-    for drawn in islice(page.get_objects(max_depth=4), _MAX_OBJECTS):
-        if drawn.type == pdfium.FPDF_PAGEOBJ_IMAGE:
-            left, bottom, right, top = drawn.get_bounds()
-            if (right - left) * (top - bottom) >= share * width * height:
-                return True
-        elif drawn.type == pdfium.FPDF_PAGEOBJ_PATH:
-            outlines += 1
+    try:
+        for drawn in islice(page.get_objects(max_depth=4), _MAX_OBJECTS):
+            if drawn.type == pdfium.FPDF_PAGEOBJ_IMAGE:
+                left, bottom, right, top = drawn.get_bounds()
+                if (right - left) * (top - bottom) >= share * width * height:
+                    return True
+            elif drawn.type == pdfium.FPDF_PAGEOBJ_PATH:
+                outlines += 1
+    except pypdfium2.PdfiumError:
+        # What cannot be looked at is no reason to lose the page's text.
+        return False
     return outlines >= _MANY_OUTLINES and share <= _PICTURE_SHARE
 
 

@@ -205,4 +205,5 @@ def page_uri(text: str) -> str:
         raise InvalidRequest(
             f"{text[:200]!r} is no URL of a page", hint="Give http:// or https:// and a host."
         )
-    return str(url)
+    # With the path's slash, without which one page would have two addresses.
+    return str(url.copy_with(raw_path=url.raw_path))

@@ -106,7 +106,7 @@ def _allowed(text: str, base: str, own: str, hosts: frozenset[str]) -> str | Non
         return None
     if host != own and not any(host == name or host.endswith(f".{name}") for name in hosts):
         return None
-    return str(url)
+    return page_uri(str(url))
 
 
 async def _read_one(fetcher: Fetcher, address: str) -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ from rostra.retrieval.lexical.frequent import FrequentTerms
 from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
 from rostra.retrieval.lexical.storage import (
     Array,
+    DamagedIndex,
     Sections,
     check_digests,
     reading,
@@ -145,9 +146,15 @@ class Segment:
         return self.docs[entries], self.tfs[entries]
 
     def counts_of(self, rows: Ids) -> tuple[Array, Array]:
-        """Which terms occur in any of the rows, and in how many of them."""
+        """Which terms occur in any of the rows, and in how many of them.
+
+        Raises:
+            DamagedIndex: the file says of a row that it has a term that there is not.
+        """
         at, owner = gathered(self.row_starts, rows)
         terms = self.row_terms[at].astype(np.int64)
+        if len(terms) and not 0 <= terms.min() <= terms.max() < self.terms:
+            raise DamagedIndex(self.path, "row_terms is not what was written")
         if self.entry.ordered:
             terms = counted(terms << 32 | owner)[0] >> 32
         return counted(terms)

@@ -402,6 +402,31 @@ async def test_an_answer_that_is_no_stream_is_told(endpoint: Endpoint, make: Mak
     assert caught.value.message.isprintable()
 
 
+async def test_an_endpoint_that_does_not_stream_is_heard(endpoint: Endpoint, make: Make) -> None:
+    call = {"id": "7", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+    whole = {
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "At once.", "tool_calls": [call]},
+                "finish_reason": "tool_calls",
+            }
+        ],
+        "usage": USAGE,
+    }
+    json_type = {"content-type": "application/json; charset=utf-8"}
+    endpoint.answers = [Answer(body=json.dumps(whole).encode(), headers=json_type)]
+    events = await events_of(make())
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    assert events[:-1] == [Delta("At once."), ToolCall("7", "add", '{"a": 1}')]
+    assert finish.usage["completion_tokens"] == 7
+    endpoint.answers = [Answer(body=b'{"error": {"message": "too dear"}}', headers=json_type)]
+    with pytest.raises(RostraError, match="too dear"):
+        await events_of(make(retries=0))
+
+
 async def test_an_endless_event_is_not_kept(endpoint: Endpoint, make: Make) -> None:
     async def pour(send: Send) -> None:
         await send(b"data: ")

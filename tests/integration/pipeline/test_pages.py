@@ -11,7 +11,7 @@ import pytest
 
 from rostra.core import InvalidRequest
 from rostra.fetch import Fetcher, Guard, Robots, Unreachable
-from rostra.ingest import IngestReport, ingest_pages, read_sitemap, sitemap_failures
+from rostra.ingest import IngestReport, ingest_pages, page_uri, read_sitemap, sitemap_failures
 from rostra.ingest.web import pages, sitemaps
 from rostra.store import document_versions, get_collection, get_text
 from tests.web_server import ADDRESS, Reply, Request, Site, site
@@ -164,6 +164,19 @@ async def test_a_run_that_is_cancelled_leaves_no_fetch_behind(library: Any) -> N
             await run
         left = [task for task in asyncio.all_tasks() if "_get" in str(task.get_coro())]
         assert left == []
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("http://X.example", "http://x.example/"),
+        (" http://x.example/#top ", "http://x.example/"),
+        ("https://x.example:443?q=1", "https://x.example/?q=1"),
+        ("http://x.example/a b/ä", "http://x.example/a%20b/%C3%A4"),
+    ],
+)
+def test_a_page_has_one_address(given: str, known: str) -> None:
+    assert page_uri(given) == page_uri(known) == known
 
 
 async def test_what_is_no_page(library: Any) -> None:

@@ -117,6 +117,24 @@ async def test_a_sitemap_that_is_out_of_reach_is_tried_again_later(
     assert (await reaches(client, job["id"], "succeeded"))["result"]["documents"] == 1
 
 
+async def test_a_folder_that_is_away_is_waited_for_and_nothing_is_deleted(
+    client: Client, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rostra.api.work._AWAY_SECONDS", 0.01)
+    (watched / "a.md").write_text("alpha")
+    job = await add(client, watch=str(watched))
+    while (await client.get(f"/api/jobs/{job['id']}")).json()["stage"] != "watching":
+        pass
+    await post(client, f"/api/jobs/{job['id']}/pause")
+    away = watched.rename(watched.with_name("away"))
+    await post(client, f"/api/jobs/{job['id']}/resume")
+    await reaches(client, job["id"], "running", "failed")
+    (away / "b.md").write_text("beta")
+    assert await uris(client) == [(watched / "a.md").as_uri()]
+    away.rename(watched)
+    await until(client, [(watched / name).as_uri() for name in ("a.md", "b.md")])
+
+
 async def test_a_folder_is_followed_until_its_job_is_paused(
     client: Client, watched: Path, finish: Wait
 ) -> None:

@@ -94,7 +94,7 @@ async def test_a_run_from_its_task_to_its_answer(client: Client, tools: Tools) -
     assert [part["type"] for _, part in parts] == [
         "start", "data-tools", "start-step", "data-step", "data-usage", "finish-step",
         "reasoning-start", "reasoning-delta", "reasoning-end",
-        "tool-input-start", "tool-input-available", "tool-input-available",
+        "tool-input-start", "tool-input-available",
         "tool-output-available", "text-start", "text-delta", "text-end", "data-answer", "data-run",
         "finish",
     ]  # fmt: skip

@@ -161,15 +161,19 @@ def test_the_gate_is_not_fooled_by_failures() -> None:
 def test_the_gate_misses_nothing_that_the_baseline_had() -> None:
     base = record({"a": {"right": [1.0] * 9, "steps": [1.0] * 9}}, measures=[RIGHT, STEPS])
     less = record({"a": {"right": [1.0] * 9}})
-    assert gate_run(base, less).missing == ("steps of set/a cannot be compared",)
+    assert [each.told for each in gate_run(base, less).missing] == [
+        "steps of set/a: cannot be compared"
+    ]
     fewer = record({"a": {"right": [1.0] * 5, "steps": [1.0] * 5}}, measures=[RIGHT, STEPS])
-    assert len(gate_run(base, fewer).missing) == 2
+    assert [each.told for each in gate_run(base, fewer).missing] == [
+        "2 measures of set/a: 4 samples only in the baseline"
+    ]
     broken_off = record(
         {"a": {"right": [1.0] * 9, "steps": [1.0] * 9}},
         measures=[RIGHT, STEPS],
         is_complete=False,
     )
-    assert gate_run(base, broken_off).missing == ("run run is not complete",)
+    assert [each.told for each in gate_run(base, broken_off).missing] == ["run run is not complete"]
 
 
 def test_equal_systems_are_refused_no_more_often_than_alpha() -> None:

@@ -203,9 +203,8 @@ def test_code_keeps_functions_whole_and_says_what_they_are_in(parse: Parse, toy:
         ("a.rs", "impl Thing {\n    fn one(&self) -> i32 { 1 }\n\n    fn two(&self) -> i32 {\n"
          "        22222222\n    }\n}\n", "fn two(&self) -> i32 {\n        22222222\n    }",
          "impl Thing"),
-        ("a.rb", f"class A\n  def one\n    {'1' * 28}\n  end\n\n  def two\n    {'2' * 28}\n  end\nend"
-         "\n",
-         f"def two\n    {'2' * 28}\n  end", "class A"),
+        ("a.rb", f"class A\n  def one\n    {'1' * 28}\n  end\n\n  def two\n    {'2' * 28}\n"
+         "  end\nend\n", f"def two\n    {'2' * 28}\n  end", "class A"),
     ],
 )  # fmt: skip
 def test_code_in_other_languages(

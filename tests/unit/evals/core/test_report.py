@@ -147,14 +147,14 @@ async def test_one_failure_decides_whether_all_succeed(tmp_path: Path) -> None:
 
 
 async def test_the_interval_of_a_cosine_stays_between_minus_1_and_1(tmp_path: Path) -> None:
-    class Cosine(Same):
-        measures = AnswerRelevance(FakeEmbedder, "space").measures
-
+    class Cosine(AnswerRelevance):
         async def __call__(self, state: State, seed: int) -> Sequence[Score]:
-            return [Score("answer relevance", 0.9 if state.sample.id == "s0" else -0.1)]
+            is_first = state.sample.id in ("s0", "s1", "s2")
+            return [Score(self.name, 0.9 if is_first else -0.1)]
 
     path = tmp_path / "run.jsonl"
-    await run(path, [Task(numbers(2), Echo(), [Cosine()])])
+    # Two groups of three questions: the interval of their mean would reach from -6 to 7.
+    await run(path, [Task(numbers(6), Echo(), [Cosine(FakeEmbedder, "space")])])
     (found,) = report_of(read_run(path)).tasks[0].measures
     assert found.estimate is not None
     assert found.estimate.mean == pytest.approx(0.4)

@@ -86,7 +86,7 @@ async def test_at_equal_length_a_judge_that_likes_length_is_less_right(
     assert biased is not None
     assert fair is not None
     assert biased.length_effect > 1 > abs(fair.length_effect)
-    assert biased.raw.mean > biased.win_rate.mean + 0.1
+    assert biased.raw.mean > biased.win_rate.mean + 0.05
     assert fair.win_rate.interval is not None
     assert fair.win_rate.interval.contains(0.6)
 
@@ -129,3 +129,19 @@ def test_the_usual_ones_have_names_of_their_own() -> None:
     names = [one.name for one in usual_judges("llama")]
     assert len(names) == len(set(names)) == 7
     assert len(usual_judges()) == 6
+
+
+async def test_sets_and_judges_share_no_draws() -> None:
+    async def verdicts(name: str, text: str) -> list[str | None]:
+        coin = SimulatedJudge(name, noise=1.0)
+        pairs = [
+            Pair(id=str(n), question=f"{text} {n}?", first="a", second="b", labels=[], label=None)
+            for n in range(40)
+        ]
+        return [(await coin.compare(pair, swapped=False, seed=n)).winner
+                for n, pair in enumerate(pairs)]  # fmt: skip
+
+    one = await verdicts("one", "set")
+    assert one == await verdicts("one", "set")
+    for other in (await verdicts("two", "set"), await verdicts("one", "another")):
+        assert 5 < sum(a == b for a, b in zip(one, other, strict=True)) < 35

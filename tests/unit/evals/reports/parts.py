@@ -89,13 +89,14 @@ def record(
     run: str = "run",
     systems: Sequence[str] = ("system",),
     text: str = "",
+    dataset: str = "set",
     is_complete: bool = True,
     repeats: int = 1,
 ) -> RunRecord:
     """A run of systems over one set."""
     tasks = [
         TaskHeader(
-            dataset="set" + text,
+            dataset=dataset + text,
             solver=system,
             digest="d",
             samples=1 + max((one.at for one in outcomes if one.task == number), default=0),

@@ -30,6 +30,12 @@ def test_shares_stand_between_0_and_1() -> None:
     ]  # fmt: skip
 
 
+def test_a_label_says_of_how_many_samples_however_long_it_is() -> None:
+    svg = drawn([Bar("ask", 0.5, n=8), Bar("x" * 100, 0.5, n=1234), Bar("bare", 0.5)])
+    labels = [one.text for one in svg.iter("text") if one.get("class") == "label"]
+    assert labels == ["ask (n 8)", "x" * 29 + "… (n 1,234)", "bare"]
+
+
 def test_differences_stand_around_0() -> None:
     svg = drawn([Bar("a", -0.1, -0.2, 0.0)], signed=True)
     assert places(svg, "circle", "cx") == [LEFT + (RIGHT - LEFT) / 4]

@@ -104,6 +104,9 @@ def test_the_newest_of_a_kind_is_not_the_baseline_itself(settings: Settings) -> 
     write(folder, record([outcome(0)], run="20260103", text="other"))
     assert newest_of(settings, "test", but=old) == new
     assert newest_of(settings, "test", but=new) == old
+    # A run over something else can say nothing of it.
+    write(folder, record([outcome(0)], run="20260104", dataset="another"))
+    assert newest_of(settings, "test", but=old) == new
     # A baseline that lies elsewhere is the run that it was made from.
     kept = folder.parent / "baseline.jsonl"
     kept.write_text(baseline_of(read_run(new)))

@@ -175,7 +175,7 @@ def test_every_damaged_byte_range_is_detected(tmp_path: Path, filled: LexicalWri
     check(LexicalWriter(folder, "test-1").snapshot(), left(), [["a", "t3"]])
 
 
-def test_large_files_are_checked_on_demand_and_never_read_out_of_bounds(
+def test_large_files_are_checked_on_demand(
     tmp_path: Path, filled: LexicalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.merge(everything=True)
@@ -189,6 +189,11 @@ def test_large_files_are_checked_on_demand_and_never_read_out_of_bounds(
     index = LexicalWriter(tmp_path / "index", "test-1")
     with pytest.raises(DamagedIndex, match="docs"):
         index.verify()
+    section = entry.sections["row_terms"]
+    whole[section.offset : section.offset + 4 * section.count] = b"\xff\x7f\xff\x7f" * section.count
+    path.write_bytes(bytes(whole))
+    with pytest.raises(DamagedIndex, match="row_terms"):
+        LexicalWriter(tmp_path / "index", "test-1").remove(np.array([1]))
 
 
 @pytest.mark.parametrize(("analyzer", "ordered"), [("test-2", True), ("test-1", False)])
