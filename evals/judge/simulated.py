@@ -13,10 +13,10 @@ that is known:
 
 All three are shares of what it says at all, that is, divided by `1 - nonsense`.
 
-What always holds: a verdict depends on the judge, the pair, the order and the seed alone, and on each
-of them: what two judges draw, or one of two sets, has nothing in common. Where a
-cue says nothing (answers of equal length, a family that wrote both or neither) the judge goes by
-the label, as if it had not looked at the cue.
+What always holds: a verdict depends on the judge, the pair, the order and the seed alone, and on
+each of them: what two judges draw, or one of them over two sets, has nothing in common. Where a cue
+says nothing (answers of equal length, a family that wrote both or neither) the judge goes by the
+label, as if it had not looked at the cue.
 """
 
 import random

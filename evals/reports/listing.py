@@ -132,7 +132,7 @@ def newest_of(settings: Settings, kind: str, *, but: Path) -> Path:
             return path
     raise EvalRunNotFound(
         f"there is no run of the kind {kind!r}"
-        + (" over a dataset of the baseline, beside itself" if own is not None else ""),
+        + (" over its datasets beside the baseline" if own is not None else ""),
         hint=f"Make one with `rostra eval run {kind}`, or name its file.",
     )
 

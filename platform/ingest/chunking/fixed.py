@@ -4,6 +4,7 @@ What always holds: see `Chunker`; beside that, a chunk repeats at most `overlap`
 before it, and cuts no word that has a boundary in the second half of the window.
 """
 
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from rostra.ingest.chunking.chunk import Chunk
 from rostra.ingest.chunking.cuts import Cuts, is_between_words, trimmed
 from rostra.ingest.chunking.places import Places
 from rostra.ingest.document import ParsedDocument
+
+_SHOWN = re.compile(r"\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,16 @@ class FixedChunker:
         cuts = Cuts(text, self.tokenizer)
         places = Places(document, self.tokenizer)
         chunks = []
-        start = 0
-        while (whole := trimmed(text, start, len(text))) is not None:
-            start = whole[0]
-            end = cuts.furthest(start, whole[1], self.max_tokens)
-            part = trimmed(text, start, end)
-            if part is not None:
+        last = len(text.rstrip())
+        found = _SHOWN.search(text)
+        while found is not None:
+            start = found.start()
+            end = cuts.furthest(start, last, self.max_tokens)
+            if (part := trimmed(text, start, end)) is not None:
                 chunks.append(places.chunk(*part, places.path(*part)))
-            if end >= whole[1]:
+            if end >= last:
                 break
-            start = self._next(cuts, start, end)
+            found = _SHOWN.search(text, self._next(cuts, start, end))
         return chunks
 
     def _next(self, cuts: Cuts, start: int, end: int) -> int:

@@ -139,7 +139,7 @@ def test_the_gate_closes_on_what_is_missing(
     assert eval_("gate", "--baseline", "20260101", "--json") == 1
     report = told(capsys)
     assert not report["open"]
-    assert any("not complete" in reason for reason in report["missing"])
+    assert any("not complete" in lacks["reason"] for lacks in report["missing"])
 
 
 def test_an_error_of_any_kind_is_no_regression(

@@ -1,6 +1,9 @@
 """Random histories of vectors, against brute force over the rows that live."""
 
 import dataclasses
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -330,3 +333,39 @@ def test_a_finder_that_fails_is_done_without(
     writer.flush()
     for one in (writer, DenseWriter(tmp_path, WIDTH, writer.options)):
         check(one.snapshot(), rows, np.zeros(60, np.bool_), 3, tied=True)
+
+
+def test_searches_beside_a_writer_see_their_own_snapshot(
+    options: DenseOptions, gather: None, tmp_path: Path
+) -> None:
+    rows = clustered(900, 1)
+    writer = DenseWriter(tmp_path, WIDTH, options, file_bytes=WIDTH * 4 * 100)
+    writer.add(rows[:100])
+    writer.train()
+    stop = threading.Event()
+
+    def read(seed: int) -> int:
+        searches = 0
+        for query in itertools.cycle(clustered(20, seed)):
+            reader = writer.snapshot()
+            found, scores = reader.search(query, 5)
+            assert len(found) == 5
+            assert reader.live[found].all()
+            assert scores.tolist() == reader.scores(query, found).tolist()
+            searches += 1
+            if stop.is_set():
+                return searches
+        return searches
+
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(read, seed) for seed in (1, 2)]
+        try:
+            for start in range(100, 900, 20):
+                writer.add(rows[start : start + 20])
+                writer.remove(np.arange(start - 90, start - 85))
+                if start % 400 == 0:
+                    writer.train()
+                    writer.flush()
+        finally:
+            stop.set()
+        assert all(one.result() > 0 for one in reading)
