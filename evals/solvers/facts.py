@@ -11,8 +11,8 @@ from rostra.core import Settings
 from rostra.ingest import ReadySource
 from rostra.runtime import Runtime
 
-_SEARCH = ("chunk_tokens", "chunk_overlap", "dense_index", "fusion", "dense_weight", "rrf_k",
-           "shortlist", "embedding_dtype")  # fmt: skip
+_SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "dense_index", "fusion",
+           "dense_weight", "rrf_k", "shortlist", "embedding_dtype")  # fmt: skip
 _RERANK = ("reranker_model", "rerank_candidates")
 _ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
 

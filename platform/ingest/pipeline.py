@@ -11,9 +11,10 @@ Reading and parsing run ahead of embedding by one batch, so that the embedder is
 import asyncio
 import hashlib
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -28,10 +29,12 @@ from rostra.core import (
     UnreadableFile,
     get_logger,
 )
+from rostra.ingest.archive import AttachmentSource, attachments_of
 from rostra.ingest.chunking import Content, chunk_inputs, chunking_facts, embed_contents
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.duplicates import link_duplicates
 from rostra.ingest.items import FailedSource, ReadySource, Source
+from rostra.ingest.media import has_ocr
 from rostra.ingest.parser_process import ParserProcess
 from rostra.retrieval import Indexes, late_embedder
 from rostra.store import (
@@ -52,7 +55,7 @@ from rostra.store import (
 log = get_logger(__name__)
 
 # Raise when parsers or chunkers give other text or spans for equal bytes: files are then re-read.
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 # Chunks embedded and committed together: enough to sort by length, little to lose. The first batch
 # is small, so that the embedder starts early, and each next one twice as large.
 _FIRST_BATCH_CHUNKS = 64
@@ -110,14 +113,17 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A parsed and chunked document, waiting for vectors."""
+    """A parsed and chunked document, waiting for vectors, and what is attached to it."""
 
     document: NewDocument
     texts: dict[bytes, Content]
+    attached: Sequence[AttachmentSource | FailedSource] = ()
 
 
 OnProgress = Callable[[Progress], None]
 AnySource = Source | ReadySource | FailedSource
+# What a run still has to look at: sources, and messages whose attachments come before them.
+_Waiting = deque[AnySource | _Prepared]
 
 
 class Ingester:
@@ -206,6 +212,8 @@ class _Run:
     ) -> None:
         self.report = IngestReport()
         self.versions: dict[str, DocumentVersion] = {}
+        self._attached: set[str] = set()
+        self._unchanged: set[str] = set()
         self._database = database
         self._target = target
         self._embedder = embedder
@@ -218,20 +226,36 @@ class _Run:
     async def batches(
         self, sources: Iterable[AnySource], parser: ParserProcess
     ) -> AsyncGenerator[list[_Prepared], None]:
-        """Reads, parses and chunks; yields what is to be stored."""
+        """Reads, parses and chunks; yields what is to be stored.
+
+        What is attached to a message comes before it: a message that is stored was read whole.
+        """
         batch: list[_Prepared] = []
         chunks = chars = 0
         enough = min(_FIRST_BATCH_CHUNKS, _BATCH_CHUNKS)
-        for source in sources:
-            try:
-                prepared = await self._prepare(source, parser)
-            except UnreadableFile as error:
-                self._fail(source.uri, error)
-                continue
-            if prepared is None:
-                self.report.unchanged += 1
-                self._advance()
-                continue
+        waiting: _Waiting = deque(sources)
+        while waiting:
+            source = waiting.popleft()
+            if isinstance(source, _Prepared):
+                prepared = source
+            else:
+                try:
+                    found = await self._prepare(source, parser)
+                except UnreadableFile as error:
+                    self._fail(source.uri, error)
+                    continue
+                if found is None:
+                    self._unchanged.add(source.uri)
+                    self.report.unchanged += 1
+                    self._advance()
+                    continue
+                prepared = found
+                if found.attached:
+                    self._progress.total += len(found.attached)
+                    self._attached |= {attached.uri for attached in found.attached}
+                    waiting.appendleft(found)
+                    waiting.extendleft(reversed(found.attached))
+                    continue
             batch.append(prepared)
             chunks += len(prepared.document.chunks)
             chars += len(prepared.document.text)
@@ -300,7 +324,7 @@ class _Run:
         What is below something that could not be read, a damaged archive or a closed folder, is
         not known to be gone, and stays.
         """
-        present = {source.uri for source in sources}
+        present = {source.uri for source in sources} | self._attached
         unknown = tuple(
             source.uri + below
             for source in sources
@@ -310,12 +334,24 @@ class _Run:
         gone = [
             version.id
             for uri, version in self.versions.items()
-            if uri.startswith(prefixes) and uri not in present and not uri.startswith(unknown)
+            if uri.startswith(prefixes)
+            and uri not in present
+            and not uri.startswith(unknown)
+            and not self._is_attached_to_unchanged(uri)
         ]
         for document_id in gone:
             async with self._database.write() as session:
                 await delete_document(session, document_id)
         self.report.deleted = len(gone)
+
+    def _is_attached_to_unchanged(self, uri: str) -> bool:
+        """Whether a document came with a message that was not read again, since it is the same."""
+        at = uri.find("!/")
+        while at >= 0:
+            if uri[:at] in self._unchanged:
+                return True
+            at = uri.find("!/", at + 2)
+        return False
 
     async def _prepare(self, source: AnySource, parser: ParserProcess) -> _Prepared | None:
         """A source as a document to be stored; None when it is stored already.
@@ -335,11 +371,14 @@ class _Run:
         stored = self.versions.get(source.uri)
         if stored is not None and (stored.sha256, stored.recipe) == (sha256, self._recipe):
             return None
+        attached: Sequence[AttachmentSource | FailedSource] = ()
         if isinstance(source, ReadySource):
             document = source.document
         else:
             document = await parser.parse(source.name, data)
-        return await asyncio.to_thread(self._chunk, source.uri, sha256, len(data), document)
+            attached = attachments_of(source, document)
+        prepared = await asyncio.to_thread(self._chunk, source.uri, sha256, len(data), document)
+        return replace(prepared, attached=attached)
 
     def _chunk(self, uri: str, sha256: str, size: int, document: ParsedDocument) -> _Prepared:
         chunks = []
@@ -406,6 +445,7 @@ def _recipe(settings: Settings, embedder: Embedder) -> str:
         embedder.max_tokens,
         embedder.space.revision,
         settings.max_text_chars,
+        has_ocr(),
         *chunking_facts(settings, embedder),
         settings.near_duplicates,
     ]

@@ -139,7 +139,9 @@ def _bound_terms(
         block[term] = at
         best = 0.0
         while at < stop:
-            if docs[begins[term] + (at - block_begins[term]) * per_block] >= end:
+            # Only a block that ends beyond the window may begin there, too.
+            beyond = block_last[at] >= end
+            if beyond and docs[begins[term] + (at - block_begins[term]) * per_block] >= end:
                 break
             best = max(best, _factor(factors, form, block_tf[at], block_length[at]))
             if block_last[at] >= end - 1:

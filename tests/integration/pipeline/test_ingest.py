@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -496,3 +497,53 @@ async def test_an_ingest_elsewhere_is_followed(library: Library) -> None:
     await library.ingester().ingest(FILES, "default")
     result = await searcher.search(SearchRequest("plan cost", k=1))
     assert [hit.uri for hit in result.hits] == ["test:/plan.html"]
+
+
+def message(attached: dict[str, str]) -> bytes:
+    made = EmailMessage()
+    made["Subject"] = "Minutes"
+    made["From"] = "ann@example.org"
+    made.set_content("The minutes of Tuesday are attached.")
+    for name, text in attached.items():
+        made.add_attachment(text, filename=name)
+    return made.as_bytes()
+
+
+async def test_attachments_come_and_go_with_their_message(library: Library) -> None:
+    names = ("test:/a.eml", "test:/a.eml!/1/one.txt", "test:/a.eml!/2/two.txt")
+    mail = Given("a.eml", message({"one.txt": "Heaps grow.", "two.txt": "Locks wait."}))
+    seen: list[tuple[int, int]] = []
+    report = await library.ingester().ingest(
+        [mail], "default", on_progress=lambda p: seen.append((p.done, p.total))
+    )
+    assert (report.documents, report.failed) == (3, [])
+    assert seen[-1] == (3, 3)
+    assert sorted(await stored(library)) == sorted(names)
+    # The message is the same: what came with it is not gone.
+    same = await library.ingester().ingest([mail], "default", delete_missing=["test:/"])
+    assert (same.unchanged, same.deleted) == (1, 0)
+    less = Given("a.eml", message({"one.txt": "Heaps grow."}))
+    report = await library.ingester().ingest([less], "default", delete_missing=["test:/"])
+    assert report.deleted == 1
+    assert sorted(await stored(library)) == sorted(names[:2])
+    report = await library.ingester().ingest([], "default", delete_missing=["test:/"])
+    assert report.deleted == 2
+
+
+async def test_a_message_is_stored_after_what_is_attached(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between its attachments, a message is read again: it is not stored yet."""
+    monkeypatch.setattr(pipeline, "_FIRST_BATCH_CHUNKS", 1)
+    monkeypatch.setattr(pipeline, "_BATCH_CHUNKS", 1)
+    order: list[str] = []
+    put = pipeline.put_document
+
+    async def noting(session: Any, collection: Any, document: Any) -> Any:
+        order.append(document.uri)
+        return await put(session, collection, document)
+
+    monkeypatch.setattr(pipeline, "put_document", noting)
+    mail = Given("a.eml", message({"one.txt": "Heaps grow.", "two.txt": "Locks wait."}))
+    await library.ingester().ingest([mail], "default")
+    assert order == ["test:/a.eml!/1/one.txt", "test:/a.eml!/2/two.txt", "test:/a.eml"]

@@ -9,6 +9,7 @@ import pytest
 
 from rostra.core import EmbeddingSpace
 from rostra.ingest.duplicates import link_duplicates
+from rostra.retrieval import Hit, HitScores, expand
 from rostra.store import (
     MOST_UNDER_A_KEY,
     Database,
@@ -137,6 +138,26 @@ async def test_parents_are_slices_of_the_text(database: Database) -> None:
     (parent,) = parents.values()
     assert parent.text == "before é😀 text after"
     assert (parent.start, parent.end) == (0, len(parent.text))
+
+
+async def test_hits_become_the_passages_around_them_once(database: Database) -> None:
+    chunks = await add(database, "docs", {"a": "é😀 text", "b": "other"})
+    hits = [
+        Hit(
+            chunk_id=chunk, document_id=UUID(int=len(name)), collection="docs", uri=name,
+            title=name, context="", text="chunk", start=7, end=12, page=None, metadata={},
+            score=1.0, scores=HitScores(),
+        )
+        for name, chunk in [*chunks.items(), ("a", chunks["a"]), ("gone", UUID(int=0))]
+    ]  # fmt: skip
+    async with database.read() as session:
+        found = await expand(session, hits)
+    assert [(one.uri, one.text) for one in found] == [
+        ("a", "before é😀 text after"),
+        ("b", "before other after"),
+        ("gone", "chunk"),
+    ]
+    assert all(one.end - one.start == len(one.text) for one in found)
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.95])

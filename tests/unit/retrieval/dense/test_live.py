@@ -336,9 +336,10 @@ def test_a_finder_that_fails_is_done_without(
 
 
 def test_searches_beside_a_writer_see_their_own_snapshot(
-    options: DenseOptions, gather: None, tmp_path: Path
+    options: DenseOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = clustered(900, 1)
+    monkeypatch.setattr(live, "GATHER", 0)
+    rows = clustered(400, 1)
     writer = DenseWriter(tmp_path, WIDTH, options, file_bytes=WIDTH * 4 * 100)
     writer.add(rows[:100])
     writer.train()
@@ -360,10 +361,10 @@ def test_searches_beside_a_writer_see_their_own_snapshot(
     with ThreadPoolExecutor(2) as pool:
         reading = [pool.submit(read, seed) for seed in (1, 2)]
         try:
-            for start in range(100, 900, 20):
+            for start in range(100, 400, 20):
                 writer.add(rows[start : start + 20])
                 writer.remove(np.arange(start - 90, start - 85))
-                if start % 400 == 0:
+                if start == 240:
                     writer.train()
                     writer.flush()
         finally:

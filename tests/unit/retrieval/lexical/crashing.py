@@ -18,7 +18,7 @@ import numpy as np
 from rostra.retrieval.lexical import LexicalWriter, merging, segment, writer
 from rostra.retrieval.lexical.manifest import named_files, open_manifest
 
-STEPS = 4
+STEPS = 3
 QUERY = ["a", "b", "t3", "t11"]
 
 
