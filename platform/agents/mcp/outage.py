@@ -62,8 +62,7 @@ class Outage:
         try:
             yield
         except CancelledError:
-            ended = self._clock() if self._given_up is None else self._given_up
-            took = ended - began
+            took = self._waited_until() - began
             self._failed(f"no answer within {took:.3g} s", took)
             raise
         # Whatever it is, the server could not be used; it goes on to who has asked.
@@ -71,6 +70,9 @@ class Outage:
             self._failed(self._plain(str(error)), self._clock() - began)
             raise
         self._since = None
+
+    def _waited_until(self) -> float:
+        return self._clock() if self._given_up is None else self._given_up
 
     def _failed(self, why: str, took: float) -> None:
         self._since = self._since or datetime.now(UTC)

@@ -158,7 +158,9 @@ def test_strategies(settings: Settings, capsys: pytest.CaptureFixture[str]) -> N
     assert all(
         row["ratio"] == pytest.approx(row["closed_form"], rel=0.02) for row in report["ratios"]
     )
-    assert report.keys() == {"strategies", "ratios", "run", "kind", "complete", "tasks"}
+    assert report.keys() == {
+        "strategies", "ratios", "run", "kind", "complete", "mixed", "tasks"
+    }  # fmt: skip
     assert [task["system"] for task in report["tasks"]] == ["react", "plan", "rewoo"]
     means = {
         (task["system"], one["measure"]): one

@@ -21,8 +21,8 @@ export function ConversationStart() {
         </p>
         <UploadButton primary />
         <p className="start-note">
-          Or drop files and folders anywhere on this page. PDF, DOCX, HTML, Markdown, text, CSV,
-          JSON, source code and zip archives are read.
+          Or drop files and folders anywhere on this page. PDF, Office files, EPUB, HTML, e-mail,
+          Markdown, LaTeX, notebooks, text, tables, source code and zip archives are read.
         </p>
       </div>
     );
