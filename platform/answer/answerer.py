@@ -111,6 +111,8 @@ class Answerer:
         if self._generator is not None:
             longest = self._settings.max_query_chars
             found = await self._search(question, _in_context(question, longest))
+            if self._settings.chunk_parent_tokens is not None:
+                found = replace(found, hits=await self._searcher.passages(found.hits))
             yield Passages(found.hits)
             yield Status(Stage.WRITING)
             begun = False

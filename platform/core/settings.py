@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         "unset shows the chunk.",
     )
     near_duplicates: Fraction = Field(
-        0.8,
+        0.0,
         description="Chunks with this share of their three-word runs in common, within one "
         "collection, are shown once in results; 0 turns that off.",
     )

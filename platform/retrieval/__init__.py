@@ -9,6 +9,7 @@ from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
+    from rostra.retrieval.hits import Hit, HitScores
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
     from rostra.retrieval.late import LateEmbedder, late_embedder
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
-        Hit,
-        HitScores,
         Searcher,
         SearchMode,
         SearchRequest,
@@ -49,8 +48,8 @@ _HOMES = {
     "fit_rotation": "rotation",
     "load_rotation": "rotation",
     "truncate": "rotation",
-    "Hit": "searcher",
-    "HitScores": "searcher",
+    "Hit": "hits",
+    "HitScores": "hits",
     "SearchMode": "searcher",
     "SearchRequest": "searcher",
     "SearchResult": "searcher",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from rostra.retrieval.searcher import Hit
+from rostra.retrieval.hits import Hit
 from rostra.retrieval.wording import Shingles, resemblance, shingles
 
 

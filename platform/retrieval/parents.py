@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.retrieval.searcher import Hit
+from rostra.retrieval.hits import Hit
 from rostra.store import chunk_parents
 
 

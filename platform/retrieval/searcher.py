@@ -29,9 +29,12 @@ from rostra.core import (
     normalize_text,
 )
 from rostra.retrieval.fuse import fuse
+from rostra.retrieval.hits import Hit, HitScores
 from rostra.retrieval.index import CollectionIndex, searchable_text
 from rostra.retrieval.indexes import Indexes
 from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions, term_weight
+from rostra.retrieval.once import once_each
+from rostra.retrieval.parents import expand
 from rostra.retrieval.rerank import Reranker
 from rostra.store import (
     DEFAULT_COLLECTION,
@@ -43,6 +46,7 @@ from rostra.store import (
     get_collection,
     matching_documents,
     page_starts,
+    twin_groups,
 )
 
 _MAX_COLLECTIONS = 20
@@ -77,42 +81,6 @@ class SearchRequest:
     filters: Filters = field(default_factory=dict)
     rerank: bool | None = None
     per_document: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HitScores:
-    """Partial scores; None where a stage did not score this hit.
-
-    Attributes:
-        dense: cosine of query and chunk.
-        lexical: BM25; 0 when no term is shared.
-        fused: comparable within one result only.
-        rerank: the reranker's own scale.
-    """
-
-    dense: float | None = None
-    lexical: float | None = None
-    fused: float | None = None
-    rerank: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A chunk that was found; `text` is the document's `[start, end)`."""
-
-    chunk_id: UUID
-    document_id: UUID
-    collection: str
-    uri: str
-    title: str
-    context: str
-    text: str
-    start: int
-    end: int
-    page: int | None
-    metadata: dict[str, Any]
-    score: float
-    scores: HitScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +206,7 @@ class Searcher:
                 reranker = await asyncio.to_thread(self._reranker)
             wanted = max(request.k, self._settings.rerank_candidates) if reranker else request.k
             with watch("hydrate"):
-                hits = await self._hydrate(request, ranked, found, wanted)
+                hits = await self._shown(request, ranked, found, wanted)
             if reranker is not None:
                 with watch("rerank"):
                     hits = await asyncio.to_thread(_rerank, reranker, request.query, hits)
@@ -260,6 +228,11 @@ class Searcher:
         async with self._database.read() as session:
             starts = await page_starts(session, {document for document, _ in places})
         return [_page_at(starts.get(document, []), at) for document, at in places]
+
+    async def passages(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The passages around hits, where stored with such; fewer where hits share one."""
+        async with self._database.read() as session:
+            return await expand(session, hits)
 
     def query_terms(self, text: str) -> list[str]:
         """The terms of a text, as the lexical side counts them."""
@@ -361,6 +334,30 @@ class Searcher:
             )
             ranked.append((*places[row], float(score[row]), scores))
         return ranked
+
+    async def _shown(
+        self,
+        request: SearchRequest,
+        ranked: Sequence[tuple[int, int, float, HitScores]],
+        found: Sequence[_Candidates],
+        wanted: int,
+    ) -> list[Hit]:
+        """The best candidates, of near duplicates the best one, which names the others."""
+        threshold = self._settings.near_duplicates
+        read = wanted
+        while True:
+            hits = await self._hydrate(request, ranked, found, read)
+            if not threshold:
+                return hits
+            async with self._database.read() as session:
+                groups = await twin_groups(session, [hit.chunk_id for hit in hits])
+            shown = [
+                replace(one.hit, near_duplicates=tuple(other.chunk_id for other in one.others))
+                for one in once_each(hits, groups, threshold)
+            ]
+            if len(shown) >= wanted or len(hits) < read:
+                return shown[:wanted]
+            read *= 2
 
     async def _hydrate(
         self,

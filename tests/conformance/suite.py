@@ -28,7 +28,7 @@ _MODULES = {
     "/mcp": ("rostra.cli", "serve", "--port", "0"),
     "/mcp+fixtures": ("tests.conformance.mounted",),
 }
-# The suite starts all its clients at once, and each must load our client: minutes on a busy machine.
+# The suite starts all its clients at once, which takes minutes on a busy machine.
 _SCENARIO_MS = 300_000
 _SUITE_SECONDS = 900
 _LINE = re.compile(

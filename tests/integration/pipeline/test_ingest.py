@@ -547,3 +547,21 @@ async def test_a_message_is_stored_after_what_is_attached(
     mail = Given("a.eml", message({"one.txt": "Heaps grow.", "two.txt": "Locks wait."}))
     await library.ingester().ingest([mail], "default")
     assert order == ["test:/a.eml!/1/one.txt", "test:/a.eml!/2/two.txt", "test:/a.eml"]
+
+
+async def test_near_duplicates_are_shown_once_and_named(library: Library) -> None:
+    words = " ".join(f"word{n}" for n in range(60))
+    files = [
+        Given("one.txt", f"Heaps grow slowly. {words}"),
+        Given("two.txt", f"Heaps grow quickly. {words}"),
+        Given("other.txt", "Heaps are pages."),
+    ]
+    await library.ingester(near_duplicates=0.8).ingest(files, "default")
+    searcher = library.searcher(near_duplicates=0.8)
+    hits = (await searcher.search(SearchRequest("heaps grow word1 word2", k=3))).hits
+    assert sorted(len(hit.near_duplicates) for hit in hits) == [0, 1]
+    best = max(hits, key=lambda hit: len(hit.near_duplicates))
+    assert "test:/other.txt" in {hit.uri for hit in hits}
+    every = (await library.searcher().search(SearchRequest("heaps grow word1 word2", k=3))).hits
+    assert len(every) == 3
+    assert best.near_duplicates[0] in {hit.chunk_id for hit in every} - {best.chunk_id}
