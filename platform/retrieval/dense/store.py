@@ -49,22 +49,15 @@ _QUICK = 1 << 26
 
 
 class UnusableVector(RostraError):
-    """A vector of zeros, or with a value that is not finite, cannot be searched for.
-
-    Args:
-        row: which of the rows given.
-        reason: what is wrong with it.
-    """
+    """A vector of zeros, or with a value that is not finite, cannot be searched for."""
 
     status: ClassVar[int] = 422
     code: ClassVar[str] = "unusable_vector"
 
-    def __init__(self, row: int, reason: str) -> None:
-        super().__init__(
-            f"vector {row} {reason}",
-            hint="Look at what the embedding model makes of this text.",
-            row=row,
-        )
+
+def _unusable(row: int, reason: str) -> UnusableVector:
+    hint = "Look at what the embedding model makes of this text."
+    return UnusableVector(f"vector {row} {reason}", hint=hint, row=row)
 
 
 class Attached(msgspec.Struct, frozen=True):
@@ -291,10 +284,10 @@ class VectorStore:
                 kept = kept.astype(np.float16).astype(np.float32)
         finite = np.isfinite(kept).all(axis=1)
         if not finite.all():
-            raise UnusableVector(int(np.argmin(finite)), "has a value that is not finite")
+            raise _unusable(int(np.argmin(finite)), "has a value that is not finite")
         some = kept.any(axis=1)
         if not some.all():
-            raise UnusableVector(int(np.argmin(some)), "is of zeros")
+            raise _unusable(int(np.argmin(some)), "is of zeros")
         return kept
 
     def append(self, rows: FloatMatrix, codes: Octets | None = None) -> None:
