@@ -88,11 +88,22 @@ class ServingReport:
         ]
         return sustained_rate(tried, self.wanted_share)
 
+    @property
+    def sustained_shown(self) -> bool | None:
+        """Whether the interval of its share, too, is above what is wanted; None if none held."""
+        held = self.sustained_rps
+        for row in self.rows:
+            if held is not None and (row.figures.rate or row.figures.offered_rps) == held:
+                ends = row.figures.goodput_interval
+                return ends is not None and ends.low >= self.wanted_share
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         return {
             "results": [row.to_dict() for row in self.rows],
             "sustained_rps": self.sustained_rps,
+            "sustained_shown": self.sustained_shown,
             "wanted_share": self.wanted_share,
             "targets": self.targets.to_dict(),
             "traffic": self.traffic,
@@ -124,6 +135,25 @@ def late_notes(rows: Sequence[RateRow]) -> list[str]:
         f"{', '.join(name for name, _ in late)}: a part of the latencies is the generator's, which "
         f"sent late (p99 up to {worst:.1f} ms); give it a machine of its own"
     ]
+
+
+def few_notes(rows: Sequence[RateRow]) -> list[str]:
+    """Where there were too few answers for a percentile, which is about the slowest one then."""
+    notes = []
+    for percent in (95, 99):
+        few = [
+            f"{_rate_name(row.figures)} ({row.figures.e2e_ms.count})"
+            for row in rows
+            if (intervals := row.figures.e2e_ms.intervals) is not None
+            and row.figures.e2e_ms.count
+            and intervals[percent] is None
+        ]
+        if few:
+            notes.append(
+                f"too few answers to tell p{percent}, which is about the slowest one of them: "
+                + ", ".join(few)
+            )
+    return notes
 
 
 def _shows(delay: float, ttft: float | None) -> bool:

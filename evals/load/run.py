@@ -22,7 +22,7 @@ from evals.load.measures import measure
 from evals.load.plan import TokenRuler, Traffic
 from evals.load.prices import LoadPrices
 from evals.load.probe import measure_ruler, try_endpoint
-from evals.load.report import RateRow, ServingReport, late_notes
+from evals.load.report import RateRow, ServingReport, few_notes, late_notes
 from evals.load.sweep import MAX_RATES, Tried, next_rate
 from evals.load.targets import LoadTargets
 from rostra.core import InvalidRequest
@@ -133,7 +133,13 @@ async def measure_serving(
         device=describe_device() if endpoint.is_here else _NOT_HERE,
         energy=meter.to_dict(),
         prices=options.prices,
-        notes=(*endpoint.notes, *traffic.notes, *test.notes, *late_notes(test.rows)),
+        notes=(
+            *endpoint.notes,
+            *traffic.notes,
+            *test.notes,
+            *late_notes(test.rows),
+            *few_notes(test.rows),
+        ),
         interrupted=interrupted,
     )
 

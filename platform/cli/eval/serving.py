@@ -367,7 +367,9 @@ def _print_report(report: ServingReport) -> None:
     held = report.sustained_rps
     most = f"{held:g} requests/s" if held is not None else "no rate that was tried"
     targets = ", ".join(f"{k}: {v:g}" for k, v in found["targets"].items() if v is not None)
-    click.echo(f"held by {report.wanted_share:.0%} of requests ({targets or 'no targets'}): {most}")
+    doubt = "" if report.sustained_shown is not False else " (too few requests to be sure)"
+    held_by = f"held by {report.wanted_share:.0%} of requests ({targets or 'no targets'})"
+    click.echo(f"{held_by}: {most}{doubt}")
     click.echo(
         f"  times are p50 / p95 / p99, from when a request was due; the first {report.warm_up:g} s "
         f"of each rate are left out",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evals.load.measures import RateFigures, measure
 from evals.load.prices import LoadPrices
 from evals.load.records import RequestRecord, TokenCount
-from evals.load.report import RateRow, ServingReport, late_notes
+from evals.load.report import RateRow, ServingReport, few_notes, late_notes
 from evals.load.targets import LoadTargets
 from rostra.core import InvalidRequest
 
@@ -217,6 +217,23 @@ def test_the_report_names_the_highest_rate_that_held() -> None:
     as_recorded = figures(None, 1)
     assert report(RateRow(as_recorded, None, LoadPrices())).sustained_rps == 1.0
     json.dumps(report(*rows).to_dict(), allow_nan=False)
+
+
+def test_few_requests_show_little() -> None:
+    def row(rate: float, count: int) -> RateRow:
+        records = [answer(float(i), i + 0.5) for i in range(count)]
+        found = measure(records, rate=rate, warm_up=0.0, targets=NO_TARGETS)
+        return RateRow(found, None, LoadPrices())
+
+    few, some, many = row(1, 10), row(2, 100), row(4, 400)
+    assert report(few).sustained_rps == 1
+    assert report(few).sustained_shown is False
+    assert report(few, some).sustained_shown is True
+    assert report().sustained_shown is None
+    p95, p99 = few_notes([few, some, many])
+    assert "p95" in p95
+    assert p95.endswith("1/s (10)")
+    assert p99.endswith("1/s (10), 2/s (100)")
 
 
 def test_a_generator_that_was_late_says_so() -> None:
