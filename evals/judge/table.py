@@ -7,6 +7,7 @@ what the run itself said; what makes a judge fit is what the run was begun with,
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import compress
 from typing import Any
 
 from evals.core.log import Outcome, RunRecord
@@ -79,16 +80,23 @@ def judge_sections(
         *_remarkable(record),
         *_failures(record),
     ]
-    sections = [
-        Section(JUDGES, _JUDGES, tuple(map(_judge, told)), tuple(dict.fromkeys(notes)), tuple(told))
-    ]
+    columns, rows = _without_empty(_JUDGES, tuple(map(_judge, told)))
+    sections = [Section(JUDGES, columns, rows, tuple(dict.fromkeys(notes)), tuple(told))]
     of_people = [
         {"set": name} | people_to_dict(each) for name, each in people.items() if each.items
     ]
     if of_people:
-        rows = tuple(map(_of_set, of_people))
-        sections.append(Section(PEOPLE, _PEOPLE, rows, data=tuple(of_people)))
+        columns, rows = _without_empty(_PEOPLE, tuple(map(_of_set, of_people)))
+        sections.append(Section(PEOPLE, columns, rows, data=tuple(of_people)))
     return tuple(sections)
+
+
+def _without_empty(
+    columns: tuple[str, ...], rows: tuple[tuple[str | int, ...], ...]
+) -> tuple[tuple[str, ...], tuple[tuple[str | int, ...], ...]]:
+    """A table without the columns of which no row has anything to say."""
+    said = [any(row[at] not in {"-", ""} for row in rows) for at in range(len(columns))]
+    return tuple(compress(columns, said)), tuple(tuple(compress(row, said)) for row in rows)
 
 
 def _is_whole(outcome: Outcome) -> bool:
