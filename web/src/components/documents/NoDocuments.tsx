@@ -12,9 +12,9 @@ export function NoDocuments({ query }: { query: string }) {
     <div className="no-documents">
       <p className="no-documents-title">No documents yet</p>
       <p>
-        Drop files or folders anywhere on this page, or choose them with “Add documents”. PDF, Office
-        files, EPUB, HTML, e-mail, Markdown, LaTeX, notebooks, text, tables, source code and zip
-        archives are read.
+        Drop files or folders anywhere on this page, or choose them with “Add documents”. PDF,
+        Office files, EPUB, HTML, e-mail, Markdown, LaTeX, notebooks, text, tables, source code and
+        zip archives are read.
       </p>
     </div>
   );
