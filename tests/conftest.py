@@ -155,6 +155,13 @@ def _postgres_migrated(postgres_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def postgres_database_url(_postgres_migrated: str) -> Iterator[str]:
+    """URL of a migrated database on PostgreSQL without rows, for tests that open it themselves."""
+    yield _postgres_migrated
+    _empty(_postgres_migrated)
+
+
 def _migrate(url: str) -> None:
     async def run() -> None:
         await (await open_database(url)).close()

@@ -24,7 +24,7 @@ async def runtimes(
     """Three platforms over one data directory, as three processes have them."""
     monkeypatch.setattr("rostra.runtime.runtime.load_embedder", lambda _: FakeEmbedder())
     settings = Settings(
-        home=tmp_path / "home", database_url=request.getfixturevalue("_postgres_migrated")
+        home=tmp_path / "home", database_url=request.getfixturevalue("postgres_database_url")
     )
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(open_runtime(settings)) for _ in range(3)]

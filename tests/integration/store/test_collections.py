@@ -142,6 +142,7 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "collections": 1,
         "documents": 1,
         "chunks": 1,
+        "chunk_bands": 0,
         "vectors": 1,
         "chats": 0,
         "messages": 0,

@@ -22,7 +22,10 @@ DOCUMENT = {
     "id", "collection", "uri", "title", "media_type", "bytes", "chunks", "metadata",
     "created_at", "updated_at",
 }  # fmt: skip
-JOB = {"id", "kind", "status", "progress", "result", "error", "created_at", "updated_at"}
+JOB = {
+    "id", "kind", "status", "collection", "source", "stage", "progress", "attempts", "result",
+    "error", "error_code", "not_before", "created_at", "updated_at",
+}  # fmt: skip
 HIT = {"chunk_id", "document_id", "uri", "title", "text", "start", "end", "page", "score", "scores"}
 MARKDOWN = (
     "# Réseau 🚀\n\nThe harbour pilot boards every arriving ship.\n\n## Fees\n\nFees are low.\n"
