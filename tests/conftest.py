@@ -1,14 +1,17 @@
 """Shared fixtures: settings in a temporary home, and fresh databases on both engines.
 
 What always holds: no test sees the developer's ROSTRA_* variables or reaches a model hub; each
+test draws the same numbers whatever ran before it, and in CI hypothesis the same examples; each
 test has a database of its own; the PostgreSQL server is ours, in a temporary folder, on a socket
 there, and is stopped at the end of the session.
 """
 
 import asyncio
 import os
+import random
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import hypothesis
+import numpy
 import psycopg
 import pytest
 from psycopg import sql
@@ -29,8 +33,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from rostra.core import Settings
 from rostra.store import Database, open_database
 
-hypothesis.settings.register_profile("rostra", deadline=None, print_blob=True)
+# A commit that passed CI passes it again; new examples are looked for on developers' machines.
+hypothesis.settings.register_profile(
+    "rostra", deadline=None, print_blob=True, derandomize="CI" in os.environ
+)
 hypothesis.settings.load_profile("rostra")
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    numpy.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
