@@ -110,6 +110,9 @@ if TYPE_CHECKING:
         PairPanel,
         Panel,
     )
+    from evals.judge.published import (
+        shown_statistic,
+    )
     from evals.judge.report import (
         JudgeReport,
     )
@@ -383,6 +386,7 @@ _HOMES = {
     "BrokenRubric": "judge.rubrics",
     "find_rubric": "judge.rubrics",
     "parse_rubric": "judge.rubrics",
+    "shown_statistic": "judge.published",
     "JudgeOptions": "judge.run",
     "JudgeRun": "judge.run",
     "evaluate_judges": "judge.run",
@@ -647,6 +651,7 @@ __all__ = [
     "show_better",
     "show_duration",
     "show_interval",
+    "shown_statistic",
     "spread_of",
     "stored_run",
     "synthesize",

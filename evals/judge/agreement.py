@@ -35,16 +35,37 @@ class Agreed:
         kappa: Cohen's; None where there is nothing to compare.
         alpha: Krippendorff's, nominal.
         low: the lower end of kappa's interval; see `agreement_of` for full agreement.
+        only: what each side says where it only ever says the same; kappa then tells nothing.
     """
 
     kappa: Agreement | None
     alpha: Agreement | None
     low: float | None
+    only: tuple[Winner | None, Winner | None] = (None, None)
 
     @property
     def value(self) -> float | None:
         """Kappa's."""
         return self.kappa.value if self.kappa is not None else None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Of kappa's interval; None where it has none, for which `no_interval` has the reason."""
+        if self.kappa is None or self.kappa.value is None or any(self.only):
+            return None
+        if self.kappa.interval is not None:
+            return self.kappa.interval.low, self.kappa.interval.high
+        return None if self.low is None else (self.low, self.kappa.value)
+
+    @property
+    def no_interval(self) -> str:
+        """Why kappa has no interval; empty where it has one, or where there is no kappa."""
+        if self.value is None or self.ends is not None:
+            return ""
+        first, second = self.only
+        if first is not None:
+            return f"constant: always {first}"
+        return f"constant labels: always {second}" if second is not None else "too few pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +150,16 @@ def agreement_of(
     alpha = _found(krippendorff_alpha, rows, resampling)
     if kappa is None or kappa.value is None:
         return Agreed(kappa, alpha, None)
+    only = _alone({a for a, _ in paired}), _alone({b for _, b in paired})
+    if any(only):
+        return Agreed(kappa, alpha, kappa.value, only)
     if kappa.interval is not None:
         return Agreed(kappa, alpha, kappa.interval.low)
-    if len({a for a, _ in paired}) == 1 or len({b for _, b in paired}) == 1:
-        return Agreed(kappa, alpha, kappa.value)
     return Agreed(kappa, alpha, _low_if_all_agree(paired, groups, level))
+
+
+def _alone(said: set[Winner]) -> Winner | None:
+    return next(iter(said)) if len(said) == 1 else None
 
 
 def _low_if_all_agree(

@@ -96,10 +96,7 @@ def fitness_of(
     elif agreed.low is None:
         reasons.append("too few pairs to tell how far it agrees with people")
     elif agreed.low < standard.min_agreement:
-        reasons.append(
-            f"kappa with people may be as low as {agreed.low:.2f}, under "
-            f"{standard.min_agreement:.2f}"
-        )
+        reasons.append(_too_low(agreed, agreed.low, standard.min_agreement))
     ceiling = ""
     if standard.min_of_ceiling > 0:
         ceiling = no_ceiling(people)
@@ -115,6 +112,16 @@ def fitness_of(
                 f"bias by {name} is at least {surely:.2f}, more than {standard.max_bias:.2f}"
             )
     return Fitness(not reasons, tuple(reasons), tuple(remarks), ceiling)
+
+
+def _too_low(agreed: Agreed, low: float, least: float) -> str:
+    """What the lower end of kappa says against a judge; of a constant one, what it always says."""
+    judge, people = agreed.only
+    if judge is not None:
+        return f"it says {judge} of every pair, which is kappa {low:.2f} whatever people say"
+    if people is not None:
+        return f"people say {people} of every pair, which is kappa {low:.2f} whatever a judge says"
+    return f"kappa with people may be as low as {low:.2f}, under {least:.2f}"
 
 
 def no_ceiling(people: HumanAgreement) -> str:

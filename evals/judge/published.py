@@ -9,6 +9,7 @@ What always holds: the same verdicts give the same numbers that were published, 
 the replay neither loses nor turns a verdict.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from evals.judge.compare import ballots_of
 from evals.judge.pairs import Winner, pair_of
 from evals.statistics import Resampling, cohen_kappa
 
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _LABELS = {"first": 1, "second": 2}
 _PUBLISHED = (
     "correct_False",
@@ -64,6 +66,21 @@ def published_statistics(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "kappa_average": _mean(kappas),
         "kappa_agreement": _kappa(_coded(given), _coded(swapped)),
     }
+
+
+def shown_statistic(value: Any) -> str:
+    """A statistic as tables have it; a published share has all digits of its float.
+
+    >>> shown_statistic("56.00000000000001%"), shown_statistic("40 / 46 = 86.95652173913044%")
+    ('56.0 %', '40 / 46 = 87.0 %')
+    >>> shown_statistic(0.5731707317073171), shown_statistic(None)
+    ('0.5732', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return _PERCENT.sub(lambda found: f"{float(found[1]):.1f} %", str(value))
 
 
 def differs(computed: dict[str, Any], published: dict[str, Any]) -> list[str]:

@@ -118,9 +118,9 @@ class JudgeReport:
             "length_controlled_accuracy": _estimate(controlled.win_rate if controlled else None),
             "family": self.family or None,
             "self_preference": _estimate(self.self_preference),
-            "kappa": _agreement(self.agreed.kappa),
+            "kappa": _kappa(self.agreed),
             "alpha": _agreement(self.agreed.alpha),
-            "human_kappa": _agreement(self.people.agreed.kappa),
+            "human_kappa": _kappa(self.people.agreed),
             "human_alpha": _agreement(self.people.agreed.alpha),
             "human_pairs": self.people.items,
             "ceiling": self.fitness.ceiling or None,
@@ -160,7 +160,7 @@ def people_to_dict(people: HumanAgreement) -> dict[str, Any]:
     return {
         "annotators": people.annotators,
         "pairs": people.items,
-        "kappa": _agreement(people.agreed.kappa),
+        "kappa": _kappa(people.agreed),
         "alpha": _agreement(people.agreed.alpha),
         "kappas": {pair: _rounded(kappa) for pair, kappa in people.kappas.items()},
         "leave_one_out": _rounded(people.leave_one_out),
@@ -245,6 +245,19 @@ def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
         "low": _rounded(interval.low if interval else None),
         "high": _rounded(interval.high if interval else None),
         "n": estimate.n,
+    }
+
+
+def _kappa(agreed: Agreed) -> dict[str, Any] | None:
+    """Cohen's kappa with its interval, or with the reason why it has none."""
+    told = _agreement(agreed.kappa)
+    if told is None:
+        return None
+    low, high = agreed.ends or (None, None)
+    return told | {
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "no_interval": agreed.no_interval or None,
     }
 
 

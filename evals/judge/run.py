@@ -8,14 +8,16 @@ from typing import Any
 from evals.core.log import read_run
 from evals.core.report import Section
 from evals.core.runner import Task, run_tasks
+from evals.errors import DatasetError
 from evals.judge.compare import PairJudge
 from evals.judge.evaluate import KINDS, Replayed, judge_tasks, replayed
 from evals.judge.fitness import JudgeStandard
 from evals.judge.model import MAX_TOKENS, ModelJudge
+from evals.judge.pairs import pair_of
 from evals.judge.panel import PairPanel
 from evals.judge.pointwise import judge_of_pairs
 from evals.judge.report import JudgeReport, judge_reports, people_to_dict
-from evals.judge.rubrics import Rubric
+from evals.judge.rubrics import Rubric, find_rubric
 from evals.judge.sets import PairSet, read_pair_sets
 from evals.judge.table import judge_sections
 from evals.runs import open_run
@@ -132,12 +134,15 @@ async def evaluate_judges(
             `resume` and `out` of the options are for it to heed.
 
     Raises:
-        DatasetError: there is no set, or nothing to judge it.
+        DatasetError: there is no set, or nothing to judge it, or a set has no references where
+            the models' rubric goes by them; no model was asked.
         BrokenRubric: `options.rubric` is none that judges answers.
         InvalidRequest: a panel of fewer than two models, or two of one name.
         EvalRunNotFound, EvalRunConflict: of `options.resume`.
     """
     sets = read_pair_sets(data)
+    if models and "model" in options.kinds:
+        _check_references(sets, options)
     tasks = judge_tasks(
         sets,
         options.kinds,
@@ -159,6 +164,24 @@ async def evaluate_judges(
         replayed=tuple(replayed(record, sets)),
         standard=options.standard,
     )
+
+
+def _check_references(sets: Sequence[PairSet], options: JudgeOptions) -> None:
+    """Whether a rubric that goes by references has any to go by, in each set.
+
+    A pair without one is counted later on; a whole set of such pairs would tell nothing.
+    """
+    rubric = find_rubric(options.rubric)
+    if "reference" not in rubric.values:
+        return
+    for pairs in sets:
+        dataset = pairs.dataset.limited(options.limit)
+        if not any(pair_of(sample).reference.strip() for sample in dataset.samples):
+            raise DatasetError(
+                f"{dataset.name}: none of {len(dataset.samples):,} pairs has a reference, which "
+                f"rubric {rubric.name!r} goes by",
+                hint="Give pairs a `reference`, a right answer, or choose another --rubric.",
+            )
 
 
 async def _carried_out(settings: Settings, tasks: Sequence[Task], options: JudgeOptions) -> Path:

@@ -230,5 +230,5 @@ def _plain(value: dict[str, Any] | None, *, with_interval: bool = True) -> str:
 
 def _interval(value: dict[str, Any], form: str) -> str:
     if value["low"] is None:
-        return ""
+        return f" ({why})" if (why := value.get("no_interval")) else ""
     return f" [{value['low']:{form}}, {value['high']:{form}}]"

@@ -64,7 +64,7 @@ from rostra.core.imports import import_transformers
 from rostra.core.lazy import lazy_names
 from rostra.core.log import Logger, configure_logging, get_logger
 from rostra.core.sentences import sentence_spans
-from rostra.core.settings import Settings, load_settings
+from rostra.core.settings import QueryStrategyName, Settings, load_settings
 from rostra.core.text import collapse_whitespace, normalize_text
 
 __all__ = [
@@ -104,6 +104,7 @@ __all__ = [
     "PartEmbedder",
     "PathNotFound",
     "PayloadTooLarge",
+    "QueryStrategyName",
     "QueryTooLong",
     "Quotes",
     "Regex",

@@ -36,6 +36,8 @@ HostHeader = Annotated[
     str, Field(max_length=260, pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
 ]
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
+# Ways of asking in other words; see `rostra.retrieval.queries`.
+QueryStrategyName = Literal["rewrite", "filters", "hyde", "multi", "step_back", "decompose"]
 
 _PREFIX = "ROSTRA_"
 # Variables of ours that are no settings: the file's place, and what builds of the web page read.
@@ -152,8 +154,12 @@ class Settings(BaseSettings):
     dense_index: Literal["auto", "flat", "hnsw"] = Field(
         "auto", description="auto is exact up to 100,000 chunks, HNSW above."
     )
-    fusion: Literal["convex", "rrf"] = Field("convex", description="How two rankings become one.")
-    dense_weight: Fraction = Field(0.6, description="Weight of dense scores in convex fusion.")
+    fusion: Literal["convex", "zscore", "rrf"] = Field(
+        "convex",
+        description="How two rankings become one: by scores moved to 0..1, by z-scores, or by "
+        "reciprocal ranks.",
+    )
+    dense_weight: Fraction = Field(0.6, description="Weight of the dense side in fusion.")
     rrf_k: int = Field(60, ge=1, description="Rank constant of reciprocal rank fusion.")
     shortlist: int = Field(
         100, ge=1, le=10_000, description="Candidates each retriever hands to fusion."
@@ -162,6 +168,22 @@ class Settings(BaseSettings):
         "", description="Cross-encoder: a folder or a hub id; empty means no reranking."
     )
     rerank_candidates: int = Field(50, ge=1, le=1000, description="Hits the reranker reads.")
+    query_strategies: tuple[QueryStrategyName, ...] = Field(
+        (),
+        description="What a generator adds to each question before the search: rewrite (follow-ups "
+        "made to stand by themselves), filters (conditions that the question names), hyde (a "
+        "passage as it could stand in the documents), multi (other wordings), step_back (the "
+        'general question), decompose (its parts): `["rewrite", "multi"]`. See docs/search.md.',
+    )
+    query_seconds: FiniteFloat = Field(
+        10, gt=0, le=600, description="Longest time for `query_strategies`, all together."
+    )
+    query_tokens: int = Field(
+        800, ge=32, le=32_768, description="Most tokens written for them, all together."
+    )
+    query_limit: int = Field(
+        6, ge=1, le=20, description="Most queries searched for beside the question."
+    )
     max_query_chars: int = Field(8_000, ge=1, description="Longest query or question.")
     max_k: int = Field(1_000, ge=1, description="Most hits of one search.")
 

@@ -83,6 +83,41 @@ class SentenceEmbedder:
         vector: FloatVector = reshape_vectors(full, self._space.dimensions, self._rotation)[0]
         return vector
 
+    def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[FloatMatrix]:
+        """Unit vectors of each text's tokens, float32 [tokens, width]; special tokens left out.
+
+        They are of the model's own width, without any rotation.
+
+        Args:
+            query: whether these are queries, which may have another prompt than documents.
+
+        Raises:
+            ModelUnavailable: the model gives no vectors of tokens.
+        """
+        prompt = self._space.query_prompt if query else self._space.document_prompt
+        special = int(self.model.tokenizer.num_special_tokens_to_add())
+        if special not in (0, 2):
+            raise ModelUnavailable(
+                f"{self._space.model} does not say which of its vectors are of tokens",
+                hint="Set `reranker` to off, or use another embedding model.",
+            )
+        found: list[FloatMatrix] = [np.zeros((0, 0), np.float32)] * len(texts)
+        for padded, rows in self._batches(texts, prompt):
+            with self._turn:
+                encoded = self.model.encode(
+                    [texts[row] for row in rows],
+                    batch_size=len(rows),
+                    prompt=prompt or None,
+                    output_value="token_embeddings",
+                    show_progress_bar=False,
+                    convert_to_numpy=False,
+                    processing_kwargs={"text": {"padding": "max_length", "max_length": padded}},
+                )
+            for row, tokens in zip(rows, encoded, strict=True):
+                inner = tokens[1:-1] if special else tokens
+                found[row] = truncate(inner.float().cpu().numpy(), inner.shape[1])
+        return found
+
     def _encode(
         self, texts: Sequence[str], prompt: str, on_batch: Callable[[int], None] | None
     ) -> FloatMatrix:

@@ -12,7 +12,10 @@ import numpy as np
 
 from rostra.retrieval.lexical import Scores
 
-FusionKind = Literal["convex", "rrf"]
+# Relative to the greatest score.
+_ROUNDING = 1e-12
+
+FusionKind = Literal["convex", "zscore", "rrf"]
 
 
 def fuse(
@@ -21,7 +24,7 @@ def fuse(
     """Fused scores, float64 [candidates].
 
     Args:
-        kind: convex combination or reciprocal rank fusion.
+        kind: convex combination, sum of z-scores, or reciprocal rank fusion.
         dense: float64 [candidates], every candidate's, also of those only the other side found.
         lexical: the same; NaN where a candidate shares no term with the query.
         dense_weight: of the dense side, 0 to 1; the lexical side has the rest.
@@ -29,6 +32,8 @@ def fuse(
     """
     if kind == "convex":
         return convex(dense, lexical, dense_weight)
+    if kind == "zscore":
+        return dense_weight * z_score(dense) + (1 - dense_weight) * z_score(lexical)
     return reciprocal_rank(dense, lexical, dense_weight, rrf_k)
 
 
@@ -60,6 +65,24 @@ def min_max(scores: Scores) -> Scores:
     if high == low:
         return scored.astype(np.float64)
     return np.where(scored, (scores - low) / (high - low), 0.0)
+
+
+def z_score(scores: Scores) -> Scores:
+    """Scores in standard deviations from their mean; 0 for all when nothing tells them apart.
+
+    A candidate without a score counts as 0 before normalising, or as the worst one where BM25 runs
+    negative, as for `min_max`.
+    """
+    scored = ~np.isnan(scores)
+    if not scored.any():
+        return np.zeros(len(scores))
+    filled = np.where(scored, scores, min(scores[scored].min(), 0.0))
+    centred = filled - filled.mean()
+    deviation = np.sqrt(np.mean(centred**2))
+    # What rounding leaves of equal scores is no difference.
+    if deviation <= _ROUNDING * np.abs(filled).max():
+        return np.zeros(len(scores))
+    return np.asarray(centred / deviation, np.float64)
 
 
 def _reciprocal(scores: Scores, rrf_k: int) -> Scores:

@@ -30,12 +30,12 @@ from rostra.core import (
 )
 from rostra.retrieval.fuse import fuse
 from rostra.retrieval.hits import Hit, HitScores
-from rostra.retrieval.index import CollectionIndex, searchable_text
+from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.indexes import Indexes
 from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions, term_weight
 from rostra.retrieval.once import once_each
 from rostra.retrieval.parents import expand
-from rostra.retrieval.rerank import Reranker
+from rostra.retrieval.rerank import Reranker, rerank_hits
 from rostra.store import (
     DEFAULT_COLLECTION,
     ChunkRecord,
@@ -209,7 +209,7 @@ class Searcher:
                 hits = await self._shown(request, ranked, found, wanted)
             if reranker is not None:
                 with watch("rerank"):
-                    hits = await asyncio.to_thread(_rerank, reranker, request.query, hits)
+                    hits = (await rerank_hits(reranker, request.query, hits)).hits
         indexes = [index for _, index, _ in opened]
         chunks = sum(len(index.table) for index in indexes)
         weights = {
@@ -405,18 +405,6 @@ def _limit(
         if taken[document] <= most:
             kept.append(row)
     return kept
-
-
-def _rerank(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hit]:
-    scores = reranker.scores(query, [searchable_text(hit.context, hit.text) for hit in hits])
-    return [
-        replace(
-            hits[row],
-            score=float(scores[row]),
-            scores=replace(hits[row].scores, rerank=float(scores[row])),
-        )
-        for row in np.argsort(-scores, kind="stable")
-    ]
 
 
 def _hit(record: ChunkRecord, score: float, scores: HitScores) -> Hit:

@@ -3,6 +3,15 @@
 Repositories are functions that take a session of `Database.read()` or `Database.write()`.
 """
 
+from rostra.store.changes import (
+    WrittenDocuments,
+    matching_ids,
+    packed_ids,
+    removals_are_known,
+    removed_documents,
+    stamps_of,
+    written_documents,
+)
 from rostra.store.chats import (
     Chat,
     NewTurn,
@@ -37,6 +46,7 @@ from rostra.store.collections import (
     get_collection,
     list_collections,
     move_to_space,
+    set_tuning,
 )
 from rostra.store.database import Database, open_database
 from rostra.store.directory import DirectoryInUse, DirectoryLock, one_worker
@@ -166,7 +176,12 @@ from rostra.store.twins import (
     put_keys,
     twin_groups,
 )
-from rostra.store.vectors import get_vectors, known_hashes, put_vectors
+from rostra.store.vectors import (
+    get_vectors,
+    known_hashes,
+    put_vectors,
+    vectors_of_chunks,
+)
 
 __all__ = [
     "DEFAULT_COLLECTION",
@@ -216,6 +231,7 @@ __all__ = [
     "StoredFile",
     "StoredPin",
     "Turn",
+    "WrittenDocuments",
     "WrongJobStatus",
     "add_decision",
     "add_file",
@@ -294,9 +310,11 @@ __all__ = [
     "listen_for_jobs",
     "lock_run",
     "matching_documents",
+    "matching_ids",
     "move_to_space",
     "one_worker",
     "open_database",
+    "packed_ids",
     "page_starts",
     "pause_job",
     "pending_chunks",
@@ -309,13 +327,19 @@ __all__ = [
     "read_events",
     "release",
     "release_run",
+    "removals_are_known",
+    "removed_documents",
     "report_batch",
     "resume_job",
     "retry_job",
     "revoke_tools",
     "seize_run",
+    "set_tuning",
+    "stamps_of",
     "succeed",
     "twin_groups",
     "upgrade",
+    "vectors_of_chunks",
     "writes_to",
+    "written_documents",
 ]

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,6 +36,7 @@ class Collection:
     generation: int
     created_at: datetime
     updated_at: datetime
+    tuning: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,25 @@ async def delete_collection(session: AsyncSession, name: str) -> UUID:
     return collection.id
 
 
+async def set_tuning(
+    session: AsyncSession, collection_id: UUID, tuning: dict[str, Any] | None
+) -> None:
+    """Keeps how a collection's hits are ranked; None leaves that to the settings again.
+
+    Raises:
+        CollectionNotFound: the collection is gone.
+    """
+    found = await session.scalar(
+        update(CollectionRow)
+        .where(CollectionRow.id == collection_id)
+        # Not `None` itself, which would be stored as JSON's null.
+        .values(tuning=null() if tuning is None else tuning)
+        .returning(CollectionRow.id)
+    )
+    if found is None:
+        raise CollectionNotFound("the collection was deleted meanwhile")
+
+
 async def next_generation(session: AsyncSession, collection_id: UUID) -> int:
     """Raises a collection's generation by one; the row stays locked until commit.
 
@@ -208,4 +229,5 @@ def _collection(row: CollectionRow, space: SpaceRow) -> Collection:
         generation=row.generation,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        tuning=row.tuning,
     )

@@ -14,6 +14,7 @@ from sqlalchemy import delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import DocumentNotFound, new_id, normalize_text
+from rostra.store.changes import log_removal
 from rostra.store.collections import next_generation
 from rostra.store.tables import ChunkRow, CollectionRow, DocumentRow, utc_now
 from rostra.store.vectors import release_vectors
@@ -146,13 +147,14 @@ async def delete_document(session: AsyncSession, document_id: UUID) -> None:
     )
     if collection_id is None:
         raise _missing(document_id)
-    await next_generation(session, collection_id)
+    generation = await next_generation(session, collection_id)
     released = await _delete_chunks(session, document_id)
     gone = await session.scalar(
         delete(DocumentRow).where(DocumentRow.id == document_id).returning(DocumentRow.id)
     )
     if gone is None:  # by another writer, while this one waited
         raise _missing(document_id)
+    await log_removal(session, collection_id, generation, document_id)
     await release_vectors(session, collection_id, released)
 
 

@@ -103,6 +103,9 @@ class CollectionRow(Base):
     description: Mapped[str] = mapped_column(Text, default="")
     space_id: Mapped[UUID] = mapped_column(ForeignKey("embedding_spaces.id"), index=True)
     generation: Mapped[int] = mapped_column(BigInteger, default=0)
+    tuning: Mapped[dict[str, Any] | None] = mapped_column(
+        JsonValue, default=None, doc="how its hits are ranked, where that was tuned"
+    )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
 
@@ -133,6 +136,18 @@ class DocumentRow(Base):
     generation: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class DocumentRemovalRow(Base):
+    """A document that was deleted, under the generation that did it; pruned when old."""
+
+    __tablename__ = "document_removals"
+
+    collection_id: Mapped[UUID] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    document_id: Mapped[UUID] = mapped_column()
 
 
 class ChunkRow(Base):

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import FloatVector
-from rostra.store.tables import ChunkRow, SpaceRow, VectorRow
+from rostra.store.tables import ChunkRow, CollectionRow, SpaceRow, VectorRow
 
 # Under SQLite's and PostgreSQL's limits on bound parameters.
 MOST_PARAMETERS = 500
@@ -89,6 +89,28 @@ async def get_vectors(
             )
         )
         found.update({bytes(key): np.frombuffer(value, "<f4") for key, value in rows})
+    return found
+
+
+async def vectors_of_chunks(
+    session: AsyncSession, chunks: Sequence[UUID]
+) -> dict[UUID, FloatVector]:
+    """The vectors of chunks in their collections' spaces, float32 [dimensions] each, by chunk."""
+    found: dict[UUID, FloatVector] = {}
+    wanted = list(dict.fromkeys(chunks))
+    for at in range(0, len(wanted), MOST_PARAMETERS):
+        rows = await session.execute(
+            select(ChunkRow.id, VectorRow.vector)
+            .join(CollectionRow, CollectionRow.id == ChunkRow.collection_id)
+            .join(
+                VectorRow,
+                (VectorRow.collection_id == ChunkRow.collection_id)
+                & (VectorRow.space_id == CollectionRow.space_id)
+                & (VectorRow.content_hash == ChunkRow.content_hash),
+            )
+            .where(ChunkRow.id.in_(wanted[at : at + MOST_PARAMETERS]))
+        )
+        found.update({chunk: np.frombuffer(value, "<f4") for chunk, value in rows})
     return found
 
 

@@ -19,6 +19,7 @@ from evals import (
     find_run,
     open_workspace,
     parse_rubric,
+    shown_statistic,
 )
 from rostra.cli.eval.endpoints import endpoint_model
 from rostra.cli.eval.runs import RunOptions, execute, run_options
@@ -243,17 +244,13 @@ def _print(done: JudgeRun) -> None:
             (
                 (
                     plain(one.judge),
-                    *(_published(one.computed[name]) for name in _PUBLISHED),
+                    *(plain(shown_statistic(one.computed[name])) for name in _PUBLISHED),
                     _equal(one.published is not None, one.different),
                 )
                 for one in done.replayed
             ),
         )
     print_table(("run", "file"), [(done.run, str(done.path))], header=False)
-
-
-def _published(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _equal(is_published: bool, different: tuple[str, ...]) -> str:

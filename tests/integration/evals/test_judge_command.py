@@ -145,6 +145,30 @@ def test_every_report_of_the_run_has_the_table(
     assert "judges\n" not in capsys.readouterr().out
 
 
+def test_shares_as_published_are_rounded(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """25 verdicts with 14 right in both orders: as a float, 56.00000000000001 %."""
+    data = tmp_path / "bar"
+    place = data / "evaluators" / "Some" / "Plain"
+    place.mkdir(parents=True)
+    pairs = [
+        {"input": f"q{n}", "output_1": f"a{n}", "output_2": f"b{n}", "label": 1 + n % 2}
+        for n in range(25)
+    ]
+    said = [str(pair["label"] if n < 14 else 3 - pair["label"]) for n, pair in enumerate(pairs)]
+    results = [
+        {**pair, "results": [{f"swap = {order}": {"winner": one} for order in (False, True)}]}
+        for pair, one in zip(pairs, said, strict=True)
+    ]
+    (data / "dataset.json").write_text(json.dumps(pairs))
+    (place / "result.json").write_text(json.dumps(results))
+    assert judge("--data", str(data), "--judges", "recorded") == 0
+    told = capsys.readouterr().out
+    assert "14 / 25 = 56.0 %" in told
+    assert "00000" not in told
+
+
 def test_pairs_that_say_little_are_told(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from evals.core import Sample, State, read_run
+from evals.errors import DatasetError
 from evals.judge.model import ModelJudge
 from evals.judge.run import JudgeOptions, JudgeRun, evaluate_judges
 from evals.judge.scorers import PairScorer, ReferenceScorer, RubricScorer
@@ -138,15 +139,35 @@ async def test_pointwise_by_a_rubric_and_against_a_reference(
     assert ballot["reason"] == "first 2: as asked; second 5: as asked"
 
 
-async def test_pairs_without_a_reference_are_told(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [None, 4])
+async def test_a_set_without_references_is_refused_at_once(
+    settings: Settings, tmp_path: Path, limit: int | None
+) -> None:
+    """Also where only pairs after those that are asked about have one."""
+    data = write_pairs(tmp_path, 4)
+    if limit is not None:
+        last = {"question": "?", "first": RIGHT, "second": WRONG, "label": "first"}
+        with data.open("a") as file:
+            file.write("\n" + json.dumps({**last, "reference": RIGHT}))
     async with scripted(endpoint()) as server:
-        run = await judged(
-            settings, write_pairs(tmp_path), server.url, "good", rubric="correctness"
-        )
+        with pytest.raises(DatasetError, match=r"none of 4 pairs has a reference.*correctness"):
+            await judged(settings, data, server.url, "good", rubric="correctness", limit=limit)
     assert server.calls == []
+    assert not list((settings.home / "evals").rglob("*.jsonl"))  # no run was begun
+
+
+async def test_pairs_without_a_reference_are_told(settings: Settings, tmp_path: Path) -> None:
+    data = write_pairs(tmp_path)
+    last = {"question": "?", "first": RIGHT, "second": WRONG, "label": "first"}
+    with data.open("a") as file:
+        file.write("\n" + json.dumps({**last, "reference": RIGHT}))
+    async with scripted(endpoint()) as server:
+        run = await judged(settings, data, server.url, "good", rubric="correctness")
+    assert len(server.calls) == 4  # two answers in two orders
     told = row(run, "good")
     assert told["unscored_for"] == {"the pair has no reference": 12}
-    assert told["unfit_for"] == ["no verdict about any of 12 pairs (12: the pair has no reference)"]
+    (why,) = (one for one in told["unfit_for"] if "no verdict" in one)
+    assert why.startswith("no verdict about 12 of 13 pairs (12: the pair has no reference)")
 
 
 async def test_a_panel_of_several(settings: Settings, tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "embedding_spaces": 1,
         "collections": 1,
         "documents": 1,
+        "document_removals": 0,
         "chunks": 1,
         "chunk_bands": 0,
         "vectors": 1,

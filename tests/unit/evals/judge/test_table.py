@@ -62,6 +62,37 @@ async def test_one_row_for_each_judge(make_pairs: MakePairs) -> None:
     assert {len(row) for row in told["rows"]} == {len(told["columns"])}
 
 
+async def test_kappa_of_a_constant_judge_says_why_it_has_no_interval(
+    make_pairs: MakePairs,
+) -> None:
+    always_first = SimulatedJudge("first shown", position=1.0)
+    (section,) = judge_sections(await judged(make_pairs(60), always_first))
+    shown = cells(section)
+    assert shown["kappa"] == "0.00 (constant: always tie)"
+    assert "it says tie of every pair, which is kappa 0.00 whatever people say" in shown["why"]
+    assert "may be as low as" not in shown["why"]
+    (told,) = section.to_dict()["data"]
+    assert told["kappa"]["no_interval"] == "constant: always tie"
+
+
+async def test_kappa_with_people_of_one_label_alone(make_pairs: MakePairs) -> None:
+    pairs = [
+        msgspec.structs.replace(pair, labels=["first"], label="first") for pair in make_pairs(60)
+    ]
+    (section,) = judge_sections(await judged(pairs, SimulatedJudge("coin", noise=1.0)))
+    shown = cells(section)
+    assert shown["kappa"] == "0.00 (constant labels: always first)"
+    assert "people say first of every pair" in shown["why"]
+
+
+async def test_full_agreement_has_an_interval(make_pairs: MakePairs) -> None:
+    (section,) = judge_sections(await judged(make_pairs(60), SimulatedJudge("r", accuracy=1.0)))
+    assert cells(section)["kappa"].startswith("1.00 [0.8")
+    (told,) = section.to_dict()["data"]
+    assert told["kappa"]["no_interval"] is None
+    assert 0.8 < told["kappa"]["low"] < told["kappa"]["high"] == 1.0
+
+
 async def test_the_human_ceiling_has_its_n(make_pairs: MakePairs) -> None:
     pairs = [
         pair if number < 40 else msgspec.structs.replace(pair, labels=[*pair.labels[:1], None])

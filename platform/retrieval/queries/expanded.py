@@ -1,0 +1,198 @@
+"""Search with query strategies, behind the face of `Searcher`.
+
+What always holds: without strategies a search is the plain one; with them the question itself is
+searched for first, so that a request that cannot be answered is refused before a model is asked,
+and whatever the strategies come to, its result stands or takes part with half of the weight.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    ModelUnavailable,
+    QueryStrategyName,
+    Settings,
+    normalize_text,
+)
+from rostra.retrieval.queries.expansion import (
+    Asked,
+    Budget,
+    ExpansionReport,
+    Query,
+    QueryStrategy,
+)
+from rostra.retrieval.queries.merge import merge_hits
+from rostra.retrieval.queries.running import STRATEGIES, run_strategies
+from rostra.retrieval.searcher import Searcher, SearchMode, SearchRequest, SearchResult
+from rostra.store import Database, Facet, get_collection, metadata_facets
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedResult(SearchResult):
+    """What was found, and what was added to the question.
+
+    A hit's `score` is that of the merged ranking; it has partial scores where the question itself
+    found it.
+    """
+
+    expansion: ExpansionReport | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the CLI's `--json` and the API print it."""
+        body = asdict(self)
+        del body["term_weights"]
+        return body
+
+
+class ExpandedSearcher:
+    """Searches with strategies. Safe to share between tasks.
+
+    Args:
+        searcher: of plain searches.
+        passages: the same over a `PassageEmbedder`.
+        database: whose metadata filters are taken from.
+        settings: strategies by default, budgets and fusion.
+        model: asked for strategies; None where no generator is set.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        passages: Searcher,
+        database: Database,
+        settings: Settings,
+        model: ChatModel | None,
+    ) -> None:
+        self._searcher = searcher
+        self._passages = passages
+        self._database = database
+        self._settings = settings
+        self._model = model
+
+    def by(self, model: ChatModel | None) -> "ExpandedSearcher":
+        """The same with another model."""
+        return ExpandedSearcher(
+            self._searcher, self._passages, self._database, self._settings, model
+        )
+
+    def chosen(
+        self, strategies: Sequence[QueryStrategyName] | None
+    ) -> tuple[QueryStrategyName, ...]:
+        """The strategies of a search, each once; None takes those of the settings.
+
+        Raises:
+            ModelUnavailable: there are some, and no generator.
+        """
+        given = self._settings.query_strategies if strategies is None else strategies
+        names = tuple(dict.fromkeys(given))
+        if names and self._model is None:
+            raise ModelUnavailable(
+                f"to search with {', '.join(names)} needs a generator, and none is set",
+                hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
+            )
+        return names
+
+    async def search(
+        self,
+        request: SearchRequest,
+        strategies: Sequence[QueryStrategyName] | None = None,
+        *,
+        question: str | None = None,
+        turns: Sequence[ChatMessage] = (),
+    ) -> SearchResult:
+        """Finds the chunks that answer best; an `ExpandedResult` where there are strategies.
+
+        Args:
+            request: as of `Searcher.search`; its query takes part as it is.
+            strategies: None takes those of the settings, none searches plainly.
+            question: a follow-up as it was asked, where the query has more in it.
+            turns: the conversation before it, oldest first.
+
+        Raises:
+            ModelUnavailable: there are strategies, and no generator.
+            RostraError: whatever `Searcher.search` raises.
+        """
+        names = self.chosen(strategies)
+        if not names or self._model is None:
+            return await self._searcher.search(request)
+        began = time.perf_counter()
+        request = replace(request, query=normalize_text(request.query))
+        # As deep as a reranker reads, so that what it puts first is the same as without strategies.
+        depth = min(max(request.k, self._settings.rerank_candidates), self._settings.max_k)
+        deep = replace(request, k=max(request.k, depth))
+        self._searcher.check(request)
+        plain = await self._searcher.search(deep)
+        facets = await self._facets(request) if "filters" in names else []
+        plan = await run_strategies(
+            self._strategies(names, request.mode),
+            self._model,
+            Asked(normalize_text(question or request.query), tuple(turns), tuple(facets)),
+            request.query,
+            Budget(
+                self._settings.query_seconds,
+                self._settings.query_tokens,
+                self._settings.query_limit,
+            ),
+        )
+        report, own, parts = plan.report, plain, [plain]
+        if plan.filters:
+            # Fields of its own only, see `_facets`: what was asked for still holds.
+            narrow = replace(deep, filters=plan.filters | request.filters)
+            own = await self._searcher.search(narrow)
+            parts.append(own)
+            if own.hits:
+                deep = narrow
+            else:
+                report, own = replace(report, filters_dropped=True), plain
+        others = [await self._further(deep, query) for query in plan.queries]
+        parts += others
+        hits = merge_hits(
+            own.hits,
+            [one.hits for one in others],
+            k=request.k,
+            rrf_k=self._settings.rrf_k,
+            per_document=request.per_document,
+        )
+        timings = _summed(parts)
+        timings["expand"] = round(report.seconds * 1000, 3)
+        timings["total"] = round((time.perf_counter() - began) * 1000, 3)
+        return ExpandedResult(request.query, hits, timings, own.term_weights, report)
+
+    def _strategies(
+        self, names: Sequence[QueryStrategyName], mode: SearchMode
+    ) -> list[QueryStrategy]:
+        """Those that the mode has a use for: a passage takes part on the dense side only."""
+        return [
+            STRATEGIES[name] for name in names if name != "hyde" or mode is not SearchMode.LEXICAL
+        ]
+
+    async def _further(self, deep: SearchRequest, query: Query) -> SearchResult:
+        # Not reranked: rerankers read for the question, and these hits were found by another.
+        request = replace(deep, query=query.text, rerank=False)
+        if query.is_passage:
+            return await self._passages.search(replace(request, mode=SearchMode.DENSE))
+        return await self._searcher.search(request)
+
+    async def _facets(self, request: SearchRequest) -> list[Facet]:
+        """What the request can still be narrowed by: fields that it does not filter by itself."""
+        facets: dict[str, Facet] = {}
+        async with self._database.read() as session:
+            for name in dict.fromkeys(request.collections):
+                collection = await get_collection(session, name)
+                for facet in await metadata_facets(session, collection.id):
+                    if facet.field not in request.filters:
+                        facets.setdefault(facet.field, facet)
+        return list(facets.values())
+
+
+def _summed(parts: Sequence[SearchResult]) -> dict[str, float]:
+    """Stages that ran for several queries add up."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part.timings_ms)
+    return {stage: round(spent, 3) for stage, spent in total.items()}
