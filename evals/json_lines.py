@@ -12,11 +12,14 @@ from evals.core.dataset import Problems
 from evals.errors import DatasetError
 
 
-def read_json_lines(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_json_lines(
+    path: Path, problems: Problems, *, name: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (place, object) for each line that is a JSON object.
 
     Args:
         problems: where the others are counted.
+        name: of the file in places; by default its own.
 
     Raises:
         DatasetError: the file cannot be opened.
@@ -29,7 +32,7 @@ def read_json_lines(path: Path, problems: Problems) -> Iterator[tuple[str, dict[
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            place = f"{path.name}, line {number}"
+            place = f"{name or path.name}, line {number}"
             try:
                 # Bytes, so that a line that is no UTF-8 is told by its number.
                 record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))

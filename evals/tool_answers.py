@@ -15,6 +15,7 @@ import msgspec
 from evals.agents.executed import Execute, executed
 from evals.agents.scorers.effort import Effort
 from evals.core.runner import Task
+from evals.core.samples import Problem
 from evals.core.states import State, usage_of
 from evals.tools import Call, ToolCallAccuracy, ToolScores, ToolTask, read_calls
 from evals.tools.scored import rows_of, with_output
@@ -80,6 +81,7 @@ async def ask_for_calls(
     model: ChatModel,
     tasks: Sequence[ToolTask],
     *,
+    problems: Mapping[str, Sequence[Problem]] | None = None,
     max_tokens: int = 1024,
     execute: Execute = executed,
 ) -> list[ToolScores]:
@@ -87,12 +89,13 @@ async def ask_for_calls(
 
     Args:
         model: greedy.
+        problems: by category, lines of the set that could not be used; the run keeps them.
         max_tokens: most of an answer.
         execute: does the tasks of the evaluation.
     """
     solver = AskForCalls(model, max_tokens=max_tokens)
     scorers = (ToolCallAccuracy(), Effort())
-    made = [Task(dataset, solver, scorers) for dataset in tool_datasets(tasks)]
+    made = [Task(dataset, solver, scorers) for dataset in tool_datasets(tasks, problems)]
     return rows_of(await execute(made))
 
 

@@ -16,6 +16,7 @@ from evals.agents.executed import Execute, executed
 from evals.core.log import RunRecord
 from evals.core.measures import Better, Measure
 from evals.core.runner import Task
+from evals.core.samples import Problem
 from evals.core.scores import Score
 from evals.core.states import State
 from evals.tools import Call, GoldCall, ToolTask, judge_output
@@ -141,15 +142,21 @@ class JudgeOfCalls:
         ]
 
 
-async def try_scorer(tasks: Sequence[ToolTask], *, execute: Execute = executed) -> ScorerReport:
+async def try_scorer(
+    tasks: Sequence[ToolTask],
+    *,
+    problems: Mapping[str, Sequence[Problem]] | None = None,
+    execute: Execute = executed,
+) -> ScorerReport:
     """Judges all gold texts and mutants of some tasks.
 
     Args:
+        problems: by category, lines of the set that could not be used; the run keeps them.
         execute: does the tasks of the evaluation.
     """
     made = [
         Task(dataset, GoldAndMutants(), (JudgeOfCalls(),), cached=False)
-        for dataset in tool_datasets(tasks)
+        for dataset in tool_datasets(tasks, problems)
     ]
     return ScorerReport.of(await execute(made))
 

@@ -6,9 +6,11 @@ child that fails says why, and the parent raises that.
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -50,9 +52,13 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            # A child that has ended does not read what is still on its way.
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+        if kind is not None:
+            self._process.terminate()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
@@ -93,6 +99,8 @@ def answer_all(make: Callable[[Path, Tell], Mapping[str, Handler]]) -> None:
     Args:
         make: its handlers, from the folder of this process' argument.
     """
+    # Ctrl-C is the parent's to answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print must not get between the lines.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

@@ -1,7 +1,7 @@
-"""Rows of many chunks, written as ingest writes them: `put_document` and `put_vectors`.
+"""Rows of many chunks, written as rows always are: `put_documents` and `put_vectors`.
 
-What always holds: chunk `n` is chunk `n % PER_DOCUMENT` of document `n // PER_DOCUMENT`; its text is
-a slice of its document's; documents and vectors of a transaction are committed together.
+What always holds: chunk `n` is chunk `n % PER_DOCUMENT` of document `n // PER_DOCUMENT`; documents
+and vectors of a transaction are committed together.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from rostra.store import (
     NewChunk,
     NewDocument,
     put_document,
+    put_documents,
     put_vectors,
 )
 
@@ -46,10 +47,11 @@ async def write_rows(
             hashes = [_digest(text) for text in texts[at:stop]]
             named = dict(zip(hashes, vectors[at:stop], strict=True))
             await put_vectors(session, collection.id, collection.space_id, named)
-            for begin in range(at, stop, PER_DOCUMENT):
-                end = min(stop, begin + PER_DOCUMENT)
-                document = document_of(uri_of(first + begin), texts[begin:end])
-                await put_document(session, collection.id, document)
+            documents = [
+                document_of(uri_of(first + begin), texts[begin : min(stop, begin + PER_DOCUMENT)])
+                for begin in range(at, stop, PER_DOCUMENT)
+            ]
+            await put_documents(session, collection.id, documents)
 
 
 async def write_one(

@@ -49,7 +49,9 @@ class Postings:
         Args:
             width: words of every text.
         """
-        frequencies = np.sum([np.diff(starts) for starts in self._starts], axis=0, dtype=np.int64)
+        frequencies = np.zeros(self.vocabulary, np.int64)
+        for block in self._starts:
+            frequencies += np.diff(block)
         starts = np.concatenate([[0], np.cumsum(frequencies)])
         data = np.empty(starts[-1], np.float32)
         docs = np.empty(starts[-1], np.int32)
@@ -71,7 +73,7 @@ class Postings:
 
 def idf(frequencies: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.float64]:
     """As rank-bm25's BM25Okapi: what is negative becomes a share of the mean."""
-    weights = np.log(rows - frequencies + 0.5) - np.log(frequencies + 0.5)
+    weights: npt.NDArray[np.float64] = np.log(rows - frequencies + 0.5) - np.log(frequencies + 0.5)
     there = frequencies > 0
     if there.any():
         weights[there & (weights < 0)] = EPSILON * weights[there].mean()

@@ -1,7 +1,7 @@
 """Texts whose words follow Zipf's law, and questions to them.
 
-What always holds: equal seeds give equal texts; no word is a function word or has an English suffix,
-so that an analyzer gives words back as they are and peers see the same tokens.
+What always holds: equal seeds give equal texts; no word is a function word or has an English
+suffix, so that an analyzer gives words back as they are and peers see the same tokens.
 """
 
 import numpy as np

@@ -16,7 +16,8 @@ from rostra.retrieval import load_embedder, truncate
 
 # Standard deviation of the noise, over all dimensions together; a passage has length 1.
 NOISE = 0.5
-MOST_PASSAGES = 2_000
+MOST_PASSAGES = 1_000
+_LONGEST = 500  # code points of one
 _FEWEST_WORDS = 25
 _LETTERS = 0.7  # of a passage, at least: no tables, no links
 _WORD = re.compile(r"[A-Za-z]{2,}")
@@ -31,10 +32,11 @@ def passages(most: int) -> list[str]:
         body = package.metadata.get_payload() or package.metadata.get("Description")  # type: ignore[attr-defined]
         for paragraph in re.split(r"\n\s*\n", str(body or "")):
             text = " ".join(paragraph.split())
-            words = _WORD.findall(text)
-            letters = sum(map(len, words))
-            if len(words) >= _FEWEST_WORDS and letters > _LETTERS * len(text.replace(" ", "")):
-                found[text] = None
+            letters = sum(map(len, _WORD.findall(text)))
+            if "://" in text or len(text.split()) < _FEWEST_WORDS:
+                continue
+            if letters > _LETTERS * len(text.replace(" ", "")):
+                found[text[:_LONGEST]] = None
     spread = np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)
     texts = list(found)
     return [texts[at] for at in spread]

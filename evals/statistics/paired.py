@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from evals.statistics.errors import StatisticsError
 from evals.statistics.estimate import Interval, clustered_error, exact_mean, t_quantile
@@ -220,6 +220,8 @@ def wilcoxon_test(a: ArrayLike, b: ArrayLike) -> PairedResult:
     differences, groups = _read(a, b, None)
     p_value = 1.0
     if differences.any():
+        from scipy import stats  # half a second, for those alone who ask for it
+
         p_value = min(1.0, float(stats.wilcoxon(differences[differences != 0]).pvalue))
     return _result(differences, groups, None, p_value, "Wilcoxon")
 
@@ -255,6 +257,8 @@ def _coin_toss(differences: Floats) -> float:
     wins, losses = np.count_nonzero(differences > 0), np.count_nonzero(differences < 0)
     if wins + losses == 0:
         return 1.0
+    from scipy import stats  # half a second, for those alone who ask for it
+
     return float(stats.binomtest(wins, wins + losses).pvalue)
 
 

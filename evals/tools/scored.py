@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -128,19 +128,14 @@ async def score_outputs(
 
     Args:
         outputs: see `RecordedOutputs`.
-        problems: by category, records of outputs that could not be used; the run keeps them.
+        problems: by category, lines of the set or of outputs that could not be used; the run
+            keeps them.
         execute: does the tasks of the evaluation.
     """
     solver = RecordedOutputs(outputs)
-    told = problems or {}
     made = [
-        Task(
-            replace(dataset, problems=(*dataset.problems, *told.get(dataset.name, ()))),
-            solver,
-            (ToolCallAccuracy(),),
-            cached=False,
-        )
-        for dataset in tool_datasets(tasks)
+        Task(dataset, solver, (ToolCallAccuracy(),), cached=False)
+        for dataset in tool_datasets(tasks, problems)
     ]
     return rows_of(await execute(made))
 

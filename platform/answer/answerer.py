@@ -31,11 +31,20 @@ from rostra.core import (
     InvalidRequest,
     ModelUnavailable,
     Overloaded,
+    QueryStrategyName,
     Role,
     Settings,
     get_logger,
 )
-from rostra.retrieval import PACKAGED_MODEL, Searcher, SearchRequest, SearchResult
+from rostra.retrieval import (
+    PACKAGED_MODEL,
+    ExpandedResult,
+    ExpandedSearcher,
+    ExpansionReport,
+    Searcher,
+    SearchRequest,
+    SearchResult,
+)
 from rostra.serving import PromptTooLong
 from rostra.store import DEFAULT_COLLECTION, Filters
 
@@ -63,6 +72,7 @@ class Question:
         history: the conversation before, oldest first.
         filters: on documents' metadata.
         passages: how many passages to answer from; None takes the setting.
+        expand: query strategies to search with; None takes the setting.
     """
 
     text: str
@@ -70,6 +80,7 @@ class Question:
     history: tuple[ChatMessage, ...] = ()
     filters: Filters | None = None
     passages: int | None = None
+    expand: tuple[QueryStrategyName, ...] | None = None
 
 
 class Answerer:
@@ -81,8 +92,20 @@ class Answerer:
         embedder: Callable[[], Embedder],
         settings: Settings,
         generator: ChatModel | None = None,
+        *,
+        expanded: ExpandedSearcher | None = None,
     ) -> None:
+        """Ties the parts together.
+
+        Args:
+            searcher: of plain searches.
+            embedder: called in a thread on first need.
+            settings: how much is searched and quoted.
+            generator: writes answers; without one they quote.
+            expanded: searches with query strategies; without it searches are plain.
+        """
         self._searcher = searcher
+        self._expanded = expanded
         self._embedder = embedder
         self._settings = settings
         self._generator = generator
@@ -93,6 +116,7 @@ class Answerer:
         Raises:
             InvalidRequest: an empty or too long question, wrong filters.
             CollectionNotFound: no collection of a given name.
+            ModelUnavailable: query strategies were asked for, and there is no generator.
         """
         async with aclosing(self.stream(question)) as events:
             async for event in events:
@@ -107,10 +131,13 @@ class Answerer:
         what was said cannot be taken back.
         """
         started = time.perf_counter()
+        expand = self._strategies(question)
+        report: ExpansionReport | None = None
         yield Status(Stage.SEARCHING)
         if self._generator is not None:
             longest = self._settings.max_query_chars
-            found = await self._search(question, _in_context(question, longest))
+            found = await self._search(question, _in_context(question, longest), expand)
+            report = found.expansion if isinstance(found, ExpandedResult) else None
             if self._settings.chunk_parent_tokens is not None:
                 found = replace(found, hits=await self._searcher.passages(found.hits))
             yield Passages(found.hits)
@@ -125,7 +152,7 @@ class Answerer:
                     ) as events:
                         async for event in events:
                             begun = True
-                            yield _timed(event, started)
+                            yield _finished(event, started, report)
                     return
                 except PromptTooLong:
                     # The best passages may still fit the model's context.
@@ -152,7 +179,7 @@ class Answerer:
         yield Status(Stage.WRITING)
         pages = await self._pages(evidence)
         for event in quote_events(evidence, pages, self._threshold(), found.timings_ms):
-            yield _timed(event, started)
+            yield _finished(event, started, report)
             # Lets the event reach its reader before the next one is made.
             await asyncio.sleep(0)
 
@@ -198,14 +225,22 @@ class Answerer:
         pages = {id(s): page for s, page in zip(paged, found, strict=True)}
         return [pages.get(id(s)) or s.hit.page for s in evidence.sentences]
 
-    async def _search(self, question: Question, query: str) -> SearchResult:
-        return await self._searcher.search(
-            SearchRequest(
-                query=query,
-                collections=question.collections,
-                k=question.passages or self._settings.answer_passages,
-                filters=question.filters or {},
-            )
+    def _strategies(self, question: Question) -> tuple[QueryStrategyName, ...]:
+        return self._expanded.chosen(question.expand) if self._expanded is not None else ()
+
+    async def _search(
+        self, question: Question, query: str, expand: Sequence[QueryStrategyName] = ()
+    ) -> SearchResult:
+        request = SearchRequest(
+            query=query,
+            collections=question.collections,
+            k=question.passages or self._settings.answer_passages,
+            filters=question.filters or {},
+        )
+        if self._expanded is None or not expand:
+            return await self._searcher.search(request)
+        return await self._expanded.search(
+            request, expand, question=question.text, turns=question.history
         )
 
     def _threshold(self) -> float:
@@ -240,10 +275,10 @@ def _last_question(history: Sequence[ChatMessage]) -> str:
     return asked[-1] if asked else ""
 
 
-def _timed(event: AnswerEvent, started: float) -> AnswerEvent:
-    """Puts the whole time into a finished answer."""
+def _finished(event: AnswerEvent, started: float, expansion: ExpansionReport | None) -> AnswerEvent:
+    """Puts the whole time into a finished answer, and what was added to its question."""
     if not isinstance(event, Done):
         return event
     total = round((time.perf_counter() - started) * 1000, 3)
     timings = event.answer.timings_ms | {"total": total}
-    return Done(replace(event.answer, timings_ms=timings))
+    return Done(replace(event.answer, timings_ms=timings, expansion=expansion))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from rostra.answer.answerer import Answerer, Question
 from rostra.answer.events import Answer, AnswerEvent, Done
-from rostra.core import ChatMessage, Role, normalize_text
+from rostra.core import ChatMessage, QueryStrategyName, Role, normalize_text
 from rostra.store import (
     DEFAULT_COLLECTION,
     Database,
@@ -61,6 +61,7 @@ class Conversations:
         chat_id: UUID | None = None,
         passages: int | None = None,
         filters: Filters | None = None,
+        expand: tuple[QueryStrategyName, ...] | None = None,
     ) -> AsyncGenerator[AnswerEvent | Stored, None]:
         """Streams an answer and stores the turn; without a chat a new one begins.
 
@@ -70,6 +71,7 @@ class Conversations:
             chat_id: the chat to continue.
             passages: how many passages to answer from.
             filters: on documents' metadata.
+            expand: query strategies; None takes the setting.
 
         Raises:
             ChatNotFound: there is no such chat.
@@ -84,7 +86,7 @@ class Conversations:
                 turns = await get_turns(session, chat_id, last=_HISTORY_TURNS)
                 history = read_turns([(turn.role, turn.text) for turn in turns])
             target = await get_collection(session, collection or DEFAULT_COLLECTION)
-        asked = Question(question, (target.name,), history, filters, passages)
+        asked = Question(question, (target.name,), history, filters, passages, expand)
         answer: Answer | None = None
         async with aclosing(self._answerer.stream(asked)) as events:
             async for event in events:

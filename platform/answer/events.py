@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from rostra.retrieval import Hit
+from rostra.retrieval import ExpansionReport, Hit
 
 NOT_FOUND = "Not found in these documents."
 
@@ -48,17 +48,25 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer; without citations when nothing was found."""
+    """A finished answer; without citations when nothing was found.
+
+    Attributes:
+        expansion: what query strategies added to the search; None for a plain one.
+    """
 
     answer: str
     mode: AnswerMode
     found: bool
     citations: list[Citation]
     timings_ms: dict[str, float] = field(default_factory=dict)
+    expansion: ExpansionReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As the CLI's `--json` and the API print it."""
-        return asdict(self)
+        body = asdict(self)
+        if self.expansion is None:
+            del body["expansion"]
+        return body
 
 
 @dataclass(frozen=True, slots=True)

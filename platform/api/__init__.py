@@ -7,7 +7,7 @@ from rostra.api.app import create_app
 from rostra.api.uploads import JOB_KIND, Uploads
 from rostra.api.web import page_folder
 from rostra.api.work import WATCH_KIND, sitemap_payload, urls_payload, watch_payload
-from rostra.api.worker import Pace, Worker
+from rostra.api.worker import Pace, Worker, drop_ended
 
 __all__ = [
     "JOB_KIND",
@@ -16,6 +16,7 @@ __all__ = [
     "Uploads",
     "Worker",
     "create_app",
+    "drop_ended",
     "page_folder",
     "sitemap_payload",
     "urls_payload",

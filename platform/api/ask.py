@@ -58,6 +58,7 @@ async def ask(
     question = normalize_text(data.question)
     # What the stream would find only after its first event.
     services.runtime.searcher.check(SearchRequest(question, k=data.k or 1))
+    services.runtime.expanded.chosen(data.expand)
     if data.filters:
         async with services.runtime.database.read() as session:
             # No collection has this id: nothing is looked through, only the filters are read.
@@ -83,6 +84,7 @@ async def _events(runtime: Runtime, question: str, data: AskBody) -> AsyncGenera
         chat_id=data.chat_id,
         passages=data.k,
         filters=data.filters or None,
+        expand=None if data.expand is None else tuple(data.expand),
     ):
         yield event
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from rostra.agents import Answer as RunAnswer
 from rostra.agents import Budget, PlannedCall, Spent
 from rostra.answer import AnswerMode
+from rostra.core import QueryStrategyName
 from rostra.retrieval import SearchMode
 from rostra.store import DEFAULT_COLLECTION, RatingValue
 
@@ -25,6 +26,16 @@ Names = Annotated[
 JobStatus = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 RunStatus = Literal[
     "running", "paused", "completed", "abstained", "exhausted", "cancelled", "failed"
+]
+
+
+Expand = Annotated[
+    Annotated[list[QueryStrategyName], Meta(max_length=6)] | None,
+    Meta(
+        description="Query strategies, which need a generator; null takes those of the settings, "
+        "an empty list none.",
+        examples=[["rewrite", "multi"]],
+    ),
 ]
 
 
@@ -48,6 +59,7 @@ class SearchBody(Request):
     mode: SearchMode = SearchMode.HYBRID
     filters: dict[str, Any] = {}
     rerank: bool | None = None
+    expand: Expand = None
 
 
 class AskBody(Request):
@@ -58,6 +70,7 @@ class AskBody(Request):
     chat_id: UUID | None = None
     k: Annotated[int, Meta(ge=1, le=50)] | None = None
     filters: dict[str, Any] = {}
+    expand: Expand = None
 
 
 class NewChat(Request):
@@ -286,6 +299,9 @@ class SourceBody(Request):
         list[Annotated[str, Meta(min_length=1, max_length=253)]],
         Meta(max_length=100, description="Further hosts whose pages a sitemap may list."),
     ] = []
+    delete_missing: Annotated[
+        bool, Meta(description="Delete stored pages that the sitemap lists no more.")
+    ] = False
     watch: (
         Annotated[str, Meta(min_length=1, max_length=4096, description="Folder to follow.")] | None
     ) = None
@@ -318,12 +334,45 @@ class HitView(Struct):
     scores: HitScoresView
 
 
+class SpentView(Struct):
+    """What a query strategy used; `estimated` where the model did not count its tokens."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    cost: float
+    estimated: bool
+
+
+class StrategyView(Struct):
+    """What became of a query strategy, and the queries it added."""
+
+    name: QueryStrategyName
+    outcome: Literal["used", "nothing", "skipped", "timeout", "failed", "nonsense"]
+    queries: list[str]
+    spent: SpentView
+
+
+class ExpansionView(Struct):
+    """What was added to a question before it was searched for.
+
+    `filters` were taken from the question; where no document passed them they were dropped again.
+    """
+
+    strategies: list[StrategyView]
+    filters: dict[str, Any]
+    filters_dropped: bool
+    seconds: float
+
+
 class SearchView(Struct):
-    """What was found, best first."""
+    """What was found, best first; `expansion` is null for a plain search."""
 
     query: str
     hits: list[HitView]
     timings_ms: dict[str, float]
+    expansion: ExpansionView | None = None
 
 
 class PassageView(Struct):
@@ -353,7 +402,7 @@ class CitationView(Struct):
 
 
 class AnswerView(Struct):
-    """A finished and stored answer."""
+    """A finished and stored answer; `expansion` is null where its search was a plain one."""
 
     answer: str
     mode: AnswerMode
@@ -362,6 +411,7 @@ class AnswerView(Struct):
     timings_ms: dict[str, float]
     chat_id: UUID
     message_id: UUID
+    expansion: ExpansionView | None = None
 
 
 class ChatView(Struct):

@@ -21,7 +21,7 @@ from rostra.runtime import Runtime
 async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) -> SearchView:
     """The passages that match best, with every partial score."""
     named = [data.collection] if isinstance(data.collection, str) else data.collection
-    result = await runtime.searcher.search(
+    result = await runtime.expanded.search(
         SearchRequest(
             query=normalize_text(data.query),
             collections=tuple(named),
@@ -29,7 +29,8 @@ async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) 
             mode=data.mode,
             filters=data.filters,
             rerank=data.rerank,
-        )
+        ),
+        data.expand,
     )
     found: SearchView = view(SearchView, result)
     return found

@@ -51,10 +51,14 @@ def _job_of(name: str, data: SourceBody, settings: Settings) -> tuple[str, dict[
         raise InvalidRequest("give one of urls, sitemap and watch", field="body")
     if data.hosts and data.sitemap is None:
         raise InvalidRequest("hosts are of a sitemap", field="hosts")
+    if data.delete_missing and data.sitemap is None:
+        raise InvalidRequest("delete_missing is of a sitemap", field="delete_missing")
     if data.urls is not None:
         return JOB_KIND, urls_payload(name, data.urls)
     if data.sitemap is not None:
-        return JOB_KIND, sitemap_payload(name, data.sitemap, data.hosts)
+        return JOB_KIND, sitemap_payload(
+            name, data.sitemap, data.hosts, delete_missing=data.delete_missing
+        )
     return WATCH_KIND, watch_payload(name, _allowed(data.watch or "", settings))
 
 

@@ -8,13 +8,13 @@ piece ingests at a time.
 |---|---|---|
 | `ingest` | `files` | reads an upload's files |
 | `ingest` | `urls` | fetches and reads pages |
-| `ingest` | `sitemap`, `hosts` | lists a sitemap's pages, then reads them |
+| `ingest` | `sitemap`, `hosts`, `delete_missing` | lists a sitemap's pages, then reads them |
 | `watch` | `folder` | follows a folder until it is cancelled or paused |
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from rostra.ingest import (
     page_uri,
     read_sitemap,
     sitemap_failures,
+    sitemap_scope,
 )
 from rostra.runtime import Runtime
 from rostra.store import Job, check_name
@@ -122,7 +123,9 @@ class Work:
                 sources, scope.job.payload["collection"], on_progress=scope.on_progress
             )
 
-    async def _urls(self, scope: Scope, urls: list[str]) -> IngestReport:
+    async def _urls(
+        self, scope: Scope, urls: list[str], delete_missing: Sequence[str] = ()
+    ) -> IngestReport:
         fresh_since = max(scope.job.created_at.timestamp(), time.time() - _FRESH_SECONDS)
         async with self._turn:
             return await ingest_pages(
@@ -133,6 +136,7 @@ class Work:
                 scope.job.payload["collection"],
                 on_progress=scope.on_progress,
                 fresh_since=fresh_since,
+                delete_missing=delete_missing,
             )
 
     async def _sitemap(self, scope: Scope, url: str) -> IngestReport:
@@ -147,7 +151,8 @@ class Work:
                 max_pages=self._runtime.settings.fetch_max_pages,
             )
             await scope.checkpoint(READING, {"sitemap": asdict(sitemap)})
-        report = await self._urls(scope, sitemap.urls)
+        gone = sitemap_scope(url, sitemap) if job.payload.get("delete_missing") else ()
+        report = await self._urls(scope, sitemap.urls, gone)
         report.failed += sitemap_failures(url, sitemap)
         return report
 
@@ -217,14 +222,21 @@ def urls_payload(collection: str, urls: list[str]) -> dict[str, Any]:
     return {"collection": collection, "urls": list(dict.fromkeys(map(page_uri, urls)))}
 
 
-def sitemap_payload(collection: str, url: str, hosts: list[str]) -> dict[str, Any]:
-    """The payload of a job that reads a sitemap's pages.
+def sitemap_payload(
+    collection: str, url: str, hosts: list[str], *, delete_missing: bool = False
+) -> dict[str, Any]:
+    """The payload of a job that reads a sitemap's pages, and may delete those gone from it.
 
     Raises:
         InvalidRequest: it is no URL.
     """
     check_name(collection)
-    return {"collection": collection, "sitemap": page_uri(url), "hosts": hosts}
+    return {
+        "collection": collection,
+        "sitemap": page_uri(url),
+        "hosts": hosts,
+        "delete_missing": delete_missing,
+    }
 
 
 def watch_payload(collection: str, folder: Path) -> dict[str, Any]:

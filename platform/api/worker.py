@@ -11,8 +11,9 @@ import os
 import random
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from rostra.runtime import Runtime
 from rostra.store import (
     MAX_ATTEMPTS,
     Claim,
+    Database,
     LostLease,
     check_held,
     checkpoint,
@@ -37,12 +39,16 @@ from rostra.store import (
     get_job,
     heartbeat,
     listen_for_jobs,
+    prune_jobs,
     release,
     succeed,
 )
 
 log = get_logger(__name__)
 
+# Between two looks for jobs that ended long ago.
+_PRUNE_SECONDS = 6 * 3600.0
+_PRUNED_AT_ONCE = 500
 # Folders that one worker follows at a time.
 MAX_WATCHES = 16
 # Failures of these statuses may pass: something elsewhere did not answer, or the disk was full.
@@ -95,6 +101,7 @@ class Worker:
         fetcher: Fetcher | None = None,
     ) -> None:
         self._database = runtime.database
+        self._kept_days = runtime.settings.jobs_kept_days
         self._uploads = uploads
         self._work = Work(runtime, uploads, watch_pace, fetcher)
         self._pace = pace
@@ -116,6 +123,7 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(listen_for_jobs(self._database, self.wake))
+                group.create_task(self._keep_pruning())
                 group.create_task(
                     take_turns("job", jobs, poll, sweep=self._sweep, take=self._run_next)
                 )
@@ -261,6 +269,16 @@ class Worker:
                 await asyncio.to_thread(self._uploads.remove, job_id)
         await asyncio.to_thread(self._uploads.remove_incoming)
 
+    async def _keep_pruning(self) -> None:
+        """Deletes jobs that ended long ago, so that their list stays bounded."""
+        while self._kept_days:
+            before = datetime.now(UTC) - timedelta(days=self._kept_days)
+            try:
+                await drop_ended(self._database, self._uploads, before)
+            except (RostraError, OSError) as error:
+                log.warning("old jobs not deleted", reason=str(error))
+            await asyncio.sleep(_PRUNE_SECONDS)
+
     async def _is_over(self, job_id: UUID, *, when_missing: bool) -> bool:
         """Whether a job needs its files no more; one that has failed may be retried."""
         async with self._database.read() as session:
@@ -268,6 +286,29 @@ class Worker:
                 return (await get_job(session, job_id)).status in ("succeeded", "cancelled")
             except JobNotFound:
                 return when_missing
+
+
+async def drop_ended(
+    database: Database,
+    uploads: Uploads,
+    before: datetime,
+    statuses: Sequence[str] = ("succeeded", "cancelled"),
+) -> int:
+    """Deletes jobs that ended before a time, and what is left of their files; returns how many.
+
+    Raises:
+        WrongJobStatus: one of the statuses is not of jobs that have ended.
+        StoreUnavailable: the database does not answer.
+    """
+    dropped = 0
+    while True:
+        async with database.write() as session:
+            ids = await prune_jobs(session, before, statuses=statuses, limit=_PRUNED_AT_ONCE)
+        for job_id in ids:
+            await asyncio.to_thread(uploads.remove, job_id)
+        dropped += len(ids)
+        if len(ids) < _PRUNED_AT_ONCE:
+            return dropped
 
 
 async def _nothing() -> None:

@@ -7,9 +7,10 @@ import click
 from rich.markup import escape
 
 from rostra.answer import Answer, Cited, Done, Passages, Question, Stored, TextDelta
+from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.ids import chat_id as read_chat_id
 from rostra.cli.output import console, json_option, print_json, with_runtime
-from rostra.core import ChatNotFound, InvalidRequest
+from rostra.core import ChatNotFound, InvalidRequest, QueryStrategyName
 from rostra.runtime import Runtime
 from rostra.store import list_chats
 
@@ -20,6 +21,7 @@ from rostra.store import list_chats
 @click.option("--chat", default=None, metavar="ID", help="Continue this conversation.")
 @click.option("--new-chat", is_flag=True, help="Begin a conversation and keep it.")
 @click.option("--last", is_flag=True, help="Continue the last conversation.")
+@expand_option
 @json_option
 def command(
     question: str,
@@ -27,6 +29,7 @@ def command(
     chat: str | None,
     new_chat: bool,
     last: bool,
+    expand: tuple[QueryStrategyName, ...] | None,
     as_json: bool,
 ) -> None:
     """Answer QUESTION from a collection's documents.
@@ -43,14 +46,14 @@ def command(
         if keep:
             chat_id = await _last_chat(runtime) if last else read_chat_id(chat) if chat else None
             async for event in runtime.conversations.ask(
-                question, collection=collection, chat_id=chat_id
+                question, collection=collection, chat_id=chat_id, expand=expand
             ):
                 if isinstance(event, Stored):
                     stored = event
                 else:
                     printer.show(event)
         else:
-            asked = Question(question, (collection or "default",))
+            asked = Question(question, (collection or "default",), expand=expand)
             async for event in runtime.answerer.stream(asked):
                 printer.show(event)
         if printer.answer is None:
@@ -95,6 +98,7 @@ class _Printer:
             page = f", page {citation.page}" if citation.page is not None else ""
             out.print(f"[cyan]\\[{number}][/] {escape(citation.title)}{page}")
             out.print(f"    [dim]{escape(citation.uri)} {citation.start}-{citation.end}[/]")
+        print_expansion(answer.expansion)
         out.print(f"[dim]{answer.mode} mode, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
 
 

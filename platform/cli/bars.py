@@ -4,14 +4,15 @@ Where stderr is no terminal, a line now and then takes their place.
 """
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from rostra.ingest import Progress
+if TYPE_CHECKING:
+    from rostra.ingest import Progress
 
 _LINE_EVERY_SECONDS = 10.0
 
@@ -48,7 +49,7 @@ def bar() -> Bar:
     return Bar(console=console, transient=True) if console.is_terminal else _Lines()
 
 
-def advance(bar: Bar, task: TaskID, progress: Progress) -> None:
+def advance(bar: Bar, task: TaskID, progress: "Progress") -> None:
     """Shows how far an ingest is."""
     bar.update(task, total=progress.total, completed=progress.done)
 

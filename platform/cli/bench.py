@@ -1,4 +1,4 @@
-"""`rostra bench`: how fast this machine decodes, beside peers and part by part."""
+"""`rostra bench`: how fast this machine decodes and searches, beside peers and part by part."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,16 +8,20 @@ from typing import Any
 
 import click
 import msgspec
+from rich.progress import TaskID
 
 from evals import (
+    SEARCH_PEERS,
     SIZES,
     Ablation,
     DecodeReport,
     measure_decode,
+    measure_search,
     peer_names,
     run_ablations,
     write_random_checkpoint,
 )
+from rostra.cli.bars import bar, show
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
 from rostra.serving import EngineConfig, engine_config, resolve_checkpoint
 
@@ -58,9 +62,15 @@ def _peer(text: str) -> str:
     return text
 
 
+def _search_peer(text: str) -> str:
+    if text not in SEARCH_PEERS:
+        raise ValueError(f"{text!r} is none of {', '.join(SEARCH_PEERS)}")
+    return text
+
+
 @click.group("bench")
 def command() -> None:
-    """Measure the decoder on this machine."""
+    """Measure the decoder and search on this machine."""
 
 
 @command.command("decode")
@@ -114,6 +124,62 @@ def ablations(model: str | None, size: str, only: str | None, as_json: bool) -> 
         print_json({"results": [row.to_dict() for row in rows]})
     else:
         print_table(("mechanism", "measure", "without", "with", "ratio"), map(_cells, rows))
+
+
+@command.command("search")
+@click.option("--chunks", type=click.IntRange(100, 100_000_000), default=100_000, show_default=True)
+@click.option("--dimensions", type=click.IntRange(8, 4096), default=384, show_default=True)
+@click.option("--queries", type=click.IntRange(10, 10_000), default=200, show_default=True)
+@click.option(
+    "--compare",
+    type=_Names("peers", _search_peer),
+    default=",".join(SEARCH_PEERS),
+    show_default=True,
+    help="Peers, by commas; empty for none.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps rows and indexes; used again when the numbers are the same. "
+    "Without it they lie in TMPDIR and are removed.",
+)
+@json_option
+def search(
+    chunks: int,
+    dimensions: int,
+    queries: int,
+    compare: tuple[str, ...],
+    keep: Path | None,
+    as_json: bool,
+) -> None:
+    """Search over many chunks: latency, adding one, starting, memory and recall, beside peers.
+
+    Texts follow Zipf's law, vectors are real passages' with noise. A million chunks take about ten
+    minutes and 10 GB of disk.
+    """
+    with bar() as shown:
+        phases: dict[str, TaskID] = {}
+
+        def tell(phase: str, done: int, total: int) -> None:
+            if phase not in phases:
+                for earlier in phases.values():
+                    shown.update(earlier, visible=False)
+                phases[phase] = shown.add_task(phase, total=None)
+            show(shown, phases[phase], done, total)
+
+        found = measure_search(
+            chunks,
+            dimensions=dimensions,
+            questions=queries,
+            compare=compare,
+            keep=keep,
+            tell=tell,
+        )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_table(("measure", "value"), found.rows())
+        click.echo(f"{found.figures['device']}; --json says what each is", err=True)
 
 
 def _cells(row: Ablation) -> tuple[str, ...]:

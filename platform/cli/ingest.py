@@ -43,7 +43,8 @@ from rostra.runtime import Runtime
 @click.option(
     "--delete-missing",
     is_flag=True,
-    help="Delete stored documents of the given folders whose file is gone.",
+    help="Delete stored documents of the given folders whose file is gone, or stored pages that "
+    "the sitemap lists no more.",
 )
 @collection_option
 @json_option
@@ -75,15 +76,21 @@ def command(
         raise InvalidRequest("files, URLs, a sitemap and a watched folder go one at a time")
     if hosts and sitemap is None:
         raise InvalidRequest("--allow-host is for --sitemap")
+    if delete_missing and (urls or watch is not None or (beir is not None and not paths)):
+        raise InvalidRequest("--delete-missing is for folders and --sitemap")
     if as_job:
-        return queue(urls, sitemap, hosts, watch, collection, as_json=as_json)
+        return queue(
+            urls, sitemap, hosts, watch, collection, delete_missing=delete_missing, as_json=as_json
+        )
     if watch is not None:
         follow(watch, collection, as_json=as_json)
         return 0
 
     async def work(runtime: Runtime) -> IngestReport:
         if sitemap is not None:
-            return await read_listed(runtime, sitemap, hosts, collection)
+            return await read_listed(
+                runtime, sitemap, hosts, collection, delete_missing=delete_missing
+            )
         if urls:
             return await read_urls(runtime, urls, collection)
         items: list[AnySource] = [*list_sources(paths, runtime.settings).items]

@@ -22,6 +22,7 @@ from rostra.ingest import (
     page_uri,
     read_sitemap,
     sitemap_failures,
+    sitemap_scope,
 )
 from rostra.runtime import Runtime
 from rostra.store import Job, enqueue
@@ -51,9 +52,14 @@ async def read_urls(runtime: Runtime, urls: Sequence[str], collection: str) -> I
 
 
 async def read_listed(
-    runtime: Runtime, sitemap: str, hosts: Sequence[str], collection: str
+    runtime: Runtime,
+    sitemap: str,
+    hosts: Sequence[str],
+    collection: str,
+    *,
+    delete_missing: bool = False,
 ) -> IngestReport:
-    """Reads the pages of a sitemap, showing how far it is."""
+    """Reads the pages of a sitemap, showing how far it is; deletes those that are gone from it."""
     fetcher = make_fetcher(runtime.settings)
     found = await read_sitemap(
         fetcher, sitemap, hosts=frozenset(hosts), max_pages=runtime.settings.fetch_max_pages
@@ -70,6 +76,7 @@ async def read_listed(
             found.urls,
             collection,
             on_progress=show,
+            delete_missing=sitemap_scope(sitemap, found) if delete_missing else (),
         )
     report.failed += sitemap_failures(sitemap, found)
     return report
@@ -111,6 +118,7 @@ def queue(
     watch: Path | None,
     collection: str,
     *,
+    delete_missing: bool,
     as_json: bool,
 ) -> int:
     """Leaves the work to a worker; prints the job's id."""
@@ -118,7 +126,10 @@ def queue(
     from rostra.api import JOB_KIND, WATCH_KIND, sitemap_payload, urls_payload, watch_payload
 
     if sitemap is not None:
-        kind, payload = JOB_KIND, sitemap_payload(collection, sitemap, list(hosts))
+        kind, payload = (
+            JOB_KIND,
+            sitemap_payload(collection, sitemap, list(hosts), delete_missing=delete_missing),
+        )
     elif urls:
         kind, payload = JOB_KIND, urls_payload(collection, list(urls))
     elif watch is not None:

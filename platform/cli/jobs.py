@@ -1,6 +1,7 @@
 """`rostra jobs`: what is being read: listed, shown, cancelled, paused, retried, dropped."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import click
@@ -16,8 +17,10 @@ from rostra.cli.output import (
     print_table,
     with_runtime,
 )
+from rostra.core import InvalidRequest
 from rostra.runtime import Runtime
 from rostra.store import (
+    ENDED_STATUSES,
     JOB_STATUSES,
     Job,
     cancel_job,
@@ -134,20 +137,49 @@ _changing("retry", retry_job, "Queue a job that failed once more.")
 
 
 @command.command("drop")
-@click.argument("job_id")
+@click.argument("job_id", required=False)
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(0, 36_500),
+    help="All that ended so many days ago, and did not fail.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(ENDED_STATUSES),
+    help="With --older-than: those of this status.",
+)
 @json_option
-def drop(job_id: str, as_json: bool) -> None:
-    """Delete a job that has ended, with the files it could have been retried from."""
+def drop(job_id: str | None, days: float | None, statuses: tuple[str, ...], as_json: bool) -> None:
+    """Delete a job that has ended, with the files it could have been retried from.
+
+    With --older-than, all that ended before then: those that succeeded or were cancelled, or those
+    of the statuses you name.
+    """
     # Here, because it imports the server, which the other verbs do not need.
-    from rostra.api import Uploads
+    from rostra.api import Uploads, drop_ended
 
-    async def work(runtime: Runtime) -> None:
+    if (job_id is None) == (days is None):
+        raise InvalidRequest("name a job, or say --older-than DAYS")
+    if statuses and days is None:
+        raise InvalidRequest("--status is for --older-than")
+
+    async def work(runtime: Runtime) -> int:
+        uploads = Uploads(runtime.settings)
+        if days is not None:
+            before = datetime.now(UTC) - timedelta(days=days)
+            wanted = statuses or ("succeeded", "cancelled")
+            return await drop_ended(runtime.database, uploads, before, wanted)
+        wanted_id = read_id(job_id or "")
         async with runtime.database.write() as session:
-            await drop_job(session, read_id(job_id))
-        Uploads(runtime.settings).remove(read_id(job_id))
+            await drop_job(session, wanted_id)
+        uploads.remove(wanted_id)
+        return 1
 
-    with_runtime(work)
+    count = with_runtime(work)
     if as_json:
-        print_json({"dropped": job_id})
+        print_json({"dropped": count if job_id is None else job_id})
     else:
-        console().print("dropped")
+        console().print("dropped" if job_id else f"{count} dropped")

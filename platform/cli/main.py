@@ -18,7 +18,7 @@ from rostra.core import RostraError
 _VERBS = {
     "agent": "Give an agent a task; list, show, resume, replay, fork and cancel runs.",
     "ask": "Ask a question; the answer cites your documents.",
-    "bench": "Measure the decoder on this machine.",
+    "bench": "Measure the decoder and search on this machine.",
     "chats": "List, show and delete conversations.",
     "collection": "List and delete collections.",
     "db": "Look after the database's schema.",

@@ -7,7 +7,7 @@ cells of a table are shown as they are, whatever brackets and colons they contai
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mcp_servers import SandboxRunner
 from rostra.core import Settings, configure_logging, load_settings
-from rostra.runtime import Runtime, open_runtime
+
+if TYPE_CHECKING:
+    from rostra.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -84,13 +85,17 @@ def settings_of_process(**overrides: Any) -> Settings:
 
 
 def with_runtime(
-    work: Callable[[Runtime], Coroutine[Any, Any, T]], settings: Settings | None = None
+    work: Callable[["Runtime"], Coroutine[Any, Any, T]], settings: Settings | None = None
 ) -> T:
     """Runs asynchronous work over an open platform; by default with the process's settings.
 
     Raises:
         RostraError: whatever the work raises.
     """
+    # What only prints does not wait for the platform.
+    from mcp_servers import SandboxRunner
+    from rostra.runtime import open_runtime
+
     chosen = settings or settings_of_process()
 
     async def run() -> T:

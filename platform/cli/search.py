@@ -6,9 +6,10 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.output import console, json_option, print_json, with_runtime
-from rostra.core import InvalidFilter, collapse_whitespace
-from rostra.retrieval import Hit, SearchMode, SearchRequest, SearchResult
+from rostra.core import InvalidFilter, QueryStrategyName, collapse_whitespace
+from rostra.retrieval import ExpandedResult, Hit, SearchMode, SearchRequest, SearchResult
 from rostra.runtime import Runtime
 
 _PREVIEW_CHARS = 320
@@ -35,6 +36,7 @@ _PREVIEW_CHARS = 320
 )
 @click.option("--filter", "filters", default="{}", help="""Metadata, as JSON: '{"year": 2024}'.""")
 @click.option("--rerank/--no-rerank", default=None, help="Use the reranker, when one is set.")
+@expand_option
 @json_option
 def command(
     query: str,
@@ -43,13 +45,14 @@ def command(
     mode: str,
     filters: str,
     rerank: bool | None,
+    expand: tuple[QueryStrategyName, ...] | None,
     as_json: bool,
 ) -> None:
     """Find the passages that match QUERY best."""
     request = SearchRequest(query, collections, k, SearchMode(mode), _filters(filters), rerank)
 
     async def work(runtime: Runtime) -> SearchResult:
-        return await runtime.searcher.search(request)
+        return await runtime.expanded.search(request, expand)
 
     result = with_runtime(work)
     if as_json:
@@ -59,6 +62,8 @@ def command(
             _print(rank, hit)
         if not result.hits:
             console().print("nothing found")
+        if isinstance(result, ExpandedResult):
+            print_expansion(result.expansion)
 
 
 def _filters(text: str) -> dict[str, Any]:

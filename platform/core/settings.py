@@ -144,6 +144,13 @@ class Settings(BaseSettings):
     fetch_max_pages: int = Field(
         10_000, ge=1, le=100_000, description="Most pages taken from one sitemap."
     )
+    jobs_kept_days: int = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Jobs that succeeded or were cancelled are deleted after as many days; 0 keeps "
+        "them. Failed ones stay until they are retried or dropped.",
+    )
     watch_folders: tuple[Path, ...] = Field(
         (),
         description="Folders that may be watched, with those below them, when the API asks for "

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         make_chunker,
     )
     from rostra.ingest.document import ParsedDocument, Span, SpanKind
+    from rostra.ingest.graph.build import GraphBuilder, GraphProgress, GraphReport
     from rostra.ingest.items import FailedSource, ReadySource, Source
     from rostra.ingest.media import has_ocr
     from rostra.ingest.parser_process import ParserProcess
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rostra.ingest.tokens import TokenIndex
     from rostra.ingest.watching import FolderChange, FolderWatch, WatchPace, ingest_change
     from rostra.ingest.web.pages import PageSource, WebPages, make_cache, make_fetcher, page_uri
-    from rostra.ingest.web.runs import ingest_pages, sitemap_failures
+    from rostra.ingest.web.runs import ingest_pages, sitemap_failures, sitemap_scope
     from rostra.ingest.web.sitemaps import Sitemap, read_sitemap
 
 _HOMES = {
@@ -48,6 +49,9 @@ _HOMES = {
     "Failure": "pipeline",
     "FolderChange": "watching",
     "FolderWatch": "watching",
+    "GraphBuilder": "graph.build",
+    "GraphProgress": "graph.build",
+    "GraphReport": "graph.build",
     "IngestReport": "pipeline",
     "Ingester": "pipeline",
     "Listing": "sources",
@@ -79,6 +83,7 @@ _HOMES = {
     "read_sitemap": "web.sitemaps",
     "reembed": "reembedding",
     "sitemap_failures": "web.runs",
+    "sitemap_scope": "web.runs",
 }
 
 __all__ = [
@@ -90,6 +95,9 @@ __all__ = [
     "Failure",
     "FolderChange",
     "FolderWatch",
+    "GraphBuilder",
+    "GraphProgress",
+    "GraphReport",
     "IngestReport",
     "Ingester",
     "Listing",
@@ -121,6 +129,7 @@ __all__ = [
     "read_sitemap",
     "reembed",
     "sitemap_failures",
+    "sitemap_scope",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -9,6 +9,8 @@ from rostra.core import lazy_names
 
 if TYPE_CHECKING:
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
+    from rostra.retrieval.graph.names import Name, NameKind, NameReader, heading_parts
+    from rostra.retrieval.graph.searching import GraphSearcher, GraphWeights
     from rostra.retrieval.hits import Hit, HitScores
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from rostra.retrieval.models import PACKAGED_MODEL
     from rostra.retrieval.once import Once, once_each
     from rostra.retrieval.parents import expand
+    from rostra.retrieval.queries.expanded import ExpandedResult, ExpandedSearcher
+    from rostra.retrieval.queries.expansion import ExpansionReport
+    from rostra.retrieval.queries.passages import PassageEmbedder
     from rostra.retrieval.rerank import Reranker, load_reranker
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
@@ -28,6 +33,12 @@ if TYPE_CHECKING:
     from rostra.retrieval.wording import Shingles, band_keys, resemblance, shingles
 
 _HOMES = {
+    "Name": "graph.names",
+    "NameKind": "graph.names",
+    "NameReader": "graph.names",
+    "heading_parts": "graph.names",
+    "GraphSearcher": "graph.searching",
+    "GraphWeights": "graph.searching",
     "expand": "parents",
     "Once": "once",
     "once_each": "once",
@@ -42,6 +53,10 @@ _HOMES = {
     "LateEmbedder": "late",
     "late_embedder": "late",
     "PACKAGED_MODEL": "models",
+    "ExpandedResult": "queries.expanded",
+    "ExpandedSearcher": "queries.expanded",
+    "ExpansionReport": "queries.expansion",
+    "PassageEmbedder": "queries.passages",
     "Reranker": "rerank",
     "load_reranker": "rerank",
     "Rotation": "rotation",
@@ -59,11 +74,20 @@ _HOMES = {
 
 __all__ = [
     "PACKAGED_MODEL",
+    "ExpandedResult",
+    "ExpandedSearcher",
+    "ExpansionReport",
+    "GraphSearcher",
+    "GraphWeights",
     "Hit",
     "HitScores",
     "Indexes",
     "LateEmbedder",
+    "Name",
+    "NameKind",
+    "NameReader",
     "Once",
+    "PassageEmbedder",
     "Reranker",
     "Rotation",
     "SearchMode",
@@ -76,6 +100,7 @@ __all__ = [
     "band_keys",
     "expand",
     "fit_rotation",
+    "heading_parts",
     "late_embedder",
     "load_embedder",
     "load_reranker",

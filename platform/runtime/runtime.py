@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rostra.agents import CodeRunner
 from rostra.answer import Answerer, Conversations
-from rostra.core import ChatModel, Embedder, Settings
+from rostra.core import ChatModel, ConfigError, Embedder, Settings
 from rostra.ingest import Ingester
-from rostra.retrieval import Indexes, Reranker, Searcher, load_embedder, load_reranker
+from rostra.retrieval import (
+    ExpandedSearcher,
+    Indexes,
+    PassageEmbedder,
+    Reranker,
+    Searcher,
+    load_embedder,
+    load_reranker,
+)
 from rostra.runtime.agents import Workshop
 from rostra.store import Database, open_database
 
@@ -51,6 +59,7 @@ class Runtime:
     Attributes:
         generator: what writes answers; None leaves them to quote the documents.
         agents: runs of several steps; `workshop` makes what they work with.
+        searcher: plain searches; `expanded` has the query strategies.
         engine: the decoder behind it, when `model` is set and no other generator is given. It
             loads when it is begun or first asked.
     """
@@ -75,12 +84,23 @@ class Runtime:
             generator = main or _other_model(settings)
         if generator is None and settings.model:
             self.engine, generator = _make_engine(settings)
+        if settings.query_strategies and generator is None:
+            raise ConfigError(
+                "query_strategies: there is no generator to ask",
+                hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
+            )
         self.generator = generator
         self.embedder: Once[Embedder] = Once(lambda: load_embedder(settings))
         self.reranker: Once[Reranker | None] = Once(lambda: load_reranker(settings))
         self.indexes = Indexes(database, settings)
         self.searcher = Searcher(database, self.indexes, self.embedder, settings, self.reranker)
-        self.answerer = Answerer(self.searcher, self.embedder, settings, generator)
+        passages = Searcher(
+            database, self.indexes, lambda: PassageEmbedder(self.embedder()), settings
+        )
+        self.expanded = ExpandedSearcher(self.searcher, passages, database, settings, generator)
+        self.answerer = Answerer(
+            self.searcher, self.embedder, settings, generator, expanded=self.expanded
+        )
         self.conversations = Conversations(database, self.answerer)
         self.workshop = Workshop(
             settings, database, self.searcher, self.embedder, self.generator, code, roles

@@ -23,6 +23,8 @@ _MOST_DOCUMENTS = 2_000
 _MOST_FIELDS = 20
 _MOST_VALUES = 40
 _MOST_CHARS = 80
+# Filters by these names mean the documents' own, which tell each of them apart.
+_NAMES = {"uri", "title"}
 _KEY = re.compile(r"[\w.\-]{1,100}")
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ].{1,40})?)?)?", re.ASCII)
 
@@ -60,7 +62,7 @@ async def metadata_facets(session: AsyncSession, collection_id: UUID) -> list[Fa
         .order_by(DocumentRow.uri)
         .limit(_MOST_DOCUMENTS)
     )
-    return facets_of({"media_type": media_type} | meta for meta, media_type in rows)
+    return facets_of(meta | {"media_type": media_type} for meta, media_type in rows)
 
 
 def facets_of(documents: Iterable[dict[str, Any]]) -> list[Facet]:
@@ -69,7 +71,7 @@ def facets_of(documents: Iterable[dict[str, Any]]) -> list[Facet]:
     for meta in documents:
         for key, value in meta.items():
             kind = _kind(value)
-            if kind is not None and _KEY.fullmatch(key):
+            if kind is not None and _KEY.fullmatch(key) and key not in _NAMES:
                 seen.setdefault((key, kind), Counter())[value] += 1
     # Of a field with values of several kinds the most common one.
     by_field: dict[str, tuple[int, Facet]] = {}

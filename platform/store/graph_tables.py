@@ -50,7 +50,7 @@ class GraphReadRow(Base):
         ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True
     )
     collection_id: Mapped[UUID] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
-    recipe: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[str] = mapped_column(String(64), doc="rules, then the model if one took part")
     found: Mapped[bytes] = mapped_column(LargeBinary, doc="JSON, deflated")
 
 

@@ -5,6 +5,8 @@ with it, so that the holder's next report is refused and it stops; what does not
 status is refused and changes nothing.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from rostra.store.jobs import Job, announce, as_job
 from rostra.store.tables import JobRow, utc_now
 
 _OPEN = ("queued", "running", "paused")
-_ENDED = ("succeeded", "failed", "cancelled")
+ENDED_STATUSES = ("succeeded", "failed", "cancelled")
 
 
 class WrongJobStatus(Conflict):
@@ -88,8 +90,44 @@ async def drop_job(session: AsyncSession, job_id: UUID) -> None:
         JobNotFound: there is none.
         WrongJobStatus: it has not ended.
     """
-    await _locked(session, job_id, "dropped", _ENDED)
+    await _locked(session, job_id, "dropped", ENDED_STATUSES)
     await session.execute(delete(JobRow).where(JobRow.id == job_id))
+
+
+async def prune_jobs(
+    session: AsyncSession,
+    before: datetime,
+    *,
+    statuses: Sequence[str] = ("succeeded", "cancelled"),
+    limit: int = 1000,
+) -> list[UUID]:
+    """Deletes jobs that ended before a time, the oldest first; returns their ids.
+
+    Args:
+        session: a writing session.
+        before: jobs that were last changed earlier.
+        statuses: only jobs of these. Failed ones are not among them unless they are asked for:
+            they wait for somebody to see why.
+        limit: most jobs deleted at once; ask again while as many come back.
+
+    Raises:
+        WrongJobStatus: one of the statuses is not of jobs that have ended.
+    """
+    if open_ := [status for status in statuses if status not in ENDED_STATUSES]:
+        raise WrongJobStatus(
+            f"jobs that are {open_[0]} cannot be dropped",
+            hint=f"That can be done with jobs that are {' or '.join(ENDED_STATUSES)}.",
+        )
+    found = await session.scalars(
+        select(JobRow.id)
+        .where(JobRow.status.in_(statuses), JobRow.updated_at < before)
+        .order_by(JobRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(found)
+    await session.execute(delete(JobRow).where(JobRow.id.in_(ids)))
+    return ids
 
 
 async def _change(

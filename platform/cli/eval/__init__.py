@@ -1,68 +1,130 @@
-"""`rostra eval`: the platform measured on judged sets; a module for each kind of command."""
+"""`rostra eval`: the platform measured on judged sets; a module for each kind of command.
 
-from pathlib import Path
+What always holds: a command's module is imported when it is called, so that looking at runs does
+not wait for what doing them needs.
+"""
 
 import click
 
-from evals import evaluate_schemas
-from rostra.cli.bars import bar, show
-from rostra.cli.eval.agent_tasks import agent_tasks
-from rostra.cli.eval.agents import COMMANDS as AGENT_COMMANDS
-from rostra.cli.eval.chunking import chunking
-from rostra.cli.eval.gate import COMMANDS as GATE_COMMANDS
-from rostra.cli.eval.judge import judge
-from rostra.cli.eval.rag import COMMANDS as RAG_COMMANDS
-from rostra.cli.eval.reports import COMMANDS as REPORT_COMMANDS
-from rostra.cli.eval.serving import serving
-from rostra.cli.eval.sets import sets
-from rostra.cli.output import json_option, print_json, print_table
+from rostra.cli.groups import Later, LazyGroup
+
+_HERE = "rostra.cli.eval"
+
+_RUN = {
+    "agent-retrieval": Later(
+        f"{_HERE}.agents",
+        "agent_retrieval",
+        "Recall of a task's documents: one search of its words, and an agent that searches.",
+    ),
+    "agent-tasks": Later(
+        f"{_HERE}.agent_tasks",
+        "agent_tasks",
+        "Tasks of your own: are they done, by which calls, at what cost?",
+    ),
+    "agents": Later(
+        f"{_HERE}.agents",
+        "agents",
+        "ReAct, Plan-and-Execute and ReWOO on the same twenty scripted tasks.",
+    ),
+    "chunking": Later(
+        f"{_HERE}.chunking",
+        "chunking",
+        "Recall, precision and IoU of tokens, chunker by chunker.",
+    ),
+    "dimensions": Later(
+        f"{_HERE}.dimensions",
+        "dimensions",
+        "nDCG of truncated and of two-stage search by vectors, as shares of full width.",
+    ),
+    "injection": Later(
+        f"{_HERE}.agents",
+        "injection",
+        "Planted instructions and a model that obeys them: what acts or leaks unapproved.",
+    ),
+    "judge": Later(
+        f"{_HERE}.judge",
+        "judge",
+        "Judges of answers, judged: right, consistent, biased, in agreement with people?",
+    ),
+    "quote": Later(
+        f"{_HERE}.rag",
+        "quote",
+        "Sentence F1 of quoted answers, and precision and recall of `not found`.",
+    ),
+    "rag": Later(
+        f"{_HERE}.rag",
+        "rag",
+        "Answers, citations, abstention and robustness, on questions over documents.",
+    ),
+    "random-agents": Later(
+        f"{_HERE}.agents",
+        "random_agents",
+        "Runs of a model with random weights: invalid steps, spent budgets, runs without an end.",
+    ),
+    "retrieval": Later(
+        f"{_HERE}.retrieval",
+        "retrieval",
+        "nDCG, recall, precision, MRR and MAP of dense, lexical, hybrid (and reranked) search.",
+    ),
+    "schemas": Later(
+        f"{_HERE}.schemas",
+        "schemas",
+        "How many JSON schemas grammars hold, and whether they tell valid from invalid instances.",
+    ),
+    "serving": Later(
+        f"{_HERE}.serving",
+        "serving",
+        "Latencies and goodput under load: requests come when they come, answered or not.",
+    ),
+    "tools": Later(
+        f"{_HERE}.agents",
+        "tools",
+        "Tool calls judged by their syntax tree; without a model, the judge itself.",
+    ),
+}
+_OTHERS = {
+    "baseline": Later(
+        f"{_HERE}.reports",
+        "baseline",
+        "Write RUN to FILE as a baseline: its samples and scores, without what was said and found.",
+    ),
+    "compare": Later(
+        f"{_HERE}.gate",
+        "compare",
+        "Compare two runs sample by sample; of one run, its systems with each other.",
+    ),
+    "delete": Later(f"{_HERE}.reports", "delete", "Delete runs."),
+    "gate": Later(
+        f"{_HERE}.gate",
+        "gate",
+        "Exit with 1 if CANDIDATE is significantly worse than the baseline, or lacks what it had.",
+    ),
+    "list": Later(f"{_HERE}.reports", "list_", "List runs, newest first."),
+    "power": Later(
+        f"{_HERE}.reports",
+        "power",
+        "Say how many samples show a difference: after a run, two runs, or numbers alone.",
+    ),
+    "prune": Later(
+        f"{_HERE}.reports",
+        "prune",
+        "Delete all but the newest runs; of a file that is no run nothing is touched.",
+    ),
+    "report": Later(
+        f"{_HERE}.reports",
+        "report",
+        "Write a run's report: one HTML file, JUnit XML, JSON; with BASELINE also what changed.",
+    ),
+    "set": Later(f"{_HERE}.sets", "sets", "Make and check sets of questions."),
+    "show": Later(f"{_HERE}.reports", "show", "Print a run's report."),
+}
 
 
-@click.group("eval")
+@click.group("eval", cls=LazyGroup, later=_OTHERS)
 def command() -> None:
     """Measure retrieval, answers, agents, judges and serving; compare and gate runs."""
 
 
-@command.group("run")
+@command.group("run", cls=LazyGroup, later=_RUN)
 def run() -> None:
     """Run an evaluation. What it ingests is kept apart from your documents."""
-
-
-@run.command("schemas")
-@click.option(
-    "--data",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the set, or of several.",
-)
-@json_option
-def schemas(data: Path, as_json: bool) -> None:
-    """How many JSON schemas grammars hold, and whether they tell valid from invalid instances.
-
-    A folder of MaskBench or JSON-Schema-Test-Suite files, or of folders of them.
-    """
-    with bar() as shown:
-        compile_ = shown.add_task("schemas", total=None)
-        report = evaluate_schemas(
-            data, on_case=lambda done, total: show(shown, compile_, done, total)
-        )
-    scores = report.to_dict()
-    if as_json:
-        print_json(scores)
-        return
-    print_table(
-        ("measure", "value"),
-        (
-            ("schemas accepted", f"{scores['accepted']} of {scores['schemas']}"),
-            ("schemas refused", scores["refused"]),
-            ("valid accepted", f"{scores['valid_accepted']} of {scores['valid']}"),
-            ("invalid rejected", f"{scores['invalid_rejected']} of {scores['invalid']}"),
-            *((f"  refused for {why}", count) for why, count in report.reasons.most_common(12)),
-        ),
-    )
-
-
-for _command in (*RAG_COMMANDS, chunking, judge, *AGENT_COMMANDS, agent_tasks, serving):
-    run.add_command(_command)
-for _command in (*GATE_COMMANDS, *REPORT_COMMANDS, sets):
-    command.add_command(_command)

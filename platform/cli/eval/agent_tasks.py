@@ -91,6 +91,3 @@ def agent_tasks(
             ),
         )
     doing.print_report()
-
-
-COMMANDS: tuple[click.Command, ...] = (agent_tasks,)

@@ -29,14 +29,15 @@ from evals import (
     read_mails,
     read_outputs,
     read_run,
-    read_tool_tasks,
+    read_tool_set,
     score_outputs,
     try_injections,
     try_scorer,
 )
 from rostra.agents import STRATEGIES
 from rostra.cli.bars import advance, bar, show
-from rostra.cli.eval.runs import RunOptions, execute, print_report, run_options
+from rostra.cli.eval.runs import RunOptions, execute, left_out, print_report, run_options
+from rostra.cli.eval.text import plain
 from rostra.cli.output import json_option, print_json, print_table, settings_of_process
 from rostra.core import ConfigError, Settings
 
@@ -94,6 +95,12 @@ class Doing:
             click.echo()
             print_report(self._report)
 
+    def print_problems(self) -> None:
+        """Prints what of the sets could not be used."""
+        for task in self._report.tasks if self._report is not None else ():
+            for line in left_out(task):
+                click.echo(f"  {plain(task.header.dataset)}: {line}")
+
     def print_run(self) -> None:
         """Prints the name of the run."""
         if self._report is not None:
@@ -113,27 +120,33 @@ def tools(data: Path, outputs: Path | None, ask: bool, options: RunOptions) -> N
     """Tool calls judged by their syntax tree; without a model, the judge itself.
 
     A folder in the layout of the Berkeley Function Calling Leaderboard. Without --outputs and --ask
-    the gold calls have to score 100 % and each class of wrong calls 0 %. A line of --outputs that
-    cannot be used is counted, and its task is wrong if no other line has an output of it.
+    the gold calls have to score 100 % and each class of wrong calls 0 %. A line that cannot be used
+    is counted with its place: one of the set is no task, and a task without an output is wrong.
     """
     if outputs is not None and ask:
         raise click.UsageError("--outputs and --ask are two ways to have outputs")
-    tasks, settings = read_tool_tasks(data), settings_of_process()
+    found, settings = read_tool_set(data), settings_of_process()
+    tasks, problems = found.tasks, found.problems
     said = read_outputs(outputs, tasks) if outputs is not None else None
     told = {"data": str(data), "outputs": str(outputs) if outputs is not None else None, "ask": ask}
     doing = Doing(settings, "tools", options, told)
     if said is None and not ask:
-        _print_scorer(asyncio.run(try_scorer(tasks, execute=doing)).to_dict(), doing, options)
+        tried = asyncio.run(try_scorer(tasks, problems=problems, execute=doing))
+        _print_scorer(tried.to_dict(), doing, options)
         return
 
     async def work() -> list[dict[str, Any]]:
         if said is not None:
-            scored = await score_outputs(tasks, said.outputs, problems=said.problems, execute=doing)
+            both = {
+                name: (*problems.get(name, ()), *said.problems.get(name, ()))
+                for name in (*problems, *said.problems)
+            }
+            scored = await score_outputs(tasks, said.outputs, problems=both, execute=doing)
             return [row.to_dict() for row in scored]
         async with open_workspace(settings) as runtime:
             if runtime.generator is None:
                 raise ConfigError("there is no model to ask", hint="Set ROSTRA_MODEL.")
-            rows = await ask_for_calls(runtime.generator, tasks, execute=doing)
+            rows = await ask_for_calls(runtime.generator, tasks, problems=problems, execute=doing)
             return [row.to_dict() for row in rows]
 
     rows = asyncio.run(work())
@@ -169,6 +182,7 @@ def _print_scorer(report: dict[str, Any], doing: Doing, options: RunOptions) -> 
             for row in report["mutants"]
         ]
         print_table(("answers", "tasks", "texts", "accepted"), rows)
+        doing.print_problems()
         doing.print_run()
     if report["wrong"]:
         raise click.exceptions.Exit(1)
@@ -363,6 +377,3 @@ def agent_retrieval(data: Path, ask: bool, options: RunOptions) -> None:
 def _print_examples(examples: list[str]) -> None:
     for example in examples:
         click.echo(f"  {example}", err=True)
-
-
-COMMANDS: tuple[click.Command, ...] = (tools, agents, random_agents, injection, agent_retrieval)

@@ -226,6 +226,3 @@ def _print_samples(one: Comparison, most: int) -> None:
         ),
     )
     click.echo()
-
-
-COMMANDS: tuple[click.Command, ...] = (compare, gate)

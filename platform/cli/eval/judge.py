@@ -257,6 +257,3 @@ def _equal(is_published: bool, different: tuple[str, ...]) -> str:
     if not is_published:
         return "nothing was published"
     return f"all but {', '.join(different)}" if different else "statistics.json"
-
-
-COMMANDS: tuple[click.Command, ...] = (judge,)

@@ -25,7 +25,6 @@ from evals import (
 )
 from rostra.cli.bars import advance, bar
 from rostra.cli.eval.endpoints import endpoint_model as model_at
-from rostra.cli.eval.retrieval import retrieval
 from rostra.cli.eval.runs import RunOptions, execute, run_options
 from rostra.cli.eval.systems import data_option, print_comparisons, print_troubles, run_file
 from rostra.cli.eval.text import amount, interval, plain
@@ -239,6 +238,3 @@ def quote(data: Path, options: RunOptions) -> None:
     )
     print_troubles(told)
     click.echo(f"run {report.run}")
-
-
-COMMANDS: tuple[click.Command, ...] = (retrieval, rag, quote)

@@ -306,14 +306,3 @@ def _print_plan(plan: PowerPlan) -> None:
         rows.append((how, needed, now, least))
     have = f"{spread.samples:,} now: " if spread.samples else ""
     print_table(("compared on", "samples needed", f"{have}chance", "least difference"), rows)
-
-
-COMMANDS: tuple[click.Command, ...] = (
-    list_,
-    show,
-    report,
-    baseline,
-    power,
-    delete,
-    prune,
-)

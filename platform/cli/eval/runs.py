@@ -246,12 +246,7 @@ def _remarks(task: TaskReport) -> Iterator[str]:
             unscored[reason] = max(count, unscored.get(reason, 0))
     for reason, count in _first(unscored):
         yield f"unscored: {count:,}: {plain(reason)}"
-    for problem in task.header.problems[:_MOST_REASONS]:
-        places = f" ({plain(', '.join(problem.examples))})" if problem.examples else ""
-        yield f"left out: {problem.count:,}: {plain(problem.reason)}{places}"
-    if rest := task.header.problems[_MOST_REASONS:]:
-        count = sum(problem.count for problem in rest)
-        yield f"left out: {count:,}: {len(rest)} other reasons, which --json has"
+    yield from left_out(task)
     for name, usage in (("model", task.usage), ("judging", task.judging)):
         if usage.prompt_tokens or usage.completion_tokens or usage.cost:
             about = "about " if usage.estimated else ""
@@ -265,6 +260,16 @@ def _remarks(task: TaskReport) -> Iterator[str]:
         yield f"time: {usual} a sample (median), {rare} (95th percentile)"
     if task.cached:
         yield f"from the cache: {task.cached:,}"
+
+
+def left_out(task: TaskReport) -> Iterator[str]:
+    """Records of a set that could not be used, by reason, in words."""
+    for problem in task.header.problems[:_MOST_REASONS]:
+        places = f" ({plain(', '.join(problem.examples))})" if problem.examples else ""
+        yield f"left out: {problem.count:,}: {plain(problem.reason)}{places}"
+    if rest := task.header.problems[_MOST_REASONS:]:
+        count = sum(problem.count for problem in rest)
+        yield f"left out: {count:,}: {len(rest)} other reasons, which --json has"
 
 
 def _first(reasons: Mapping[str, int]) -> Iterator[tuple[str, int]]:

@@ -24,6 +24,9 @@ class Chunk:
         page: number of the page on which it begins; None without pages.
         context: title and headings above it that are not in it; may be empty. Of at most 40
             tokens; it helps the embedder and is never cited.
+        header: the first row of the table in which it begins, where it begins after that. It and
+            the chunk's text have no more tokens together than were asked for, with the exceptions
+            that the text alone has.
         parent: `[start, end)` of the passage around it that a generator is shown; None for itself.
     """
 
@@ -32,6 +35,7 @@ class Chunk:
     page: int | None
     context: str
     parent: tuple[int, int] | None = None
+    header: str = ""
 
 
 class Chunker(Protocol):

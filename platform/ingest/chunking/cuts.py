@@ -8,6 +8,7 @@ is read alone, since its tokens change.
 from bisect import bisect_left
 
 from rostra.core import Tokenizer
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.tokens import TokenIndex
 
 
@@ -32,15 +33,25 @@ class Cuts:
     Args:
         text: the text.
         tokenizer: the embedder's.
+        headers: of its tables, whose tokens a part that begins in one leaves free of its limit.
     """
 
-    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, text: str, tokenizer: Tokenizer, headers: TableHeaders | None = None
+    ) -> None:
         self.text = text
+        self._headers = headers
         self.tokens = TokenIndex(text, tokenizer)
         self._tokenizer = tokenizer
 
     def fits(self, start: int, end: int, limit: int) -> bool:
         """Whether a part has at most so many tokens, also when it is read alone."""
+        return self._fits(start, end, self._limit(start, limit))
+
+    def _limit(self, start: int, limit: int) -> int:
+        return limit - self._headers.reserved(start) if self._headers else limit
+
+    def _fits(self, start: int, end: int, limit: int) -> bool:
         if self.tokens.count(start, end) > limit:
             return False
         if is_between_words(self.text, start) and is_between_words(self.text, end):
@@ -49,7 +60,8 @@ class Cuts:
 
     def furthest(self, start: int, end: int, limit: int) -> int:
         """The code point at which to end a part from `start`: `end` if all of it fits the limit."""
-        if self.fits(start, end, limit):
+        limit = self._limit(start, limit)
+        if self._fits(start, end, limit):
             return end
         starts = self.tokens.starts
         first = bisect_left(starts, start)
@@ -59,7 +71,7 @@ class Cuts:
             cut -= 1
         if cut <= first or not is_between_words(self.text, starts[cut]):
             cut = min(first + limit, last - 1)
-        while cut > first + 1 and not self.fits(start, starts[cut], limit):
+        while cut > first + 1 and not self._fits(start, starts[cut], limit):
             cut -= 1
         at = starts[cut] if 0 <= cut < len(starts) else end
         return at if start < at < end else min(start + 1, end)

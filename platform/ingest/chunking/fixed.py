@@ -12,6 +12,7 @@ from rostra.core import Tokenizer
 from rostra.ingest.chunking.chunk import Chunk
 from rostra.ingest.chunking.cuts import Cuts, is_between_words, trimmed
 from rostra.ingest.chunking.places import Places
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument
 
 _SHOWN = re.compile(r"\S")
@@ -40,8 +41,9 @@ class FixedChunker:
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
         text = document.text
-        cuts = Cuts(text, self.tokenizer)
-        places = Places(document, self.tokenizer)
+        headers = TableHeaders(document, self.tokenizer, self.max_tokens)
+        cuts = Cuts(text, self.tokenizer, headers)
+        places = Places(document, self.tokenizer, headers)
         chunks = []
         last = len(text.rstrip())
         found = _SHOWN.search(text)

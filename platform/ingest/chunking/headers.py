@@ -8,7 +8,7 @@ from rostra.ingest.document import ParsedDocument
 
 @dataclass(frozen=True, slots=True)
 class WithoutHeaders:
-    """The chunks of another chunker with an empty context.
+    """The chunks of another chunker with an empty context. Tables keep their headers.
 
     Args:
         chunker: the other one.

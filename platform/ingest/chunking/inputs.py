@@ -7,7 +7,7 @@ reads: the text comes first.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rostra.core import Embedder, FloatMatrix, Part, PartEmbedder, Settings
 from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk
 from rostra.ingest.chunking.late import late_windows
 from rostra.ingest.chunking.make import make_chunker
+from rostra.ingest.chunking.places import SEPARATOR
 from rostra.ingest.document import ParsedDocument
 from rostra.retrieval import searchable_text
 
@@ -100,14 +101,18 @@ def _key(content: Content) -> bytes:
 
 
 def _fitted(chunk: Chunk, text: str, settings: Settings, embedder: Embedder) -> Chunk:
-    """The chunk, without its context where that and the text are more than the embedder reads."""
+    """The chunk with all that is embedded before its text as its context.
+
+    Where that and the text are more than the embedder reads, headings are left out, and then the
+    table's header.
+    """
+    before = [part for part in (chunk.context, chunk.header) if part]
     own = text[chunk.start : chunk.end]
     # Only what cannot be cut, a row or a line, is larger than asked for.
     usual = "\n" in own
-    room = settings.chunk_tokens + CONTEXT_TOKENS <= embedder.max_tokens
-    if not chunk.context or (usual and room):
-        return chunk
-    count = embedder.tokenizer.offsets
-    if len(count(chunk.context)) + len(count(own)) <= embedder.max_tokens:
-        return chunk
-    return Chunk(chunk.start, chunk.end, chunk.page, "", chunk.parent)
+    if not (usual and settings.chunk_tokens + CONTEXT_TOKENS + 1 <= embedder.max_tokens):
+        count = embedder.tokenizer.offsets
+        room = embedder.max_tokens - len(count(own))
+        while before and len(count(SEPARATOR.join(before))) > room:
+            del before[0]
+    return replace(chunk, context=SEPARATOR.join(before), header="")

@@ -1,7 +1,7 @@
 """Where a chunk stands in its document: the headings above it, its table's header, its page.
 
 What always holds: a context is one line of at most 40 tokens and repeats nothing that the chunk
-holds itself.
+holds itself; a table's header has room of its own, see `tables`.
 """
 
 from bisect import bisect_right
@@ -9,9 +9,10 @@ from bisect import bisect_right
 from rostra.core import Tokenizer, collapse_whitespace
 from rostra.ingest.blocks import Block, blocks_of
 from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument, Span, SpanKind
 
-_SEPARATOR = " > "
+SEPARATOR = " > "
 Path = tuple[Span, ...]
 
 
@@ -31,13 +32,18 @@ class Places:
     Args:
         document: what is cut.
         tokenizer: the embedder's.
+        headers: of the document's tables; None leaves them out.
     """
 
-    def __init__(self, document: ParsedDocument, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self,
+        document: ParsedDocument,
+        tokenizer: Tokenizer,
+        headers: TableHeaders | None = None,
+    ) -> None:
         self._document = document
         self._tokenizer = tokenizer
-        self._tables = [span for span in document.spans if span.kind is SpanKind.TABLE]
-        self._table_starts = [table.start for table in self._tables]
+        self._headers = headers
         self._pages = [span for span in document.spans if span.kind is SpanKind.PAGE]
         self._page_starts = [page.start for page in self._pages]
         self._known: dict[tuple[str, ...], str] = {}
@@ -55,7 +61,8 @@ class Places:
         """
         at = bisect_right(self._page_starts, start) - 1
         page = self._pages[at].level if at >= 0 else None
-        return Chunk(start, end, page, self._context(start, path, scope))
+        header = self._headers.header(start, end) if self._headers else ""
+        return Chunk(start, end, page, self._context(start, path, scope), header=header)
 
     def path(self, start: int, end: int) -> Path:
         """The headings above all of a range."""
@@ -73,7 +80,7 @@ class Places:
         return path or ()
 
     def _context(self, start: int, path: Path, scope: tuple[str, ...]) -> str:
-        """Title and headings of a chunk that it does not hold itself, and its table's header."""
+        """Title and headings of a chunk that it does not hold itself."""
         text = self._document.text
         own = {
             _comparable(text[heading.start : heading.end])
@@ -83,8 +90,6 @@ class Places:
         names = [self._document.title]
         names += [text[heading.start : heading.end] for heading in path]
         names += scope
-        if header := self._table_header(start):
-            names.append(header)
         kept: list[str] = []
         for name in map(collapse_whitespace, names):
             seen = _comparable(name)
@@ -99,20 +104,11 @@ class Places:
             self._known[key] = self._fitted(kept)
         return self._known[key]
 
-    def _table_header(self, start: int) -> str:
-        """The first row of the table in which a chunk begins, when it begins after that."""
-        at = bisect_right(self._table_starts, start) - 1
-        if at < 0 or start >= self._tables[at].end or start == self._tables[at].start:
-            return ""
-        table = self._tables[at]
-        newline = self._document.text.find("\n", table.start, table.end)
-        return self._document.text[table.start : newline] if newline > 0 else ""
-
     def _fitted(self, names: list[str]) -> str:
         """The names in one line; the middle ones go first when they are too long."""
-        while len(names) > 2 and self._count(_SEPARATOR.join(names)) > CONTEXT_TOKENS:
+        while len(names) > 2 and self._count(SEPARATOR.join(names)) > CONTEXT_TOKENS:
             del names[1]
-        context = _SEPARATOR.join(names)
+        context = SEPARATOR.join(names)
         offsets = self._tokenizer.offsets(context)
         if len(offsets) > CONTEXT_TOKENS:
             context = context[: offsets[CONTEXT_TOKENS - 1][1]]

@@ -15,6 +15,7 @@ from rostra.core import Tokenizer
 from rostra.ingest.chunking.chunk import Chunk
 from rostra.ingest.chunking.cuts import Cuts, trimmed
 from rostra.ingest.chunking.places import Places
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument
 
 # Each ends a part: the separator stays with what is before it.
@@ -46,8 +47,9 @@ class RecursiveChunker:
 
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
-        cuts = Cuts(document.text, self.tokenizer)
-        places = Places(document, self.tokenizer)
+        headers = TableHeaders(document, self.tokenizer, self.max_tokens)
+        cuts = Cuts(document.text, self.tokenizer, headers)
+        places = Places(document, self.tokenizer, headers)
         chunks = []
         for start, end in self._split(cuts, 0, len(document.text), 0):
             part = trimmed(document.text, start, end)

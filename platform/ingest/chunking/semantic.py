@@ -20,6 +20,7 @@ from rostra.core import Embedder, sentence_spans
 from rostra.ingest.chunking.chunk import Chunk
 from rostra.ingest.chunking.cuts import Cuts
 from rostra.ingest.chunking.places import Places
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument
 
 WINDOW_SENTENCES = 3
@@ -43,7 +44,8 @@ class SemanticChunker:
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
         text = document.text
-        cuts = Cuts(text, self.embedder.tokenizer)
+        headers = TableHeaders(document, self.embedder.tokenizer, self.max_tokens)
+        cuts = Cuts(text, self.embedder.tokenizer, headers)
         sentences = [
             piece
             for start, end in sentence_spans(text)
@@ -53,7 +55,7 @@ class SemanticChunker:
             return []
         whole = cuts.fits(sentences[0][0], sentences[-1][1], self.max_tokens)
         similar = np.ones(0) if whole else self._similarities(text, sentences)
-        places = Places(document, self.embedder.tokenizer)
+        places = Places(document, self.embedder.tokenizer, headers)
         chunks = []
         for first, last in self._runs(cuts, sentences, similar):
             start, end = sentences[first][0], sentences[last - 1][1]

@@ -3,9 +3,9 @@
 What always holds for `chunk_document`: chunks are ordered and not empty; a chunk's text begins and
 ends with a character that is no whitespace; together chunks hold every character that is none;
 without overlap they are disjoint, with it a chunk repeats at most `overlap` tokens of the one
-before it. A chunk has at most `max_tokens` tokens, except one that is a single row of a table or
-line of code, which has at most `window`. Time is linear in the text. The same input gives the same
-chunks.
+before it. A chunk has at most `max_tokens` tokens, the header of a table counted with its later
+rows, except one that is a single row of a table or line of code, which has at most `window`. Time
+is linear in the text. The same input gives the same chunks.
 
 A document is cut by its structure, coarse to fine: sections, blocks, sentences or rows, words. What
 must be cut is cut into parts of about equal size; what is small is put together with its
@@ -25,6 +25,7 @@ from rostra.ingest.blocks import Block, blocks_of
 from rostra.ingest.chunking.chunk import Chunk
 from rostra.ingest.chunking.cuts import is_between_words
 from rostra.ingest.chunking.places import Places, common_path
+from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument, Span
 from rostra.ingest.tokens import TokenIndex
 
@@ -82,9 +83,10 @@ def chunk_document(
     max_tokens = min(max_tokens, window)
     if max_tokens < 1 or not 0 <= overlap < max_tokens:
         raise ValueError(f"max_tokens={max_tokens} and overlap={overlap} do not go together")
-    cutter = _Cutter(document.text, tokenizer, max_tokens, overlap, window)
+    headers = TableHeaders(document, tokenizer, max_tokens)
+    cutter = _Cutter(document.text, tokenizer, headers, max_tokens, overlap, window)
     parts = cutter.joined(cutter.parts(blocks_of(document)))
-    places = Places(document, tokenizer)
+    places = Places(document, tokenizer, headers)
     return [places.chunk(part.start, part.end, part.common) for part in parts]
 
 
@@ -112,10 +114,17 @@ class _Cutter:
     """Cuts one text; the steps of `chunk_document` with what they share."""
 
     def __init__(
-        self, text: str, tokenizer: Tokenizer, max_tokens: int, overlap: int, window: int
+        self,
+        text: str,
+        tokenizer: Tokenizer,
+        headers: TableHeaders,
+        max_tokens: int,
+        overlap: int,
+        window: int,
     ) -> None:
         self._text = text
         self._tokenizer = tokenizer
+        self._reserved = headers.reserved
         self._tokens = TokenIndex(text, tokenizer)
         self._max = max_tokens
         self._overlap = overlap
@@ -144,7 +153,8 @@ class _Cutter:
     def _joins(self, current: _Part, part: _Part) -> bool:
         if current.alone or part.alone or part.start < current.end:
             return False
-        if self._tokens.count(current.start, part.end) > self._max:
+        room = self._max - self._reserved(current.start)
+        if self._tokens.count(current.start, part.end) > room:
             return False
         depth = len(current.path)
         if part.path[:depth] == current.path:
@@ -155,7 +165,7 @@ class _Cutter:
     def _section_parts(self, section: list[Block]) -> Iterator[_Part]:
         path = section[-1].path
         start, end = section[0].start, section[-1].end
-        if self._tokens.count(start, end) <= self._max:
+        if self._tokens.count(start, end) <= self._max - self._reserved(start):
             yield _Part(start, end, path, path, False)
             return
         budget = self._max - self._overlap
@@ -178,13 +188,14 @@ class _Cutter:
         first = 0
         while first < len(units):
             begin = units[first].start
+            room = max(1, budget - self._reserved(begin))
             remaining = count(begin, units[-1].end)
-            target = remaining / math.ceil(remaining / budget)
+            target = remaining / math.ceil(remaining / room)
             last = first + 1
             while last < len(units) and not (units[first].alone or units[last].alone):
                 size = count(begin, units[last - 1].end)
                 larger = count(begin, units[last].end)
-                if larger > budget:
+                if larger > room:
                     break
                 if not units[last - 1].block.heading and larger - target > target - size:
                     break
@@ -198,10 +209,11 @@ class _Cutter:
             yield _Unit(block.start, block.end, block)
         elif block.rows:
             for start, end in self._row_groups(block, limit):
-                if self._tokens.count(start, end) <= self._window:
+                reserved = self._reserved(start)
+                if self._tokens.count(start, end) <= self._window - reserved:
                     yield _Unit(start, end, block)
                 else:
-                    yield from self._pieces(start, end, block, limit)
+                    yield from self._pieces(start, end, block, max(1, limit - reserved))
         else:
             for start, end in sentence_spans(self._text, block.start, block.end):
                 yield from self._pieces(start, end, block, limit)
@@ -214,7 +226,7 @@ class _Cutter:
                 continue
             group = list(run)
             start, end = group[0][0], group[-1][1]
-            if self._tokens.count(start, end) <= limit:
+            if self._tokens.count(start, end) <= limit - self._reserved(start):
                 yield start, end
             else:
                 yield from group
@@ -272,7 +284,8 @@ class _Cutter:
                 if candidate == before[0].start:
                     return start
                 repeated = self._tokens.count(candidate, before[-1].end)
-                if repeated > self._overlap or self._tokens.count(candidate, end) > self._max:
+                room = self._max - self._reserved(candidate)
+                if repeated > self._overlap or self._tokens.count(candidate, end) > room:
                     return start
                 start = candidate
         return start

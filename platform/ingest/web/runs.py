@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import httpx
+
 from rostra.core import Settings
 from rostra.fetch import Fetcher
 from rostra.ingest.pipeline import Failure, Ingester, IngestReport, OnProgress
 from rostra.ingest.web.errors import PageUnreachable
-from rostra.ingest.web.pages import WebPages, make_cache
+from rostra.ingest.web.pages import WebPages, make_cache, page_uri
 from rostra.ingest.web.sitemaps import Sitemap
 
 
@@ -19,6 +21,7 @@ async def ingest_pages(
     *,
     on_progress: OnProgress | None = None,
     fresh_since: float = float("inf"),
+    delete_missing: Sequence[str] = (),
 ) -> IngestReport:
     """Reads pages into a collection.
 
@@ -30,13 +33,31 @@ async def ingest_pages(
         collection: by name, made when missing.
         on_progress: called often, from the event loop.
         fresh_since: Unix seconds; pages fetched later are not asked for again.
+        delete_missing: uri prefixes; stored documents under them that are not among `urls` are
+            deleted. A page that could not be had is among them, and stays.
 
     Raises:
         InvalidRequest: one of the URLs cannot be fetched.
         RostraError: as `Ingester.ingest` does.
     """
     async with WebPages(urls, fetcher, make_cache(settings), fresh_since) as pages:
-        return await ingester.ingest(pages.sources, collection, on_progress=on_progress)
+        return await ingester.ingest(
+            pages.sources, collection, on_progress=on_progress, delete_missing=delete_missing
+        )
+
+
+def sitemap_scope(url: str, sitemap: Sitemap) -> tuple[str, ...]:
+    """Under which addresses a stored page that the sitemap does not list is gone.
+
+    Those are the addresses below the sitemap's own folder, which are all that it may speak for by
+    the sitemaps protocol. None when it was not read whole, or lists nothing at all: what it does
+    not list may be there all the same.
+    """
+    if sitemap.is_cut or sitemap.failed or not sitemap.urls:
+        return ()
+    address = httpx.URL(page_uri(url))
+    folder = address.raw_path.partition(b"?")[0].rpartition(b"/")[0] + b"/"
+    return (str(address.copy_with(raw_path=folder)),)
 
 
 def sitemap_failures(url: str, sitemap: Sitemap) -> list[Failure]:

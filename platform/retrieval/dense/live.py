@@ -191,8 +191,10 @@ class DenseWriter:
         Raises:
             DamagedIndex: one is damaged.
         """
-        with self._lock:
-            self._store.verify()
+        for check in self._store.checks():
+            # One file at a time, so that writing goes on between them.
+            with self._lock:
+                check()
 
     # --- Writing --------------------------------------------------------------------------------
     def add(self, rows: FloatMatrix) -> Positions:
@@ -279,31 +281,35 @@ class DenseWriter:
                 self._finder = finder
                 self._publish()
 
-    def compact(self, folder: Path, state: str = "") -> Positions:
+    def compact(
+        self, folder: Path, state: str = "", positions: Positions | None = None
+    ) -> Positions:
         """Writes the live rows, renumbered, into a folder of their own; this one stays as it is.
 
-        Writing waits meanwhile, reading does not. Open the new folder with a writer of its own.
+        Reading and writing go on meanwhile; what they change is not in it. Open the new folder with
+        a writer of its own.
 
         Args:
             folder: new or empty.
             state: what the new folder's `state` is.
+            positions: write these, whether live or not, instead of all that are live.
 
         Returns:
             int64, the old positions of the new ones.
 
         Raises:
             OSError: the disk is full or not writable; the new folder is worth nothing.
+            FinderFailed: the GPU or the server does not do its part; likewise.
         """
-        with self._lock:
-            live = np.flatnonzero(~self._store.dead)
-            view = self._store.view()
-            fresh = DenseWriter(folder, self._store.dimensions, self.options)
-            for piece in pieces(len(live), BLOCK):
-                fresh.add(view.take(live[piece]))
-            if fresh.due == "train":
-                fresh.train()
-            fresh.flush(state)
-            return live
+        view, live = self._store_now()
+        kept = np.flatnonzero(live) if positions is None else positions
+        fresh = DenseWriter(folder, self._store.dimensions, self.options)
+        for piece in pieces(len(kept), BLOCK):
+            fresh.add(view.take(kept[piece]))
+        if fresh.due == "train":
+            fresh.train()
+        fresh.flush(state)
+        return kept
 
     # --- Within ---------------------------------------------------------------------------------
     def _store_now(self) -> tuple[VectorView, Mask]:

@@ -264,14 +264,23 @@ class Rows:
         Raises:
             DamagedIndex: a file differs.
         """
-        for one in self._files:
-            path = self._folder / one.file
-            try:
-                crc = _crc(path, one.rows * self.width)
-            except OSError as error:
-                raise DamagedIndex(path, error.strerror or "cannot be read") from error
-            if crc != one.crc:
-                raise DamagedIndex(path, "is not what was written")
+        for at in range(len(self._files)):
+            self.verify_file(at)
+
+    def verify_file(self, at: int) -> None:
+        """The same of one file.
+
+        Raises:
+            DamagedIndex: it differs.
+        """
+        one = self._files[at]
+        path = self._folder / one.file
+        try:
+            crc = _crc(path, one.rows * self.width)
+        except OSError as error:
+            raise DamagedIndex(path, error.strerror or "cannot be read") from error
+        if crc != one.crc:
+            raise DamagedIndex(path, "is not what was written")
 
     def _give_room(self, tried: Sequence[RowFile]) -> None:
         """After a failure: what was written in vain goes, as far as the disk lets it."""

@@ -11,8 +11,9 @@ What always holds:
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -263,10 +264,21 @@ class VectorStore:
         Raises:
             DamagedIndex: one is damaged.
         """
-        self._vectors.verify()
-        if self._codes is not None:
-            self._codes.verify()
-        self.trained()
+        for check in self.checks():
+            check()
+
+    def checks(self) -> list[Callable[[], object]]:
+        """What `verify` does, one file at a time; what is gone by then was replaced."""
+        found: list[Callable[[], object]] = [
+            partial(self._vectors.verify_file, at) for at in range(len(self._vectors.files))
+        ]
+        if (codes := self._codes) is not None:
+            found += [partial(self._verify_codes, codes, at) for at in range(len(codes.files))]
+        return [*found, self.trained]
+
+    def _verify_codes(self, codes: Rows, at: int) -> None:
+        if codes is self._codes:
+            codes.verify_file(at)
 
     # --- Writing --------------------------------------------------------------------------------
     def checked(self, rows: FloatMatrix) -> FloatMatrix:

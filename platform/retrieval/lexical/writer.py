@@ -243,7 +243,8 @@ class LexicalWriter:
     def compact(self, folder: Path, state: str = "") -> Positions:
         """Writes the live rows, renumbered, into a folder of their own; this one stays as it is.
 
-        Writing waits meanwhile, reading does not. Open the new folder with a writer of its own.
+        Reading and writing go on meanwhile; what they change is not in it. Open the new folder with
+        a writer of its own.
 
         Args:
             folder: new or empty.
@@ -255,16 +256,17 @@ class LexicalWriter:
         Raises:
             OSError: the disk is full or not writable; the new folder is worth nothing.
         """
-        with self._merging, self._lock:
-            self._spill()
-            live = self._reader.live
-            folder.mkdir(parents=True, exist_ok=True)
-            entries = []
-            if live.any():
+        with self._merging:
+            with self._lock:
+                self._spill()
+                live = self._reader.live
                 segments = [part.segment for part in self._parts]
+                manifest = self._manifest_of(state, self._chunks, ("", {}), 1, [])
+            folder.mkdir(parents=True, exist_ok=True)
+            if live.any():
                 dead = [~live[one.first : one.first + one.rows] for one in segments]
-                entries = [merge(folder, "00000001.seg", segments, dead, renumber=True).entry]
-            manifest = self._manifest_of(state, self._chunks, ("", {}), 1, entries)
+                merged = merge(folder, "00000001.seg", segments, dead, renumber=True)
+                manifest = msgspec.structs.replace(manifest, segments=[merged.entry])
             sync_folder(folder)
             write_manifest(folder, msgspec.json.encode(manifest))
             return np.flatnonzero(live)

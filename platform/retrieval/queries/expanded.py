@@ -24,7 +24,6 @@ from rostra.retrieval.queries.expansion import (
     Budget,
     ExpansionReport,
     Query,
-    QueryStrategy,
 )
 from rostra.retrieval.queries.merge import merge_hits
 from rostra.retrieval.queries.running import STRATEGIES, run_strategies
@@ -129,9 +128,14 @@ class ExpandedSearcher:
         plain = await self._searcher.search(deep)
         facets = await self._facets(request) if "filters" in names else []
         plan = await run_strategies(
-            self._strategies(names, request.mode),
+            [STRATEGIES[name] for name in names],
             self._model,
-            Asked(normalize_text(question or request.query), tuple(turns), tuple(facets)),
+            Asked(
+                normalize_text(question or request.query),
+                tuple(turns),
+                tuple(facets),
+                by_meaning=request.mode is not SearchMode.LEXICAL,
+            ),
             request.query,
             Budget(
                 self._settings.query_seconds,
@@ -163,17 +167,10 @@ class ExpandedSearcher:
         timings["total"] = round((time.perf_counter() - began) * 1000, 3)
         return ExpandedResult(request.query, hits, timings, own.term_weights, report)
 
-    def _strategies(
-        self, names: Sequence[QueryStrategyName], mode: SearchMode
-    ) -> list[QueryStrategy]:
-        """Those that the mode has a use for: a passage takes part on the dense side only."""
-        return [
-            STRATEGIES[name] for name in names if name != "hyde" or mode is not SearchMode.LEXICAL
-        ]
-
     async def _further(self, deep: SearchRequest, query: Query) -> SearchResult:
         # Not reranked: rerankers read for the question, and these hits were found by another.
-        request = replace(deep, query=query.text, rerank=False)
+        text = query.text[: self._settings.max_query_chars]
+        request = replace(deep, query=text, rerank=False)
         if query.is_passage:
             return await self._passages.search(replace(request, mode=SearchMode.DENSE))
         return await self._searcher.search(request)

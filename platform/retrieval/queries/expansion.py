@@ -37,11 +37,13 @@ class Asked:
         question: to be searched for.
         turns: the conversation before, oldest first.
         facets: what documents can be filtered by, as far as the request leaves that open.
+        by_meaning: whether vectors are searched, and not terms alone.
     """
 
     question: str
     turns: tuple[ChatMessage, ...] = ()
     facets: tuple[Facet, ...] = ()
+    by_meaning: bool = True
 
 
 @dataclass(frozen=True, slots=True)

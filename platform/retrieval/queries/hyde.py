@@ -26,8 +26,8 @@ class Hyde:
     name: QueryStrategyName = "hyde"
 
     def applies(self, asked: Asked) -> bool:
-        """Always."""
-        return True
+        """Where vectors are searched."""
+        return asked.by_meaning
 
     async def expand(self, asked: Asked, model: ChatModel, queries: int) -> Expansion:
         """One passage."""

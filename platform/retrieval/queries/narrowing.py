@@ -128,5 +128,7 @@ def _described(facet: Facet) -> str:
             return f"- {facet.field}: one of {', '.join(map(repr, facet.values))}"
         case FacetKind.BOOLEAN:
             return f"- {facet.field}: true or false"
-    ends = " to ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in facet.values)
+    ends = " to ".join(
+        f"{value:g}" if isinstance(value, float) else str(value) for value in facet.values
+    )
     return f"- {facet.field}: a {facet.kind}, {ends}"

@@ -60,7 +60,7 @@ class _Ended:
     name: QueryStrategyName
     outcome: Outcome
     spent: Spent
-    expansion: Expansion = Expansion()
+    expansion: Expansion = field(default_factory=Expansion)
 
 
 async def run_strategies(
@@ -108,9 +108,7 @@ async def run_strategies(
             outcome = Outcome.NOTHING
         reports.append(StrategyReport(done.name, outcome, queries, done.spent))
         filters |= done.expansion.filters
-    report = ExpansionReport(
-        tuple(reports), dict(filters), seconds=round(clock() - began, 4)
-    )
+    report = ExpansionReport(tuple(reports), dict(filters), seconds=round(clock() - began, 4))
     return Plan(report, taken, filters)
 
 

@@ -33,9 +33,9 @@ def test_commands_and_options_are_there(path: Path) -> None:
         found: click.Command = command
         words = shlex.split(line)[2:]
         while isinstance(found, click.Group) and words:
-            name = words.pop(0)
-            assert name in found.commands, line
-            found = found.commands[name]
+            named = found.get_command(click.Context(found), words.pop(0))
+            assert named is not None, line
+            found = named
         options = {option for parameter in found.params for option in parameter.opts}
         for word in words:
             if word.startswith("-"):

@@ -65,6 +65,22 @@ def test_urls_and_a_sitemap(invoke: Invoke, web: Site) -> None:
     assert f"not read {web.url}/gone: the server answered 404" in out
 
 
+def test_pages_that_a_sitemap_lists_no_more(invoke: Invoke, web: Site) -> None:
+    def list_pages(*names: str) -> None:
+        text = "\n".join(f"{web.url}/{name}" for name in names)
+        web.pages["/sitemap.xml"] = Reply(text, "text/plain")
+
+    web.pages |= {"/a": Reply("<p>alpha"), "/b": Reply("<p>beta")}
+    list_pages("a", "b")
+    ingest = ("ingest", "--sitemap", f"{web.url}/sitemap.xml", "--json")
+    assert invoke(*ingest, "--delete-missing")[1]["documents"] == 2
+    list_pages("b")
+    assert invoke(*ingest)[1]["deleted"] == 0
+    assert invoke(*ingest, "--delete-missing")[1]["deleted"] == 1
+    _, documents, _ = invoke("document", "list", "--json")
+    assert [item["uri"] for item in documents["items"]] == [f"{web.url}/b"]
+
+
 def test_private_networks_are_not_asked(
     invoke: Invoke, web: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +104,12 @@ def test_private_networks_are_not_asked(
         ["ingest", "--sitemap", "x.example"],
         ["ingest", "--allow-host", "x", "."],
         ["ingest", "--job", "."],
+        ["ingest", "--delete-missing", "http://x.example"],
+        ["ingest", "--delete-missing", "--watch", "."],
+        ["jobs", "drop"],
+        ["jobs", "drop", "0190b6c5-6d1c-7cc1-8a5a-0123456789ab", "--older-than", "3"],
+        ["jobs", "drop", "0190b6c5-6d1c-7cc1-8a5a-0123456789ab", "--status", "failed"],
+        ["jobs", "drop", "--older-than", "3", "--status", "running"],
         ["ingest", "--watch", "nowhere"],
         ["ingest", "--watch", "nowhere", "--job"],
         ["ingest", "https://"],
@@ -118,6 +140,18 @@ def test_jobs_from_the_queue_to_their_end(invoke: Invoke, web: Site) -> None:
     assert f"{web.url}/a" in invoke("jobs", "show", job)[1]
     assert invoke("jobs", "drop", job, "--json")[1] == {"dropped": job}
     assert invoke("jobs", "list", "--json")[1] == {"items": [], "total": 0}
+
+
+def test_old_jobs_are_dropped_together(invoke: Invoke, web: Site) -> None:
+    jobs = [invoke("ingest", f"{web.url}/{n}", "--job", "--json")[1]["job"] for n in range(3)]
+    for job in jobs[:2]:
+        invoke("jobs", "cancel", job)
+    assert invoke("jobs", "drop", "--older-than", "1", "--json")[1] == {"dropped": 0}
+    failed = ("jobs", "drop", "--older-than", "0", "--status", "failed", "--json")
+    assert invoke(*failed)[1] == {"dropped": 0}
+    assert invoke("jobs", "drop", "--older-than", "0")[1] == "2 dropped\n"
+    _, left, _ = invoke("jobs", "list", "--json")
+    assert [item["id"] for item in left["items"]] == [jobs[2]]
 
 
 def test_a_watched_folder_until_ctrl_c(

@@ -11,7 +11,15 @@ import pytest
 
 from rostra.core import InvalidRequest
 from rostra.fetch import Fetcher, Guard, Robots, Unreachable
-from rostra.ingest import IngestReport, ingest_pages, page_uri, read_sitemap, sitemap_failures
+from rostra.ingest import (
+    IngestReport,
+    Sitemap,
+    ingest_pages,
+    page_uri,
+    read_sitemap,
+    sitemap_failures,
+    sitemap_scope,
+)
 from rostra.ingest.web import pages, sitemaps
 from rostra.store import document_versions, get_collection, get_text
 from tests.web_server import ADDRESS, Reply, Request, Site, site
@@ -243,8 +251,9 @@ async def test_a_sitemap_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_what_is_no_sitemap() -> None:
-    entities = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
-    bomb = entities + "<urlset><url><loc>&b;</loc></url></urlset>"
+    nested = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    entities = f'<!DOCTYPE x [<!ENTITY e0 "http://127.0.0.1/">{nested}]>'
+    bomb = entities + "<urlset><url><loc>&e9;</loc></url></urlset>"
     async with site() as web:
         web.pages |= {
             "/html": Reply("<html><body>hello</body></html>"),
@@ -273,3 +282,49 @@ async def test_a_sitemap_below_that_fails_is_told_of() -> None:
         assert found.urls == [f"{u}/1"]
         (failure,) = sitemap_failures(f"{u}/sitemap.xml", found)
         assert (failure.uri, failure.code) == (f"{u}/gone.xml", "page_unreachable")
+
+
+async def test_pages_gone_from_a_sitemap_are_deleted_when_asked_to(library: Any) -> None:
+    async with site() as web:
+        u = web.url
+        web.pages |= {f"/{name}": Reply(f"<p>about {name}") for name in ("a", "b", "docs/c")}
+        web.pages["/sitemap.xml"] = urlset(f"{u}/a", f"{u}/b", f"{u}/docs/c")
+
+        async def follow(path: str = "/sitemap.xml", *, prune: bool = True) -> IngestReport:
+            found = await listed(web, path)
+            gone = sitemap_scope(u + path, found) if prune else ()
+            return await read(library, found.urls, delete_missing=gone)
+
+        await follow()
+        await library.put("https://other.example/x", "Of another site.")
+        # Still listed, and not to be had: it may come back.
+        del web.pages["/a"]
+        report = await follow()
+        assert (report.deleted, reasons(report)) == (0, {"a": "page_unreachable"})
+        web.pages["/sitemap.xml"] = urlset(f"{u}/b")
+        report = await follow(prune=False)
+        assert (report.deleted, len(await stored(library))) == (0, 4)
+        # One for a folder speaks for that alone.
+        web.pages["/docs/sitemap.xml"] = urlset(f"{u}/docs/d")
+        web.pages["/docs/d"] = Reply("<p>about d")
+        assert (await follow("/docs/sitemap.xml")).deleted == 1
+        assert set(await stored(library)) == {
+            f"{u}/a", f"{u}/b", f"{u}/docs/d", "https://other.example/x"
+        }  # fmt: skip
+        assert (await follow()).deleted == 2
+        assert set(await stored(library)) == {f"{u}/b", "https://other.example/x"}
+
+
+@pytest.mark.parametrize(
+    ("found", "scope"),
+    [
+        (Sitemap(["https://x.example/a"]), ("https://x.example/docs/",)),
+        (Sitemap([]), ()),
+        (Sitemap(["https://x.example/a"], is_cut=True), ()),
+        (Sitemap(["https://x.example/a"], failed=[("https://x.example/b.xml", "gone")]), ()),
+    ],
+)
+def test_only_a_sitemap_that_was_read_whole_says_what_is_gone(
+    found: Sitemap, scope: tuple[str, ...]
+) -> None:
+    assert sitemap_scope("https://x.example/docs/sitemap.xml?a=/b/c#d", found) == scope

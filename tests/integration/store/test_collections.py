@@ -155,4 +155,12 @@ async def test_a_deleted_collection_leaves_nothing_but_its_space(
         "run_events": 0,
         "memories": 0,
         "tool_pins": 0,
+        "graphs": 0,
+        "graph_reads": 0,
+        "graph_entities": 0,
+        "graph_mentions": 0,
+        "graph_relations": 0,
+        "graph_communities": 0,
+        "graph_members": 0,
+        "graph_passages": 0,
     }

@@ -26,11 +26,13 @@ from rostra.store import (
     list_jobs,
     listen_for_jobs,
     pause_job,
+    prune_jobs,
     resume_job,
     retry_job,
     succeed,
 )
 from rostra.store.jobs import MAX_ATTEMPTS
+from rostra.store.tables import utc_now
 
 LEASE = timedelta(minutes=1)
 RUN_OUT = timedelta(seconds=-1)
@@ -216,3 +218,32 @@ async def test_workers_on_postgres_hear_of_jobs_when_they_are_committed(
     finally:
         listening.cancel()
         await asyncio.wait({listening})
+
+
+async def test_jobs_that_ended_long_ago_are_pruned_in_turns(database: Database) -> None:
+    jobs = [await add(database) for _ in range(6)]
+    done, failed = await taken(database), await taken(database)
+    await write(database, succeed, done, {})
+    await write(database, fail, failed, "no reason")
+    for job in jobs[2:4]:
+        await write(database, cancel_job, job.id)
+    await write(database, pause_job, jobs[4].id)
+    before, now = jobs[0].created_at, utc_now()
+    assert await write(database, prune_jobs, before) == []
+
+    async def prune(**options: Any) -> list[Any]:
+        async with database.write() as session:
+            return await prune_jobs(session, now + timedelta(seconds=1), **options)
+
+    assert await prune(limit=2) == [jobs[0].id, jobs[2].id]
+    assert await prune(limit=2) == [jobs[3].id]
+    assert await prune() == []
+    with pytest.raises(WrongJobStatus):
+        await prune(statuses=["failed", "running"])
+    assert await prune(statuses=["failed"]) == [jobs[1].id]
+    async with database.read() as session:
+        left, _ = await list_jobs(session)
+    assert [(job.id, job.status) for job in left] == [
+        (jobs[5].id, "queued"),
+        (jobs[4].id, "paused"),
+    ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.web_server import ADDRESS, Reply, Site, site_in_a_thread
 
 Client = AsyncTestClient[Litestar]
 Wait = Callable[[str], Awaitable[dict[str, Any]]]
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -95,6 +97,33 @@ async def test_a_sitemap_is_read_as_a_job(client: Client, finish: Wait, web: Sit
         1,
     )
     assert await uris(client) == [f"{web.url}/a"]
+
+
+async def test_a_sitemaps_job_deletes_what_is_gone_when_asked_to(
+    client: Client, finish: Wait, web: Site
+) -> None:
+    web.pages |= {"/a": Reply("<p>alpha"), "/b": Reply("<p>beta")}
+    for listed, wanted in (("ab", ["a", "b"]), ("b", ["b"])):
+        lines = "\n".join(f"{web.url}/{name}" for name in listed)
+        web.pages["/sitemap.xml"] = Reply(lines, "text/plain")
+        job = await add(client, sitemap=f"{web.url}/sitemap.xml", delete_missing=True)
+        assert (await finish(job["id"]))["status"] == "succeeded"
+        assert await uris(client) == [f"{web.url}/{name}" for name in wanted]
+
+
+async def test_jobs_that_ended_long_ago_go_with_their_files(
+    settings: Settings, embedder: FakeEmbedder, static: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rostra.api.worker._PRUNE_SECONDS", 0.01)
+    monkeypatch.setattr("rostra.api.worker._PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr("rostra.store.job_control.utc_now", lambda: LONG_AGO)
+    app = create_app(settings, pace=Pace(poll=0.05, beat=0.02), static=static)
+    async with AsyncTestClient(app) as client:
+        for _ in range(5):
+            job = await add(client, watch=str(settings.watch_folders[0]))
+            await post(client, f"/api/jobs/{job['id']}/cancel")
+        while (await client.get("/api/jobs")).json()["total"]:
+            pass
 
 
 async def test_a_sitemap_that_is_out_of_reach_is_tried_again_later(

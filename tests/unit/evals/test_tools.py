@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.core import read_run, report_of
+from evals.core import Problem, read_run, report_of
 from evals.errors import DatasetError, EvalRunConflict
 from evals.tool_mutants import MUTATIONS, ScorerReport, as_json, as_python, try_scorer
 from evals.tools import (
@@ -22,10 +22,13 @@ from evals.tools import (
     judge_calls,
     judge_output,
     read_calls,
+    read_tool_set,
     read_tool_tasks,
     score_outputs,
 )
 from evals.tools.scored import rows_of
+from rostra.cli.main import run as run_cli
+from rostra.core import Settings
 from tests.eval_agents import into
 
 BFCL = Path(__file__).parents[4] / "shared/data/tools/bfcl"
@@ -285,11 +288,80 @@ def test_broken_sets_say_where(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no BFCL"):
         read_tool_tasks(tmp_path)
     (tmp_path / "BFCL_v4_simple_python.json").write_text('{"id": "x"}')
-    with pytest.raises(DatasetError, match="simple_python"):
+    with pytest.raises(DatasetError, match=r"1: a task without a question .*simple_python.*line 1"):
         read_tool_tasks(tmp_path)
     (tmp_path / "BFCL_v4_simple_python.json").write_text("{")
-    with pytest.raises(DatasetError, match="simple_python"):
+    with pytest.raises(DatasetError, match=r"1: a line that is no JSON .*simple_python.*line 1"):
         read_tool_tasks(tmp_path)
+
+
+async def test_a_bad_line_costs_its_own_task_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    question, answer = "BFCL_v4_parallel.json", "possible_answer/BFCL_v4_parallel.json"
+    row, gold = (json.loads((tmp_path / name).read_text()) for name in (question, answer))
+    rows = [
+        json.dumps(row),
+        "{torn",
+        "[]",
+        json.dumps({**row, "id": "p_1"}),
+        json.dumps({**row, "id": "p_2", "question": "The area?"}),
+        json.dumps({**row, "id": "p_3", "function": [{"name": "no parameters"}]}),
+        json.dumps({**row, "id": "p_4"}),
+        json.dumps({key: value for key, value in row.items() if key != "id"}),
+        json.dumps({**row, "id": "p_5"}),
+        json.dumps(row),
+    ]
+    (tmp_path / question).write_text("\n".join(rows))
+    golds = [
+        json.dumps(gold),
+        "{torn",
+        json.dumps({"ground_truth": []}),
+        json.dumps({"id": "p_4", "ground_truth": ["f(a=1)"]}),
+        json.dumps({**gold, "id": "p_5"}),
+    ]
+    (tmp_path / answer).write_text("\n".join(golds))
+    (tmp_path / "BFCL_v4_lost.json").write_text("nothing")
+    found = read_tool_set(tmp_path)
+    assert [task.id for task in found.tasks] == ["i_0", "p_0", "p_5", "p_0"]
+    told = {(one.reason, tuple(one.examples)) for one in found.problems["parallel"]}
+    assert told == {
+        ("a line that is no JSON", (f"{answer}, line 2", f"{question}, line 2")),
+        ("a line that is no JSON object", (f"{question}, line 3",)),
+        ("a task without a possible answer", (f"{question}, line 4",)),
+        ("a task without a question", (f"{question}, line 5",)),
+        ("a task whose functions have no names or parameters", (f"{question}, line 6",)),
+        ("a task whose possible answer is no list of calls", (f"{question}, line 7",)),
+        ("a task without an id", (f"{question}, line 8",)),
+        ("a possible answer without an id", (f"{answer}, line 3",)),
+    }
+    # What has no task to stand with is told all the same.
+    assert found.problems["irrelevance"] == [
+        Problem("a line that is no JSON", 1, ["BFCL_v4_lost.json, line 1"])
+    ]
+    path = tmp_path / "run.jsonl"
+    rows_ = await score_outputs(
+        found.tasks, {"p_5": "[]"}, problems=found.problems, execute=into(path)
+    )
+    assert [(one.category, one.tasks) for one in rows_] == [("irrelevance", 1), ("parallel", 2)]
+    header = read_run(path).header.tasks[1]
+    assert sum(one.count for one in header.problems) == 10
+    assert "an id that another sample has" in {one.reason for one in header.problems}
+
+
+def test_the_command_scores_the_others(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "set"
+    data.mkdir()
+    write(data)
+    with (data / "BFCL_v4_parallel.json").open("a") as file:
+        file.write("\n{torn")
+    for more in ((), ("--outputs", str(tmp_path / "outputs.jsonl"))):
+        (tmp_path / "outputs.jsonl").write_text('{"id": "i_0", "output": "[]"}\n{"id": "i_0"}')
+        assert run_cli(["eval", "run", "tools", "--data", str(data), *more]) == 0
+        said = capsys.readouterr().out
+        assert "left out: 1: a line that is no JSON (BFCL_v4_parallel.json, line 2)" in said
+        assert "Error(" not in said
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))

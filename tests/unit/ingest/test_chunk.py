@@ -165,7 +165,8 @@ def test_rows_are_whole_and_know_their_header(parse: Parse, toy: Tokenizer) -> N
     lines = document.text.split("\n")
     assert [line for text in texts(document, chunks) for line in text.split("\n")] == lines
     assert chunks[0].context == "people.csv"
-    assert {chunk.context for chunk in chunks[1:]} == {"people.csv > | who | what | number |"}
+    assert {chunk.context for chunk in chunks} == {"people.csv"}
+    assert {chunk.header for chunk in chunks[1:]} == {"| who | what | number |"}
 
 
 def test_lines_of_code_are_whole_unless_one_exceeds_the_window(

@@ -3,15 +3,11 @@
 Revision 0009, after 0008.
 """
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-# Whichever of the two is there is the one before.
-_BEFORE = sorted(file.name[:4] for file in Path(__file__).parent.glob("000[78]_*.py"))
-down_revision = _BEFORE[-1]
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -19,6 +19,7 @@ from evals.statistics import (
     percentile_estimate,
     proportion_estimate,
 )
+from evals.statistics.estimate import binomial_quantile
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(st.tuples(numbers, st.integers(0, 5)), min_size=1, max_size=40)
@@ -207,6 +208,11 @@ def test_a_median_has_the_interval_of_the_sign_test() -> None:
     found = percentile_estimate([3, 1, 4, 15, 9, 2, 6, 5, 35, 8], 50)
     assert interval(found) == (2, 15)
     assert found.mean == 5.5
+
+
+@given(st.floats(0.001, 0.999), st.integers(1, 100_000), st.floats(0.001, 0.999))
+def test_quantiles_of_binomials_are_those_of_scipy(share: float, trials: int, p: float) -> None:
+    assert binomial_quantile(share, trials, p) == stats.binom.ppf(share, trials, p)
 
 
 @pytest.mark.parametrize("percent", [0, 100, -1, math.nan])

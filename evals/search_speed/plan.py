@@ -1,0 +1,58 @@
+"""What a run of the benchmark is of, and where its parts lie in a folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+COLLECTION = "bench"
+SAMPLE = "sample"
+# Texts that are compared with rank-bm25, which keeps a dictionary for each.
+SAMPLE_TEXTS = 4_000
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is asked for, and what was built.
+
+    Attributes:
+        chunks: how many.
+        dimensions: of their vectors.
+        texts: the questions.
+        nearest: of each question, the places (uri, start) of its exact nearest chunks.
+        facts: what building told.
+    """
+
+    chunks: int
+    dimensions: int
+    texts: list[str]
+    nearest: list[list[tuple[str, int]]]
+    facts: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files of a benchmark in its folder."""
+
+    folder: Path
+    plan: Path = field(init=False)
+    home: Path = field(init=False)
+    questions: Path = field(init=False)
+    vectors: Path = field(init=False)
+    postings: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, file in (
+            ("plan", "bench.json"),
+            ("home", "home"),
+            ("questions", "questions.npy"),
+            ("vectors", "vectors.npy"),
+            ("postings", "postings.npz"),
+        ):
+            object.__setattr__(self, name, self.folder / file)
+
+    def read_plan(self) -> Plan | None:
+        """What was built here; None where nothing whole was."""
+        try:
+            return msgspec.json.decode(self.plan.read_bytes(), type=Plan)
+        except (OSError, msgspec.MsgspecError):
+            return None

@@ -1,0 +1,245 @@
+"""Search with the graph as one more retriever, behind the face of `Searcher`.
+
+The hits of the plain search, the chunks near the question in the graph, and the passages of the
+communities whose summary matches it are three rankings, made one by weighted reciprocal rank
+fusion (Cormack, Clarke & Buettcher 2009).
+
+What always holds: a chunk that the graph adds is read under the request's filters and from its
+collections, as any hit is; a collection without a graph is searched plainly; a result has at most
+`k` hits, each chunk once, and at most `per_document` of a document.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import UUID
+
+from rostra.core import Settings, normalize_text
+from rostra.retrieval.graph.names import NameReader
+from rostra.retrieval.graph.neighbourhood import SEED_CHUNKS, named_entities, near_chunks
+from rostra.retrieval.hits import Hit, HitScores
+from rostra.retrieval.once import once_each
+from rostra.retrieval.searcher import SearchRequest, SearchResult
+from rostra.retrieval.texts import TextIndex
+from rostra.store import (
+    ChunkRecord,
+    Collection,
+    Database,
+    GraphState,
+    chunk_records,
+    community_texts,
+    entities_by_key,
+    get_collection,
+    graph_state,
+    passages_of,
+    twin_groups,
+)
+
+DEPTH = 50  # places of each ranking that count
+GRAPH_WEIGHT = 0.5
+COMMUNITY_WEIGHT = 0.25
+_MOST_KEYED = 64
+_MOST_COMMUNITIES = 1_000
+_BEST_COMMUNITIES = 3
+# Chunks of the graph are read until so many pass the filters, or these many were tried.
+_MOST_TRIED = 400
+
+
+class Searches(Protocol):
+    """What finds hits for a request; `Searcher` is one."""
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """The hits, best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GraphWeights:
+    """How much the graph's rankings count beside the plain search, whose weight is 1."""
+
+    graph: float = GRAPH_WEIGHT
+    communities: float = COMMUNITY_WEIGHT
+
+
+class GraphSearcher:
+    """Searches with the graph where there is one. Safe to share between tasks.
+
+    Args:
+        searcher: of plain searches.
+        database: where graphs and chunks are.
+        settings: fusion and limits.
+        weights: of the graph's rankings.
+    """
+
+    def __init__(
+        self,
+        searcher: Searches,
+        database: Database,
+        settings: Settings,
+        weights: GraphWeights | None = None,
+    ) -> None:
+        self._searcher = searcher
+        self._database = database
+        self._settings = settings
+        self._weights = weights or GraphWeights()
+        self._reader = NameReader()
+        self._summaries: dict[UUID, tuple[GraphState, list[int], TextIndex]] = {}
+
+    async def search(self, request: SearchRequest) -> SearchResult:
+        """Finds the chunks that answer best.
+
+        A hit's `score` is that of the fused ranking; it has partial scores where the plain search
+        found it.
+
+        Raises:
+            RostraError: whatever the plain search raises.
+        """
+        request = replace(request, query=normalize_text(request.query))
+        depth = min(max(request.k, DEPTH), self._settings.max_k)
+        plain = await self._searcher.search(replace(request, k=max(request.k, depth)))
+        began = time.perf_counter()
+        near: list[tuple[float, UUID]] = []
+        told: list[UUID] = []
+        records: dict[UUID, ChunkRecord] = {}
+        for name in dict.fromkeys(request.collections):
+            found, best = await self._in_collection(request, name, plain.hits)
+            wanted = [*(chunk for _, chunk in found), *best]
+            records |= await self._records(request, name, wanted)
+            near += found
+            told += best
+        hits = {hit.chunk_id: hit for hit in plain.hits}
+        hits |= {id_: _hit(one) for id_, one in records.items() if id_ not in hits}
+        near.sort(key=lambda one: (-round(one[0], 12), one[1]))
+        scores = fused(
+            [
+                (1.0, [hit.chunk_id for hit in plain.hits]),
+                (self._weights.graph, _there((chunk for _, chunk in near), hits)),
+                (self._weights.communities, _there(told, hits)),
+            ],
+            self._settings.rrf_k,
+        )
+        order = sorted(scores, key=lambda id_: -scores[id_])  # stable: by first ranking, then place
+        ranked = [replace(hits[id_], score=scores[id_]) for id_ in order]
+        shown = await self._shown(ranked)
+        if request.per_document is not None:
+            shown = _limited(shown, request.per_document)
+        spent = (time.perf_counter() - began) * 1000
+        timings = plain.timings_ms | {"graph": round(spent, 3)}
+        timings["total"] = round(timings.get("total", 0.0) + spent, 3)
+        return replace(plain, hits=shown[: request.k], timings_ms=timings)
+
+    async def _in_collection(
+        self, request: SearchRequest, name: str, hits: Sequence[Hit]
+    ) -> tuple[list[tuple[float, UUID]], list[UUID]]:
+        """Chunks near the question with their scores, and passages of matching communities."""
+        keys = self._reader.query_keys(request.query)
+        async with self._database.read() as session:
+            collection = await get_collection(session, name)
+            state = await graph_state(session, collection.id)
+            if state is None:
+                return [], []
+            entities = await entities_by_key(session, collection.id, keys, _MOST_KEYED)
+            near = await near_chunks(
+                session,
+                collection.id,
+                named_entities(keys, entities),
+                [hit.chunk_id for hit in hits if hit.collection == name][:SEED_CHUNKS],
+                chunks=state.chunks,
+                most=_MOST_TRIED,
+            )
+            ids, index = await self._summaries_of(collection, state)
+            best = await asyncio.to_thread(index.best, request.query, _BEST_COMMUNITIES)
+            passages = await passages_of(session, [ids[at] for at in best])
+        told = [chunk for at in best for chunk in passages[ids[at]]]
+        return [(one.score, one.chunk_id) for one in near], list(dict.fromkeys(told))
+
+    async def _summaries_of(
+        self, collection: Collection, state: GraphState
+    ) -> tuple[list[int], TextIndex]:
+        """Ids of the communities, and their summaries to be searched; kept while the graph is."""
+        kept = self._summaries.get(collection.id)
+        if kept is None or kept[0] != state:
+            async with self._database.read() as session:
+                found = await community_texts(session, collection.id, most=_MOST_COMMUNITIES)
+            texts = [f"{', '.join(one.names)}. {one.summary}" for one in found]
+            index = await asyncio.to_thread(TextIndex, texts)
+            kept = self._summaries[collection.id] = (state, [one.id for one in found], index)
+        return kept[1], kept[2]
+
+    async def _records(
+        self, request: SearchRequest, name: str, chunk_ids: Sequence[UUID]
+    ) -> dict[UUID, ChunkRecord]:
+        """The chunks that are there, in the collection, and pass the filters."""
+        if not chunk_ids:
+            return {}
+        async with self._database.read() as session:
+            collection = await get_collection(session, name)
+            wanted = list(dict.fromkeys(chunk_ids))
+            return await chunk_records(session, collection.id, wanted, request.filters)
+
+    async def _shown(self, ranked: Sequence[Hit]) -> list[Hit]:
+        """Of near duplicates the best one, which names the others."""
+        threshold = self._settings.near_duplicates
+        if not threshold:
+            return list(ranked)
+        async with self._database.read() as session:
+            groups = await twin_groups(session, [hit.chunk_id for hit in ranked])
+        return [
+            replace(
+                one.hit,
+                near_duplicates=tuple(
+                    dict.fromkeys(
+                        (*one.hit.near_duplicates, *(other.chunk_id for other in one.others))
+                    )
+                ),
+            )
+            for one in once_each(ranked, groups, threshold)
+        ]
+
+
+def fused(rankings: Sequence[tuple[float, Sequence[UUID]]], rrf_k: int) -> dict[UUID, float]:
+    """Weighted sum of `1 / (rrf_k + rank)` over the first `DEPTH` places of each ranking but the
+    first, which counts whole.
+    """
+    scores: dict[UUID, float] = {}
+    for place, (weight, ranking) in enumerate(rankings):
+        if not weight:
+            continue
+        for rank, chunk in enumerate(ranking if place == 0 else ranking[:DEPTH], 1):
+            scores[chunk] = scores.get(chunk, 0.0) + weight / (rrf_k + rank)
+    return scores
+
+
+def _there(chunks: Iterable[UUID], hits: Mapping[UUID, Hit]) -> list[UUID]:
+    return [chunk for chunk in dict.fromkeys(chunks) if chunk in hits]
+
+
+def _limited(hits: Sequence[Hit], per_document: int) -> list[Hit]:
+    seen: Counter[UUID] = Counter()
+    kept = []
+    for hit in hits:
+        seen[hit.document_id] += 1
+        if seen[hit.document_id] <= per_document:
+            kept.append(hit)
+    return kept
+
+
+def _hit(record: ChunkRecord) -> Hit:
+    return Hit(
+        chunk_id=record.chunk_id,
+        document_id=record.document_id,
+        collection=record.collection,
+        uri=record.uri,
+        title=record.title,
+        context=record.context,
+        text=record.text,
+        start=record.start,
+        end=record.end,
+        page=record.page,
+        metadata=record.metadata,
+        score=0.0,
+        scores=HitScores(),
+    )
