@@ -12,15 +12,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agents, dense, evals, ingest, lexical, search
+from benchmarks import agents, evals, ingest, retrieval_peers, search
 from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
     "agents": agents.run,
-    "dense": dense.run,
     "evals": evals.run,
     "ingest": ingest.run,
-    "lexical": lexical.run,
+    "retrieval_peers": retrieval_peers.run,
     "search": search.run,
 }
 # Debian's postgresql-doc-15 and python3.11-doc: about 1,700 pages.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         JudgedSet,
         find_sets,
         read_judged_set,
+        read_judgements,
     )
     from evals.chunking import (
         CHUNKERS,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
         chunking_tasks,
         read_chunking_set,
         report_chunking,
+    )
+    from evals.circumstances import (
+        Circumstances,
+        compare_circumstances,
     )
     from evals.compare import (
         Comparison,
@@ -99,6 +104,15 @@ if TYPE_CHECKING:
     from evals.gate import (
         GateReport,
         gate_run,
+    )
+    from evals.graph.evaluate import (
+        TwoHopReport,
+        report_two_hop,
+        two_hop_tasks,
+    )
+    from evals.graph.questions import (
+        TwoHopQuestion,
+        read_questions,
     )
     from evals.judge.ask import (
         Judge,
@@ -242,7 +256,9 @@ if TYPE_CHECKING:
         RunShelf,
     )
     from evals.retrieval import (
+        IngestedSet,
         RetrievalReport,
+        ingest_set,
         report_retrieval,
         retrieval_tasks,
     )
@@ -310,11 +326,17 @@ if TYPE_CHECKING:
         read_tool_tasks,
         score_outputs,
     )
+    from evals.tuning.tune import TuningReport, judged_queries, tune
     from evals.workspace import (
         open_workspace,
     )
 
 _HOMES = {
+    "TwoHopReport": "graph.evaluate",
+    "report_two_hop": "graph.evaluate",
+    "two_hop_tasks": "graph.evaluate",
+    "TwoHopQuestion": "graph.questions",
+    "read_questions": "graph.questions",
     "CHUNKERS": "chunking",
     "DEFAULT_CHUNKERS": "chunking",
     "ChunkingReport": "chunking",
@@ -346,6 +368,11 @@ _HOMES = {
     "JudgedSet": "beir",
     "find_sets": "beir",
     "read_judged_set": "beir",
+    "read_judgements": "beir",
+    "IngestedSet": "retrieval",
+    "ingest_set": "retrieval",
+    "Circumstances": "circumstances",
+    "compare_circumstances": "circumstances",
     "Comparison": "compare",
     "compare_runs": "compare",
     "compare_systems": "compare",
@@ -455,6 +482,9 @@ _HOMES = {
     "plan_power": "reports.power",
     "spread_of": "reports.power",
     "sections_of": "reports.sections",
+    "TuningReport": "tuning.tune",
+    "judged_queries": "tuning.tune",
+    "tune": "tuning.tune",
     "RetrievalReport": "retrieval",
     "report_retrieval": "retrieval",
     "retrieval_tasks": "retrieval",
@@ -519,6 +549,7 @@ __all__ = [
     "Call",
     "ChatSet",
     "ChunkingReport",
+    "Circumstances",
     "Cited",
     "Compare",
     "Comparison",
@@ -537,6 +568,7 @@ __all__ = [
     "EvalTaskNotFound",
     "GateReport",
     "Header",
+    "IngestedSet",
     "InjectionReport",
     "Judge",
     "JudgeOptions",
@@ -602,6 +634,9 @@ __all__ = [
     "ToolScores",
     "TraceUrlInvalid",
     "Traffic",
+    "TuningReport",
+    "TwoHopQuestion",
+    "TwoHopReport",
     "Unscored",
     "Usage",
     "Verdict",
@@ -610,6 +645,7 @@ __all__ = [
     "check_sets",
     "check_trace_url",
     "chunking_tasks",
+    "compare_circumstances",
     "compare_runs",
     "compare_strategies",
     "compare_systems",
@@ -626,6 +662,8 @@ __all__ = [
     "find_sets",
     "gate_junit",
     "gate_run",
+    "ingest_set",
+    "judged_queries",
     "judged_vectors",
     "list_runs",
     "list_summaries",
@@ -651,10 +689,12 @@ __all__ = [
     "read_attacks",
     "read_chunking_set",
     "read_judged_set",
+    "read_judgements",
     "read_lengths",
     "read_mails",
     "read_outputs",
     "read_pair_sets",
+    "read_questions",
     "read_rag_set",
     "read_rankings",
     "read_run",
@@ -668,6 +708,7 @@ __all__ = [
     "report_quotes",
     "report_rag",
     "report_retrieval",
+    "report_two_hop",
     "retrieval_tasks",
     "run_ablations",
     "run_junit",
@@ -688,6 +729,8 @@ __all__ = [
     "synthesize",
     "try_injections",
     "try_scorer",
+    "tune",
+    "two_hop_tasks",
     "write_chat_set",
     "write_random_checkpoint",
 ]

@@ -66,9 +66,25 @@ def read_judged_set(folder: Path) -> JudgedSet:
     Raises:
         DatasetError: a file is missing, or no query is left; the message gives lines.
     """
+    name = folder.resolve().name
+    return read_judgements(name, folder / "queries.jsonl", _qrels_file(folder), folder)
+
+
+def read_judgements(
+    name: str, queries_file: Path, qrels_file: Path, folder: Path | None = None
+) -> JudgedSet:
+    """Reads queries and judgements of documents that are somewhere already.
+
+    Args:
+        name: of the set.
+        folder: where a corpus is; by default that of the queries.
+
+    Raises:
+        DatasetError: a file is missing, or no query is left; the message gives lines.
+    """
     problems = Problems()
-    texts = _queries(folder / "queries.jsonl", problems)
-    relevant = _judgements(_qrels_file(folder), problems)
+    texts = _queries(queries_file, problems)
+    relevant = _judgements(qrels_file, problems)
     for query in relevant:
         if query not in texts:
             problems.add("a judged query without a text", query)
@@ -79,10 +95,11 @@ def read_judged_set(folder: Path) -> JudgedSet:
     if not queries:
         why = in_words(problems)
         raise DatasetError(
-            f"{folder.name}: no query has a text and a relevant document" + (why and f" ({why})")
+            f"{name}: no query has a text and a relevant document" + (why and f" ({why})")
         )
     judged = {query: relevant[query] for query in queries}
-    return JudgedSet(folder.resolve().name, folder, queries, judged, tuple(problems.all()))
+    home = queries_file.parent if folder is None else folder
+    return JudgedSet(name, home, queries, judged, tuple(problems.all()))
 
 
 def judged_samples(judged: JudgedSet, corpus: Iterable[str], more: Iterable[Problem]) -> Dataset:

@@ -15,6 +15,7 @@ import msgspec
 
 from evals.core import Better, Measure, Outcome, RunRecord, Sample, Section, values_of
 from evals.errors import NothingToCompare
+from evals.reports.numbers import show_amount, show_interval
 from evals.statistics import Interval, holm, paired_randomisation
 
 _RESAMPLES = 10_000
@@ -165,13 +166,13 @@ def comparison_section(
 
 
 def _row(one: Comparison, alpha: float) -> tuple[str | int, ...]:
-    around = one.interval
+    around, unit = one.interval, one.measure.unit
     return (
         one.dataset,
         f"{one.candidate_system} - {one.baseline_system}",
         one.measure.name,
-        f"{one.difference:+z.4f}",
-        "-" if around is None else f"{around.low:+z.4f} to {around.high:+z.4f}",
+        show_amount(one.difference, unit, signed=True),
+        "-" if around is None else show_interval(around.low, around.high, unit, signed=True),
         "-" if one.adjusted is None else f"{one.adjusted:.4f}",
         one.wins,
         one.losses,

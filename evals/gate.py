@@ -8,6 +8,7 @@ no longer has, and on a candidate that is not complete; never on chance alone mo
 from dataclasses import dataclass
 from typing import Any
 
+from evals.circumstances import Circumstances, compare_circumstances
 from evals.compare import Comparison, compare_runs
 from evals.core import Better, RunRecord, values_of
 
@@ -46,6 +47,7 @@ class GateReport:
     Attributes:
         regressions: comparisons in which the candidate is worse.
         missing: what the candidate lacks, one for each cause.
+        differs: in what the runs differ beside their results.
     """
 
     baseline: str
@@ -54,6 +56,7 @@ class GateReport:
     comparisons: tuple[Comparison, ...]
     regressions: tuple[Comparison, ...]
     missing: tuple[Missing, ...]
+    differs: Circumstances
 
     @property
     def is_open(self) -> bool:
@@ -69,6 +72,7 @@ class GateReport:
             "alpha": self.alpha,
             "regressions": [one.to_dict(self.alpha) for one in self.regressions],
             "missing": [one.to_dict() for one in self.missing],
+            "differs": self.differs.to_dict(),
             "comparisons": [one.to_dict(self.alpha) for one in self.comparisons],
         }
 
@@ -104,6 +108,7 @@ def gate_run(
         tuple(comparisons),
         regressions,
         tuple(_missing(baseline, candidate, comparisons)),
+        compare_circumstances(baseline.header, candidate.header),
     )
 
 

@@ -35,6 +35,7 @@ class QuoteReport:
         citations: how many there were.
         citations_exact: how many quote their document's `text[start:end]` exactly.
         failed: questions without an answer, by the error's name; they are in no mean.
+        n: of how many questions each mean is, by its name in `to_dict`.
         run: the run's id.
     """
 
@@ -49,6 +50,7 @@ class QuoteReport:
     citations_exact: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     run: str = ""
+    n: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
@@ -65,6 +67,7 @@ class QuoteReport:
             },
             "citations": {"count": self.citations, "exact": self.citations_exact},
             "failed": self.failed,
+            "n": self.n,
         }
 
 
@@ -90,6 +93,13 @@ def report_quotes(record: RunRecord) -> QuoteReport:
     ask, lead = found.tasks
     asked = [outcome for outcome in record.outcomes if outcome.task == 0]
     cited = [one for outcome in asked for one in outcome.state.citations]
+    told = {
+        "sentence_f1": (ask, "sentence f1"),
+        "baseline_f1": (lead, "sentence f1"),
+        "passage_hit@1": (lead, "passage hit@1"),
+        "not_found precision": (ask, "abstention precision"),
+        "not_found recall": (ask, "abstention recall"),
+    }
     return QuoteReport(
         answerable=_count(asked, answerable=True),
         unanswerable=_count(asked, answerable=False),
@@ -102,6 +112,7 @@ def report_quotes(record: RunRecord) -> QuoteReport:
         citations_exact=sum(one.exact is True for one in cited),
         failed=ask.failed,
         run=found.run,
+        n={name: _n(task, measure) for name, (task, measure) in told.items()},
     )
 
 
@@ -112,6 +123,11 @@ def _count(outcomes: list[Outcome], *, answerable: bool) -> int:
 def _mean(task: TaskReport, name: str) -> float | None:
     measure = task.measure(name)
     return measure.estimate.mean if measure is not None and measure.estimate is not None else None
+
+
+def _n(task: TaskReport, name: str) -> int:
+    measure = task.measure(name)
+    return measure.estimate.n if measure is not None and measure.estimate is not None else 0
 
 
 def _rounded(value: float | None) -> float | None:

@@ -6,42 +6,44 @@ on the same queries, with p-values adjusted for all comparisons of the run.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.beir import JudgedSet, judged_samples, not_taken_in
 from evals.compare import Comparison, adjusted, compare_systems, comparison_section
-from evals.core import RunRecord, Section, Solver, Task, report_of, values_of
+from evals.core import Dataset, RunRecord, Section, Solver, Task, report_of, values_of
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K, RankingScorer
 from evals.retrieval_rankings import RankedSolver, Rankings, with_rankings
 from evals.solvers.facts import corpus_digest
 from evals.solvers.search import SearchSolver
 from evals.statistics import PairedResult, paired_bootstrap
+from evals.tuning.tune import judged_queries, tune
 from rostra.ingest import OnProgress, ReadySource, read_beir
 from rostra.retrieval import SearchMode
-from rostra.runtime import Runtime
+from rostra.runtime import Runtime, store_collection_tokens
 
 _RESAMPLES = 2_000  # of the bootstrap, which stands beside the randomisation test
 
 
-async def retrieval_tasks(
-    runtime: Runtime,
-    judged: JudgedSet,
-    *,
-    k: int = K,
-    depth: int = DEPTH,
-    rankings: Sequence[Rankings] = (),
-    on_ingest: OnProgress | None = None,
-) -> list[Task]:
-    """Ingests a set and gives its tasks: each search mode, and rankings of other systems.
+@dataclass(frozen=True, slots=True)
+class IngestedSet:
+    """A judged set whose documents are in a collection.
 
-    Args:
-        runtime: of a workspace, which has to stay open while the tasks run; see `open_workspace`.
-            `reranked` is among the modes where a reranker is set.
-        k: places that nDCG, precision and MRR look at.
-        depth: documents asked for, which recall and MAP look at.
+    Attributes:
+        digest: of the documents.
+    """
+
+    collection: str
+    dataset: Dataset
+    digest: str
+
+
+async def ingest_set(
+    runtime: Runtime, judged: JudgedSet, *, on_ingest: OnProgress | None = None
+) -> IngestedSet:
+    """Ingests a set's corpus into a collection of its own; what is there already is only compared.
 
     Raises:
         PathNotFound: the set has no corpus.
@@ -57,7 +59,38 @@ async def retrieval_tasks(
     corpus = [source.uri for source in ready if source.uri not in lost]
     lost_documents = not_taken_in((failure.code, failure.uri) for failure in report.failed)
     dataset = judged_samples(judged, corpus, lost_documents)
-    digest = corpus_digest(ready)
+    return IngestedSet(collection, dataset, corpus_digest(ready))
+
+
+async def retrieval_tasks(
+    runtime: Runtime,
+    judged: JudgedSet,
+    *,
+    k: int = K,
+    depth: int = DEPTH,
+    rankings: Sequence[Rankings] = (),
+    on_ingest: OnProgress | None = None,
+    late: bool = False,
+    tuned: bool = False,
+    on_done: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> list[Task]:
+    """Ingests a set and gives its tasks: each search mode, and rankings of other systems.
+
+    Args:
+        runtime: of a workspace, which has to stay open while the tasks run; see `open_workspace`.
+            `reranked` is among the modes where a reranker is set.
+        k: places that nDCG, precision and MRR look at.
+        depth: documents asked for, which recall and MAP look at.
+        late: late interaction is one of the systems; its token vectors are stored first.
+        tuned: so is search with weights that were tuned on the queries of other folds.
+        on_done: called with what is done, how many there are done of it, and of how many.
+
+    Raises:
+        PathNotFound: the set has no corpus.
+        DatasetError: the corpus has no document.
+    """
+    ingested = await ingest_set(runtime, judged, on_ingest=on_ingest)
+    collection, dataset, digest = ingested.collection, ingested.dataset, ingested.digest
 
     def solvers() -> list[Solver]:
         modes = [
@@ -65,10 +98,32 @@ async def retrieval_tasks(
         ]
         if runtime.settings.reranker_model:
             modes.append((SearchMode.HYBRID, True))
-        return [
+        found: list[Solver] = [
             SearchSolver(runtime, collection, digest, mode, rerank=rerank, k=depth)
             for mode, rerank in modes
         ]
+        if late:
+            mode = SearchMode.HYBRID
+            found.append(SearchSolver(runtime, collection, digest, mode, k=depth, late=True))
+        return found
+
+    if late:
+        await store_collection_tokens(
+            runtime, collection, lambda done, total: on_done("token vectors", done, total)
+        )
+    others = list(rankings)
+    if tuned:
+        asked = len(dataset.samples)
+        gathered = await judged_queries(
+            runtime,
+            collection,
+            {sample.id: str(sample.input) for sample in dataset.samples},
+            judged.relevant,
+            late=late,
+            depth=depth,
+            on_query=lambda done: on_done("candidates", done, asked),
+        )
+        others.append(tune(judged.name, gathered, runtime.settings, k=k, depth=depth).rankings)
 
     scorer = RankingScorer(k, depth)
     # Never cached: answers hang on this very code, and searching again is quick.
@@ -78,7 +133,7 @@ async def retrieval_tasks(
     ]
     tasks += [
         Task(with_rankings(dataset, one), RankedSolver(one, depth), [scorer], cached=False)
-        for one in rankings
+        for one in others
     ]
     if len({task.solver.name for task in tasks}) < len(tasks):
         raise DatasetError(

@@ -8,7 +8,7 @@ it; what was done with other versions than those it was begun with is known.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -141,11 +141,12 @@ class RunRecord:
     def mixed(self) -> list[dict[str, tuple[str, str]]]:
         """What changed in versions and device while it was done, as (before, now), in order."""
         steps: list[Header | Resumed] = [self.header, *self.resumed]
-        return [_changed(before, now) for before, now in pairwise(steps)]
+        return [changed(before, now) for before, now in pairwise(steps)]
 
 
 Line = Header | Outcome | Closed | Resumed
 _LONGEST_HEADER = 64 * 2**20  # bytes
+_LOOKED_AT = 3  # lines of a file that has no header
 
 
 def read_run(path: Path, *, texts: bool = True) -> RunRecord:
@@ -174,6 +175,8 @@ def read_run(path: Path, *, texts: bool = True) -> RunRecord:
         try:
             record = decoder.decode(line)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            if number == 1:
+                raise no_header(path, str(error)) from None
             raise EvalRunBroken(f"{path}, line {number}: {error}") from None
         match record:
             case Header() if number == 1:
@@ -191,12 +194,44 @@ def read_run(path: Path, *, texts: bool = True) -> RunRecord:
                 is_complete = False
             case Closed() if header is not None:
                 is_complete = True
+            case _ if number == 1:
+                raise no_header(path)
             case _:
                 raise EvalRunBroken(f"{path}, line {number}: not in its place")
     if header is None:
-        raise EvalRunBroken(f"{path} is no log of an evaluation")
+        raise no_header(path)
     ordered = tuple(outcomes[place] for place in sorted(outcomes))
     return RunRecord(header, ordered, is_complete, torn, tuple(resumed))
+
+
+def no_header(path: Path, why: str = "it is not there") -> EvalRunBroken:
+    """The error for a file whose first line is not that of a run, which tells all that was meant.
+
+    Args:
+        why: of the line.
+    """
+    if not _has_samples(path):
+        return EvalRunBroken(
+            f"{path}: it is no log of an evaluation",
+            hint="If it is the beginning of one that was cut off, delete it and run again.",
+        )
+    return EvalRunBroken(
+        f"{path}, line 1: the header of the run is damaged: {why}",
+        hint="Without it nothing is known of the samples below it. Put back a copy of the file, "
+        "or delete it and run again; what is in the cache is not solved twice.",
+    )
+
+
+def _has_samples(path: Path) -> bool:
+    """Whether one of the first lines is that of a sample."""
+    decoder = msgspec.json.Decoder(Line)
+    for line in islice(_lines(path), _LOOKED_AT):
+        try:
+            if isinstance(decoder.decode(line), Outcome):
+                return True
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            continue
+    return False
 
 
 def _without_texts(outcome: Outcome) -> Outcome:
@@ -299,7 +334,7 @@ class RunFile:
             self._file.drop(there.torn)
         self.done = {outcome.place: outcome for outcome in there.outcomes}
         last = there.resumed[-1] if there.resumed else there.header
-        self.changed = _changed(last, header)
+        self.changed = changed(last, header)
         if self.changed:
             self._untold = Resumed(at=header.begun, versions=header.versions, device=header.device)
 
@@ -315,7 +350,7 @@ class RunFile:
         self.close(is_complete=error is None)
 
 
-def _changed(before: Header | Resumed, now: Header | Resumed) -> dict[str, tuple[str, str]]:
+def changed(before: Header | Resumed, now: Header | Resumed) -> dict[str, tuple[str, str]]:
     """Versions, and the device, that differ; one that is not there is `none`."""
     old = {**before.versions, "device": before.device}
     new = {**now.versions, "device": now.device}

@@ -34,7 +34,7 @@ _MEASURES = (
     Measure(SWAPPED, unit="share"),
     Measure(BOTH_RIGHT, unit="share"),
     Measure(CONSISTENCY, unit="share"),
-    Measure(POSITION, better=_NEITHER),  # -1 to 1, which is no share
+    Measure(POSITION, better=_NEITHER, unit="signed"),
     Measure(LONGER, better=_NEITHER, unit="share"),
     Measure(AGAIN, unit="share"),
     Measure(VOTES, unit="share"),

@@ -19,13 +19,14 @@ from evals.rag.scorers.abstention import Abstention
 from evals.rag.scorers.citations import CitationExactness, CitationSpans
 from evals.rag.scorers.context import Context
 from evals.rag.scorers.correctness import JudgedCorrectness
+from evals.rag.scorers.exact_match import ExactMatch
 from evals.rag.scorers.faithfulness import Faithfulness
 from evals.rag.scorers.generated import Generated
 from evals.rag.scorers.judged_context import JudgedContext
 from evals.rag.scorers.judged_faithfulness import JudgedFaithfulness
-from evals.rag.scorers.known_answer import ExactMatch, TokenF1
 from evals.rag.scorers.relevance import AnswerRelevance, JudgedRelevance
 from evals.rag.scorers.sentence_f1 import SentenceF1
+from evals.rag.scorers.token_f1 import TokenF1
 from evals.rag.sets import RagSet
 from evals.solvers.ask import AskSolver, LeadSolver, SentenceTable
 from evals.solvers.disturbed import Disturbance

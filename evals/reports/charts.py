@@ -80,7 +80,8 @@ def draw(panels: Sequence[Panel], name: str) -> Markup:
 def _scale(panel: Panel) -> tuple[float, float]:
     """The ends of the axis: 0 and 1 where all values lie between, otherwise what there is.
 
-    Intervals of such means may reach past the ends by a little, and are cut there.
+    Where something is below 0, or may be, 0 is in the middle and marked. Intervals of means may
+    reach past the ends by a little, and are cut there.
     """
     values = [
         number
@@ -89,13 +90,20 @@ def _scale(panel: Panel) -> tuple[float, float]:
         if number is not None
     ]
     low, high = min(values, default=0.0), max(values, default=1.0)
+    if not panel.signed and any(bar.unit == "signed" for bar in panel.bars):
+        return -1.0, 1.0
     if panel.signed:
-        size = max(abs(low), abs(high)) or 1.0
-        return -size, size
+        return _around_zero(low, high)
     if all(0 <= bar.value <= 1 for bar in panel.bars) and low >= -_PAST and high <= 1 + _PAST:
         return 0.0, 1.0
-    low = min(low, 0.0)
-    return (low, high) if high > low else (low, low + 1)
+    if low < 0:
+        return _around_zero(low, high)
+    return (0.0, high) if high > 0 else (0.0, 1.0)
+
+
+def _around_zero(low: float, high: float) -> tuple[float, float]:
+    size = max(abs(low), abs(high)) or 1.0
+    return -size, size
 
 
 def _x(value: float, ends: tuple[float, float]) -> str:

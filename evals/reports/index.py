@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from evals.core import Header, Outcome, read_header
+from evals.core.log import no_header
 from evals.errors import EvalRunBroken, EvalRunNotFound
 from evals.reports.worst import worst_first
 
@@ -129,7 +130,7 @@ class RunIndex:
         if header is None:
             if not self.path.is_file():
                 raise EvalRunNotFound(f"{self.path}: no such file")
-            raise EvalRunBroken(f"{self.path} is no log of an evaluation")
+            raise no_header(self.path)
         self.header: Header = header
         self.is_complete = False
         self._number = 0

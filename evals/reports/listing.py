@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from evals.core import read_header
+from evals.core.log import no_header
 from evals.errors import EvalRunBroken, EvalRunConflict, EvalRunNotFound
 from evals.reports.index import RunIndex
 from evals.runs import list_runs
@@ -66,7 +67,7 @@ def summarise(path: Path) -> EvalRunSummary:
     try:
         size = path.stat().st_size
         if header is None:
-            return EvalRunSummary(id=path.stem, bytes=size, problem="it is no log of an evaluation")
+            return EvalRunSummary(id=path.stem, bytes=size, problem=_problem(no_header(path), path))
         samples = done = sum(task.samples * task.repeats for task in header.tasks)
         if not (complete := _ends(path, size)):
             # Some samples may have several lines, and only as many lines as there are tell.
@@ -75,8 +76,8 @@ def summarise(path: Path) -> EvalRunSummary:
     except OSError as error:
         return EvalRunSummary(id=path.stem, problem=str(error.strerror))
     except RostraError as error:
-        problem = error.message.replace(f"{path}, ", "")
-        return EvalRunSummary(id=path.stem, kind=header.kind if header else "", problem=problem)
+        kind = header.kind if header else ""
+        return EvalRunSummary(id=path.stem, kind=kind, problem=_problem(error, path))
     return EvalRunSummary(
         id=path.stem,
         kind=header.kind,
@@ -88,6 +89,11 @@ def summarise(path: Path) -> EvalRunSummary:
         complete=complete,
         bytes=size,
     )
+
+
+def _problem(error: RostraError, path: Path) -> str:
+    """What is wrong with a file, without its name."""
+    return error.message.removeprefix(str(path)).lstrip(",: ")
 
 
 def _ends(path: Path, size: int) -> bool:

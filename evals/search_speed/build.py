@@ -1,6 +1,5 @@
 """Writes a benchmark's rows, has them indexed, and says what each took. Runs in its own process."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,8 @@ from evals.search_speed.rows import PER_DOCUMENT, uri_of, write_rows
 from evals.search_speed.scores import Postings
 from evals.search_speed.texts import VOCABULARY, WORDS, ZipfTexts
 from evals.search_speed.vectors import MOST_PASSAGES, Nearest, NoisyVectors, passage_vectors
-from rostra.retrieval import SearchMode, SearchRequest
+from rostra.core import FloatMatrix
+from rostra.retrieval import SearchMode, SearchRequest, truncate
 from rostra.store import Collection, ensure_collection, get_collection
 
 # Chunks of one step, and of what is indexed at once; a multiple of `PER_DOCUMENT`.
@@ -34,10 +34,11 @@ def main() -> None:
 
 def _handlers(folder: Path, tell: Tell) -> Mapping[str, Handler]:
     async def build(chunks: int, dimensions: int, questions: int, peers: bool) -> dict[str, Any]:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        Places(folder).plan.touch()  # this folder is a benchmark's, whatever ends it early
-        return await _build(Places(folder), chunks, dimensions, questions, peers, tell)
+        places = Places(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        places.clear()
+        places.plan.touch()  # this folder is a benchmark's, whatever ends it early
+        return await _build(places, chunks, dimensions, questions, peers, tell)
 
     return {"build": build}
 
@@ -45,13 +46,15 @@ def _handlers(folder: Path, tell: Tell) -> Mapping[str, Handler]:
 async def _build(
     places: Places, chunks: int, dimensions: int, questions: int, peers: bool, tell: Tell
 ) -> dict[str, Any]:
-    few = min(MOST_PASSAGES, max(50, chunks // 10))
-    passages = passage_vectors(settings_at(places.home), few, dimensions, tell)
-    vectors, texts = NoisyVectors(passages, questions), ZipfTexts()
+    passages = _passages(places, min(MOST_PASSAGES, max(50, chunks // 10)), tell)
+    if passages.shape[1] < dimensions:
+        raise ValueError(f"the model's vectors have {passages.shape[1]} dimensions")
+    vectors, texts = NoisyVectors(truncate(passages, dimensions), questions), ZipfTexts()
     asked, words = vectors.questions(questions), texts.questions(questions)
     nearest, postings = Nearest(asked), Postings(VOCABULARY)
     spans: list[list[int]] = []
     took = {"rows_s": 0.0, "index_s": 0.0}
+    sample = min(SAMPLE_TEXTS, chunks)
     kept = (
         np.lib.format.open_memmap(places.vectors, "w+", np.float32, (chunks, dimensions))
         if peers
@@ -80,7 +83,7 @@ async def _build(
         began = time.perf_counter()
         await parts.indexes.save(COLLECTION)
         took["index_s"] += time.perf_counter() - began
-        difference = await _difference(parts, texts, vectors, dimensions, tell)
+        difference = await _difference(parts, texts, vectors, dimensions, sample, tell)
     if kept is not None:
         tell("write what peers read", 0, 1)
         kept.flush()
@@ -90,6 +93,7 @@ async def _build(
     facts = took | {
         "chunks_s": chunks / (took["rows_s"] + took["index_s"]),
         "rank_bm25_difference": difference,
+        "rank_bm25_texts": sample,
     }
     where = [
         [(uri_of(at), spans[at // PER_DOCUMENT][at % PER_DOCUMENT]) for at in row]
@@ -98,6 +102,17 @@ async def _build(
     plan = Plan(chunks, dimensions, words, where, facts)
     places.plan.write_bytes(msgspec.json.encode(plan))
     return dict(facts)
+
+
+def _passages(places: Places, wanted: int, tell: Tell) -> FloatMatrix:
+    """Passages' vectors, those of an earlier run in this folder where they are enough."""
+    if places.passages.is_file():
+        kept: FloatMatrix = np.load(places.passages)
+        if len(kept) >= wanted:
+            return kept
+    made = passage_vectors(settings_at(places.home), wanted, tell)
+    np.save(places.passages, made)
+    return made
 
 
 async def _collection(parts: Opened, name: str, dimensions: int) -> Collection:
@@ -111,13 +126,18 @@ async def _fresh(parts: Opened, name: str) -> Collection:
 
 
 async def _difference(
-    parts: Opened, texts: ZipfTexts, vectors: NoisyVectors, dimensions: int, tell: Tell
+    parts: Opened,
+    texts: ZipfTexts,
+    vectors: NoisyVectors,
+    dimensions: int,
+    count: int,
+    tell: Tell,
 ) -> float:
     """The largest difference between the scores of hits and rank-bm25's, over other texts."""
     tell("compare with rank-bm25", 0, 1)
     collection = await _collection(parts, SAMPLE, dimensions)
-    spelled = texts.spell(texts.draw(SAMPLE_TEXTS))
-    await write_rows(parts.database, collection, spelled, vectors.draw(SAMPLE_TEXTS), 0)
+    spelled = texts.spell(texts.draw(count))
+    await write_rows(parts.database, collection, spelled, vectors.draw(count), 0)
     oracle = BM25Okapi([text.split() for text in spelled])
     place = {text: at for at, text in enumerate(spelled)}
     largest = 0.0

@@ -1,5 +1,6 @@
 """What a run of the benchmark is of, and where its parts lie in a folder."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import msgspec
 
 COLLECTION = "bench"
 SAMPLE = "sample"
-# Texts that are compared with rank-bm25, which keeps a dictionary for each.
+# Texts that are compared with rank-bm25, which keeps a dictionary for each; at most.
 SAMPLE_TEXTS = 4_000
 
 
@@ -36,6 +37,7 @@ class Places:
     folder: Path
     plan: Path = field(init=False)
     home: Path = field(init=False)
+    passages: Path = field(init=False)
     questions: Path = field(init=False)
     vectors: Path = field(init=False)
     postings: Path = field(init=False)
@@ -44,11 +46,20 @@ class Places:
         for name, file in (
             ("plan", "bench.json"),
             ("home", "home"),
+            ("passages", "passages.npy"),
             ("questions", "questions.npy"),
             ("vectors", "vectors.npy"),
             ("postings", "postings.npz"),
         ):
             object.__setattr__(self, name, self.folder / file)
+
+    def clear(self) -> None:
+        """Removes all but passages' vectors, which are the same for any numbers."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self.passages:
+                path.unlink()
 
     def read_plan(self) -> Plan | None:
         """What was built here; None where nothing whole was."""

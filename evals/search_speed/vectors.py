@@ -42,17 +42,14 @@ def passages(most: int) -> list[str]:
     return [texts[at] for at in spread]
 
 
-def passage_vectors(settings: Settings, most: int, dimensions: int, tell: Tell) -> FloatMatrix:
-    """Their vectors, float32 [passages, dimensions], unit length.
+def passage_vectors(settings: Settings, most: int, tell: Tell) -> FloatMatrix:
+    """Their vectors, float32 [passages, dimensions of the model], unit length.
 
     Raises:
         ModelUnavailable: the settings' model cannot be loaded.
-        ValueError: its vectors are narrower.
     """
     texts = passages(most)
     embedder = load_embedder(settings)
-    if embedder.space.dimensions < dimensions:
-        raise ValueError(f"the model's vectors have {embedder.space.dimensions} dimensions")
     done = 0
 
     def on_batch(count: int) -> None:
@@ -60,7 +57,7 @@ def passage_vectors(settings: Settings, most: int, dimensions: int, tell: Tell) 
         done += count
         tell("embed passages", done, len(texts))
 
-    return truncate(embedder.embed_documents(texts, on_batch), dimensions)
+    return embedder.embed_documents(texts, on_batch)
 
 
 class NoisyVectors:

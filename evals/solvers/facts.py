@@ -13,7 +13,7 @@ from rostra.runtime import Runtime
 
 _SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "dense_index", "fusion",
            "dense_weight", "rrf_k", "shortlist", "embedding_dtype")  # fmt: skip
-_RERANK = ("reranker_model", "rerank_candidates")
+_RERANK = ("reranker", "reranker_model", "rerank_candidates", "rerank_weight")
 _ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
 
 

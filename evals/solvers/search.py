@@ -6,8 +6,10 @@ import msgspec
 
 from evals.core.states import Passage, State
 from evals.solvers.facts import search_facts
-from rostra.retrieval import SearchMode, SearchRequest
+from rostra.retrieval import Searcher, SearchMode, SearchRequest
 from rostra.runtime import Runtime
+
+_NO_HURRY = 600.0  # seconds
 
 
 class SearchSolver:
@@ -20,6 +22,7 @@ class SearchSolver:
         mode: which sides find candidates.
         rerank: read the best hits with the reranker.
         k: documents.
+        late: rerank with late interaction, and not with the reranker that is set.
     """
 
     def __init__(
@@ -31,19 +34,31 @@ class SearchSolver:
         *,
         rerank: bool = False,
         k: int = 100,
+        late: bool = False,
     ) -> None:
         self._searcher = runtime.searcher
+        if late:
+            # However long it takes: a measurement may not depend on how busy the machine is.
+            settings = runtime.settings.model_copy(
+                update={"reranker": "late", "rerank_seconds": _NO_HURRY}
+            )
+            self._searcher = Searcher(
+                runtime.database, runtime.indexes, runtime.embedder, settings, late=runtime.late
+            )
         self._collection = collection
         self._mode = mode
-        self._rerank = rerank
+        self._rerank = rerank or late
+        self._name = "late" if late else "reranked" if rerank else str(mode)
         self._k = k
-        facts = search_facts(runtime, rerank=rerank)
-        self._config = {"corpus": digest, "mode": str(mode), "rerank": rerank, "k": k} | facts
+        facts = search_facts(runtime, rerank=self._rerank)
+        if late:
+            facts |= {"reranker": "late"}
+        self._config = {"corpus": digest, "mode": str(mode), "rerank": self._rerank, "k": k} | facts
 
     @property
     def name(self) -> str:
-        """The mode, or `reranked`."""
-        return "reranked" if self._rerank else str(self._mode)
+        """The mode, `reranked` by the reranker that is set, or `late`."""
+        return self._name
 
     def config(self) -> dict[str, Any]:
         """See `Solver.config`."""

@@ -120,7 +120,7 @@ def _answers(path: Path, problems: Problems) -> dict[str, Any]:
     return found
 
 
-def _task(row: Mapping[str, Any], category: str, answers: Mapping[str, Any]) -> ToolTask:
+def _task(row: dict[str, Any], category: str, answers: Mapping[str, Any]) -> ToolTask:
     name = id_of(row, "id")
     if name is None:
         raise _Unusable("a task without an id")

@@ -60,6 +60,7 @@ class SearchBody(Request):
     filters: dict[str, Any] = {}
     rerank: bool | None = None
     expand: Expand = None
+    graph: bool = False
 
 
 class AskBody(Request):

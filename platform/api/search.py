@@ -21,17 +21,18 @@ from rostra.runtime import Runtime
 async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) -> SearchView:
     """The passages that match best, with every partial score."""
     named = [data.collection] if isinstance(data.collection, str) else data.collection
-    result = await runtime.expanded.search(
-        SearchRequest(
-            query=normalize_text(data.query),
-            collections=tuple(named),
-            k=data.k,
-            mode=data.mode,
-            filters=data.filters,
-            rerank=data.rerank,
-        ),
-        data.expand,
+    request = SearchRequest(
+        query=normalize_text(data.query),
+        collections=tuple(named),
+        k=data.k,
+        mode=data.mode,
+        filters=data.filters,
+        rerank=data.rerank,
     )
+    deep = runtime.graph.deep(request) if data.graph else request
+    result = await runtime.expanded.search(deep, data.expand)
+    if data.graph:
+        result = await runtime.graph.extend(request, result)
     found: SearchView = view(SearchView, result)
     return found
 

@@ -1,4 +1,4 @@
-"""`rostra embed`: rotations fitted, collections embedded anew, encoders exported."""
+"""`rostra embed`: rotations fitted, collections embedded anew, token vectors stored."""
 
 import asyncio
 from pathlib import Path
@@ -21,8 +21,15 @@ from rostra.cli.output import (
 )
 from rostra.core import FloatMatrix, InvalidRequest, SpaceMismatch
 from rostra.ingest import reembed
-from rostra.retrieval import Rotation, fit_rotation, load_embedder, load_rotation, truncate
-from rostra.runtime import Runtime
+from rostra.retrieval import (
+    Rotation,
+    TokenManifest,
+    fit_rotation,
+    load_embedder,
+    load_rotation,
+    truncate,
+)
+from rostra.runtime import Runtime, drop_collection_tokens, store_collection_tokens
 from rostra.store import get_collection, index_rows
 
 _SAMPLE = 500
@@ -31,7 +38,7 @@ _NEIGHBOURS = 10
 
 @click.group("embed")
 def command() -> None:
-    """Fit rotations and embed collections anew."""
+    """Fit rotations, embed collections anew, store token vectors."""
 
 
 @command.command("fit")
@@ -118,6 +125,48 @@ def apply(collection: str, as_json: bool) -> None:
         print_json({"collection": collection, "embedded": embedded})
     else:
         console().print(f"{embedded} passages embedded anew")
+
+
+@command.command("tokens")
+@collection_option
+@click.option("--drop", is_flag=True, help="Remove them instead.")
+@json_option
+def tokens(collection: str, drop: bool, as_json: bool) -> None:
+    """Store a collection's token vectors, which make reranking by late interaction quick.
+
+    Run it again after the collection has changed: new passages are added, those that are gone are
+    left out. What is not stored is computed with each search. About 130 bytes a token.
+    """
+
+    async def remove(runtime: Runtime) -> bool:
+        return await drop_collection_tokens(runtime, collection)
+
+    async def store(runtime: Runtime) -> TokenManifest:
+        with _counter() as bar:
+            task = bar.add_task("Reading", total=None)
+            return await store_collection_tokens(
+                runtime, collection, lambda done, total: bar.update(task, advance=done)
+            )
+
+    if drop:
+        removed = with_runtime(remove)
+        if as_json:
+            print_json({"collection": collection, "dropped": removed})
+        else:
+            console().print("removed" if removed else "there were none")
+        return
+    stored = with_runtime(store)
+    if as_json:
+        print_json(
+            {
+                "collection": collection,
+                "passages": stored.passages,
+                "tokens": stored.tokens,
+                "dimensions": stored.dimensions,
+            }
+        )
+    else:
+        console().print(f"{stored.passages} passages, {stored.tokens} tokens stored")
 
 
 @command.command("export")

@@ -26,12 +26,14 @@ _VERBS = {
     "document": "List, print and delete documents.",
     "embed": "Fit rotations and embed collections anew.",
     "eval": "Measure retrieval, answers, agents, judges and serving.",
+    "graph": "Build, show and drop the graph of entities of a collection.",
     "ingest": "Read files, folders, pages and sitemaps into a collection.",
     "jobs": "List, show, cancel, pause, resume, retry and drop what is being read.",
     "mcp": "List, call and approve tools of MCP servers; read prompts and resources.",
     "plan": "Say what of a decoder fits this machine.",
     "search": "Find passages.",
     "serve": "Serve the web page and the API.",
+    "tune": "Tune how hits are ranked on judged queries, cross-validated.",
     "worker": "Do jobs in a process of its own.",
 }
 

@@ -37,6 +37,7 @@ _PREVIEW_CHARS = 320
 @click.option("--filter", "filters", default="{}", help="""Metadata, as JSON: '{"year": 2024}'.""")
 @click.option("--rerank/--no-rerank", default=None, help="Use the reranker, when one is set.")
 @expand_option
+@click.option("--graph", is_flag=True, help="Use the graph of entities; see `rostra graph`.")
 @json_option
 def command(
     query: str,
@@ -46,13 +47,17 @@ def command(
     filters: str,
     rerank: bool | None,
     expand: tuple[QueryStrategyName, ...] | None,
+    graph: bool,
     as_json: bool,
 ) -> None:
     """Find the passages that match QUERY best."""
     request = SearchRequest(query, collections, k, SearchMode(mode), _filters(filters), rerank)
 
     async def work(runtime: Runtime) -> SearchResult:
-        return await runtime.expanded.search(request, expand)
+        if not graph:
+            return await runtime.expanded.search(request, expand)
+        found = await runtime.expanded.search(runtime.graph.deep(request), expand)
+        return await runtime.graph.extend(request, found)
 
     result = with_runtime(work)
     if as_json:

@@ -171,10 +171,28 @@ class Settings(BaseSettings):
     shortlist: int = Field(
         100, ge=1, le=10_000, description="Candidates each retriever hands to fusion."
     )
-    reranker_model: str = Field(
-        "", description="Cross-encoder: a folder or a hub id; empty means no reranking."
+    reranker: Literal["auto", "off", "late", "cross"] = Field(
+        "auto",
+        description="What reads the best hits again: late interaction of the embedding model's "
+        "token vectors, or the cross-encoder `reranker_model`. auto is the cross-encoder where "
+        "one is named, else late interaction where it costs little: on a GPU, and where "
+        "`rostra embed tokens` stored a collection's token vectors.",
     )
+    reranker_model: str = Field("", description="Cross-encoder: a folder or a hub id.")
     rerank_candidates: int = Field(50, ge=1, le=1000, description="Hits the reranker reads.")
+    rerank_weight: Fraction = Field(
+        0.5,
+        description="Weight of late interaction beside the fused score; a cross-encoder decides "
+        "alone.",
+    )
+    rerank_seconds: FiniteFloat = Field(
+        10, gt=0, le=600, description="Longest wait for the reranker; then the fused order stands."
+    )
+    diversity: Fraction = Field(
+        0.0,
+        description="How much hits that resemble better ones are put back (maximal marginal "
+        "relevance); 0 turns that off.",
+    )
     query_strategies: tuple[QueryStrategyName, ...] = Field(
         (),
         description="What a generator adds to each question before the search: rewrite (follow-ups "
@@ -385,6 +403,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.reranker == "cross" and not self.reranker_model:
+            raise ValueError("reranker: cross needs a reranker_model")
         if self.chunk_overlap * 2 > self.chunk_tokens:
             raise ValueError(
                 "chunk_overlap: must be at most half of chunk_tokens "

@@ -1,11 +1,13 @@
 """Chat completions as OpenAI-compatible endpoints take and send them.
 
 What always holds: a request says nothing that was not asked for; what an endpoint sends is taken
-leniently in form (fields missing, null or new) and checked for type.
+leniently in form (fields missing, null or new, half a character) and checked for type.
 
 Source: OpenAI's API reference, "Create chat completion" and "Chat completion chunk".
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -229,12 +231,28 @@ class Chunk(msgspec.Struct):
 
 
 def read_chunk(data: bytes) -> Chunk:
-    """An event's data.
+    """An event's data; halves of surrogate pairs in it become U+FFFD.
 
     Raises:
         msgspec.MsgspecError, UnicodeDecodeError, RecursionError: it is no chunk.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except msgspec.DecodeError:
+        # An endpoint that cuts its text where a character is half said, or whose model says halves,
+        # would say the same when it is asked again.
+        if not _ESCAPED_HALF.search(data) or (whole := _without_halves(data)) is None:
+            raise
+    return _decoder.decode(whole)
+
+
+def _without_halves(data: bytes) -> bytes | None:
+    """The same JSON with text that can be written; None if it is none, or has no half."""
+    try:
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    return _HALF.sub("\ufffd", text).encode() if _HALF.search(text) else None
 
 
 def told_error(data: bytes) -> tuple[str, str]:
@@ -265,3 +283,5 @@ def _one_line(text: str) -> str:
 
 
 _decoder = msgspec.json.Decoder(Chunk)
+_ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")

@@ -8,20 +8,36 @@ from typing import TYPE_CHECKING
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
+    from rostra.retrieval.calibration import Calibration, fit_calibration, lexical_share
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
+    from rostra.retrieval.fuse import FusionKind, fuse
     from rostra.retrieval.graph.names import Name, NameKind, NameReader, heading_parts
-    from rostra.retrieval.graph.searching import GraphSearcher, GraphWeights
+    from rostra.retrieval.graph.searching import (
+        GraphNotBuilt,
+        GraphSearcher,
+        GraphWeights,
+        Searches,
+    )
     from rostra.retrieval.hits import Hit, HitScores
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
     from rostra.retrieval.late import LateEmbedder, late_embedder
     from rostra.retrieval.models import PACKAGED_MODEL
     from rostra.retrieval.once import Once, once_each
+    from rostra.retrieval.ordering import outside_in
     from rostra.retrieval.parents import expand
     from rostra.retrieval.queries.expanded import ExpandedResult, ExpandedSearcher
     from rostra.retrieval.queries.expansion import ExpansionReport
     from rostra.retrieval.queries.passages import PassageEmbedder
-    from rostra.retrieval.rerank import Reranker, load_reranker
+    from rostra.retrieval.rerank import (
+        LateInteraction,
+        Reranker,
+        TokenManifest,
+        late_interaction,
+        load_reranker,
+        mixed_scores,
+        store_tokens,
+    )
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
     from rostra.retrieval.searcher import (
         Searcher,
@@ -30,15 +46,18 @@ if TYPE_CHECKING:
         SearchResult,
     )
     from rostra.retrieval.texts import TextIndex
+    from rostra.retrieval.tuning import Tuning, tuning_of
     from rostra.retrieval.wording import Shingles, band_keys, resemblance, shingles
 
 _HOMES = {
+    "GraphNotBuilt": "graph.searching",
     "Name": "graph.names",
     "NameKind": "graph.names",
     "NameReader": "graph.names",
     "heading_parts": "graph.names",
     "GraphSearcher": "graph.searching",
     "GraphWeights": "graph.searching",
+    "Searches": "graph.searching",
     "expand": "parents",
     "Once": "once",
     "once_each": "once",
@@ -57,6 +76,19 @@ _HOMES = {
     "ExpandedSearcher": "queries.expanded",
     "ExpansionReport": "queries.expansion",
     "PassageEmbedder": "queries.passages",
+    "Calibration": "calibration",
+    "fit_calibration": "calibration",
+    "lexical_share": "calibration",
+    "FusionKind": "fuse",
+    "fuse": "fuse",
+    "outside_in": "ordering",
+    "LateInteraction": "rerank",
+    "TokenManifest": "rerank",
+    "late_interaction": "rerank",
+    "mixed_scores": "rerank",
+    "store_tokens": "rerank",
+    "Tuning": "tuning",
+    "tuning_of": "tuning",
     "Reranker": "rerank",
     "load_reranker": "rerank",
     "Rotation": "rotation",
@@ -74,15 +106,19 @@ _HOMES = {
 
 __all__ = [
     "PACKAGED_MODEL",
+    "Calibration",
     "ExpandedResult",
     "ExpandedSearcher",
     "ExpansionReport",
+    "FusionKind",
+    "GraphNotBuilt",
     "GraphSearcher",
     "GraphWeights",
     "Hit",
     "HitScores",
     "Indexes",
     "LateEmbedder",
+    "LateInteraction",
     "Name",
     "NameKind",
     "NameReader",
@@ -94,22 +130,33 @@ __all__ = [
     "SearchRequest",
     "SearchResult",
     "Searcher",
+    "Searches",
     "SentenceEmbedder",
     "Shingles",
     "TextIndex",
+    "TokenManifest",
+    "Tuning",
     "band_keys",
     "expand",
+    "fit_calibration",
     "fit_rotation",
+    "fuse",
     "heading_parts",
     "late_embedder",
+    "late_interaction",
+    "lexical_share",
     "load_embedder",
     "load_reranker",
     "load_rotation",
+    "mixed_scores",
     "once_each",
+    "outside_in",
     "resemblance",
     "searchable_text",
     "shingles",
+    "store_tokens",
     "truncate",
+    "tuning_of",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -31,6 +31,9 @@ from rostra.store import DocumentStamp, IndexRow, packed_ids
 
 log = get_logger(__name__)
 
+# Fewer positions are never worth writing anew.
+_WORTH_COMPACTING = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -114,7 +117,7 @@ class CollectionWriter:
     @property
     def is_sparse(self) -> bool:
         """Whether so much is gone that `compact` would pay."""
-        return self._dense.due == "compact"
+        return len(self) >= _WORTH_COMPACTING and self._dense.due == "compact"
 
     def snapshot(self) -> CollectionIndex:
         """What there is now; see `generation` for what that is."""

@@ -35,7 +35,8 @@ from rostra.retrieval.indexes import Indexes
 from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions, term_weight
 from rostra.retrieval.once import once_each
 from rostra.retrieval.parents import expand
-from rostra.retrieval.rerank import Reranker, rerank_hits
+from rostra.retrieval.refine import Plan, Refiner, judged
+from rostra.retrieval.rerank import LateInteraction, Reranker
 from rostra.store import (
     DEFAULT_COLLECTION,
     ChunkRecord,
@@ -70,8 +71,12 @@ class SearchRequest:
         k: most hits.
         mode: which sides find candidates.
         filters: see `rostra.store.Filters`.
-        rerank: read the best hits with the reranker; None does so when one is set.
+        rerank: read the best hits with the reranker; None does so as the settings say.
         per_document: most hits of one document; None sets no limit.
+        diversity: how much hits that resemble better ones are put back, 0 to 1; None takes the
+            setting.
+        min_probability: leave out hits that are less likely relevant; needs a tuned collection.
+        candidates: return every candidate, whatever `k`, fused and nothing more.
     """
 
     query: str
@@ -81,6 +86,9 @@ class SearchRequest:
     filters: Filters = field(default_factory=dict)
     rerank: bool | None = None
     per_document: int | None = None
+    diversity: float | None = None
+    min_probability: float | None = None
+    candidates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,16 @@ class SearchResult:
         hits: best first.
         timings_ms: how long each stage took.
         term_weights: how much each of the query's terms matters, above 0; see `term_weight`.
+        reranked: whether a reranker had its say; not when it took too long.
+        probability: how likely the likeliest hit is relevant; None where nothing was tuned.
     """
 
     query: str
     hits: list[Hit]
     timings_ms: dict[str, float]
     term_weights: dict[str, float] = field(default_factory=dict)
+    reranked: bool = False
+    probability: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As the CLI's `--json` and the API print it."""
@@ -127,6 +139,7 @@ class Searcher:
         embedder: Callable[[], Embedder],
         settings: Settings,
         reranker: Callable[[], Reranker | None] = lambda: None,
+        late: LateInteraction | None = None,
     ) -> None:
         """Ties the parts together.
 
@@ -135,12 +148,13 @@ class Searcher:
             indexes: kept up to date from it.
             embedder: called in a thread on first need; it may load a model.
             settings: fusion, shortlists and limits.
-            reranker: likewise; None when no reranker is set.
+            reranker: likewise; None when no cross-encoder is set.
+            late: reranks without one; None never does.
         """
         self._database = database
         self._indexes = indexes
         self._embedder = embedder
-        self._reranker = reranker
+        self._refiner = Refiner(database, settings, reranker, late)
         self._settings = settings
 
     def check(self, request: SearchRequest) -> SearchRequest:
@@ -165,6 +179,10 @@ class Searcher:
             )
         if request.per_document is not None and request.per_document < 1:
             raise InvalidRequest("per_document must be at least 1", field="per_document")
+        for name in ("diversity", "min_probability"):
+            given = getattr(request, name)
+            if given is not None and not 0 <= given <= 1:
+                raise InvalidRequest(f"{name} must be from 0 to 1", field=name)
         if not 1 <= len(request.collections) <= _MAX_COLLECTIONS:
             raise InvalidRequest(f"search 1 to {_MAX_COLLECTIONS} collections at once")
         return request
@@ -182,6 +200,7 @@ class Searcher:
         with watch("total"):
             with watch("index"):
                 opened = await self._open(request)
+                plan = await self._plan(request, [collection for collection, _, _ in opened])
             vector = None
             if request.mode is not SearchMode.LEXICAL:
                 with watch("embed"):
@@ -198,25 +217,39 @@ class Searcher:
                 for collection, index, mask in opened
             ]
             with watch("fuse"):
-                ranked = self._rank(request, found)
+                ranked = self._rank(request, found, plan)
                 if request.per_document is not None:
                     ranked = _limit(ranked, found, request.per_document)
-            reranker = None
-            if request.rerank is not False:
-                reranker = await asyncio.to_thread(self._reranker)
-            wanted = max(request.k, self._settings.rerank_candidates) if reranker else request.k
             with watch("hydrate"):
+                wanted = len(ranked) if request.candidates else plan.wanted
                 hits = await self._shown(request, ranked, found, wanted)
-            if reranker is not None:
-                with watch("rerank"):
-                    hits = (await rerank_hits(reranker, request.query, hits)).hits
+            refined = await self._refiner.refine(plan, request.query, hits, watch)
         indexes = [index for _, index, _ in opened]
         chunks = sum(len(index.table) for index in indexes)
         weights = {
             term: term_weight(sum(index.lexical.frequency(term) for index in indexes), chunks)
             for term in dict.fromkeys(terms)
         }
-        return SearchResult(request.query, hits[: request.k], watch.milliseconds, weights)
+        hits, probability = judged(
+            plan,
+            refined.hits,
+            weights,
+            len(hits) if request.candidates else request.k,
+            request.min_probability,
+        )
+        return SearchResult(
+            request.query, hits, watch.milliseconds, weights, refined.reranked, probability
+        )
+
+    async def _plan(self, request: SearchRequest, collections: Sequence[Collection]) -> Plan:
+        return await self._refiner.plan(
+            collections,
+            request.k,
+            automatic=request.mode is SearchMode.HYBRID,
+            rerank=False if request.candidates else request.rerank,
+            diversity=0.0 if request.candidates else request.diversity,
+            min_probability=request.min_probability,
+        )
 
     async def pages(self, places: Sequence[tuple[UUID, int]]) -> list[int | None]:
         """The page on which each place lies: a document and a code point of its text.
@@ -298,7 +331,7 @@ class Searcher:
         return _Candidates(collection, index, positions, dense, lexical[positions])
 
     def _rank(
-        self, request: SearchRequest, found: Sequence[_Candidates]
+        self, request: SearchRequest, found: Sequence[_Candidates], plan: Plan
     ) -> list[tuple[int, int, float, HitScores]]:
         """(place in `found`, position, score, scores) of every candidate, best first."""
         dense = np.concatenate([part.dense for part in found])
@@ -311,10 +344,10 @@ class Searcher:
                 score = lexical
             case SearchMode.HYBRID:
                 score = fused = fuse(
-                    self._settings.fusion,
+                    plan.fusion,
                     dense,
                     lexical,
-                    dense_weight=self._settings.dense_weight,
+                    dense_weight=plan.dense_weight,
                     rrf_k=self._settings.rrf_k,
                 )
         places = [

@@ -267,6 +267,8 @@ class TableWriter:
         Raises:
             OSError: the disk is full or not writable; nothing was added.
         """
+        if not len(chunks):
+            return
         before = len(self._document_rows)
         self._document_rows.append(as_octets(places))
         try:

@@ -16,10 +16,12 @@ from rostra.core import ChatModel, ConfigError, Embedder, Settings
 from rostra.ingest import Ingester
 from rostra.retrieval import (
     ExpandedSearcher,
+    GraphSearcher,
     Indexes,
     PassageEmbedder,
     Reranker,
     Searcher,
+    late_interaction,
     load_embedder,
     load_reranker,
 )
@@ -59,7 +61,7 @@ class Runtime:
     Attributes:
         generator: what writes answers; None leaves them to quote the documents.
         agents: runs of several steps; `workshop` makes what they work with.
-        searcher: plain searches; `expanded` has the query strategies.
+        searcher: plain searches; `expanded` has the query strategies, `graph` the entities.
         engine: the decoder behind it, when `model` is set and no other generator is given. It
             loads when it is begun or first asked.
     """
@@ -93,10 +95,14 @@ class Runtime:
         self.embedder: Once[Embedder] = Once(lambda: load_embedder(settings))
         self.reranker: Once[Reranker | None] = Once(lambda: load_reranker(settings))
         self.indexes = Indexes(database, settings)
-        self.searcher = Searcher(database, self.indexes, self.embedder, settings, self.reranker)
+        self.late = late_interaction(settings, self.embedder)
+        self.searcher = Searcher(
+            database, self.indexes, self.embedder, settings, self.reranker, self.late
+        )
         passages = Searcher(
             database, self.indexes, lambda: PassageEmbedder(self.embedder()), settings
         )
+        self.graph = GraphSearcher(self.searcher, database, settings)
         self.expanded = ExpandedSearcher(self.searcher, passages, database, settings, generator)
         self.answerer = Answerer(
             self.searcher, self.embedder, settings, generator, expanded=self.expanded

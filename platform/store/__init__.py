@@ -34,6 +34,7 @@ from rostra.store.chunks import (
     matching_documents,
     pending_chunks,
 )
+from rostra.store.collection_texts import collection_texts
 from rostra.store.collections import (
     DEFAULT_COLLECTION,
     Collection,
@@ -104,6 +105,7 @@ from rostra.store.graph_lookups import (
     CommunityText,
     best_entities,
     community_texts,
+    entities_by_id,
     entities_by_key,
     mentions_in,
     mentions_of,
@@ -307,6 +309,7 @@ __all__ = [
     "claim_batch",
     "claim_run",
     "collection_size",
+    "collection_texts",
     "community_id",
     "community_texts",
     "copy_events",
@@ -334,6 +337,7 @@ __all__ = [
     "enqueue",
     "ensure_collection",
     "ensure_space",
+    "entities_by_id",
     "entities_by_key",
     "entity_id",
     "fail",

@@ -51,6 +51,15 @@ async def entities_by_key(
     return sorted(found, key=lambda one: (one.df, one.key))[:limit]
 
 
+async def entities_by_id(session: AsyncSession, entity_ids: Collection[int]) -> dict[int, Entity]:
+    """Entities by id; those that are gone are left out."""
+    found: dict[int, Entity] = {}
+    for part in parts(sorted(set(entity_ids)), MOST_PARAMETERS):
+        rows = await session.execute(_entity_columns().where(EntityRow.id.in_(part)))
+        found.update({row[0]: _entity(row) for row in rows})
+    return found
+
+
 async def best_entities(session: AsyncSession, collection_id: UUID, limit: int) -> list[Entity]:
     """The entities that most chunks mention."""
     rows = await session.execute(

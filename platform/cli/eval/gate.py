@@ -9,8 +9,10 @@ import click
 
 from evals import (
     Better,
+    Circumstances,
     Comparison,
     GateReport,
+    compare_circumstances,
     compare_runs,
     compare_systems,
     difference_in_words,
@@ -45,13 +47,19 @@ def compare(
     P-values are of a paired randomisation test, adjusted for all that is compared (Holm).
     """
     record = read_run(find_run(settings(), baseline))
+    differs: Circumstances | None = None
     if candidate is None:
         found = compare_systems(record, seed=seed)
     else:
-        found = compare_runs(record, read_run(find_run(settings(), candidate)), seed=seed)
+        other = read_run(find_run(settings(), candidate))
+        differs = compare_circumstances(record.header, other.header)
+        found = compare_runs(record, other, seed=seed)
     if as_json:
-        print_json({"alpha": alpha, "comparisons": [_told(one, alpha, samples) for one in found]})
+        told = {"alpha": alpha, "comparisons": [_told(one, alpha, samples) for one in found]}
+        print_json(told | ({"differs": differs.to_dict()} if differs is not None else {}))
         return
+    if differs is not None:
+        _print_differs(differs)
     if not found:
         click.echo("the run has one system on each dataset: name a second run", err=True)
     _print_comparisons(found, alpha)
@@ -148,7 +156,13 @@ def _told(one: Comparison, alpha: float, samples: int) -> dict[str, object]:
     return told
 
 
+def _print_differs(differs: Circumstances) -> None:
+    if differs.told:
+        click.echo(f"the runs differ in more than results: {plain(differs.told)}\n")
+
+
 def _print_gate(report: GateReport) -> None:
+    _print_differs(report.differs)
     _print_comparisons(report.comparisons, report.alpha)
     for one in report.regressions:
         click.echo(f"worse: {plain(difference_in_words(one))}")

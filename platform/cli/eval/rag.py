@@ -222,18 +222,22 @@ def quote(data: Path, options: RunOptions) -> None:
         print_json(report.to_dict() | {"mixed": told["mixed"], "tasks": told["tasks"]})
         return
     measures = (
-        ("sentence F1", report.sentence_f1),
-        ("  of the baseline", report.baseline_f1),
-        ("passage found first", report.passage_hit),
-        ("not found: precision", report.not_found_precision),
-        ("not found: recall", report.not_found_recall),
+        ("sentence F1", report.sentence_f1, "sentence_f1"),
+        ("  of the baseline", report.baseline_f1, "baseline_f1"),
+        ("passage found first", report.passage_hit, "passage_hit@1"),
+        ("not found: precision", report.not_found_precision, "not_found precision"),
+        ("not found: recall", report.not_found_recall, "not_found recall"),
     )
+    asked = report.answerable + report.unanswerable
     print_table(
-        ("measure", "value"),
+        ("measure", "value", "n"),
         (
-            ("questions", f"{report.answerable} answerable, {report.unanswerable} not"),
-            *((name, "-" if value is None else f"{value:.4f}") for name, value in measures),
-            ("exact citations", f"{report.citations_exact} of {report.citations}"),
+            ("questions", f"{report.answerable} answerable, {report.unanswerable} not", asked),
+            *(
+                (name, "-" if value is None else f"{value:.4f}", report.n[key])
+                for name, value, key in measures
+            ),
+            ("exact citations", f"{report.citations_exact} of {report.citations}", ""),
         ),
     )
     print_troubles(told)

@@ -1,7 +1,7 @@
 """`rostra eval run retrieval`: search on judged sets, mode by mode and against other systems."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,17 @@ from rostra.ingest import Progress
     type=click.IntRange(1, 1000),
     help="Name so many queries that gained, and that lost, in each comparison of two systems.",
 )
+@click.option(
+    "--rerank",
+    "late",
+    is_flag=True,
+    help="Late interaction too; stores the sets' token vectors first, which takes minutes.",
+)
+@click.option(
+    "--tuned",
+    is_flag=True,
+    help="Weights too that were tuned on other queries of the set; see `rostra tune`.",
+)
 @run_options
 def retrieval(
     data: Path,
@@ -64,9 +75,13 @@ def retrieval(
     depth: int,
     files: tuple[str, ...],
     wins: int | None,
+    late: bool,
+    tuned: bool,
     options: RunOptions,
 ) -> None:
     """nDCG, recall, precision, MRR and MAP of dense, lexical, hybrid (and reranked) search.
+
+    With --tuned, `tuned` is hybrid search whose weights each query got from the other folds'.
 
     A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout). Systems are
     compared query by query: randomisation tests, adjusted after Holm for all of them.
@@ -92,8 +107,13 @@ def retrieval(
                         depth=depth,
                         rankings=rankings[judged.name],
                         on_ingest=on_ingest,
+                        late=late,
+                        tuned=tuned,
+                        on_done=_stages(shown, judged.name),
                     )
             given = {"k": k, "depth": depth, "rankings": list(files)}
+            # Only where asked for, so that runs of before can be gone on with.
+            given |= {name: True for name, asked in (("rerank", late), ("tuned", tuned)) if asked}
             report = await execute(settings, "retrieval", tasks, options, arguments=given)
             record = read_run(run_file(settings, options, report.run))
             return report_retrieval(record, seed=options.seed)
@@ -103,6 +123,18 @@ def retrieval(
         print_json(report.to_dict(wins=wins or 0))
         return
     _print_retrieval(report, wins or 0, k, depth)
+
+
+def _stages(shown: Any, name: str) -> Callable[[str, int, int], None]:
+    """Shows the stages of one set, each as it begins."""
+    tasks: dict[str, Any] = {}
+
+    def on_done(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = shown.add_task(f"{name}: {stage}", total=total)
+        shown.update(tasks[stage], advance=done)
+
+    return on_done
 
 
 def _rankings(files: Sequence[str], sets: Sequence[str]) -> dict[str, list[Rankings]]:

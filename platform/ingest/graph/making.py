@@ -160,14 +160,14 @@ def _relations(
                     strict=True,
                 )
             )
-            for other, weight in linked[entity].items():
-                weights[other] = max(weights.get(other, 0), weight)
+            for near, weight in linked[entity].items():
+                weights[near] = max(weights.get(near, 0), weight)
             best = sorted(
-                ((other, weight) for other, weight in weights.items() if weight > 0),
+                ((near, weight) for near, weight in weights.items() if weight > 0),
                 key=lambda one: (-one[1], keys[one[0]]),
             )
-            for other, weight in best[:MOST_RELATIONS]:
-                yield keys[entity], keys[other], weight
+            for near, weight in best[:MOST_RELATIONS]:
+                yield keys[entity], keys[near], weight
 
 
 def _matrix(rows: Sequence[Sequence[str]], at: dict[str, int]) -> sparse.csc_array:
@@ -194,7 +194,8 @@ def _closeness(
     surprise = -np.log(shared)
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = np.where(surprise > 0, np.log(shared / expected) / surprise, 1.0)
-    return np.rint(100 * np.clip(scaled, -1, 1)).astype(np.int64)
+    rounded: npt.NDArray[np.int64] = np.rint(100 * np.clip(scaled, -1, 1)).astype(np.int64)
+    return rounded
 
 
 def idf(df: int, chunks: int) -> float:

@@ -26,7 +26,8 @@ class EnglishAnalyzer:
 
     def __init__(self) -> None:
         # The stemmer keeps a cache of its own and is not safe to share, so threads take turns.
-        self._stem = Stemmer.Stemmer("english")
+        # Without its cache, which is slow once more words than it holds have been seen.
+        self._stem = Stemmer.Stemmer("english", 0)
         self._turn = threading.Lock()
 
     def terms(self, text: str) -> list[str]:

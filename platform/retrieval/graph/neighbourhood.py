@@ -16,12 +16,12 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.retrieval.graph.walk import personalised_pagerank
+from rostra.retrieval.graph.walk import DAMPING, personalised_pagerank
 from rostra.store import Entity, mentions_in, mentions_of, relations_from
 
 MOST_NAMED = 16  # entities of a question
 SEED_CHUNKS = 10  # of other retrievers' best
-_OF_SEEDS = 64  # entities that these chunks mention
+_OF_SEEDS = 200  # entities that these chunks mention
 _HOPS = 2
 _OF_A_HOP = 400  # relations
 _MOST_ENTITIES = 500
@@ -91,7 +91,8 @@ async def near_chunks(
     reached = dict.fromkeys([*seeds, *sorted(chunk for _, chunk in mentions)])
     if not entities or not mentions:
         return []
-    place: dict[int | UUID, int] = {node: at for at, node in enumerate([*entities, *reached])}
+    nodes: list[int | UUID] = [*entities, *reached]
+    place = {node: at for at, node in enumerate(nodes)}
     edges = [
         (place[entity], place[chunk], float(weight)) for (entity, chunk), weight in mentions.items()
     ]
@@ -108,7 +109,8 @@ async def near_chunks(
     if seeds:
         first = np.array([1 / (1 + rank) for rank in range(len(seeds))])
         restart[[place[chunk] for chunk in seeds]] = first / first.sum()
-    scores = personalised_pagerank(edges, restart)
+    # Without what a seed has only because the walk begins there: others have put it first already.
+    scores = personalised_pagerank(edges, restart) - (1 - DAMPING) * restart / restart.sum()
     near = [Near(chunk, float(scores[place[chunk]])) for chunk in reached]
     near = [one for one in near if one.score > 0]
     # Rounded, so that the last bits of a sum do not decide ties.

@@ -5,7 +5,7 @@ communities whose summary matches it are three rankings, made one by weighted re
 fusion (Cormack, Clarke & Buettcher 2009).
 
 What always holds: a chunk that the graph adds is read under the request's filters and from its
-collections, as any hit is; a collection without a graph is searched plainly; a result has at most
+collections, as any hit is; a collection without a graph adds nothing; a result has at most
 `k` hits, each chunk once, and at most `per_document` of a document.
 """
 
@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
-from rostra.core import Settings, normalize_text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from rostra.core import RostraError, Settings, normalize_text
 from rostra.retrieval.graph.names import NameReader
-from rostra.retrieval.graph.neighbourhood import SEED_CHUNKS, named_entities, near_chunks
+from rostra.retrieval.graph.neighbourhood import SEED_CHUNKS, Near, named_entities, near_chunks
 from rostra.retrieval.hits import Hit, HitScores
 from rostra.retrieval.once import once_each
 from rostra.retrieval.searcher import SearchRequest, SearchResult
@@ -39,12 +41,12 @@ from rostra.store import (
 )
 
 DEPTH = 50  # places of each ranking that count
-GRAPH_WEIGHT = 0.5
+GRAPH_WEIGHT = 1.0
 COMMUNITY_WEIGHT = 0.25
 _MOST_KEYED = 64
 _MOST_COMMUNITIES = 1_000
 _BEST_COMMUNITIES = 3
-# Chunks of the graph are read until so many pass the filters, or these many were tried.
+# Chunks of the graph that are looked up; those that do not pass the filters make room for the next.
 _MOST_TRIED = 400
 
 
@@ -56,12 +58,34 @@ class Searches(Protocol):
         ...
 
 
+class GraphNotBuilt(RostraError):
+    """A search is to use a graph, and there is none."""
+
+    code = "graph_not_built"
+    status = 409
+
+
 @dataclass(frozen=True, slots=True)
 class GraphWeights:
     """How much the graph's rankings count beside the plain search, whose weight is 1."""
 
     graph: float = GRAPH_WEIGHT
     communities: float = COMMUNITY_WEIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the graph of one collection adds.
+
+    Attributes:
+        near: chunks near the question, the nearest first.
+        told: passages of matching communities, best first.
+        records: those of both that the request may see.
+    """
+
+    near: Sequence[Near]
+    told: Sequence[UUID]
+    records: Mapping[UUID, ChunkRecord]
 
 
 class GraphSearcher:
@@ -86,32 +110,59 @@ class GraphSearcher:
         self._settings = settings
         self._weights = weights or GraphWeights()
         self._reader = NameReader()
-        self._summaries: dict[UUID, tuple[GraphState, list[int], TextIndex]] = {}
+        self._summaries: dict[UUID, tuple[tuple[GraphState, int], list[int], TextIndex]] = {}
 
     async def search(self, request: SearchRequest) -> SearchResult:
         """Finds the chunks that answer best.
 
-        A hit's `score` is that of the fused ranking; it has partial scores where the plain search
-        found it.
-
         Raises:
+            GraphNotBuilt: none of the collections has a graph.
             RostraError: whatever the plain search raises.
         """
-        request = replace(request, query=normalize_text(request.query))
-        depth = min(max(request.k, DEPTH), self._settings.max_k)
-        plain = await self._searcher.search(replace(request, k=max(request.k, depth)))
+        return await self.extend(request, await self._searcher.search(self.deep(request)))
+
+    def deep(self, request: SearchRequest) -> SearchRequest:
+        """The request with as many hits as `extend` looks at."""
+        if request.k < 1:  # which is refused as it is
+            return request
+        return replace(request, k=max(request.k, min(DEPTH, self._settings.max_k)))
+
+    async def extend(self, request: SearchRequest, plain: SearchResult) -> SearchResult:
+        """A result with what the graph adds.
+
+        A hit's `score` is that of the fused ranking; it has partial scores where it was there
+        before.
+
+        Args:
+            request: what was searched for.
+            plain: found for `deep(request)`.
+
+        Raises:
+            GraphNotBuilt: none of the collections has a graph.
+            CollectionNotFound, InvalidFilter: of the request.
+        """
         began = time.perf_counter()
+        request = replace(request, query=normalize_text(request.query))
         near: list[tuple[float, UUID]] = []
         told: list[UUID] = []
         records: dict[UUID, ChunkRecord] = {}
+        built = False
         for name in dict.fromkeys(request.collections):
-            found, best = await self._in_collection(request, name, plain.hits)
-            wanted = [*(chunk for _, chunk in found), *best]
-            records |= await self._records(request, name, wanted)
-            near += found
-            told += best
+            found = await self._in_collection(request, name, plain.hits)
+            if found is None:
+                continue
+            built = True
+            near += [(one.score, one.chunk_id) for one in found.near]
+            told += found.told
+            records |= found.records
+        if not built:
+            raise GraphNotBuilt(
+                f"no graph was built of {', '.join(request.collections)}",
+                hint=f"Run `rostra graph build -c {request.collections[0]}`.",
+            )
         hits = {hit.chunk_id: hit for hit in plain.hits}
         hits |= {id_: _hit(one) for id_, one in records.items() if id_ not in hits}
+        # Rounded, so that the last bits of a sum do not decide ties.
         near.sort(key=lambda one: (-round(one[0], 12), one[1]))
         scores = fused(
             [
@@ -121,7 +172,7 @@ class GraphSearcher:
             ],
             self._settings.rrf_k,
         )
-        order = sorted(scores, key=lambda id_: -scores[id_])  # stable: by first ranking, then place
+        order = sorted(scores, key=lambda id_: -scores[id_])  # stable: by ranking, then by place
         ranked = [replace(hits[id_], score=scores[id_]) for id_ in order]
         shown = await self._shown(ranked)
         if request.per_document is not None:
@@ -133,14 +184,14 @@ class GraphSearcher:
 
     async def _in_collection(
         self, request: SearchRequest, name: str, hits: Sequence[Hit]
-    ) -> tuple[list[tuple[float, UUID]], list[UUID]]:
-        """Chunks near the question with their scores, and passages of matching communities."""
+    ) -> "_Found | None":
+        """What the graph of a collection adds; None where it has none."""
         keys = self._reader.query_keys(request.query)
         async with self._database.read() as session:
             collection = await get_collection(session, name)
             state = await graph_state(session, collection.id)
             if state is None:
-                return [], []
+                return None
             entities = await entities_by_key(session, collection.id, keys, _MOST_KEYED)
             near = await near_chunks(
                 session,
@@ -150,35 +201,26 @@ class GraphSearcher:
                 chunks=state.chunks,
                 most=_MOST_TRIED,
             )
-            ids, index = await self._summaries_of(collection, state)
+            ids, index = await self._summaries_of(session, collection, state)
             best = await asyncio.to_thread(index.best, request.query, _BEST_COMMUNITIES)
             passages = await passages_of(session, [ids[at] for at in best])
-        told = [chunk for at in best for chunk in passages[ids[at]]]
-        return [(one.score, one.chunk_id) for one in near], list(dict.fromkeys(told))
+            told = list(dict.fromkeys(chunk for at in best for chunk in passages[ids[at]]))
+            wanted = list(dict.fromkeys([*(one.chunk_id for one in near), *told]))
+            records = await chunk_records(session, collection.id, wanted, request.filters)
+        return _Found(near, told, records)
 
     async def _summaries_of(
-        self, collection: Collection, state: GraphState
+        self, session: AsyncSession, collection: Collection, state: GraphState
     ) -> tuple[list[int], TextIndex]:
         """Ids of the communities, and their summaries to be searched; kept while the graph is."""
         kept = self._summaries.get(collection.id)
-        if kept is None or kept[0] != state:
-            async with self._database.read() as session:
-                found = await community_texts(session, collection.id, most=_MOST_COMMUNITIES)
+        if kept is None or kept[0] != (state, collection.generation):
+            found = await community_texts(session, collection.id, most=_MOST_COMMUNITIES)
             texts = [f"{', '.join(one.names)}. {one.summary}" for one in found]
             index = await asyncio.to_thread(TextIndex, texts)
-            kept = self._summaries[collection.id] = (state, [one.id for one in found], index)
+            ids = [one.id for one in found]
+            kept = self._summaries[collection.id] = ((state, collection.generation), ids, index)
         return kept[1], kept[2]
-
-    async def _records(
-        self, request: SearchRequest, name: str, chunk_ids: Sequence[UUID]
-    ) -> dict[UUID, ChunkRecord]:
-        """The chunks that are there, in the collection, and pass the filters."""
-        if not chunk_ids:
-            return {}
-        async with self._database.read() as session:
-            collection = await get_collection(session, name)
-            wanted = list(dict.fromkeys(chunk_ids))
-            return await chunk_records(session, collection.id, wanted, request.filters)
 
     async def _shown(self, ranked: Sequence[Hit]) -> list[Hit]:
         """Of near duplicates the best one, which names the others."""

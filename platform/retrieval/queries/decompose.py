@@ -1,7 +1,7 @@
 """Decomposition: the parts of a question of several, each of which one document may answer."""
 
 from rostra.core import ChatModel, QueryStrategyName
-from rostra.retrieval.queries.asking import ask_json, read_texts, record, text_schema
+from rostra.retrieval.queries.asking import TEXT, ask_json, read_texts, record
 from rostra.retrieval.queries.expansion import Asked, Expansion, Query
 
 _TASK = (
@@ -26,7 +26,7 @@ class Decomposition:
         """Up to four questions."""
         most = min(_MOST, queries)
         schema = record(
-            questions={"type": "array", "items": text_schema(), "minItems": 1, "maxItems": most}
+            questions={"type": "array", "items": dict(TEXT), "minItems": 1, "maxItems": most}
         )
         said = await ask_json(model, _TASK, _FORM, asked, schema, tokens=_TOKENS)
         return Expansion(tuple(map(Query, read_texts(said.get("questions"), most))))

@@ -8,8 +8,7 @@ and whatever the strategies come to, its result stands or takes part with half o
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 from rostra.core import (
     ChatMessage,
@@ -36,16 +35,10 @@ class ExpandedResult(SearchResult):
     """What was found, and what was added to the question.
 
     A hit's `score` is that of the merged ranking; it has partial scores where the question itself
-    found it.
+    found it. All else is as the question itself gave it.
     """
 
     expansion: ExpansionReport | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the CLI's `--json` and the API print it."""
-        body = asdict(self)
-        del body["term_weights"]
-        return body
 
 
 class ExpandedSearcher:
@@ -165,7 +158,8 @@ class ExpandedSearcher:
         timings = _summed(parts)
         timings["expand"] = round(report.seconds * 1000, 3)
         timings["total"] = round((time.perf_counter() - began) * 1000, 3)
-        return ExpandedResult(request.query, hits, timings, own.term_weights, report)
+        found = {one.name: getattr(own, one.name) for one in fields(SearchResult)}
+        return ExpandedResult(**found | {"hits": hits, "timings_ms": timings, "expansion": report})
 
     async def _further(self, deep: SearchRequest, query: Query) -> SearchResult:
         # Not reranked: rerankers read for the question, and these hits were found by another.

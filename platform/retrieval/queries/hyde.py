@@ -8,7 +8,7 @@ nothing by themselves.
 """
 
 from rostra.core import ChatModel, QueryStrategyName
-from rostra.retrieval.queries.asking import ask_json, read_text, record, text_schema
+from rostra.retrieval.queries.asking import TEXT, ask_json, read_text, record
 from rostra.retrieval.queries.expansion import Asked, Expansion, Query
 
 _TASK = (
@@ -31,7 +31,7 @@ class Hyde:
 
     async def expand(self, asked: Asked, model: ChatModel, queries: int) -> Expansion:
         """One passage."""
-        schema = record(passage=text_schema(_MOST_CHARS))
+        schema = record(passage=TEXT)
         said = await ask_json(model, _TASK, _FORM, asked, schema, tokens=_TOKENS)
         passage = read_text(said.get("passage"), _MOST_CHARS)
         return Expansion((Query(passage, is_passage=True),)[:queries])

@@ -4,7 +4,7 @@ After Zheng et al. 2023, "Take a Step Back".
 """
 
 from rostra.core import ChatModel, QueryStrategyName
-from rostra.retrieval.queries.asking import ask_json, read_text, record, text_schema
+from rostra.retrieval.queries.asking import TEXT, ask_json, read_text, record
 from rostra.retrieval.queries.expansion import Asked, Expansion, Query
 
 _TASK = (
@@ -26,6 +26,6 @@ class StepBack:
 
     async def expand(self, asked: Asked, model: ChatModel, queries: int) -> Expansion:
         """One question."""
-        schema = record(question=text_schema())
+        schema = record(question=TEXT)
         said = await ask_json(model, _TASK, _FORM, asked, schema, tokens=_TOKENS)
         return Expansion((Query(read_text(said.get("question"))),)[:queries])

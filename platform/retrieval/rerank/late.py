@@ -84,6 +84,11 @@ class LateInteraction:
         """Whether a collection has stored tokens; cheap."""
         return self.folder.stamp(collection) != 0
 
+    def is_fast(self) -> bool:
+        """Whether passages are read quickly enough to do it for every search: on a GPU."""
+        embedder = self._embedder()
+        return isinstance(embedder, SentenceEmbedder) and embedder.model.device.type == "cuda"
+
     def _stored(self, collection: UUID, space: str) -> StoredTokens | None:
         stamp = self.folder.stamp(collection)
         with self._lock:

@@ -70,10 +70,7 @@ async def rerank_hits(
 
 def reordered(hits: Sequence[Hit], scores: Scores, weight: float) -> list[Hit]:
     """Hits by a reranker's scores, float64 [hits], and their own; equal ones keep their order."""
-    mixed = scores
-    if weight < 1:
-        own = np.array([hit.score for hit in hits])
-        mixed = weight * min_max(scores) + (1 - weight) * min_max(own)
+    mixed = mixed_scores(np.array([hit.score for hit in hits]), scores, weight)
     return [
         replace(
             hits[row],
@@ -82,3 +79,10 @@ def reordered(hits: Sequence[Hit], scores: Scores, weight: float) -> list[Hit]:
         )
         for row in np.argsort(-mixed, kind="stable")
     ]
+
+
+def mixed_scores(own: Scores, reranker: Scores, weight: float) -> Scores:
+    """A reranker's scores with those that hits came with, float64 [hits]; see this module."""
+    if weight >= 1:
+        return reranker
+    return weight * min_max(reranker) + (1 - weight) * min_max(own)

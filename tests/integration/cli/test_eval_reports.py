@@ -54,6 +54,24 @@ def test_runs_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [one["id"] for one in page["items"]] == ["20260105-broken", "20260104-torn"]
 
 
+def test_a_run_without_its_header_is_told_and_the_others_are_listed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "20260102-same.jsonl"
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes(first[:30] + b"\n" + rest)
+    assert eval_("list") == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"20260102-same .*the header of the run is damaged", shown)
+    assert re.search(r"20260101-good .*complete", shown)
+    for words in (("show", "20260102"), ("compare", "20260101", "20260102")):
+        assert eval_(*words, "--json") == 2
+        error = told(capsys)["error"]
+        assert error["code"] == "eval_run_broken"
+        assert "20260102-same.jsonl, line 1: the header of the run is damaged" in error["message"]
+        assert "run again" in error["hint"]
+
+
 def test_a_run_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert eval_("show", "20260101", "--samples", "2") == 0
     shown = capsys.readouterr().out
@@ -82,6 +100,30 @@ def test_hostile_content_cannot_steer_the_terminal(
         assert eval_(*arguments) == 0
         shown = capsys.readouterr().out
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u202a-\u202e\u2066-\u2069]", shown)
+
+
+def test_runs_that_were_done_differently_say_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (
+        ("compare", "20260101", "20260102"),
+        ("gate", "20260102", "--baseline", "20260101"),
+    ):
+        assert eval_(*words) == 0
+        assert "differ in more than results" not in capsys.readouterr().out
+    other = record(outcomes(3), run="20260104-other")
+    other.header.versions["rostra"] = "9.9"
+    write(folder, other)
+    for words in (
+        ("compare", "20260101", "20260104"),
+        ("gate", "20260104", "--baseline", "20260101"),
+    ):
+        assert eval_(*words) == 0
+        (line,) = (one for one in capsys.readouterr().out.splitlines() if "differ in more" in one)
+        assert "rostra " in line
+        assert ", then 9.9" in line
+        assert eval_(*words, "--json") == 0
+        assert told(capsys)["differs"]["versions"]["rostra"][1] == "9.9"
 
 
 def test_two_runs_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 Expected figures are worked out by hand; runs are read back from their files.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,6 +30,7 @@ from evals.solvers.ask import looked_up
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
 from rostra.answer import Question
 from rostra.cli.eval.rag import print_rag
+from rostra.cli.main import run as run_cli
 from rostra.core import ChatMessage, ChatModel, GenerationOptions, Overloaded, Settings
 from rostra.models import ScriptedModel, Turn
 from rostra.retrieval import SearchRequest
@@ -205,6 +207,21 @@ async def test_quoted_answers(settings: Settings, questions: Path) -> None:
     assert told["left_out"]["faithfulness (judge)"] == "no judge was asked for"
     assert told["left_out"]["sentence f1"] == "the set has no sentences that annotators chose"
     assert told["left_out"]["model"] == "no model is set"
+
+
+async def test_the_table_of_quotes_says_of_how_many(
+    settings: Settings, questions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["eval", "run", "quote", "--data", str(questions)]
+    assert await asyncio.to_thread(run_cli, line) == 0
+    rows = [re.split(r"\s{2,}", row.strip()) for row in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["measure", "value", "n"]
+    found = {row[0]: row[-1] for row in rows[1:]}
+    assert found["questions"] == "4"
+    assert found["not found: recall"] == "1"
+    assert found["sentence F1"] == "0"
+    assert await asyncio.to_thread(run_cli, [*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"]["not_found recall"] == 1
 
 
 async def test_disturbed_passages_are_compared_with_the_plain_ones(
@@ -525,4 +542,11 @@ async def test_quotes_is_the_same_run_with_fewer_measures(
         "not_found": {"precision": 1.0, "recall": 1.0},
         "citations": {"count": 3, "exact": 3},
         "failed": {},
+        "n": {
+            "sentence_f1": 3,
+            "baseline_f1": 3,
+            "passage_hit@1": 3,
+            "not_found precision": 1,
+            "not_found recall": 1,
+        },
     }

@@ -252,8 +252,10 @@ async def test_a_sitemap_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_is_no_sitemap() -> None:
     nested = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
-    entities = f'<!DOCTYPE x [<!ENTITY e0 "http://127.0.0.1/">{nested}]>'
-    bomb = entities + "<urlset><url><loc>&e9;</loc></url></urlset>"
+    declared = f'<!DOCTYPE x [<!ENTITY e0 "http://127.0.0.1/">{nested}]>'
+    large = declared + "<urlset><url><loc>&e9;</loc></url></urlset>"
+    declared = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+    small = declared + "<urlset><url><loc>&b;</loc></url></urlset>"
     async with site() as web:
         web.pages |= {
             "/html": Reply("<html><body>hello</body></html>"),
@@ -261,14 +263,15 @@ async def test_what_is_no_sitemap() -> None:
             "/empty": Reply(""),
             "/broken": Reply("<urlset><url>", "text/xml"),
             "/gzip": Reply(b"\x1f\x8b broken"),
+            "/large": Reply(large, "text/xml"),
         }
-        for path in ("/html", "/text", "/empty", "/broken", "/gzip"):
+        for path in ("/html", "/text", "/empty", "/broken", "/gzip", "/large"):
             with pytest.raises(InvalidRequest):
                 await listed(web, path)
         with pytest.raises(Unreachable):
             await listed(web, "/missing")
-        web.pages["/bomb"] = Reply(bomb, "text/xml")
-        assert (await listed(web, "/bomb")).urls == []
+        web.pages["/small"] = Reply(small, "text/xml")
+        assert (await listed(web, "/small")).urls == []
 
 
 async def test_a_sitemap_below_that_fails_is_told_of() -> None:

@@ -111,19 +111,26 @@ async def test_a_sitemaps_job_deletes_what_is_gone_when_asked_to(
         assert await uris(client) == [f"{web.url}/{name}" for name in wanted]
 
 
-async def test_jobs_that_ended_long_ago_go_with_their_files(
-    settings: Settings, embedder: FakeEmbedder, static: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def pruning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that look for old jobs all the time; what is cancelled was so long ago."""
     monkeypatch.setattr("rostra.api.worker._PRUNE_SECONDS", 0.01)
     monkeypatch.setattr("rostra.api.worker._PRUNED_AT_ONCE", 2)
     monkeypatch.setattr("rostra.store.job_control.utc_now", lambda: LONG_AGO)
-    app = create_app(settings, pace=Pace(poll=0.05, beat=0.02), static=static)
-    async with AsyncTestClient(app) as client:
-        for _ in range(5):
-            job = await add(client, watch=str(settings.watch_folders[0]))
-            await post(client, f"/api/jobs/{job['id']}/cancel")
-        while (await client.get("/api/jobs")).json()["total"]:
-            pass
+
+
+async def test_jobs_that_ended_long_ago_go(
+    pruning: None, client: Client, settings: Settings, web: Site
+) -> None:
+    web.pages["/a"] = Reply("<p>alpha")
+    kept = await add(client, urls=[f"{web.url}/a"])
+    await reaches(client, kept["id"], "succeeded")
+    for _ in range(5):
+        job = await add(client, watch=str(settings.watch_folders[0]))
+        await post(client, f"/api/jobs/{job['id']}/cancel")
+    while (page := (await client.get("/api/jobs")).json())["total"] > 1:
+        pass
+    assert [item["id"] for item in page["items"]] == [kept["id"]]
 
 
 async def test_a_sitemap_that_is_out_of_reach_is_tried_again_later(

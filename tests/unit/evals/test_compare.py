@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from evals import (
@@ -21,6 +23,7 @@ from evals import (
     compare_systems,
     gate_run,
 )
+from evals.compare import comparison_section
 
 RIGHT = Measure("right", unit="share")
 STEPS = Measure("steps", Better.LOWER)
@@ -134,6 +137,20 @@ def test_p_values_are_adjusted_for_all_that_is_compared() -> None:
     assert len(found) == 8
     smallest = min(one.p_value or 1.0 for one in found)
     assert min(one.adjusted or 1.0 for one in found) == pytest.approx(min(1.0, 8 * smallest))
+
+
+def test_failures_are_told_in_percent() -> None:
+    both = record({"dense": {"right": [1] * 5}, "hybrid": {"right": [1] * 5}})
+    outcomes = tuple(
+        msgspec.structs.replace(one, failed="Error", scores=[])
+        if one.task == 1 and one.at < 2
+        else one
+        for one in both.outcomes
+    )
+    found = compare_systems(replace(both, outcomes=outcomes))
+    section = comparison_section(both, found)
+    shown = {row[2]: row[3] for row in section.rows}
+    assert shown["failed"] == "+40.0 %"
 
 
 def test_the_gate_lets_the_same_and_the_better_pass() -> None:

@@ -53,6 +53,28 @@ async def test_a_damaged_line_in_the_middle_is_told_by_its_number(tmp_path: Path
         read_run(path)
 
 
+@pytest.mark.parametrize("harm", ["gone", "cut", "nonsense"])
+async def test_a_damaged_header_is_told_with_what_to_do(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "run.jsonl"
+    await run(path, [task()])
+    first, rest = path.read_bytes().split(b"\n", 1)
+    path.write_bytes({"gone": b"", "cut": first[:40] + b"\n", "nonsense": b"{}\n"}[harm] + rest)
+    with pytest.raises(
+        EvalRunBroken, match=r"run\.jsonl, line 1: the header .* is damaged"
+    ) as told:
+        read_run(path)
+    assert "run again" in (told.value.hint or "")
+
+
+async def test_a_run_killed_in_its_first_line_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    await run(path, [task()])
+    path.write_bytes(path.read_bytes().split(b"\n", 1)[0][:50])
+    with pytest.raises(EvalRunBroken, match="no log of an evaluation") as told:
+        RunFile(path, header([task()]))
+    assert "cut off, delete it" in (told.value.hint or "")
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"hello\n", b'{"type":"end","at":"x"}\n'])
 def test_what_is_no_run_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.jsonl"

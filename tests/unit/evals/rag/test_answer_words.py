@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.core import Sample, State
-from evals.rag.scorers.known_answer import ExactMatch, TokenF1
+from evals.rag.scorers.exact_match import ExactMatch
+from evals.rag.scorers.token_f1 import TokenF1
 from evals.rag.text import normalize_answer, token_f1, words_of
 
 words = st.lists(st.sampled_from("abcd"), max_size=6)

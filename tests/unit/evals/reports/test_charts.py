@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
@@ -40,6 +41,21 @@ def test_differences_stand_around_0() -> None:
     svg = drawn([Bar("a", -0.1, -0.2, 0.0)], signed=True)
     assert places(svg, "circle", "cx") == [LEFT + (RIGHT - LEFT) / 4]
     assert places(svg, "line", "x2") == [(LEFT + RIGHT) / 2]
+
+
+@pytest.mark.parametrize(
+    ("bar", "ticks"),
+    [
+        (Bar("bias", -0.31, -0.4, -0.2, "signed"), ["-1.0000", "0.0000", "1.0000"]),
+        (Bar("bias", 0.31, 0.2, 0.4, "signed"), ["-1.0000", "0.0000", "1.0000"]),
+        (Bar("gain", -3.0, -4.0, 1.0), ["-4.0000", "0.0000", "4.0000"]),
+        (Bar("steps", 3.0, 2.0, 4.0), ["0.0000", "2.0000", "4.0000"]),
+    ],
+)
+def test_what_may_be_below_0_has_0_in_the_middle(bar: Bar, ticks: list[str]) -> None:
+    svg = drawn([bar])
+    told = [one.text for one in svg.iter("text") if one.get("class") == "tick"]
+    assert told == ticks
 
 
 @given(st.lists(st.tuples(Numbers, Numbers, Numbers), min_size=1, max_size=5), st.booleans())

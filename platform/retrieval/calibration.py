@@ -1,0 +1,102 @@
+"""How likely a hit is relevant, from its raw scores; fitted on judged queries by `rostra tune`.
+
+A logistic curve over the cosine and over the share of the query's term weight that BM25 counts.
+Never over fused or reranked scores: these are normalised within a query, which erases the level
+that says whether anything was found at all.
+
+What always holds: a probability lies from 0 to 1 and never falls when a score rises.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from rostra.core import InvalidRequest
+from rostra.retrieval.hits import Hit
+
+Floats = npt.NDArray[np.float64]
+
+# Of the squares of the coefficients; keeps separable data from an endless slope.
+_RIDGE = 1e-3
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Coefficients of the curve.
+
+    Attributes:
+        intercept: log odds of a hit whose scores are 0.
+        dense: per unit of cosine, at least 0.
+        lexical: per unit of lexical share, at least 0.
+    """
+
+    intercept: float
+    dense: float
+    lexical: float
+
+    def probabilities(self, dense: Floats, lexical: Floats) -> Floats:
+        """Chances of being relevant, float64 [hits].
+
+        Args:
+            dense: cosines.
+            lexical: shares, see `lexical_share`.
+        """
+        odds = self.intercept + self.dense * dense + self.lexical * lexical
+        return np.asarray(special.expit(odds), np.float64)
+
+
+def lexical_share(score: float | None, term_weights: Mapping[str, float]) -> float:
+    """A BM25 score by the whole weight of the query's terms, so that long queries compare."""
+    total = sum(term_weights.values())
+    if score is None or total <= 0:
+        return 0.0
+    return max(score, 0.0) / total
+
+
+def hit_probabilities(
+    calibration: Calibration, hits: Sequence[Hit], term_weights: Mapping[str, float]
+) -> Floats | None:
+    """How likely each hit is relevant; None where a hit lacks the score of a side."""
+    dense = [hit.scores.dense for hit in hits]
+    lexical = [hit.scores.lexical for hit in hits]
+    if any(score is None for score in (*dense, *lexical)):
+        return None
+    shares = [lexical_share(score, term_weights) for score in lexical]
+    return calibration.probabilities(np.array(dense, np.float64), np.array(shares, np.float64))
+
+
+def fit_calibration(dense: Floats, lexical: Floats, relevant: npt.NDArray[np.bool_]) -> Calibration:
+    """The likeliest curve, slopes held at 0 or above.
+
+    Args:
+        dense: cosines, float64 [judged].
+        lexical: shares.
+        relevant: whether each was judged relevant.
+
+    Raises:
+        InvalidRequest: there are not both, relevant ones and others.
+    """
+    if not relevant.any() or relevant.all():
+        raise InvalidRequest("a calibration needs hits that are relevant and hits that are not")
+    features = np.stack([np.ones(len(dense)), dense, lexical], axis=1)
+    signs = np.where(relevant, 1.0, -1.0)
+
+    def loss(coefficients: Floats) -> tuple[float, Floats]:
+        margins = signs * (features @ coefficients)
+        slope = -signs * special.expit(-margins)
+        penalty = _RIDGE * float(coefficients[1:] @ coefficients[1:])
+        gradient = features.T @ slope / len(signs)
+        gradient[1:] += 2 * _RIDGE / len(signs) * coefficients[1:]
+        return float(np.logaddexp(0, -margins).mean()) + penalty / len(signs), gradient
+
+    found = optimize.minimize(
+        loss,
+        np.zeros(3),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(None, None), (0, None), (0, None)],
+    )
+    intercept, on_dense, on_lexical = (float(value) for value in found.x)
+    return Calibration(round(intercept, 6), round(on_dense, 6), round(on_lexical, 6))

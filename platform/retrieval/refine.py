@@ -1,0 +1,211 @@
+"""What becomes of candidates after both sides found them: how they are fused, reranked and varied.
+
+What always holds: nothing here adds a hit; one is dropped only by a `min_probability` that was
+asked for. What takes too long is left out, and the result says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from rostra.core import InvalidRequest, ModelUnavailable, Settings
+from rostra.retrieval.calibration import Calibration, hit_probabilities
+from rostra.retrieval.diversity import diverse_order
+from rostra.retrieval.fuse import FusionKind, min_max
+from rostra.retrieval.hits import Hit
+from rostra.retrieval.rerank import LateInteraction, LateReranker, Reranker, rerank_hits
+from rostra.retrieval.tuning import tuning_of
+from rostra.store import Collection, Database, vectors_of_chunks
+
+Watch = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the hits of one search are ranked.
+
+    Attributes:
+        fusion: how two rankings become one.
+        dense_weight: of the dense side.
+        reranker: reads the best hits; None where nothing does.
+        rerank_weight: of the reranker beside the score that hits come with.
+        diversity: see `diverse_order`.
+        calibration: tells how likely a hit is relevant.
+        wanted: hits to fill in, at most.
+    """
+
+    fusion: FusionKind
+    dense_weight: float
+    reranker: Reranker | None
+    rerank_weight: float
+    diversity: float
+    calibration: Calibration | None
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """Hits in their last order; `reranked` says whether a reranker had its say."""
+
+    hits: list[Hit]
+    reranked: bool
+
+
+class Refiner:
+    """Plans and carries out what comes after fusion. Safe to share between tasks.
+
+    Args:
+        database: where vectors are, for diversity.
+        settings: weights and limits.
+        reranker: the cross-encoder, where one is set; called in a thread.
+        late: late interaction; None where there is none.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        reranker: Callable[[], Reranker | None],
+        late: LateInteraction | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._cross = reranker
+        self._late = late
+
+    async def plan(
+        self,
+        collections: Sequence[Collection],
+        k: int,
+        *,
+        automatic: bool = True,
+        rerank: bool | None = None,
+        diversity: float | None = None,
+        min_probability: float | None = None,
+    ) -> Plan:
+        """How a search over these collections is ranked.
+
+        Args:
+            automatic: late interaction may be chosen where nobody asked for it.
+            rerank: as asked for; None leaves it to the settings.
+            diversity: likewise.
+            min_probability: likewise.
+
+        Raises:
+            InvalidRequest: a probability is asked for that nothing was tuned for.
+            ModelUnavailable: the reranker that the settings name cannot be had.
+        """
+        tuning = tuning_of(collections)
+        calibration = tuning.calibration if tuning is not None else None
+        if min_probability is not None and calibration is None:
+            raise InvalidRequest(
+                "nothing says how likely hits of this search are relevant",
+                field="min_probability",
+                hint="Run `rostra tune` on the collection, and search that one alone.",
+            )
+        settings = self._settings
+        varied = settings.diversity if diversity is None else diversity
+        weight = settings.rerank_weight
+        if tuning is not None and tuning.rerank_weight is not None:
+            weight = tuning.rerank_weight
+        reranker = None
+        if rerank is not False:
+            reranker = await asyncio.to_thread(
+                self._pick, [one.id for one in collections], rerank is True, automatic, weight
+            )
+        more = reranker is not None or varied > 0
+        return Plan(
+            fusion=tuning.fusion if tuning is not None else settings.fusion,
+            dense_weight=tuning.dense_weight if tuning is not None else settings.dense_weight,
+            reranker=reranker,
+            rerank_weight=weight if isinstance(reranker, LateReranker) else 1.0,
+            diversity=varied,
+            calibration=calibration,
+            wanted=max(k, settings.rerank_candidates) if more else k,
+        )
+
+    def _pick(
+        self, collections: Sequence[UUID], asked: bool, automatic: bool, weight: float
+    ) -> Reranker | None:
+        """The reranker of a search; late interaction by itself only where it costs little."""
+        kind = self._settings.reranker
+        if kind == "off":
+            return None
+        if kind != "late" and (cross := self._cross()) is not None:
+            return cross
+        late = self._late
+        if late is None or kind == "cross":
+            return None
+        if kind == "late":
+            return late.reranker(collections)
+        stored = len(collections) == 1 and late.is_stored(collections[0])
+        if not asked and (not automatic or not weight):
+            return None
+        if not (asked or stored or late.is_fast()):
+            return None
+        try:
+            return late.reranker(collections)
+        except ModelUnavailable:
+            return None  # nobody named this reranker
+
+    async def refine(self, plan: Plan, query: str, hits: Sequence[Hit], watch: Watch) -> Refined:
+        """Reranks and varies hits as planned.
+
+        Args:
+            hits: best first.
+            watch: times a stage.
+        """
+        refined = Refined(list(hits), False)
+        if plan.reranker is not None:
+            with watch("rerank"):
+                done = await rerank_hits(
+                    plan.reranker,
+                    query,
+                    hits,
+                    seconds=self._settings.rerank_seconds,
+                    weight=plan.rerank_weight,
+                )
+            refined = Refined(done.hits, done.done)
+        if plan.diversity > 0 and len(hits) > 1:
+            with watch("diversity"):
+                refined = Refined(await self._varied(plan, refined.hits), refined.reranked)
+        return refined
+
+    async def _varied(self, plan: Plan, hits: list[Hit]) -> list[Hit]:
+        async with self._database.read() as session:
+            vectors = await vectors_of_chunks(session, [hit.chunk_id for hit in hits])
+        if len({len(vector) for vector in vectors.values()}) != 1 or len(vectors) < len(hits):
+            return hits  # of several spaces, or changed meanwhile
+        matrix = np.stack([vectors[hit.chunk_id] for hit in hits])
+        relevance = min_max(np.array([hit.score for hit in hits]))
+        return [hits[row] for row in diverse_order(relevance, matrix, plan.diversity, len(hits))]
+
+
+def judged(
+    plan: Plan,
+    hits: Sequence[Hit],
+    term_weights: Mapping[str, float],
+    k: int,
+    min_probability: float | None,
+) -> tuple[list[Hit], float | None]:
+    """The first `k` hits that are likely enough, and how likely the likeliest is relevant.
+
+    The probability is None where none was tuned, or a side did not score.
+    """
+    if plan.calibration is None:
+        return list(hits[:k]), None
+    chances = hit_probabilities(plan.calibration, hits, term_weights)
+    if chances is None:
+        return list(hits[:k]), None
+    kept = [
+        (hit, float(chance))
+        for hit, chance in zip(hits, chances, strict=True)
+        if min_probability is None or chance >= min_probability
+    ][:k]
+    shown = [chance for _, chance in kept]
+    likeliest = max(shown) if shown else float(chances.max(initial=0.0))
+    return [hit for hit, _ in kept], round(likeliest, 4)
