@@ -132,7 +132,7 @@ $(INSTALLED): $(READY) pyproject.toml constraints.txt hatch_build.py
 
 $(DEV): $(INSTALLED)
 	@$(call say,Installing what tests and checks need)
-	@$(INSTALL) --quiet --group dev </dev/null
+	@$(INSTALL) --quiet --group dev $(if $(filter cpu,$(EXTRA)),--group dev-cpu) </dev/null
 	@touch $@
 
 # The editable install already built the page through hatch_build.py, which leaves a fresh page

@@ -2,10 +2,11 @@
 
 The pages are ingested once and stay, as for `search`. What is measured then has their chunks and
 vectors given: Rostra commits rows and brings both indexes up to date and to the disk; txtai indexes
-with its text in SQLite; milvus-lite fills a collection in a file. Questions are headings of the
-pages. All systems answer the same questions by the same vectors, text included, in turns. Recall
-counts what is as near as the tenth of an exact search. txtai and milvus-lite are in the dependency
-group `bench-peers`; what is not installed is left out.
+vectors and keeps text in SQLite; milvus-lite fills a collection in a file. Questions are headings
+of the pages. All systems answer the same questions by the same vectors, in turns: whole searches
+that give texts, and the index of vectors alone where it can be asked. Recall counts what is as near
+as the tenth of an exact search. txtai and milvus-lite are in the dependency group `bench-peers`;
+what is not installed is left out.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,21 @@ class _Passages:
 
 @dataclass
 class _System:
-    """A system that holds all passages."""
+    """A system that holds all passages.
+
+    Attributes:
+        search: whole, with texts.
+        index: the index alone: milliseconds; None where it cannot be asked alone.
+        spent, found, alone: of whole searches, and of the index alone; milliseconds and places.
+    """
 
     name: str
     build_s: float
     search: Search
-    spent: list[float]
-    found: list[list[int]]
+    index: Callable[[str], Awaitable[float]] | None = None
+    spent: list[float] = field(default_factory=list)
+    found: list[list[int]] = field(default_factory=list)
+    alone: list[float] = field(default_factory=list)
 
 
 async def run(settings: Settings, folders: Sequence[Path]) -> list[dict[str, Any]]:
@@ -137,7 +146,11 @@ async def _rostra(stack: AsyncExitStack, home: Path, passages: _Passages) -> _Sy
         hits = (await parts.searcher.search(request)).hits
         return [places[hit.text] for hit in hits]
 
-    return _System("rostra", build, search, [], [])
+    async def index(question: str) -> float:
+        request = SearchRequest(question, (_COLLECTION,), k=_K, mode=SearchMode.DENSE, rerank=False)
+        return (await parts.best.search(request)).timings_ms["dense"]
+
+    return _System("rostra", build, search, index)
 
 
 def _txtai(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System:
@@ -159,7 +172,12 @@ def _txtai(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System:
     async def search(question: str) -> list[int]:
         return [int(hit["id"]) for hit in index.search(question, _K)]
 
-    return _System("txtai", build, search, [], [])
+    async def alone(question: str) -> float:
+        began = time.perf_counter()
+        index.ann.search(vector_of[question][None, :], _K)
+        return (time.perf_counter() - began) * 1000
+
+    return _System("txtai", build, search, alone)
 
 
 def _milvus(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System:
@@ -190,7 +208,7 @@ def _milvus(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System
         found = client.search(_COLLECTION, data=[asked[question]], limit=_K, output_fields=["text"])
         return [int(hit["id"]) for hit in found[0]]
 
-    return _System("milvus-lite", build, search, [], [])
+    return _System("milvus-lite", build, search)
 
 
 async def _ask_all(systems: Sequence[_System], questions: Sequence[str], *, counted: bool) -> None:
@@ -202,6 +220,8 @@ async def _ask_all(systems: Sequence[_System], questions: Sequence[str], *, coun
                 if counted:
                     system.spent.append((time.perf_counter() - began) * 1000)
                     system.found.append(found)
+                    if system.index is not None:
+                        system.alone.append(await system.index(question))
 
 
 def _row(system: _System, passages: _Passages, ours: _System) -> dict[str, Any]:
@@ -218,6 +238,7 @@ def _row(system: _System, passages: _Passages, ours: _System) -> dict[str, Any]:
         "chunks_s": len(passages.texts) / system.build_s,
         "p50_ms": middle,
         "p95_ms": statistics.quantiles(system.spent, n=20)[-1],
+        "index alone, p50_ms": statistics.median(system.alone) if system.alone else "-",
         "recall@10": right / (_K * len(passages.asked)),
         "p50 of rostra's": middle / statistics.median(ours.spent),
     }

@@ -293,4 +293,4 @@ def retained(
     sums = theirs[drawn].sum(axis=1)
     shares = mine[drawn].sum(axis=1)[sums > 0] / sums[sums > 0]
     low, high = np.percentile(shares, (2.5, 97.5))
-    return round(float(mine.sum() / theirs.sum()), 4), [round(low, 4), round(high, 4)]
+    return round(float(mine.sum() / theirs.sum()), 4), [round(float(low), 4), round(float(high), 4)]

@@ -16,6 +16,7 @@ from evals.core import Dataset, RunRecord, Section, Solver, Task, report_of, val
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K, RankingScorer
 from evals.retrieval_rankings import RankedSolver, Rankings, with_rankings
+from evals.solvers.expanded import ExpandedSolver
 from evals.solvers.facts import corpus_digest
 from evals.solvers.search import SearchSolver
 from evals.statistics import PairedResult, paired_bootstrap
@@ -78,7 +79,8 @@ async def retrieval_tasks(
 
     Args:
         runtime: of a workspace, which has to stay open while the tasks run; see `open_workspace`.
-            `reranked` is among the modes where a reranker is set.
+            `reranked` is among the modes where a reranker is set, `hybrid+...` where
+            `query_strategies` are.
         k: places that nDCG, precision and MRR look at.
         depth: documents asked for, which recall and MAP look at.
         late: late interaction is one of the systems; its token vectors are stored first.
@@ -105,6 +107,8 @@ async def retrieval_tasks(
         if late:
             mode = SearchMode.HYBRID
             found.append(SearchSolver(runtime, collection, digest, mode, k=depth, late=True))
+        if strategies := runtime.settings.query_strategies:
+            found.append(ExpandedSolver(runtime, collection, digest, strategies, k=depth))
         return found
 
     if late:

@@ -189,6 +189,11 @@ def _migrate(url: str) -> None:
 def _empty(url: str) -> None:
     """Deletes every row that a test left."""
     with psycopg.connect(url, autocommit=True) as connection:
+        # A task that was cancelled within a transaction may leave its connection, and its locks.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         tables = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             " AND tablename <> 'alembic_version'"

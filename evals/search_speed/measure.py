@@ -12,8 +12,9 @@ import platform
 import shutil
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,12 +134,12 @@ def _searched(folder: Path, plan: Plan, peers: Sequence[str], tell: Tell) -> dic
     count = len(plan.texts)
     sides: dict[str, dict[str, list[Any]]] = {}
     right = 0
-    with (
-        Child("evals.search_speed.serve", folder) as server,
-        Child("evals.search_speed.peers", folder) as other,
-    ):
+    with ExitStack() as stack:
         tell("open the index", 0, 1)
-        opened = server.ask("open", tell)
+        began = time.perf_counter()
+        server = stack.enter_context(Child("evals.search_speed.serve", folder))
+        opened = server.ask("open", tell) | {"process_s": time.perf_counter() - began}
+        other = stack.enter_context(Child("evals.search_speed.peers", folder))
         for peer in peers:
             other.ask(f"load_{peer}", tell)
         jobs = [(server, name) for name in ("lexical", "dense", "hybrid")]
@@ -207,6 +208,7 @@ def _figures(
         },
         "dense": {"index_p50_ms": _median(dense["index_ms"]), "p95_ms": _p95(dense["whole_ms"])},
         "hybrid": {"p95_ms": _p95(sides["hybrid"]["whole_ms"])},
+        "start": {"whole_process_s": round(opened["process_s"], 3)},
         "add": {name: round(added[name], 3) for name in ("commit_ms", "follow_ms")},
         "memory": memory,
         "build": {name: round(plan.facts[name], 1) for name in ("rows_s", "index_s", "chunks_s")},

@@ -28,7 +28,7 @@ from rostra.answer import (
     read_turns,
 )
 from rostra.core import Embedder, normalize_text, sentence_spans
-from rostra.retrieval import Hit, SearchRequest
+from rostra.retrieval import ExpandedSearcher, Hit, SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_text
 
@@ -86,10 +86,12 @@ class AskSolver:
         generator = runtime.generator
         counted = CountedModel(generator) if generator is not None else None
         searcher, disturbed = runtime.searcher, None
+        expanded: ExpandedSearcher | None = runtime.expanded.by(counted)
         if self._disturbance is not None:
             gold = gold_documents(state.sample)
             searcher = disturbed = DisturbedSearcher(runtime, self._disturbance, gold, seed)
-        answerer = Answerer(searcher, self._embedder, runtime.settings, counted)
+            expanded = None
+        answerer = Answerer(searcher, self._embedder, runtime.settings, counted, expanded=expanded)
         asked = Question(
             normalize_text(state.sample.input),
             self._collections,

@@ -14,6 +14,7 @@ from rostra.runtime import Runtime
 _SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "dense_index", "fusion",
            "dense_weight", "rrf_k", "shortlist", "embedding_dtype")  # fmt: skip
 _RERANK = ("reranker", "reranker_model", "rerank_candidates", "rerank_weight")
+_QUERY = ("query_strategies", "query_seconds", "query_tokens", "query_limit")
 _ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
 
 
@@ -29,6 +30,8 @@ def answer_facts(runtime: Runtime) -> dict[str, Any]:
     rerank = bool(runtime.settings.reranker_model)
     generator = runtime.generator
     facts = search_facts(runtime, rerank=rerank) | _chosen(runtime.settings, _ANSWER)
+    if runtime.settings.query_strategies:
+        facts |= _chosen(runtime.settings, _QUERY)
     return facts | {"generator": generator.name if generator is not None else ""}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rostra.core import Settings
-from rostra.retrieval import FusionKind, fuse, mixed_scores
+from rostra.retrieval import FusionKind, fused_scores, mixed_scores
 
 Floats = npt.NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def ranking(query: JudgedQuery, choice: Choice, *, reranked: int, rrf_k: int) ->
         reranked: how many of the best are.
         rrf_k: rank constant.
     """
-    fused = fuse(
+    fused = fused_scores(
         choice.fusion, query.dense, query.lexical, dense_weight=choice.dense_weight, rrf_k=rrf_k
     )
     best: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """Generated answers: passages go into a prompt, the model's `[n]` marks become citations.
 
 What always holds: the prompt's part that does not depend on the question comes first, so that a
-prefix cache can keep it; passages are data, fenced and named as such; a mark that names no passage
-stays plain text and cites nothing.
+prefix cache can keep it; passages are data, fenced and named as such; each has the number of its
+rank, wherever it stands; a mark that names no passage stays plain text and cites nothing.
 """
 
 import re
@@ -20,7 +20,7 @@ from rostra.answer.events import (
     TextDelta,
 )
 from rostra.core import ChatMessage, ChatModel, Delta, GenerationOptions, Role
-from rostra.retrieval import Hit
+from rostra.retrieval import Hit, outside_in
 
 _SYSTEM = f"""You answer questions from the numbered passages of the user's documents.
 Use nothing but the passages. After each statement write the number of the passage that supports it,
@@ -36,10 +36,13 @@ _LAST_MARK = re.compile(r"\[\d{1,3}\]$")
 
 
 def prompt(question: str, hits: Sequence[Hit], history: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """The messages to send: rules, earlier turns, then passages with the question last."""
+    """The messages to send: rules, earlier turns, then passages with the question last.
+
+    The best passages stand first and last, see `outside_in`.
+    """
     passages = "\n\n".join(
         f'<passage number="{number}" title={quoteattr(hit.title)}>\n{hit.text}\n</passage>'
-        for number, hit in enumerate(hits, 1)
+        for number, hit in outside_in(list(enumerate(hits, 1)))
     )
     return [
         ChatMessage(Role.SYSTEM, _SYSTEM),

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 import rostra.core as core
 from rostra.answer.evidence import Evidence, Sentence, candidate_sentences, reading_order
 from rostra.core import ChatMessage, ChatModel, Delta, GenerationOptions, Role
-from rostra.retrieval import Hit
+from rostra.retrieval import Hit, outside_in
 
 _SYSTEM = """You answer questions by pointing at sentences of the user's documents.
 Each sentence has a number in brackets. Reply with a JSON array of the numbers of the sentences that
@@ -65,17 +65,19 @@ async def point_at_evidence(
 def _prompt(
     question: str, candidates: Sequence[Sentence], history: Sequence[ChatMessage]
 ) -> list[ChatMessage]:
-    lines: list[str] = []
+    passages: list[list[str]] = []
     passage: Hit | None = None
     for number, sentence in enumerate(candidates, 1):
         if sentence.hit is not passage:
             passage = sentence.hit
-            lines.append(f"\n<passage title={quoteattr(passage.title)}>")
-        lines.append(f"[{number}] {' '.join(sentence.text.split())}")
+            passages.append([f"<passage title={quoteattr(passage.title)}>"])
+        passages[-1].append(f"[{number}] {' '.join(sentence.text.split())}")
+    # The best stand first and last, with the numbers of their rank.
+    material = "\n\n".join("\n".join(lines) for lines in outside_in(passages))
     return [
         ChatMessage(Role.SYSTEM, _SYSTEM),
         *history,
-        ChatMessage(Role.USER, "\n".join(lines).strip() + f"\n\nQuestion: {question}"),
+        ChatMessage(Role.USER, f"{material}\n\nQuestion: {question}"),
     ]
 
 

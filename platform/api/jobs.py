@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Router, delete, get, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,6 +29,7 @@ from rostra.store import (
     retry_job,
 )
 
+Change = Callable[[AsyncSession, UUID], Awaitable[Job]]
 Statuses = Annotated[
     list[JobStatus] | None, QueryParameter(description="Only jobs of these statuses.")
 ]
@@ -53,52 +55,24 @@ async def show(job_id: IdInPath, runtime: NamedDependency[Runtime]) -> JobView:
         return job_view(await get_job(session, _id(job_id)))
 
 
-@post(
-    "/{job_id:str}/cancel",
-    operation_id="cancelJob",
-    summary="Cancel a job",
-    status_code=200,
-    responses=problems(400, 404, 409),
-)
-async def cancel(job_id: IdInPath, services: NamedDependency[Services]) -> JobView:
-    """Ends a job that waits, runs or is paused; what it has stored stays."""
-    return await _change(services, job_id, cancel_job)
+def _verb(verb: str, change: Change, told: str) -> HTTPRouteHandler:
+    """The route by which people do one thing with a job."""
 
+    @post(
+        f"/{{job_id:str}}/{verb}",
+        operation_id=f"{verb}Job",
+        summary=f"{verb.capitalize()} a job",
+        description=told,
+        status_code=200,
+        responses=problems(400, 404, 409),
+    )
+    async def handler(job_id: IdInPath, services: NamedDependency[Services]) -> JobView:
+        async with services.runtime.database.write() as session:
+            job = await change(session, _id(job_id))
+        services.worker.wake()
+        return job_view(job)
 
-@post(
-    "/{job_id:str}/pause",
-    operation_id="pauseJob",
-    summary="Pause a job",
-    status_code=200,
-    responses=problems(400, 404, 409),
-)
-async def pause(job_id: IdInPath, services: NamedDependency[Services]) -> JobView:
-    """Stops a job that waits or runs until it is resumed."""
-    return await _change(services, job_id, pause_job)
-
-
-@post(
-    "/{job_id:str}/resume",
-    operation_id="resumeJob",
-    summary="Resume a job",
-    status_code=200,
-    responses=problems(400, 404, 409),
-)
-async def resume(job_id: IdInPath, services: NamedDependency[Services]) -> JobView:
-    """Lets a paused job go on from where it was."""
-    return await _change(services, job_id, resume_job)
-
-
-@post(
-    "/{job_id:str}/retry",
-    operation_id="retryJob",
-    summary="Retry a job",
-    status_code=200,
-    responses=problems(400, 404, 409),
-)
-async def retry(job_id: IdInPath, services: NamedDependency[Services]) -> JobView:
-    """Queues a job that failed once more."""
-    return await _change(services, job_id, retry_job)
+    return handler
 
 
 @delete(
@@ -113,15 +87,6 @@ async def drop(job_id: IdInPath, services: NamedDependency[Services]) -> None:
     async with services.runtime.database.write() as session:
         await drop_job(session, wanted)
     await asyncio.to_thread(services.uploads.remove, wanted)
-
-
-async def _change(
-    services: Services, job_id: str, change: Callable[[AsyncSession, UUID], Awaitable[Job]]
-) -> JobView:
-    async with services.runtime.database.write() as session:
-        job = await change(session, _id(job_id))
-    services.worker.wake()
-    return job_view(job)
 
 
 def _id(job_id: str) -> UUID:
@@ -141,8 +106,16 @@ def job_view(job: Job) -> JobView:
     return shown
 
 
+VERBS = (
+    _verb(
+        "cancel", cancel_job, "Ends a job that waits, runs or is paused; what it has stored stays."
+    ),
+    _verb("pause", pause_job, "Stops a job that waits or runs until it is resumed."),
+    _verb("resume", resume_job, "Lets a paused job go on from where it was."),
+    _verb("retry", retry_job, "Queues a job that failed once more."),
+)
 router = Router(
     "/jobs",
-    route_handlers=[list_all, show, cancel, pause, resume, retry, drop],
+    route_handlers=[list_all, show, *VERBS, drop],
     tags=["jobs"],
 )

@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     reranker_model: str = Field("", description="Cross-encoder: a folder or a hub id.")
     rerank_candidates: int = Field(50, ge=1, le=1000, description="Hits the reranker reads.")
     rerank_weight: Fraction = Field(
-        0.5,
+        0.3,
         description="Weight of late interaction beside the fused score; a cross-encoder decides "
         "alone.",
     )
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         10, gt=0, le=600, description="Longest time for `query_strategies`, all together."
     )
     query_tokens: int = Field(
-        800, ge=32, le=32_768, description="Most tokens written for them, all together."
+        800, ge=100, le=32_768, description="Most tokens written for them, all together."
     )
     query_limit: int = Field(
         6, ge=1, le=20, description="Most queries searched for beside the question."

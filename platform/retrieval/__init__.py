@@ -10,7 +10,7 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.retrieval.calibration import Calibration, fit_calibration, lexical_share
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
-    from rostra.retrieval.fuse import FusionKind, fuse
+    from rostra.retrieval.fuse import FusionKind, fused_scores
     from rostra.retrieval.graph.names import Name, NameKind, NameReader, heading_parts
     from rostra.retrieval.graph.searching import (
         GraphNotBuilt,
@@ -80,7 +80,7 @@ _HOMES = {
     "fit_calibration": "calibration",
     "lexical_share": "calibration",
     "FusionKind": "fuse",
-    "fuse": "fuse",
+    "fused_scores": "fuse",
     "outside_in": "ordering",
     "LateInteraction": "rerank",
     "TokenManifest": "rerank",
@@ -140,7 +140,7 @@ __all__ = [
     "expand",
     "fit_calibration",
     "fit_rotation",
-    "fuse",
+    "fused_scores",
     "heading_parts",
     "late_embedder",
     "late_interaction",

@@ -116,6 +116,7 @@ from rostra.store.graph_lookups import (
 from rostra.store.graph_reads import (
     Read,
     ReadChunk,
+    ReadContent,
     UnreadChunk,
     chunk_texts,
     count_unread,
@@ -273,6 +274,7 @@ __all__ = [
     "RatingValue",
     "Read",
     "ReadChunk",
+    "ReadContent",
     "Run",
     "RunClaim",
     "RunConflict",

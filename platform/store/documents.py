@@ -128,6 +128,8 @@ async def put_documents(
     Raises:
         CollectionNotFound: the collection is gone.
     """
+    if not documents:
+        return []
     # First, as it makes other writers of the collection wait.
     generation = await next_generation(session, collection_id)
     uris = list(dict.fromkeys(document.uri for document in documents))

@@ -1,4 +1,4 @@
-"""What the documents of a collection can be filtered by: fields of their metadata, with values.
+"""What the documents of some collections can be filtered by: fields of their metadata, with values.
 
 What always holds: at most so many fields and values are told, whatever documents carry; a field
 whose values are too many or too long to be told is left out, unless they are dates or numbers; each
@@ -8,7 +8,7 @@ value told is one that some document has.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -54,11 +54,11 @@ class Facet:
     values: tuple[Value, ...]
 
 
-async def metadata_facets(session: AsyncSession, collection_id: UUID) -> list[Facet]:
+async def metadata_facets(session: AsyncSession, collection_ids: Sequence[UUID]) -> list[Facet]:
     """The fields that most documents have first, among the first 2,000 documents by uri."""
     rows = await session.execute(
         select(DocumentRow.meta, DocumentRow.media_type)
-        .where(DocumentRow.collection_id == collection_id)
+        .where(DocumentRow.collection_id.in_(collection_ids))
         .order_by(DocumentRow.uri)
         .limit(_MOST_DOCUMENTS)
     )

@@ -1,7 +1,7 @@
 """What was read from each chunk for the graph: the part that costs, done once and kept.
 
-What always holds: what was read is of a chunk that exists and goes with it; equal contents need be
-read once; a chunk that was read by a recipe that begins otherwise
+What always holds: what was read is of a chunk that exists and goes with it; equal contents under
+equal headings need be read once; a chunk that was read by a recipe that begins otherwise
 counts as not read.
 """
 
@@ -17,6 +17,9 @@ from rostra.store.graph_parts import MOST_PARAMETERS, parts
 from rostra.store.graph_tables import GraphReadRow
 from rostra.store.tables import ChunkRow, DocumentRow
 
+# What decides what is read from a chunk: its content, its document's title, the headings above it.
+ReadContent = tuple[bytes, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadChunk:
@@ -27,6 +30,11 @@ class UnreadChunk:
     title: str
     context: str
     text: str
+
+    @property
+    def content(self) -> ReadContent:
+        """Chunks that have this in common say the same."""
+        return self.content_hash, self.title, self.context
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +86,20 @@ async def count_unread(session: AsyncSession, collection_id: UUID, recipe: str) 
 
 async def reads_by_content(
     session: AsyncSession, collection_id: UUID, recipe: str, hashes: Iterable[bytes]
-) -> dict[bytes, Read]:
+) -> dict[ReadContent, Read]:
     """What was read from chunks of these contents by a recipe that begins so, where any was."""
-    found: dict[bytes, Read] = {}
+    found: dict[ReadContent, Read] = {}
     for part in parts(sorted(set(hashes)), MOST_PARAMETERS):
         rows = await session.execute(
-            select(ChunkRow.content_hash, GraphReadRow.recipe, GraphReadRow.found)
+            select(
+                ChunkRow.content_hash,
+                DocumentRow.title,
+                ChunkRow.context,
+                GraphReadRow.recipe,
+                GraphReadRow.found,
+            )
             .join(GraphReadRow, GraphReadRow.chunk_id == ChunkRow.id)
+            .join(DocumentRow, DocumentRow.id == ChunkRow.document_id)
             .where(
                 ChunkRow.collection_id == collection_id,
                 ChunkRow.content_hash.in_(part),
@@ -93,7 +108,12 @@ async def reads_by_content(
             # Of several the longest recipe, which a model took part in.
             .order_by(func.length(GraphReadRow.recipe), GraphReadRow.chunk_id)
         )
-        found.update({bytes(key): Read(by, bytes(value)) for key, by, value in rows})
+        found.update(
+            {
+                (bytes(content), title, context): Read(by, bytes(value))
+                for content, title, context, by, value in rows
+            }
+        )
     return found
 
 

@@ -151,6 +151,7 @@ def test_constraints_pin_a_version_of_every_requirement_that_it_allows() -> None
         *project["project"]["dependencies"],
         *(line for extra in project["project"]["optional-dependencies"].values() for line in extra),
         *project["dependency-groups"]["dev"],
+        *project["dependency-groups"]["dev-cpu"],
     ]
     for requirement in map(Requirement, wanted):
         pinned = pins().get(canonicalize_name(requirement.name))

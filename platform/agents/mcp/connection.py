@@ -144,7 +144,10 @@ class Connection:
                         await self._ending.wait()
                         group.cancel_scope.cancel()
         except TimeoutError:
-            failure = ToolFailure(self._told(f"no answer within {patience:.0f} s"), began=False)
+            # A child that has died by then is the better reason.
+            late = f"no answer within {patience:.0f} s"
+            why = self._why if self._ending.is_set() else late
+            failure = ToolFailure(self._told(why), began=False)
         except (RostraError, ToolFailure) as error:
             failure = error
         # Whatever ends this connection ends nothing else: servers and the library between us can

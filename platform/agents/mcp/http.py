@@ -6,7 +6,7 @@ request, which say whether the server can have begun with it (`began_of`). What 
 compressed answers, so the bound on bytes is a bound on memory.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -14,6 +14,7 @@ from httpx2 import USE_CLIENT_DEFAULT
 from mcp.client.auth import OAuthFlowError
 from mcp.types import INTERNAL_ERROR, JSONRPCError, jsonrpc_message_adapter
 
+from rostra.agents.mcp.bodies import Body, EventBody, JsonBody
 from rostra.agents.mcp.text import reason_of
 from rostra.core import get_logger
 
@@ -119,12 +120,16 @@ class HttpClient(httpx2.AsyncClient):
         if encoding != "identity":
             await response.aclose()
             return self._failed(request, 502, f"its answer is compressed ({encoding})", began=True)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            body = response.stream
-            if not isinstance(body, httpx2.AsyncByteStream):
-                raise TypeError("the body of an asynchronous response is an asynchronous stream")
-            response.stream = _Bounded(body, self._max_bytes)
-        status = response.status_code
+        body = response.stream
+        if not isinstance(body, httpx2.AsyncByteStream):
+            raise TypeError("the body of an asynchronous response is an asynchronous stream")
+        status, kind = response.status_code, response.headers.get("content-type", "").lower()
+        if kind.startswith("text/event-stream"):
+            response.stream = EventBody(body, self._max_bytes)
+        elif kind.startswith("application/json"):
+            response.stream = JsonBody(body, self._max_bytes)
+        else:
+            response.stream = Body(body, self._max_bytes)
         if status < 400:
             return response
         try:
@@ -145,28 +150,3 @@ class HttpClient(httpx2.AsyncClient):
         return httpx2.Response(
             status, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request
         )
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends in a `StreamError` where it breaks off or grows too large.
-
-    The library takes that as an error of the one request; others end the connection.
-    """
-
-    def __init__(self, body: httpx2.AsyncByteStream, limit: int) -> None:
-        self._body = body
-        self._limit = limit
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        try:
-            async for chunk in self._body:
-                size += len(chunk)
-                if size > self._limit:
-                    raise httpx2.StreamError(f"the answer has more than {self._limit:,} bytes")
-                yield chunk
-        except httpx2.TransportError as error:
-            raise httpx2.StreamError(f"the answer broke off: {reason_of(error)}") from error
-
-    async def aclose(self) -> None:
-        await self._body.aclose()

@@ -54,6 +54,20 @@ def read_message(line: bytes) -> JSONRPCMessage | None:
     return _message(_whole(value), found.cut)
 
 
+def readable(data: bytes) -> bytes:
+    """A message's JSON that the library can read: as it is, or else that of `read_message`.
+
+    Where there is nothing to read in it, it stays as it is.
+    """
+    try:
+        jsonrpc_message_adapter.validate_json(data, by_name=False)
+    except ValueError:
+        message = read_message(data)
+        if message is not None:
+            return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    return data
+
+
 def is_unreadable(data: Any) -> bool:
     """Whether an error's data says that there was an answer, which could not be read."""
     return isinstance(data, dict) and data.get(_UNREADABLE) is True

@@ -12,6 +12,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -34,10 +35,35 @@ _LEAVE = 2.0
 _TERMINATE = 2.0
 _REAP = 2.0
 _POLL = 0.01
-# Seconds from the end of a child's pipe to the news of its death, and to the end of its stderr.
-_SETTLE = 0.5
+# Seconds from the end of a child's pipe to the news of its death, which a busy machine brings late,
+# and from there to the ends of its pipes.
+_SETTLE = 2.0
+_DRAIN = 1.0
 _MAX_LOG_LINE = 4096
 _MAX_JUNK = 200
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a child has said so far, for whoever tells of its end: its reader, or its writer.
+
+    Attributes:
+        all_of_stdout, all_of_stderr: set at the end of each.
+        spoke: it has sent a message.
+        junk: the first line of what it printed instead.
+    """
+
+    all_of_stdout: anyio.Event = field(default_factory=anyio.Event)
+    all_of_stderr: anyio.Event = field(default_factory=anyio.Event)
+    spoke: bool = False
+    junk: bytes = b""
+
+    @property
+    def wrote(self) -> str:
+        """Words on a child that may be no server at all: what it prints then says what it is."""
+        if self.spoke or not self.junk:
+            return ""
+        return f"; it wrote {_shown(self.junk[:_MAX_JUNK])!r} to stdout"
 
 
 @asynccontextmanager
@@ -59,17 +85,19 @@ async def stdio_transport(
     # No await until the task group is entered, or a cancellation here would leak the child.
     to_session, incoming = anyio.create_memory_object_stream[Incoming](0)
     outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-    silent = anyio.Event()
+    heard = _Heard()
     async with anyio.create_task_group() as group:
-        group.start_soon(_read, process, config, to_session, on_end, silent)
-        group.start_soon(_write, process, from_session, to_session, on_end, silent)
-        group.start_soon(_hear_errors, process, config.name, stderr, silent)
+        group.start_soon(_read, process, config, to_session, on_end, heard)
+        group.start_soon(_write, process, from_session, to_session, on_end, heard)
+        group.start_soon(_hear_errors, process, config.name, stderr, heard)
         try:
             yield incoming, outgoing
         finally:
             with anyio.CancelScope(shield=True):
                 incoming.close()  # the reader goes on without delivering, so the child can finish
                 outgoing.close()
+                if process.returncode is not None:  # by itself, whether or not that was told yet
+                    on_end(await _fate(process, heard) or "")
                 await _stop(process)
             group.cancel_scope.cancel()
 
@@ -103,24 +131,19 @@ async def _read(
     config: ServerConfig,
     to_session: MemoryObjectSendStream[Incoming],
     on_end: Callable[[str], None],
-    silent: anyio.Event,
+    heard: _Heard,
 ) -> None:
     """Hands on messages until the child's stdout ends."""
     lines = process.stdout
     if lines is None:
         raise RuntimeError("the child was started without stdout")
-    said, junk = False, b""
     async with to_session:
         while True:
             try:
                 line = await lines.readuntil(b"\n")
             except asyncio.IncompleteReadError:
-                fate = await _fate(process, silent) or "closed its stdout"
-                # No server at all, perhaps: then what it prints says what it is.
-                wrote = (
-                    "" if said or not junk else f"; it wrote {_shown(junk[:_MAX_JUNK])!r} to stdout"
-                )
-                on_end(fate + wrote)
+                heard.all_of_stdout.set()
+                on_end(await _fate(process, heard) or f"closed its stdout{heard.wrote}")
                 return
             except asyncio.LimitOverrunError:
                 on_end(f"sent a message of more than {config.max_result_bytes:,} bytes")
@@ -129,10 +152,10 @@ async def _read(
             if message is None:
                 # Some servers print to stdout; one line of that is no reason to give up.
                 if line.strip():
-                    junk = junk or line
+                    heard.junk = heard.junk or line
                     log.warning("no_message", server=config.name, line=_shown(line))
                 continue
-            said = True
+            heard.spoke = True
             try:
                 await to_session.send(SessionMessage(message))
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -148,7 +171,7 @@ async def _write(
     from_session: MemoryObjectReceiveStream[SessionMessage],
     to_session: MemoryObjectSendStream[Incoming],
     on_end: Callable[[str], None],
-    silent: anyio.Event,
+    heard: _Heard,
 ) -> None:
     """Writes messages to the child's stdin."""
     pipe = process.stdin
@@ -161,13 +184,13 @@ async def _write(
                 pipe.write(text.encode() + b"\n")
                 await pipe.drain()
             except (OSError, RuntimeError):  # the latter when its transport is closing
-                on_end(await _fate(process, silent) or "closed its stdin")
+                on_end(await _fate(process, heard) or f"closed its stdin{heard.wrote}")
                 await to_session.aclose()  # wakes whoever waits for an answer
                 return
 
 
-async def _hear_errors(process: Process, server: str, stderr: Tail, silent: anyio.Event) -> None:
-    """Keeps what the child writes to stderr and logs it, line by line; at its end sets `silent`."""
+async def _hear_errors(process: Process, server: str, stderr: Tail, heard: _Heard) -> None:
+    """Keeps what the child writes to stderr and logs it, line by line."""
     if process.stderr is None:
         raise RuntimeError("the child was started without stderr")
     rest = b""
@@ -182,17 +205,24 @@ async def _hear_errors(process: Process, server: str, stderr: Tail, silent: anyi
                 log.info("stderr", server=server, line=_shown(line))
     if rest.strip():
         log.info("stderr", server=server, line=_shown(rest))
-    silent.set()
+    heard.all_of_stderr.set()
 
 
-async def _fate(process: Process, silent: anyio.Event) -> str | None:
-    """How the child ended, once its last words are heard; None where it lives on."""
+async def _fate(process: Process, heard: _Heard) -> str | None:
+    """How the child ended, once its last words are heard; None where it lives on.
+
+    Whoever asks is told the same, so that it does not matter who notices the end first.
+    """
     if not await _settle(process, _SETTLE):
         return None
-    # Somebody else may hold its stderr, so the end of that is not waited for in any case.
-    with anyio.move_on_after(_SETTLE):
-        await silent.wait()
-    code = process.returncode or 0
+    # Somebody else may hold its pipes, so their ends are not waited for in any case.
+    with anyio.move_on_after(_DRAIN):
+        await heard.all_of_stdout.wait()
+        await heard.all_of_stderr.wait()
+    return _ended(process.returncode or 0) + heard.wrote
+
+
+def _ended(code: int) -> str:
     if code >= 0:
         return f"exited with status {code}"
     try:

@@ -12,6 +12,16 @@ from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.tokens import TokenIndex
 
 
+def check_sizes(max_tokens: int, overlap: int) -> None:
+    """Refuses what no chunker can do.
+
+    Raises:
+        ValueError: if `max_tokens` is less than 1, or `overlap` is negative or not less than it.
+    """
+    if max_tokens < 1 or not 0 <= overlap < max_tokens:
+        raise ValueError(f"max_tokens={max_tokens} and overlap={overlap} do not go together")
+
+
 def is_between_words(text: str, at: int) -> bool:
     """Whether one of the characters beside a code point is whitespace, or the text ends there."""
     return not 0 < at < len(text) or text[at - 1].isspace() or text[at].isspace()

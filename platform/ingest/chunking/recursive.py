@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rostra.core import Tokenizer
 from rostra.ingest.chunking.chunk import Chunk
-from rostra.ingest.chunking.cuts import Cuts, trimmed
+from rostra.ingest.chunking.cuts import Cuts, check_sizes, trimmed
 from rostra.ingest.chunking.places import Places
 from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument
@@ -40,10 +40,7 @@ class RecursiveChunker:
     overlap: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1 or not 0 <= self.overlap < self.max_tokens:
-            raise ValueError(
-                f"max_tokens={self.max_tokens} and overlap={self.overlap} do not go together"
-            )
+        check_sizes(self.max_tokens, self.overlap)
 
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""

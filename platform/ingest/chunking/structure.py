@@ -23,7 +23,7 @@ from itertools import groupby
 from rostra.core import Tokenizer, sentence_spans
 from rostra.ingest.blocks import Block, blocks_of
 from rostra.ingest.chunking.chunk import Chunk
-from rostra.ingest.chunking.cuts import is_between_words
+from rostra.ingest.chunking.cuts import check_sizes, is_between_words
 from rostra.ingest.chunking.places import Places, common_path
 from rostra.ingest.chunking.tables import TableHeaders
 from rostra.ingest.document import ParsedDocument, Span
@@ -81,8 +81,7 @@ def chunk_document(
         ValueError: if `max_tokens` is less than 1, or `overlap` is negative or not less than it.
     """
     max_tokens = min(max_tokens, window)
-    if max_tokens < 1 or not 0 <= overlap < max_tokens:
-        raise ValueError(f"max_tokens={max_tokens} and overlap={overlap} do not go together")
+    check_sizes(max_tokens, overlap)
     headers = TableHeaders(document, tokenizer, max_tokens)
     cutter = _Cutter(document.text, tokenizer, headers, max_tokens, overlap, window)
     parts = cutter.joined(cutter.parts(blocks_of(document)))

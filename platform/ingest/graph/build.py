@@ -1,9 +1,9 @@
 """Builds a collection's graph: reads the chunks that are new, then makes the graph anew.
 
 What always holds: a chunk is read once, whatever was deleted or rewritten beside it, and chunks of
-equal content are read once together; broken off, the next build goes on with what is left; the
-graph that comes out is the one that a build from nothing would make; searches use the old graph
-until the new one is there whole.
+equal content under equal headings are read once together; broken off, the next build goes on with
+what is left; the graph that comes out is the one that a build from nothing would make; searches use
+the old graph until the new one is there whole.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from rostra.store import (
     Database,
     Graph,
     Read,
+    ReadContent,
     UnreadChunk,
     chunk_texts,
     count_unread,
@@ -196,7 +197,7 @@ class GraphBuilder:
             if not batch:
                 break
             # Equal contents are asked about once.
-            fresh = {one.content_hash: one for one in batch if one.content_hash not in known}
+            fresh = {one.content: one for one in batch if one.content not in known}
             try:
                 told = await asyncio.gather(
                     *(ask_for_names(model, self._reader, chunk.text) for chunk in fresh.values())
@@ -211,7 +212,7 @@ class GraphBuilder:
                 known[content] = Read(recipe, packed(both))
             async with self._database.write() as session:
                 await put_reads(
-                    session, collection.id, {one.id: known[one.content_hash] for one in batch}
+                    session, collection.id, {one.id: known[one.content] for one in batch}
                 )
             asked += len(batch)
             silent += told.count(None)
@@ -220,7 +221,7 @@ class GraphBuilder:
 
     async def _batch(
         self, collection: Collection, recipe: str, size: int
-    ) -> tuple[list[UnreadChunk], dict[bytes, Read]]:
+    ) -> tuple[list[UnreadChunk], dict[ReadContent, Read]]:
         """Chunks to read, and what was read from others of the same content."""
         async with self._database.read() as session:
             batch = await unread_chunks(session, collection.id, recipe, size)
@@ -228,10 +229,10 @@ class GraphBuilder:
             return batch, await reads_by_content(session, collection.id, recipe, hashes)
 
     def _by_rules(
-        self, batch: Sequence[UnreadChunk], known: Mapping[bytes, Read]
+        self, batch: Sequence[UnreadChunk], known: Mapping[ReadContent, Read]
     ) -> dict[UUID, Read]:
         return {
-            chunk.id: known.get(chunk.content_hash)
+            chunk.id: known.get(chunk.content)
             or Read(
                 self._recipe,
                 packed(read_by_rules(self._reader, chunk.title, chunk.context, chunk.text)),

@@ -17,8 +17,6 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
 
-from stop_words import get_stop_words
-
 from rostra.retrieval.analysis import Analyzer, EnglishAnalyzer
 
 MOST_TERMS = 5
@@ -45,6 +43,21 @@ _IDENTIFIER = re.compile(
     re.VERBOSE,
 )
 _CAPITALS = re.compile(r"\b[A-Z][A-Z0-9]+(?:[ \t][A-Z][A-Z0-9]+){0,3}\b")
+# English words that part phrases, beside those that the analyzer drops anyway.
+_UNSPECIFIC_WORDS = """
+about above after again against all almost along already also although always among another any
+anything because become becomes before behind being below besides between beyond both cannot
+cause certain different directly done down due during each either else enough etc even ever
+every everything few following further get gets getting give given gives go goes going however
+instead just let like made mainly make makes making many may maybe might more most much must
+near nearly need needs neither never next no none nor not note nothing now off often once one
+ones only other others otherwise out over own perhaps possible previous previously quite rather
+really same say says see seen several shall simply since some something sometimes soon still
+such sure take taken takes though through thus together too towards two under unless unlike
+until up upon use used useful uses using usually various very via way ways well whatever
+whenever where whereas whether while within without yet
+"""
+_UNSPECIFIC = frozenset(_UNSPECIFIC_WORDS.split())
 _SPACE = re.compile(r"[ \t]*")
 
 
@@ -77,7 +90,6 @@ class NameReader:
     def __init__(self, analyzer: Analyzer | None = None) -> None:
         self._analyzer = analyzer or EnglishAnalyzer()
         self._terms = lru_cache(_REMEMBERED_WORDS)(self._terms_of)
-        self._unspecific = frozenset(get_stop_words("en"))
 
     @property
     def recipe(self) -> str:
@@ -145,7 +157,7 @@ class NameReader:
                 yield NameKind.TERM, f"{one} {other}"
 
     def _is_content(self, word: str) -> bool:
-        if len(word) < 2 or word.isdigit() or word.casefold() in self._unspecific:
+        if len(word) < 2 or word.isdigit() or word.casefold() in _UNSPECIFIC:
             return False
         return bool(self._terms(word))
 
@@ -160,7 +172,7 @@ def heading_parts(heading: str) -> list[str]:
     ['shelve', 'Python object persistence']
     """
     bare = _NUMBERING.sub("", heading.strip())
-    parts = [part.strip(" .¶") for part in _HEADING_BREAKS.split(bare)]
+    parts = [part.strip(" .¶'’‘") for part in _HEADING_BREAKS.split(bare)]
     return [part for part in parts if part]
 
 

@@ -171,14 +171,10 @@ class ExpandedSearcher:
 
     async def _facets(self, request: SearchRequest) -> list[Facet]:
         """What the request can still be narrowed by: fields that it does not filter by itself."""
-        facets: dict[str, Facet] = {}
         async with self._database.read() as session:
-            for name in dict.fromkeys(request.collections):
-                collection = await get_collection(session, name)
-                for facet in await metadata_facets(session, collection.id):
-                    if facet.field not in request.filters:
-                        facets.setdefault(facet.field, facet)
-        return list(facets.values())
+            ids = [(await get_collection(session, name)).id for name in request.collections]
+            facets = await metadata_facets(session, ids)
+        return [facet for facet in facets if facet.field not in request.filters]
 
 
 def _summed(parts: Sequence[SearchResult]) -> dict[str, float]:

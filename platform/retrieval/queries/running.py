@@ -41,7 +41,6 @@ STRATEGIES: Mapping[QueryStrategyName, QueryStrategy] = {
         *(MultiQuery(), StepBack(), Decomposition()),
     )
 }
-_LEAST_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,9 @@ async def run_strategies(
     clock = asyncio.get_running_loop().time
     began = clock()
     deadline = began + budget.seconds
-    tokens = max(_LEAST_TOKENS, budget.tokens // max(1, len(strategies)))
+    # Whether one applies does not depend on how the question is worded.
+    asking = sum(strategy.applies(follow_up) for strategy in strategies)
+    tokens = budget.tokens // max(1, asking)
     ended: dict[QueryStrategyName, _Ended] = {}
     standalone = searched
     for strategy in strategies:

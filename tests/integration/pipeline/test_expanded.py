@@ -145,9 +145,9 @@ async def test_conditions_narrow_and_are_shown(library: Library) -> None:
     assert found.expansion is not None
     assert found.expansion.filters == {"lang": {"eq": "de"}, "year": {"gte": 2023}}
     assert not found.expansion.filters_dropped
-    task = model.seen[0][0][0].content
-    assert "lang: one of 'de', 'en'" in task
-    assert "year: a number, 2020 to 2024" in task
+    fields = model.seen[0][0][1].content
+    assert "lang: one of 'de', 'en'" in fields
+    assert "year: a number, 2020 to 2024" in fields
 
 
 async def test_conditions_that_nothing_meets_are_dropped_and_that_is_said(library: Library) -> None:
@@ -192,16 +192,18 @@ async def test_no_question_widens_what_is_searched(library: Library, wider: dict
     assert isinstance(found, ExpandedResult)
     assert found.expansion is not None
     assert found.expansion.filters == {}
-    assert "lang:" not in model.seen[0][0][0].content
+    assert "lang:" not in model.seen[0][0][1].content
 
 
 async def test_facets_are_those_of_the_store(library: Library) -> None:
     await fill(library)
+    await library.put("ici", "Un verrou.", collection="other", metadata={"lang": "fr", "id": "7"})
     async with library.database.read() as session:
-        collection = await get_collection(session, "default")
-        facets = await metadata_facets(session, collection.id)
+        collections = [await get_collection(session, name) for name in ("default", "other")]
+        facets = await metadata_facets(session, [collection.id for collection in collections])
     assert {facet.field: facet.values for facet in facets} == {
-        "lang": ("de", "en"),
+        "lang": ("de", "en", "fr"),
+        "id": ("7",),
         "year": (2020.0, 2024.0),
         "media_type": ("text/plain",),
     }

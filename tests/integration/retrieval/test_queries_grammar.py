@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 
 from evals.agents.random_runs import random_engine
 from rostra.core import (

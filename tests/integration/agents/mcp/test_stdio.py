@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rostra.agents.mcp import McpToolset, ServerConfig
+from rostra.agents.mcp import McpToolset, ServerConfig, stdio
 from rostra.agents.tools.catalog import Catalog
 from rostra.agents.tools.tool import CallContext, ToolFailure
 from tests.integration.agents.mcp.peer import (
@@ -192,13 +192,70 @@ async def test_a_line_without_end_ends_the_connection_only(tmp_path: Path) -> No
     ],
 )
 async def test_a_command_that_is_no_server(command: tuple[str, ...], why: str) -> None:
+    # Only who says nothing at all is waited for until the end, however busy the machine is.
     config = ServerConfig(
-        approve_first=True, name="peer", command=command[0], args=command[1:], connect_seconds=1
+        approve_first=True,
+        name="peer",
+        command=command[0],
+        args=command[1:],
+        connect_seconds=1 if "within" in why else 60,
     )
     async with closing(McpToolset(config)) as toolset:
         with pytest.raises(ToolFailure, match=why) as failure:
             await toolset.list()
         assert not failure.value.began
+
+
+@pytest.mark.parametrize("first", ["_read", "_write"])
+async def test_who_notices_the_end_first_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """The writer finds the pipe closed and the reader finds its end, one before the other."""
+    asked = asyncio.Event()
+    second = "_write" if first == "_read" else "_read"
+    real = {name: getattr(stdio, name) for name in ("_fate", first, second)}
+
+    async def fate(*given: Any) -> Any:
+        asked.set()
+        return await real["_fate"](*given)
+
+    async def once_dead(process: asyncio.subprocess.Process, *given: Any) -> None:
+        await stdio._settle(process, 60)
+        await real[first](process, *given)
+
+    async def once_asked(*given: Any) -> None:
+        await asked.wait()
+        await real[second](*given)
+
+    monkeypatch.setattr(stdio, "_fate", fate)
+    monkeypatch.setattr(stdio, first, once_dead)
+    monkeypatch.setattr(stdio, second, once_asked)
+    config = ServerConfig(
+        approve_first=True, name="peer", command="echo", args=("usage: echo",), connect_seconds=60
+    )
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure) as failure:
+            await toolset.list()
+    assert "exited with status 0; it wrote 'usage: echo' to stdout" in str(failure.value)
+
+
+async def test_a_child_that_died_is_told_of_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody has told of its end by then."""
+
+    async def never(process: asyncio.subprocess.Process, *_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stdio, "_read", never)
+    monkeypatch.setattr(stdio, "_write", never)
+    dies = ("-c", "raise SystemExit(7)")
+    config = ServerConfig(
+        approve_first=True, name="peer", command=sys.executable, args=dies, connect_seconds=3
+    )
+    async with closing(McpToolset(config)) as toolset:
+        with pytest.raises(ToolFailure, match="exited with status 7"):
+            await toolset.list()
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

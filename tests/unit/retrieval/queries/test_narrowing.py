@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import hypothesis.strategies as st
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 
