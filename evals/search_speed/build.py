@@ -11,7 +11,7 @@ from rank_bm25 import BM25Okapi
 
 from evals.search_speed.child import Handler, Tell, answer_all
 from evals.search_speed.opened import Opened, opened, settings_at, space_of
-from evals.search_speed.plan import COLLECTION, SAMPLE, SAMPLE_TEXTS, Places, Plan
+from evals.search_speed.plan import COLLECTION, FORMAT, SAMPLE, SAMPLE_TEXTS, Places, Plan
 from evals.search_speed.rows import PER_DOCUMENT, uri_of, write_rows
 from evals.search_speed.scores import Postings
 from evals.search_speed.texts import VOCABULARY, WORDS, ZipfTexts
@@ -99,7 +99,7 @@ async def _build(
         [(uri_of(at), spans[at // PER_DOCUMENT][at % PER_DOCUMENT]) for at in row]
         for row in nearest.found.tolist()
     ]
-    plan = Plan(chunks, dimensions, words, where, facts)
+    plan = Plan(FORMAT, chunks, dimensions, words, where, facts)
     places.plan.write_bytes(msgspec.json.encode(plan))
     return dict(facts)
 

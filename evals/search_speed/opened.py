@@ -86,4 +86,7 @@ async def opened(
             Searcher(database, indexes, lambda: embedder, chosen)
             for chosen in (settings, settings.model_copy(update={"shortlist": 10}))
         ]
-        yield Opened(database, indexes, *searchers)
+        try:
+            yield Opened(database, indexes, *searchers)
+        finally:
+            await indexes.close()

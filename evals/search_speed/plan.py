@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+FORMAT = 1
 COLLECTION = "bench"
 SAMPLE = "sample"
 # Texts that are compared with rank-bm25, which keeps a dictionary for each; at most.
@@ -16,6 +17,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What is asked for, and what was built.
 
     Attributes:
+        format: of everything in the folder.
         chunks: how many.
         dimensions: of their vectors.
         texts: the questions.
@@ -23,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True):
         facts: what building told.
     """
 
+    format: int
     chunks: int
     dimensions: int
     texts: list[str]
@@ -64,6 +67,7 @@ class Places:
     def read_plan(self) -> Plan | None:
         """What was built here; None where nothing whole was."""
         try:
-            return msgspec.json.decode(self.plan.read_bytes(), type=Plan)
+            found = msgspec.json.decode(self.plan.read_bytes(), type=Plan)
         except (OSError, msgspec.MsgspecError):
             return None
+        return found if found.format == FORMAT else None

@@ -28,6 +28,7 @@ async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) 
         mode=data.mode,
         filters=data.filters,
         rerank=data.rerank,
+        operators=True,
     )
     deep = runtime.graph.deep(request) if data.graph else request
     result = await runtime.expanded.search(deep, data.expand)

@@ -51,7 +51,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Find the passages that match QUERY best."""
-    request = SearchRequest(query, collections, k, SearchMode(mode), _filters(filters), rerank)
+    request = SearchRequest(
+        query, collections, k, SearchMode(mode), _filters(filters), rerank, operators=True
+    )
 
     async def work(runtime: Runtime) -> SearchResult:
         if not graph:

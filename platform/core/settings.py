@@ -158,8 +158,26 @@ class Settings(BaseSettings):
     )
 
     # Search
-    dense_index: Literal["auto", "flat", "hnsw"] = Field(
-        "auto", description="auto is exact up to 100,000 chunks, HNSW above."
+    dense_index: Literal[
+        "auto",
+        "flat",
+        "hnsw",
+        "ivf_sq",
+        "two_stage",
+        "int8",
+        "binary",
+        "gpu_flat",
+        "gpu_ivf",
+        "milvus",
+    ] = Field(
+        "auto",
+        description="How vectors are searched: auto looks at all of them up to 100,000 chunks and "
+        "is two_stage above, flat at all always; the others are in docs/search.md.",
+    )
+    milvus_uri: str = Field(
+        "",
+        description="Milvus server for `dense_index = milvus`; empty takes a file in the data "
+        "directory, by milvus-lite.",
     )
     fusion: Literal["convex", "zscore", "rrf"] = Field(
         "convex",

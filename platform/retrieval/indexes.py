@@ -1,127 +1,298 @@
 """The indexes of all collections in this process, kept at the rows' generation.
 
 What always holds: `current` returns an index at least as new as the collection's generation when it
-was asked; two callers never build the same index twice; a half-built index is never seen.
+was asked; two callers never follow the same change twice; what follows is never seen half way. A
+change costs what it changes: neither the other documents nor their stamps are read. What takes long
+(training, writing anew without what is gone, checking files) runs beside searches.
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.core import CollectionNotFound, FloatMatrix, Logger, Settings, get_logger
-from rostra.retrieval.analysis import EnglishAnalyzer
-from rostra.retrieval.cache import IndexCache
-from rostra.retrieval.dense import DenseIndex, make_dense_index
-from rostra.retrieval.index import (
-    Changes,
-    CollectionIndex,
-    empty_index,
-    follow,
-    stale_documents,
+from rostra.core import (
+    CollectionNotFound,
+    Logger,
+    RostraError,
+    Settings,
+    StoreUnavailable,
+    get_logger,
 )
-from rostra.store import Collection, Database, document_stamps, get_collection, index_rows
+from rostra.retrieval.analysis import Analyzer, EnglishAnalyzer
+from rostra.retrieval.collection import Changes, CollectionWriter, Identity
+from rostra.retrieval.dense import DenseOptions
+from rostra.retrieval.folders import IndexFolders
+from rostra.retrieval.held import HeldIndex
+from rostra.retrieval.index import CollectionIndex
+from rostra.retrieval.lexical import (
+    DamagedIndex,
+    LexicalQuery,
+    LexicalReader,
+    ParsedQuery,
+    analyzed_query,
+)
+from rostra.retrieval.table import Ids
+from rostra.store import (
+    Collection,
+    Database,
+    WrittenDocuments,
+    get_collection,
+    index_rows,
+    removals_are_known,
+    removed_documents,
+    stamps_of,
+    written_documents,
+)
 
 log: Logger = get_logger(__name__)
 
+# Documents that are read at once.
+_BATCH = 256
+# Chunks taken in after which a long way is noted down.
+_CHECKPOINT = 50_000
+# `auto` looks at every vector up to here.
+_EXACT_LIMIT = 100_000
+
+
+def dense_options(settings: Settings) -> DenseOptions:
+    """How the settings want vectors searched."""
+    device = settings.device if settings.device.startswith("cuda") else "cuda"
+    uri = settings.milvus_uri or str(Path(settings.home) / "milvus.db")
+    if settings.dense_index == "auto":
+        return DenseOptions(kind="two_stage", train_at=_EXACT_LIMIT + 1)
+    return DenseOptions(kind=settings.dense_index, device=device, milvus_uri=uri)
+
 
 class Indexes:
-    """Follows every collection that is searched."""
+    """Follows every collection that is searched. For one event loop."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._kind = settings.dense_index
-        self._analyzer = EnglishAnalyzer()
-        self._cache = IndexCache(
-            Path(settings.home) / "indexes", self._analyzer.name, settings.dense_index
+        self._analyzer: Analyzer = EnglishAnalyzer()
+        self._folders = IndexFolders(
+            Path(settings.home) / "indexes", self._analyzer, dense_options(settings)
         )
-        self._loaded: dict[UUID, CollectionIndex] = {}
-        self._locks: dict[UUID, asyncio.Lock] = {}
+        self._held: dict[UUID, HeldIndex] = {}
+        self._following: dict[UUID, asyncio.Task[CollectionIndex]] = {}
 
     def query_terms(self, query: str) -> list[str]:
         """The query as the lexical sides of these indexes see it."""
         return self._analyzer.terms(query)
 
+    def analyzed(self, query: ParsedQuery, readers: Sequence[LexicalReader]) -> LexicalQuery:
+        """A query with phrases and prefixes, as these readers see it."""
+        return analyzed_query(query, self._analyzer, readers)
+
     async def current(self, collection: Collection) -> CollectionIndex:
-        """The collection's index, brought up to date first if its rows have moved on."""
-        loaded = self._loaded.get(collection.id)
-        if loaded is not None and _is_current(loaded, collection):
-            return loaded
-        async with self._locks.setdefault(collection.id, asyncio.Lock()):
-            loaded = self._loaded.get(collection.id)
-            if loaded is None or not _is_current(loaded, collection):
-                loaded = await self._bring_up(collection, loaded)
-                self._loaded[collection.id] = loaded
-        return loaded
+        """The collection's index, brought up to date first if its rows have moved on.
+
+        Raises:
+            CollectionNotFound: it was deleted meanwhile.
+            StoreUnavailable: there is no room for its index.
+        """
+        try:
+            return await self._current(collection)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot index collection {collection.name!r}: {error.strerror or error}",
+                hint="See that the data directory's disk has room and may be written to.",
+            ) from error
 
     async def save(self, collection_name: str) -> None:
         """Brings a collection's index up to date and keeps it for the next start.
+
+        Nothing is done where another process keeps it: that one follows by itself.
 
         Raises:
             CollectionNotFound: there is none of this name.
         """
         async with self._database.read() as session:
             collection = await get_collection(session, collection_name)
-        index = await self.current(collection)
+        held = self._held.get(collection.id)
+        if held is None or not held.is_kept:
+            if not await asyncio.to_thread(self._folders.may_keep, collection.id):
+                return
+            if held is not None:
+                held.reopen = True
         try:
-            await asyncio.to_thread(self._cache.save, index)
+            await self._current(collection)
         except OSError as error:
-            # The index is a cache: without it the next start is slower, nothing else.
+            # The index is a cache: the next search is slower, nothing else.
             log.warning("index not saved", collection=collection.name, reason=str(error))
+            return
+        held = self._held.get(collection.id)
+        if held is not None:
+            await asyncio.to_thread(held.maintain)
 
     def drop(self, collection_id: UUID) -> None:
         """Forgets a collection that was deleted."""
-        self._loaded.pop(collection_id, None)
-        self._locks.pop(collection_id, None)
-        self._cache.drop(collection_id)
+        held = self._held.pop(collection_id, None)
+        if held is not None:
+            held.end(flush=False)
+        self._folders.drop(collection_id)
 
-    async def _bring_up(
-        self, collection: Collection, older: CollectionIndex | None
-    ) -> CollectionIndex:
-        if older is None or older.space != collection.space.fingerprint:
-            older = await asyncio.to_thread(
-                self._cache.load, collection.id, collection.space.fingerprint
-            )
-        if older is None:
-            older = empty_index(
-                collection.id,
-                collection.space.fingerprint,
-                collection.space.dimensions,
-                self._make_dense,
-            )
+    async def close(self) -> None:
+        """Writes down what is new, and lets other processes keep the indexes."""
+        if self._following:
+            await asyncio.wait(list(self._following.values()))
+        while self._held:
+            _, held = self._held.popitem()
+            await asyncio.to_thread(held.end)
+
+    # --- Within ---------------------------------------------------------------------------------
+    async def _current(self, collection: Collection) -> CollectionIndex:
+        while True:
+            held = self._held.get(collection.id)
+            index = held.index_for(collection) if held is not None else None
+            if index is not None:
+                return index
+            index = await self._follow(collection)
+            # It may have been embedded anew since the caller looked; then it is newer.
+            if index.generation >= collection.generation:
+                return index
+
+    async def _follow(self, collection: Collection) -> CollectionIndex:
+        """One task a collection: a caller that is cancelled leaves no change half taken in."""
+        task = self._following.get(collection.id)
+        if task is None:
+            task = asyncio.create_task(self._brought_up(collection))
+            self._following[collection.id] = task
+            task.add_done_callback(lambda done: self._followed(collection.id, done))
+        return await asyncio.shield(task)
+
+    def _followed(self, collection_id: UUID, task: "asyncio.Task[CollectionIndex]") -> None:
+        self._following.pop(collection_id, None)
+        if not task.cancelled():
+            task.exception()  # whoever waits raises it; nobody may be left
+
+    async def _brought_up(self, collection: Collection) -> CollectionIndex:
+        wanted = collection
+        rebuilt = False
+        while True:
+            held = await self._opened(wanted)
+            try:
+                now = await self._catch_up(held.writer, wanted, keep=held.is_kept)
+            except DamagedIndex as error:
+                await self._give_up(held, wanted.id, forget=True)
+                if rebuilt:
+                    raise StoreUnavailable(f"the index of {wanted.name!r}: {error}") from error
+                log.warning("index built anew", collection=wanted.name, reason=str(error))
+                rebuilt = True
+                continue
+            except RostraError:
+                raise  # what is taken in twice does no harm
+            except Exception as error:
+                # Half of a change may be in: what was flushed is not touched by that.
+                log.warning("index not brought up", collection=wanted.name, reason=str(error))
+                await self._give_up(held, wanted.id)
+                raise
+            if now.space.fingerprint == held.writer.identity.space:
+                return held.publish()
+            wanted = now  # it was embedded anew meanwhile
+
+    async def _opened(self, collection: Collection) -> HeldIndex:
+        identity = Identity(
+            collection.id, collection.space.fingerprint, collection.space.dimensions
+        )
+        held = self._held.get(collection.id)
+        if held is not None and not held.reopen and held.writer.identity == identity:
+            return held
+        if held is not None:
+            self._held.pop(collection.id)
+            await asyncio.to_thread(held.end, wait=True)
+        opened = await asyncio.to_thread(self._folders.open, identity)
+        held = self._held[collection.id] = HeldIndex(self._folders, opened)
+        return held
+
+    async def _give_up(self, held: HeldIndex, collection_id: UUID, forget: bool = False) -> None:
+        self._held.pop(collection_id, None)
+        await asyncio.to_thread(held.end, flush=False, wait=True, forget=forget)
+
+    async def _catch_up(
+        self, writer: CollectionWriter, collection: Collection, keep: bool
+    ) -> Collection:
+        """Takes in all that is newer than a writer; returns the collection as it is by then.
+
+        Args:
+            writer: of an index.
+            collection: the one it is of; nothing is done where that has another space by now.
+            keep: write down how far it got on a long way.
+        """
         async with self._database.read() as session:
             # Read again: the rows below belong to this snapshot, not to the caller's.
             now = await get_collection(session, collection.name)
             if now.id != collection.id:
                 raise CollectionNotFound(f"collection {collection.name!r} was deleted meanwhile")
-            if now.space_id == collection.space_id:
-                changes = await _changes(session, now, older)
-        if now.space_id != collection.space_id:  # it was embedded anew meanwhile
-            return await self._bring_up(now, None)
-        if changes.generation == older.generation:
-            return older
-        log.info(
-            "index follows",
-            collection=collection.name,
-            generation=changes.generation,
-            changed_chunks=len(changes.rows),
-        )
-        return await asyncio.to_thread(follow, older, changes, self._analyzer, self._make_dense)
+            if now.space.fingerprint != writer.identity.space:
+                return now
+            since = writer.generation
+            stepwise = not len(writer) or removals_are_known(now.generation, since)
+            if stepwise:
+                removed = await removed_documents(session, now.id, since)
+                written = await written_documents(session, now.id, since)
+            else:
+                removed, written = await self._compared(session, writer, now.id)
+            changes = await _changes(session, now, written, 0)
+        if len(removed) or len(written):
+            log.info(
+                "index follows",
+                collection=now.name,
+                generation=now.generation,
+                changed_documents=len(removed) + len(written),
+            )
+        for at in range(0, max(1, len(written)), _BATCH):
+            if at:
+                async with self._database.read() as session:
+                    changes = await _changes(session, now, written, at)
+            if not at:
+                changes = Changes(removed, changes.stamps, changes.rows)
+            if len(changes.removed) or changes.stamps:
+                await asyncio.to_thread(writer.take_in, changes)
+            rest = at + _BATCH
+            if keep and stepwise and rest < len(written) and writer.unflushed > _CHECKPOINT:
+                writer.reached(max(since, int(written.generations[rest]) - 1))
+                await asyncio.to_thread(writer.flush)
+        writer.reached(now.generation)
+        return now
 
-    def _make_dense(self, vectors: FloatMatrix) -> DenseIndex:
-        return make_dense_index(vectors, self._kind)
+    async def _compared(
+        self, session: AsyncSession, writer: CollectionWriter, collection_id: UUID
+    ) -> tuple[Ids, WrittenDocuments]:
+        """What differs between all documents and an index that is too old for the log."""
+        every = await written_documents(session, collection_id)
+        return await asyncio.to_thread(_differences, writer, every)
 
 
-def _is_current(index: CollectionIndex, collection: Collection) -> bool:
-    return index.generation >= collection.generation and index.space == collection.space.fingerprint
+async def _changes(
+    session: AsyncSession, collection: Collection, written: WrittenDocuments, at: int
+) -> Changes:
+    """Some of the documents that were written, as they are now."""
+    ids = [UUID(bytes=one.tobytes()) for one in written.ids[at : at + _BATCH]]
+    nothing = written.ids[:0]
+    if not ids:
+        return Changes(nothing, [], [])
+    stamps = await stamps_of(session, collection.id, ids)
+    rows = await index_rows(session, collection.id, collection.space_id, ids)
+    return Changes(nothing, stamps, rows)
 
 
-async def _changes(session: AsyncSession, now: Collection, older: CollectionIndex) -> Changes:
-    stamps = await document_stamps(session, now.id)
-    stale = stale_documents(older, stamps)
-    # Beyond a share of the collection one scan is quicker than many look-ups.
-    wanted = stale if len(stale) * 2 < len(stamps) else None
-    rows = await index_rows(session, now.id, now.space_id, wanted) if stale else []
-    chosen = set(stale)
-    return Changes(now.generation, stamps, [row for row in rows if row.document_id in chosen])
+def _differences(writer: CollectionWriter, every: WrittenDocuments) -> tuple[Ids, WrittenDocuments]:
+    """Documents that a writer has and that are gone, and those that it lacks or has older."""
+    ids, generations = writer.known()
+    gone = ~np.isin(_keys(ids), _keys(every.ids))
+    same = np.isin(_keys(every.ids, every.generations), _keys(ids, generations))
+    return ids[gone], WrittenDocuments(every.ids[~same], every.generations[~same])
+
+
+def _keys(ids: Ids, generations: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.bytes_]:
+    """Bytes that are equal where these are."""
+    octets = ids
+    if generations is not None:
+        octets = np.hstack([ids, generations.astype("<i8").view(np.uint8).reshape(-1, 8)])
+    octets = np.ascontiguousarray(octets)
+    return octets.view(f"S{octets.shape[1]}")[:, 0]

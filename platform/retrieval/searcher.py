@@ -28,11 +28,12 @@ from rostra.core import (
     SpaceMismatch,
     normalize_text,
 )
+from rostra.retrieval.candidates import Candidates, OpenCollection, find_candidates
 from rostra.retrieval.fuse import fuse
 from rostra.retrieval.hits import Hit, HitScores
 from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.indexes import Indexes
-from rostra.retrieval.lexical import Mask, Positions, Scores, best_positions, term_weight
+from rostra.retrieval.lexical import ParsedQuery, parse_query, term_weight
 from rostra.retrieval.once import once_each
 from rostra.retrieval.parents import expand
 from rostra.retrieval.refine import Plan, Refiner, judged
@@ -45,7 +46,7 @@ from rostra.store import (
     Filters,
     chunk_records,
     get_collection,
-    matching_documents,
+    matching_ids,
     page_starts,
     twin_groups,
 )
@@ -77,6 +78,8 @@ class SearchRequest:
             setting.
         min_probability: leave out hits that are less likely relevant; needs a tuned collection.
         candidates: return every candidate, whatever `k`, fused and nothing more.
+        operators: read "words in quotes" as a phrase that must occur, and word* as the terms that
+            start so; else they are words like others.
     """
 
     query: str
@@ -89,6 +92,7 @@ class SearchRequest:
     diversity: float | None = None
     min_probability: float | None = None
     candidates: bool = False
+    operators: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +120,6 @@ class SearchResult:
         body = asdict(self)
         del body["term_weights"]
         return body
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """What one collection contributes, by position in its index."""
-
-    collection: Collection
-    index: CollectionIndex
-    positions: Positions
-    dense: Scores
-    lexical: Scores
 
 
 class Searcher:
@@ -200,21 +193,27 @@ class Searcher:
         with watch("total"):
             with watch("index"):
                 opened = await self._open(request)
-                plan = await self._plan(request, [collection for collection, _, _ in opened])
+                plan = await self._plan(request, [one.collection for one in opened])
+            parsed = parse_query(request.query) if request.operators else ParsedQuery(request.query)
             vector = None
             if request.mode is not SearchMode.LEXICAL:
                 with watch("embed"):
-                    vector = await asyncio.to_thread(self._embed, request.query, opened)
-            terms = (
-                self._indexes.query_terms(request.query)
-                if request.mode is not SearchMode.DENSE
-                else []
-            )
+                    text = parsed.words or " ".join(parsed.prefixes)
+                    vector = await asyncio.to_thread(self._embed, text, opened)
+            readers = [one.index.lexical for one in opened]
+            query = await asyncio.to_thread(self._indexes.analyzed, parsed, readers)
+            by_terms = request.mode is not SearchMode.DENSE
             found = [
                 await asyncio.to_thread(
-                    self._candidates, request, collection, index, mask, vector, terms, watch
+                    find_candidates,
+                    one,
+                    vector,
+                    query,
+                    by_terms=by_terms,
+                    wanted=max(self._settings.shortlist, request.k),
+                    watch=watch,
                 )
-                for collection, index, mask in opened
+                for one in opened
             ]
             with watch("fuse"):
                 ranked = self._rank(request, found, plan)
@@ -224,12 +223,8 @@ class Searcher:
                 wanted = len(ranked) if request.candidates else plan.wanted
                 hits = await self._shown(request, ranked, found, wanted)
             refined = await self._refiner.refine(plan, request.query, hits, watch)
-        indexes = [index for _, index, _ in opened]
-        chunks = sum(len(index.table) for index in indexes)
-        weights = {
-            term: term_weight(sum(index.lexical.frequency(term) for index in indexes), chunks)
-            for term in dict.fromkeys(terms)
-        }
+        terms = self._indexes.query_terms(parsed.words) if by_terms else []
+        weights = _weights(terms, [one.index for one in opened])
         hits, probability = judged(
             plan,
             refined.hits,
@@ -271,67 +266,39 @@ class Searcher:
         """The terms of a text, as the lexical side counts them."""
         return self._indexes.query_terms(text)
 
-    async def _open(
-        self, request: SearchRequest
-    ) -> list[tuple[Collection, CollectionIndex, Mask | None]]:
+    async def _open(self, request: SearchRequest) -> list[OpenCollection]:
         opened = []
         for name in dict.fromkeys(request.collections):
             async with self._database.read() as session:
                 collection = await get_collection(session, name)
                 allowed = (
-                    await matching_documents(session, collection.id, request.filters)
+                    await matching_ids(session, collection.id, request.filters)
                     if request.filters
                     else None
                 )
             index = await self._indexes.current(collection)
-            mask = index.table.mask_of(allowed) if allowed is not None else None
-            opened.append((collection, index, mask))
+            mask = (
+                await asyncio.to_thread(index.table.mask_of, allowed)
+                if allowed is not None
+                else None
+            )
+            opened.append(OpenCollection(collection, index, mask))
         return opened
 
-    def _embed(
-        self, query: str, opened: Sequence[tuple[Collection, CollectionIndex, Mask | None]]
-    ) -> FloatVector:
+    def _embed(self, query: str, opened: Sequence[OpenCollection]) -> FloatVector:
         embedder = self._embedder()
-        for collection, index, _ in opened:
-            if index.space != embedder.space.fingerprint:
+        for one in opened:
+            if one.index.space != embedder.space.fingerprint:
                 raise SpaceMismatch(
-                    f"collection {collection.name!r} has vectors of {collection.space}, "
+                    f"collection {one.collection.name!r} has vectors of {one.collection.space}, "
                     f"the settings ask for {embedder.space}",
-                    hint=f"Run `rostra embed apply --collection {collection.name}`, "
+                    hint=f"Run `rostra embed apply --collection {one.collection.name}`, "
                     "or set the embedding model back.",
                 )
         return embedder.embed_query(query)
 
-    def _candidates(
-        self,
-        request: SearchRequest,
-        collection: Collection,
-        index: CollectionIndex,
-        mask: Mask | None,
-        vector: FloatVector | None,
-        terms: list[str],
-        watch: "_Stopwatch",
-    ) -> _Candidates:
-        wanted = max(self._settings.shortlist, request.k)
-        sides = []
-        if vector is not None:
-            with watch("dense"):
-                sides.append(index.dense.search(vector, wanted, mask))
-        lexical = np.full(len(index.table), np.nan)
-        if request.mode is not SearchMode.DENSE:
-            with watch("lexical"):
-                lexical = index.lexical.scores(terms)
-                sides.append(best_positions(lexical, wanted, mask))
-        positions = np.unique(np.concatenate(sides))
-        dense = (
-            index.dense.scores(vector, positions)
-            if vector is not None
-            else np.full(len(positions), np.nan)
-        )
-        return _Candidates(collection, index, positions, dense, lexical[positions])
-
     def _rank(
-        self, request: SearchRequest, found: Sequence[_Candidates], plan: Plan
+        self, request: SearchRequest, found: Sequence[Candidates], plan: Plan
     ) -> list[tuple[int, int, float, HitScores]]:
         """(place in `found`, position, score, scores) of every candidate, best first."""
         dense = np.concatenate([part.dense for part in found])
@@ -356,7 +323,7 @@ class Searcher:
             for position in part.positions
         ]
         ranked = []
-        # Stable: candidates stand by collection and position, which decide ties.
+        # Stable: candidates stand by collection and tie, which decide among equals.
         for row in np.argsort(-score, kind="stable"):
             scores = HitScores(
                 dense=None if request.mode is SearchMode.LEXICAL else float(dense[row]),
@@ -372,7 +339,7 @@ class Searcher:
         self,
         request: SearchRequest,
         ranked: Sequence[tuple[int, int, float, HitScores]],
-        found: Sequence[_Candidates],
+        found: Sequence[Candidates],
         wanted: int,
     ) -> list[Hit]:
         """The best candidates, of near duplicates the best one, which names the others."""
@@ -396,7 +363,7 @@ class Searcher:
         self,
         request: SearchRequest,
         ranked: Sequence[tuple[int, int, float, HitScores]],
-        found: Sequence[_Candidates],
+        found: Sequence[Candidates],
         wanted: int,
     ) -> list[Hit]:
         """Fills in the best candidates; those that are gone by now make room for the next."""
@@ -419,6 +386,17 @@ class Searcher:
         return hits
 
 
+def _weights(terms: Sequence[str], indexes: Sequence[CollectionIndex]) -> dict[str, float]:
+    """How much each term of a query matters in these collections together."""
+    distinct = list(dict.fromkeys(terms))
+    chunks = sum(index.chunks for index in indexes)
+    counts = [index.lexical.frequencies(distinct) for index in indexes]
+    return {
+        term: term_weight(sum(int(found[at]) for found in counts), chunks)
+        for at, term in enumerate(distinct)
+    }
+
+
 def _page_at(pages: Sequence[tuple[int, int]], at: int) -> int | None:
     before = bisect_right(pages, at, key=lambda page: page[0])
     return pages[before - 1][1] if before else None
@@ -426,7 +404,7 @@ def _page_at(pages: Sequence[tuple[int, int]], at: int) -> int | None:
 
 def _limit(
     ranked: Sequence[tuple[int, int, float, HitScores]],
-    found: Sequence[_Candidates],
+    found: Sequence[Candidates],
     most: int,
 ) -> list[tuple[int, int, float, HitScores]]:
     """The best `most` candidates of each document, in the same order."""

@@ -122,6 +122,7 @@ class Runtime:
             await self._chat_models.close()
         if self.engine is not None:
             await self.engine.close()
+        await self.indexes.close()
 
 
 @asynccontextmanager

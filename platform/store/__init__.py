@@ -218,6 +218,7 @@ from rostra.store.twins import (
     twin_groups,
 )
 from rostra.store.vectors import (
+    UnusableVector,
     get_vectors,
     known_hashes,
     put_vectors,
@@ -285,6 +286,7 @@ __all__ = [
     "StoredPin",
     "Turn",
     "UnreadChunk",
+    "UnusableVector",
     "WrittenDocuments",
     "WrongJobStatus",
     "add_decision",

@@ -1,10 +1,11 @@
 """Vectors by content: equal text in one collection is embedded once.
 
-What always holds: a stored vector is float32, of its space's width and finite; every chunk of a
-collection has one in the collection's space.
+What always holds: a stored vector is float32, of its space's width, finite and not of zeros;
+every chunk of a collection has one in the collection's space.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 from uuid import UUID
 
 import numpy as np
@@ -12,11 +13,18 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rostra.core import FloatVector
+from rostra.core import FloatVector, RostraError
 from rostra.store.tables import ChunkRow, CollectionRow, SpaceRow, VectorRow
 
 # Under SQLite's and PostgreSQL's limits on bound parameters.
 MOST_PARAMETERS = 500
+
+
+class UnusableVector(RostraError):
+    """A vector of zeros, or with a value that is not finite, cannot be searched for."""
+
+    status: ClassVar[int] = 422
+    code: ClassVar[str] = "unusable_vector"
 
 
 async def known_hashes(
@@ -46,7 +54,8 @@ async def put_vectors(
     """Stores vectors by content hash; one that is there already stays.
 
     Raises:
-        ValueError: a vector is not finite or not of the space's width.
+        UnusableVector: one is of zeros or not finite; none was stored.
+        ValueError: one is not of the space's width; likewise.
     """
     if not vectors:
         return
@@ -58,7 +67,9 @@ async def put_vectors(
                 f"its space has {dimensions} dimensions"
             )
         if not np.isfinite(vector).all():
-            raise ValueError(f"the vector of {content_hash.hex()} is not finite")
+            raise _unusable(content_hash, "has a value that is not finite")
+        if not vector.any():
+            raise _unusable(content_hash, "is of zeros")
     dialect = session.get_bind().dialect.name
     make = postgresql.insert if dialect == "postgresql" else sqlite.insert
     rows = [
@@ -72,6 +83,13 @@ async def put_vectors(
         for content_hash, vector in sorted(vectors.items())
     ]
     await session.execute(make(VectorRow).on_conflict_do_nothing(), rows)
+
+
+def _unusable(content_hash: bytes, reason: str) -> UnusableVector:
+    return UnusableVector(
+        f"the vector of content {content_hash.hex()[:16]} {reason}",
+        hint="Look at what the embedding model makes of this text.",
+    )
 
 
 async def get_vectors(

@@ -36,6 +36,11 @@ _RUN = {
         "dimensions",
         "nDCG of truncated and of two-stage search by vectors, as shares of full width.",
     ),
+    "graph": Later(
+        f"{_HERE}.graph",
+        "graph",
+        "Recall of both pages that a question takes, by plain search and with the graph.",
+    ),
     "injection": Later(
         f"{_HERE}.agents",
         "injection",

@@ -5,7 +5,7 @@
 
 from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk, Chunker
 from rostra.ingest.chunking.inputs import ChunkInput, Content, chunk_inputs, embed_contents
-from rostra.ingest.chunking.late import LateWindow, late_windows
+from rostra.ingest.chunking.late import late_part
 from rostra.ingest.chunking.make import chunking_facts, make_chunker
 from rostra.ingest.chunking.structure import StructureChunker, chunk_document
 
@@ -15,12 +15,11 @@ __all__ = [
     "ChunkInput",
     "Chunker",
     "Content",
-    "LateWindow",
     "StructureChunker",
     "chunk_document",
     "chunk_inputs",
     "chunking_facts",
     "embed_contents",
-    "late_windows",
+    "late_part",
     "make_chunker",
 ]

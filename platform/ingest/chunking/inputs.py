@@ -13,10 +13,11 @@ import numpy as np
 
 from rostra.core import Embedder, FloatMatrix, Part, PartEmbedder, Settings
 from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk
-from rostra.ingest.chunking.late import late_windows
+from rostra.ingest.chunking.late import late_part
 from rostra.ingest.chunking.make import make_chunker
 from rostra.ingest.chunking.places import SEPARATOR
 from rostra.ingest.document import ParsedDocument
+from rostra.ingest.tokens import TokenIndex
 from rostra.retrieval import searchable_text
 
 Content = str | Part
@@ -49,12 +50,11 @@ def chunk_inputs(
             for chunk in chunks
         ]
     else:
-        contents = [""] * len(chunks)
-        for window in late_windows(document, chunks, embedder.tokenizer, embedder.max_tokens):
-            text = document.text[window.start : window.end]
-            for number in window.chunks:
-                chunk = chunks[number]
-                contents[number] = Part(text, chunk.start - window.start, chunk.end - window.start)
+        tokens = TokenIndex(document.text, embedder.tokenizer)
+        contents = [
+            late_part(document.text, tokens, chunk, embedder.tokenizer, embedder.max_tokens)
+            for chunk in chunks
+        ]
     return [
         ChunkInput(chunk, content, _key(content))
         for chunk, content in zip(chunks, contents, strict=True)

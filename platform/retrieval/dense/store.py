@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 import numpy as np
 
-from rostra.core import FloatMatrix, FloatVector, RostraError
+from rostra.core import FloatMatrix, FloatVector
 from rostra.retrieval.dense.rows import (
     FILE_BYTES,
     LettingGo,
@@ -39,6 +38,7 @@ from rostra.retrieval.lexical.storage import (
     sync_folder,
     write_manifest,
 )
+from rostra.store import UnusableVector
 
 _FORMAT = 1
 # Rows that are read at once.
@@ -47,13 +47,6 @@ BLOCK = 4096
 _MANY = 16_384
 # Vectors up to this many bytes are compared with their checksums whenever they are opened.
 _QUICK = 1 << 26
-
-
-class UnusableVector(RostraError):
-    """A vector of zeros, or with a value that is not finite, cannot be searched for."""
-
-    status: ClassVar[int] = 422
-    code: ClassVar[str] = "unusable_vector"
 
 
 def _unusable(row: int, reason: str) -> UnusableVector:

@@ -6,14 +6,6 @@ mean length are computed from what is there now. Only chunks that share a term w
 ever returned, whatever the sign of their score.
 """
 
-from rostra.retrieval.lexical.counts import TermCounts
-from rostra.retrieval.lexical.memory import (
-    TINY,
-    LexicalIndex,
-    PostingsIndex,
-    RankBm25Index,
-    make_lexical_index,
-)
 from rostra.retrieval.lexical.query import (
     LexicalQuery,
     ParsedQuery,
@@ -32,7 +24,6 @@ from rostra.retrieval.lexical.scoring import (
     Statistics,
     Ties,
     Variant,
-    okapi_idf,
     term_weight,
 )
 from rostra.retrieval.lexical.storage import DamagedIndex
@@ -42,28 +33,21 @@ from rostra.retrieval.lexical.writer import LexicalWriter
 __all__ = [
     "EPSILON",
     "K1",
-    "TINY",
     "B",
     "Bm25",
     "DamagedIndex",
-    "LexicalIndex",
     "LexicalQuery",
     "LexicalReader",
     "LexicalWriter",
     "Mask",
     "ParsedQuery",
     "Positions",
-    "PostingsIndex",
-    "RankBm25Index",
     "Scores",
     "Statistics",
-    "TermCounts",
     "Ties",
     "Variant",
     "analyzed_query",
     "best_positions",
-    "make_lexical_index",
-    "okapi_idf",
     "parse_query",
     "term_weight",
 ]

@@ -170,20 +170,6 @@ def _raw_idf(frequencies: npt.NDArray[np.generic], chunks: int) -> Scores:
     return np.asarray(np.log(chunks - known + 0.5) - np.log(known + 0.5), np.float64)
 
 
-def okapi_idf(frequencies: npt.NDArray[np.int64], chunks: int) -> Scores:
-    """Inverse chunk frequencies, with rank-bm25's floor for terms in most chunks.
-
-    Args:
-        frequencies: int64 [terms], in how many chunks each term occurs, at least 1.
-        chunks: how many chunks there are.
-    """
-    idf = np.log(chunks - frequencies + 0.5) - np.log(frequencies + 0.5)
-    present = idf[frequencies > 0]
-    if present.size:
-        idf = np.where(idf < 0, EPSILON * present.mean(), idf)
-    return np.asarray(idf, np.float64)
-
-
 def term_weight(frequency: int, chunks: int) -> float:
     """How much a term of a question matters, always above 0.
 

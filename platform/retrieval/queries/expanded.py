@@ -164,7 +164,7 @@ class ExpandedSearcher:
     async def _further(self, deep: SearchRequest, query: Query) -> SearchResult:
         # Not reranked: rerankers read for the question, and these hits were found by another.
         text = query.text[: self._settings.max_query_chars]
-        request = replace(deep, query=text, rerank=False)
+        request = replace(deep, query=text, rerank=False, operators=False)
         if query.is_passage:
             return await self._passages.search(replace(request, mode=SearchMode.DENSE))
         return await self._searcher.search(request)

@@ -1,6 +1,7 @@
 """Generated answers from a scripted model: marks become citations, however they arrive."""
 
 import asyncio
+import re
 from itertools import pairwise
 
 import pytest
@@ -155,3 +156,11 @@ def test_the_prompt_has_rules_first_and_the_question_last() -> None:
     last = messages[-1].content
     assert last.endswith("Why so?")
     assert last.index('number="1"') < last.index(HITS[0].text) < last.index('number="2"')
+
+
+def test_the_best_passages_stand_first_and_last_with_the_numbers_of_their_rank() -> None:
+    hits = [hit(f"Passage of rank {rank}.") for rank in range(1, 6)]
+    shown = prompt("Why?", hits, [])[-1].content
+    ranks = [int(found) for found in re.findall(r"Passage of rank (\d)", shown)]
+    numbers = [int(found) for found in re.findall(r'<passage number="(\d)"', shown)]
+    assert ranks == numbers == [1, 3, 5, 4, 2]

@@ -60,3 +60,18 @@ async def test_what_is_pointed_at_is_laid_out_with_exact_citations() -> None:
         assert source.text[citation.start - source.start : citation.end - source.start] == (
             citation.quote
         )
+
+
+async def test_numbers_name_the_same_sentence_wherever_it_stands() -> None:
+    hits = [hit(f"Here rank {rank} says something. Then rank {rank} ends.") for rank in range(1, 5)]
+    model = ScriptedChatModel(("[3, 7]",))
+    evidence = await point_at_evidence(model, "Why?", hits, [], most=3)
+    shown = model.prompts[0][-1].content
+    for number, sentence in (
+        (3, "Here rank 2 says something."),
+        (7, "Here rank 4 says something."),
+    ):
+        assert f"[{number}] {sentence}" in shown
+        assert sentence in [found.text for found in evidence.sentences]
+    assert shown.index("rank 1") < shown.index("rank 3") < shown.index("rank 4")
+    assert shown.index("rank 4") < shown.index("rank 2")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rostra.core import EmbeddingSpace, FloatMatrix, FloatVector, Settings, Tokenizer
+from rostra.core import EmbeddingSpace, FloatMatrix, FloatVector, Part, Settings, Tokenizer
 from rostra.ingest.builder import make_document
 from rostra.ingest.chunking import (
     Chunk,
@@ -16,7 +16,7 @@ from rostra.ingest.chunking import (
     StructureChunker,
     chunk_inputs,
     chunking_facts,
-    late_windows,
+    late_part,
     make_chunker,
 )
 from rostra.ingest.chunking.code import CodeChunker
@@ -25,6 +25,7 @@ from rostra.ingest.chunking.parents import ParentChunker
 from rostra.ingest.chunking.recursive import RecursiveChunker
 from rostra.ingest.chunking.semantic import SemanticChunker
 from rostra.ingest.document import ParsedDocument, Span, SpanKind
+from rostra.ingest.tokens import TokenIndex
 
 Parse = Callable[[bytes | str, str], ParsedDocument]
 WINDOW = 60
@@ -232,14 +233,44 @@ def test_parents_hold_their_chunks(parse: Parse, toy: Tokenizer) -> None:
     assert 1 < len(parents) < len(chunks)
 
 
-def test_late_windows_hold_each_chunk_once(parse: Parse, toy: Tokenizer) -> None:
-    document = parse("\n\n".join(f"Paragraph {n} has a few words." for n in range(12)), "a.txt")
-    chunks = StructureChunker(toy, 12, 0, 60).chunk(document)
-    windows = late_windows(document, chunks, toy, 40)
-    assert [number for one in windows for number in one.chunks] == list(range(len(chunks)))
-    for one in windows:
-        assert len(toy.offsets(document.text[one.start : one.end])) <= 40
-        assert all(one.start <= chunks[n].start < chunks[n].end <= one.end for n in one.chunks)
+WORDS = st.sampled_from(
+    ["a", "word", "longerword", "End.", "x" * 30, "é😀", "\n\n", " ", "# Top\n\n"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WORDS, max_size=60), st.integers(4, 20), st.booleans())
+def test_a_late_chunk_is_read_with_its_headings_and_neighbours(
+    toy: Tokenizer, pieces: list[str], size: int, headers: bool
+) -> None:
+    document = make_document(" ".join(pieces), "a title", "text/plain", [])
+    chosen = Settings(chunker="late", chunk_tokens=max(16, size), chunk_headers=headers)
+    embedder = ToyEmbedder(toy)
+    chunks = chunk_inputs(document, chosen, embedder)
+    for one in chunks:
+        part = one.content
+        assert isinstance(part, Part)
+        own = document.text[one.chunk.start : one.chunk.end]
+        assert part.text[part.start : part.end] == own
+        head = f"{one.chunk.context}\n" if one.chunk.context else ""
+        assert part.text.startswith(head)
+        assert part.text[len(head) :] in document.text
+        assert len(toy.offsets(part.text)) <= max(WINDOW, len(toy.offsets(own)))
+    if chunks and len(toy.offsets("a title\n" + document.text)) <= WINDOW:
+        for one in chunks:
+            assert isinstance(one.content, Part)
+            assert one.content.text.endswith(document.text.strip()), "what fits is read whole"
+
+
+def test_a_late_chunk_stands_in_the_middle(toy: Tokenizer) -> None:
+    words = [f"w{number:02}" for number in range(90)]
+    document = make_document(" ".join(words), "", "text/plain", [])
+    chunk = Chunk(40 * 4, 50 * 4 - 1, None, "")
+    part = late_part(document.text, TokenIndex(document.text, toy), chunk, toy, 30)
+    assert part.text.split() == words[30:60]
+    first = Chunk(0, 39, None, "")
+    part = late_part(document.text, TokenIndex(document.text, toy), first, toy, 30)
+    assert part.text.split() == words[:30]
 
 
 def test_keys_of_late_chunks_depend_on_what_stands_beside_them(

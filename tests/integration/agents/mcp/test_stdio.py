@@ -249,9 +249,9 @@ async def test_a_child_that_died_is_told_of_at_the_deadline(
 
     monkeypatch.setattr(stdio, "_read", never)
     monkeypatch.setattr(stdio, "_write", never)
-    dies = ("-c", "raise SystemExit(7)")
+    dies = ("-c", "exit 7")
     config = ServerConfig(
-        approve_first=True, name="peer", command=sys.executable, args=dies, connect_seconds=3
+        approve_first=True, name="peer", command="sh", args=dies, connect_seconds=3
     )
     async with closing(McpToolset(config)) as toolset:
         with pytest.raises(ToolFailure, match="exited with status 7"):

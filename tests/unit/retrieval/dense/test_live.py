@@ -18,11 +18,11 @@ from rostra.retrieval.dense import (
     DenseReader,
     DenseWriter,
     FinderFailed,
-    UnusableVector,
     ivf,
     live,
 )
 from rostra.retrieval.lexical import Mask, Positions, Ties
+from rostra.store import UnusableVector
 
 WIDTH = 24
 KINDS = ("flat", "hnsw", "ivf_sq", "two_stage", "int8", "binary", "gpu_flat", "gpu_ivf")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rostra.retrieval import Hit, HitScores
 from rostra.retrieval.lexical import Scores
-from rostra.retrieval.rerank import PairBatches, rerank_hits, reordered
+from rostra.retrieval.rerank import PairBatches, reordered, rerank_hits
 
 
 def hit(number: int, score: float) -> Hit:

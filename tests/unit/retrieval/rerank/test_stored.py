@@ -58,9 +58,7 @@ def test_what_was_stored_comes_back(folder: TokenFolder, codec: TokenCodec) -> N
     assert folder.stamp(COLLECTION) != 0
 
 
-def test_the_same_texts_give_the_same_files_in_any_order(
-    tmp_path: Path, codec: TokenCodec
-) -> None:
+def test_the_same_texts_give_the_same_files_in_any_order(tmp_path: Path, codec: TokenCodec) -> None:
     found = []
     for name, texts in (("one", TEXTS), ("other", TEXTS[::-1])):
         store(TokenFolder(tmp_path / name), codec, texts)
@@ -78,7 +76,9 @@ def test_nothing_but_the_newest_is_left(folder: TokenFolder, codec: TokenCodec) 
     assert now.get(TEXTS[9]) is None
     # Who still reads the old one can go on.
     assert_same(before.get(TEXTS[9]), codec.encode(vectors(TEXTS[9])))
-    assert len([path for path in (folder._folder / str(COLLECTION)).iterdir() if path.is_dir()]) == 1
+    assert (
+        len([path for path in (folder._folder / str(COLLECTION)).iterdir() if path.is_dir()]) == 1
+    )
 
 
 def test_a_write_that_fails_leaves_what_was_there(folder: TokenFolder, codec: TokenCodec) -> None:
@@ -116,12 +116,12 @@ def test_a_damaged_passage_is_told_and_the_others_are_served(
     assert damaged == 1
 
 
-@pytest.mark.parametrize("name", ["codes.bin", "keys.npy", "starts.npy", "directions.npy", "*.json"])
+@pytest.mark.parametrize(
+    "name", ["codes.bin", "keys.npy", "starts.npy", "directions.npy", "*.json"]
+)
 def test_a_cut_file_is_not_served(folder: TokenFolder, codec: TokenCodec, name: str) -> None:
     store(folder, codec, TEXTS)
-    (file,) = [
-        path for path in (folder._folder / str(COLLECTION)).rglob(name) if path.is_file()
-    ]
+    (file,) = [path for path in (folder._folder / str(COLLECTION)).rglob(name) if path.is_file()]
     file.write_bytes(file.read_bytes()[:-1])
     assert folder.open(COLLECTION, SPACE) is None
     store(folder, codec, TEXTS)

@@ -74,7 +74,7 @@ def test_directions_are_orthonormal_and_the_most_telling() -> None:
     np.testing.assert_array_equal(directions, fit_directions(spread, 5))
     kept = np.linalg.norm(spread @ directions.T) / np.linalg.norm(spread)
     other = np.linalg.norm(spread[:, -5:]) / np.linalg.norm(spread)
-    assert kept > 0.9 > other
+    assert kept > other + 0.5
 
 
 def test_the_cache_keeps_what_was_asked_for_last_and_no_more() -> None:

@@ -1,0 +1,91 @@
+"""What one collection contributes to a search: the best of both sides, each scored by both.
+
+What always holds: filters and phrases mask both sides before anything is ranked. Candidates stand
+in the order of their ties, which no history changes, so that whatever ranks them stably gives equal
+results for equal rows.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from rostra.core import FloatVector
+from rostra.retrieval.index import CollectionIndex
+from rostra.retrieval.lexical import LexicalQuery, Mask, Positions, Scores
+from rostra.store import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCollection:
+    """A collection that is searched.
+
+    Attributes:
+        index: at least as new as the rows were when the search began.
+        mask: bool [positions], what the filters allow; None allows all.
+    """
+
+    collection: Collection
+    index: CollectionIndex
+    mask: Mask | None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a collection contributes, by position in its index.
+
+    Attributes:
+        dense: float64 [candidates]; NaN where vectors were not asked for.
+        lexical: float64 [candidates]; NaN where no term is shared, or terms were not asked for.
+    """
+
+    collection: Collection
+    index: CollectionIndex
+    positions: Positions
+    dense: Scores
+    lexical: Scores
+
+
+def find_candidates(
+    opened: OpenCollection,
+    vector: FloatVector | None,
+    query: LexicalQuery,
+    *,
+    by_terms: bool,
+    wanted: int,
+    watch: Callable[[str], AbstractContextManager[None]],
+) -> Candidates:
+    """The best of both sides, or of one, with the exact scores of both.
+
+    Args:
+        opened: where.
+        vector: the query's; None leaves the dense side out.
+        query: its terms, and the phrases that must occur.
+        by_terms: whether terms find and score; phrases count in any case.
+        wanted: candidates of each side.
+        watch: times the stages `dense` and `lexical`.
+    """
+    index, mask = opened.index, opened.mask
+    tie = index.table.tie
+    if query.phrases:
+        with watch("lexical"):
+            mask = query.mask(index.lexical, mask)
+    sides = [np.zeros(0, np.int64)]
+    if vector is not None:
+        with watch("dense"):
+            sides.append(index.dense.search(vector, wanted, mask, tie)[0])
+    if by_terms:
+        with watch("lexical"):
+            sides.append(index.lexical.search(query.terms, wanted, mask, tie)[0])
+    positions = np.unique(np.concatenate(sides))
+    positions = positions[np.lexsort((positions, tie[positions]))]
+    nothing = np.full(len(positions), np.nan)
+    dense, lexical = nothing, nothing
+    if vector is not None:
+        with watch("dense"):
+            dense = index.dense.scores(vector, positions)
+    if by_terms:
+        with watch("lexical"):
+            lexical = index.lexical.scores(query.terms, positions)
+    return Candidates(opened.collection, index, positions, dense, lexical)

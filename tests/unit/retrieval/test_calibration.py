@@ -1,0 +1,66 @@
+"""Probabilities from raw scores: monotone, and near the truth that data were drawn from."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from rostra.core import InvalidRequest
+from rostra.retrieval import Calibration, fit_calibration, lexical_share
+
+
+def drawn(seed: int, on_dense: float, on_lexical: float) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+    generator = np.random.default_rng(seed)
+    dense, lexical = generator.uniform(-0.2, 1, 4000), generator.uniform(0, 3, 4000)
+    odds = -4 + on_dense * dense + on_lexical * lexical
+    return dense, lexical, generator.random(4000) < special.expit(odds)
+
+
+@given(
+    st.integers(0, 100),
+    st.sampled_from((-6.0, 0.0, 5.0)),
+    st.sampled_from((-2.0, 0.0, 1.0)),
+    st.floats(-1, 1),
+    st.floats(0, 5),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_a_better_score_is_never_less_likely(
+    seed: int, on_dense: float, on_lexical: float, dense: float, lexical: float, a: float, b: float
+) -> None:
+    calibration = fit_calibration(*drawn(seed, on_dense, on_lexical))
+    low, high = calibration.probabilities(
+        np.array([dense, dense + a]), np.array([lexical, lexical + b])
+    )
+    assert 0 <= low <= high <= 1
+
+
+def test_probabilities_are_those_that_the_data_were_drawn_with() -> None:
+    dense, lexical, relevant = drawn(1, 5.0, 1.0)
+    calibration = fit_calibration(dense, lexical, relevant)
+    found = calibration.probabilities(dense, lexical)
+    truth = special.expit(-4 + 5 * dense + lexical)
+    assert np.abs(found - truth).max() < 0.08
+    # What tells nothing has no slope.
+    assert fit_calibration(dense, lexical * 0, relevant).lexical == 0
+
+
+def test_separable_data_have_a_finite_curve() -> None:
+    dense = np.array([0.1, 0.2, 0.8, 0.9])
+    found = fit_calibration(dense, np.zeros(4), dense > 0.5)
+    assert np.isfinite([found.intercept, found.dense, found.lexical]).all()
+
+
+@pytest.mark.parametrize("relevant", [[True, True], [False, False], []])
+def test_one_kind_alone_says_nothing(relevant: list[bool]) -> None:
+    count = len(relevant)
+    with pytest.raises(InvalidRequest):
+        fit_calibration(np.zeros(count), np.zeros(count), np.array(relevant, np.bool_))
+
+
+def test_lexical_shares_compare_across_queries() -> None:
+    assert lexical_share(6.0, {"a": 2.0, "b": 1.0}) == 2.0
+    assert lexical_share(-1.0, {"a": 2.0}) == 0.0
+    assert lexical_share(None, {"a": 2.0}) == lexical_share(1.0, {}) == 0.0
+    assert Calibration(0.0, 1.0, 1.0).probabilities(np.zeros(1), np.zeros(1)).tolist() == [0.5]
