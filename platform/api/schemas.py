@@ -39,6 +39,9 @@ Expand = Annotated[
 ]
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
 class Request(Struct, forbid_unknown_fields=True):
     """Base of all request bodies."""
 
@@ -59,6 +62,8 @@ class SearchBody(Request):
     mode: SearchMode = SearchMode.HYBRID
     filters: dict[str, Any] = {}
     rerank: bool | None = None
+    diversity: Share | None = None
+    min_probability: Share | None = None
     expand: Expand = None
     graph: bool = False
 
@@ -367,13 +372,19 @@ class ExpansionView(Struct):
     seconds: float
 
 
-class SearchView(Struct):
-    """What was found, best first; `expansion` is null for a plain search."""
+class SearchView(Struct, omit_defaults=True):
+    """What was found, best first; a plain search has no `expansion`.
+
+    Hits were `reranked` where that was done in time; `probability` is that of the likeliest hit to
+    be relevant, where the collection was tuned.
+    """
 
     query: str
     hits: list[HitView]
     timings_ms: dict[str, float]
     expansion: ExpansionView | None = None
+    reranked: bool = False
+    probability: float | None = None
 
 
 class PassageView(Struct):
@@ -402,8 +413,8 @@ class CitationView(Struct):
     answer_end: int
 
 
-class AnswerView(Struct):
-    """A finished and stored answer; `expansion` is null where its search was a plain one."""
+class AnswerView(Struct, omit_defaults=True):
+    """A finished and stored answer; without `expansion` where its search was a plain one."""
 
     answer: str
     mode: AnswerMode

@@ -28,6 +28,8 @@ async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) 
         mode=data.mode,
         filters=data.filters,
         rerank=data.rerank,
+        diversity=data.diversity,
+        min_probability=data.min_probability,
         operators=True,
     )
     deep = runtime.graph.deep(request) if data.graph else request

@@ -23,7 +23,7 @@ from rostra.agents import (
     read_log,
 )
 from rostra.cli.ids import run_id as read_id
-from rostra.cli.mcp_texts import PromptedTask, pairs, prompted_task
+from rostra.cli.mcp_texts import named_prompt, pairs
 from rostra.cli.output import (
     console,
     json_option,
@@ -118,7 +118,7 @@ def run(
     async def work(runtime: Runtime) -> dict[str, Any]:
         wanted = PromptedTask(normalize_text(task or ""), [])
         if prompt is not None:
-            wanted = await prompted_task(runtime, prompt, filled)
+            wanted = await named_prompt(runtime, prompt, filled)
         request = RunRequest(
             task=wanted.text,
             strategy=strategy,

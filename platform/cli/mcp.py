@@ -14,7 +14,7 @@ import click
 from rich.markup import escape
 
 from rostra.agents import CallContext, McpToolset, ToolFailure
-from rostra.cli.mcp_reach import clean, login_option, reached, servers, unavailable
+from rostra.cli.mcp_reach import login_option, reached, servers
 from rostra.cli.mcp_texts import prompt, resource
 from rostra.cli.mcp_tools import changes, print_changes, print_tools
 from rostra.cli.output import console, json_option, print_json, with_runtime

@@ -1,26 +1,9 @@
-"""MCP servers as the command line reaches them: by name, with a person to log in, or an error.
-
-What always holds: what a server says is shown without its control characters.
-"""
+"""MCP servers as the command line reaches them: by name, with a person to log in, or an error."""
 
 import click
 
 from rostra.agents import McpToolset
-from rostra.core import NotFound, RostraError
-from rostra.runtime import Runtime
-
-
-class McpServerNotFound(NotFound):
-    """No MCP server of this name is configured."""
-
-    code = "mcp_server_not_found"
-
-
-class McpServerUnavailable(RostraError):
-    """An MCP server cannot be reached, does not answer, or does not speak the protocol."""
-
-    status = 503
-    code = "mcp_server_unavailable"
+from rostra.runtime import Runtime, mcp_server_of, mcp_servers_of
 
 
 login_option = click.option(
@@ -30,11 +13,7 @@ login_option = click.option(
 
 def servers(runtime: Runtime, login: bool) -> dict[str, McpToolset]:
     """All servers that are set, by name; with `login` a person can log in."""
-    found = {
-        name: toolset
-        for name, toolset in sorted(runtime.workshop.servers().items())
-        if isinstance(toolset, McpToolset)
-    }
+    found = mcp_servers_of(runtime)
     if login:
         for toolset in found.values():
             toolset.log_in_with(_show_address)
@@ -47,25 +26,9 @@ def reached(runtime: Runtime, name: str, login: bool = False) -> McpToolset:
     Raises:
         McpServerNotFound: there is none.
     """
-    found = servers(runtime, login)
-    if name not in found:
-        raise McpServerNotFound(
-            f"there is no MCP server named {name!r}",
-            hint=f"There are: {', '.join(found)}." if found else "None is set.",
-        )
-    return found[name]
-
-
-def unavailable(toolset: McpToolset, why: str) -> McpServerUnavailable:
-    """The error of a server that cannot be used, and what may help."""
-    hint = f"rostra mcp list {toolset.name} --login" if toolset.needs_login else None
-    return McpServerUnavailable(clean(why), hint=hint)
+    servers(runtime, login)
+    return mcp_server_of(runtime, name)
 
 
 async def _show_address(address: str) -> None:
     click.echo(f"Open this address to log in:\n  {address}", err=True)
-
-
-def clean(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)

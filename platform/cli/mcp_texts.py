@@ -1,36 +1,30 @@
 """`rostra mcp prompt` and `rostra mcp resource`: texts of MCP servers, listed and read.
 
-What always holds: a prompt that becomes a task is its server's word, not the user's: what it leads
-to counts as influenced by that server, so calls that change something are asked about.
+What always holds: what a server says is shown without its control characters.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import click
 
-from rostra.agents import McpToolset, Origin, ToolFailure
-from rostra.cli.mcp_reach import clean, login_option, reached, unavailable
+from rostra.agents import ToolFailure
+from rostra.cli.mcp_reach import login_option, reached
 from rostra.cli.output import json_option, print_json, print_table, with_runtime
-from rostra.core import InvalidRequest, RostraError, normalize_text
-from rostra.runtime import Runtime
+from rostra.core import InvalidRequest
+from rostra.runtime import (
+    PromptedTask,
+    Runtime,
+    prompt_messages,
+    prompted_task,
+    refused_by,
+    unavailable,
+)
+from rostra.runtime import without_controls as clean
 
 _DESCRIPTION_CHARS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class PromptedTask:
-    """A prompt of a server, as the task of a run.
-
-    Attributes:
-        sources: what had influenced it; see `RunRequest.sources`.
-    """
-
-    text: str
-    sources: list[str]
-
-
-async def prompted_task(runtime: Runtime, named: str, arguments: Mapping[str, str]) -> PromptedTask:
+async def named_prompt(runtime: Runtime, named: str, arguments: Mapping[str, str]) -> PromptedTask:
     """The task that a prompt is.
 
     Args:
@@ -47,11 +41,7 @@ async def prompted_task(runtime: Runtime, named: str, arguments: Mapping[str, st
             hint="Name it as SERVER/NAME; `rostra mcp prompt SERVER` lists them.",
             field="prompt",
         )
-    messages = await _prompt(reached(runtime, server), name, arguments, in_words=True)
-    roles = {role for role, _ in messages}
-    texts = [text if roles == {"user"} else f"{role}: {text}" for role, text in messages]
-    text = normalize_text("\n\n".join(texts))
-    return PromptedTask(text, [f"{Origin.TOOL}:{server}/{name}"])
+    return await prompted_task(runtime, server, name, arguments)
 
 
 def pairs(given: Sequence[str], what: str) -> dict[str, str]:
@@ -84,7 +74,7 @@ def prompt(
     async def work(runtime: Runtime) -> None:
         toolset = reached(runtime, server, login)
         if name is not None:
-            messages = await _prompt(toolset, name, given)
+            messages = await prompt_messages(toolset, name, given)
             if as_json:
                 print_json({"messages": [{"role": role, "text": text} for role, text in messages]})
             else:
@@ -136,29 +126,13 @@ def resource(server: str, uri: str | None, login: bool, as_json: bool) -> None:
         try:
             result = await toolset.read_resource(uri)
         except ToolFailure as failure:
-            raise _refused(toolset, failure) from None
+            raise refused_by(toolset, failure) from None
         if as_json:
             print_json({"uri": uri, "text": result.text, "bytes": result.size})
         else:
             click.echo(clean(result.text))
 
     with_runtime(work)
-
-
-async def _prompt(
-    toolset: McpToolset, name: str, arguments: Mapping[str, str], *, in_words: bool = False
-) -> tuple[tuple[str, str], ...]:
-    try:
-        return await toolset.get_prompt(name, dict(arguments), in_words=in_words)
-    except ToolFailure as failure:
-        raise _refused(toolset, failure) from None
-
-
-def _refused(toolset: McpToolset, failure: ToolFailure) -> RostraError:
-    """What a server that answers has not is a wrong name; one that does not answer is away."""
-    if toolset.protocol is None or isinstance(failure.__cause__, TimeoutError):
-        return unavailable(toolset, str(failure))
-    return InvalidRequest(clean(str(failure)))
 
 
 def _wanted(arguments: Sequence[tuple[str, bool]]) -> str:

@@ -35,7 +35,15 @@ _PREVIEW_CHARS = 320
     help="Which index finds candidates.",
 )
 @click.option("--filter", "filters", default="{}", help="""Metadata, as JSON: '{"year": 2024}'.""")
-@click.option("--rerank/--no-rerank", default=None, help="Use the reranker, when one is set.")
+@click.option(
+    "--rerank/--no-rerank", default=None, help="Read the best hits again; see docs/search.md."
+)
+@click.option("--diversity", type=float, help="Put back hits that resemble better ones, 0 to 1.")
+@click.option(
+    "--min-probability",
+    type=float,
+    help="Leave out hits that are less likely relevant, 0 to 1; needs `rostra tune`.",
+)
 @expand_option
 @click.option("--graph", is_flag=True, help="Use the graph of entities; see `rostra graph`.")
 @json_option
@@ -46,13 +54,23 @@ def command(
     mode: str,
     filters: str,
     rerank: bool | None,
+    diversity: float | None,
+    min_probability: float | None,
     expand: tuple[QueryStrategyName, ...] | None,
     graph: bool,
     as_json: bool,
 ) -> None:
     """Find the passages that match QUERY best."""
     request = SearchRequest(
-        query, collections, k, SearchMode(mode), _filters(filters), rerank, operators=True
+        query,
+        collections,
+        k,
+        SearchMode(mode),
+        _filters(filters),
+        rerank,
+        diversity=diversity,
+        min_probability=min_probability,
+        operators=True,
     )
 
     async def work(runtime: Runtime) -> SearchResult:
@@ -69,6 +87,8 @@ def command(
             _print(rank, hit)
         if not result.hits:
             console().print("nothing found")
+        if result.probability is not None:
+            console().print(f"[dim]likeliest to be relevant: {result.probability:.0%}[/]")
         if isinstance(result, ExpandedResult):
             print_expansion(result.expansion)
 

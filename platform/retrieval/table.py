@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from rostra.retrieval.dense.rows import RowFile, Rows, RowsView, as_octets
 from rostra.retrieval.lexical import DamagedIndex, Mask, Positions, Ties
-from rostra.retrieval.lexical.runs import gathered, spread
+from rostra.retrieval.lexical.runs import spread
 from rostra.retrieval.lexical.storage import MANIFEST, read_manifest, remove_others, write_manifest
 
 Ids = npt.NDArray[np.uint8]
@@ -151,8 +151,11 @@ class ChunkTable:
     def positions_of(self, documents: Ids) -> Positions:
         """The positions of all chunks that these documents have or had, rising."""
         places = self.places_of(documents)
-        starts = np.append(self.firsts, len(self))
-        return gathered(starts, places)[0]
+        starts = self.firsts[places]
+        last = len(self.firsts) - 1
+        ends = np.where(places < last, self.firsts[np.minimum(places + 1, last)], len(self))
+        begins = spread(ends - starts)
+        return np.repeat(starts - begins[:-1], ends - starts) + np.arange(begins[-1])
 
     def mask_of(self, documents: Ids) -> Mask:
         """bool [positions], true for the chunks of these documents."""

@@ -6,41 +6,24 @@ before it, and cuts no word that has a boundary in the second half of the window
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 
-from rostra.core import Tokenizer
 from rostra.ingest.chunking.chunk import Chunk
-from rostra.ingest.chunking.cuts import Cuts, check_sizes, is_between_words, trimmed
-from rostra.ingest.chunking.places import Places
-from rostra.ingest.chunking.tables import TableHeaders
+from rostra.ingest.chunking.cuts import Cuts, is_between_words, trimmed
+from rostra.ingest.chunking.sized import SizedChunker
 from rostra.ingest.document import ParsedDocument
 
 _SHOWN = re.compile(r"\S")
 
 
-@dataclass(frozen=True, slots=True)
-class FixedChunker:
-    """See this module.
+class FixedChunker(SizedChunker):
+    """See this module."""
 
-    Args:
-        tokenizer: the embedder's.
-        max_tokens: most tokens of a chunk.
-        overlap: most tokens repeated from the chunk before.
-    """
-
-    tokenizer: Tokenizer
-    max_tokens: int
-    overlap: int = 0
-
-    def __post_init__(self) -> None:
-        check_sizes(self.max_tokens, self.overlap)
+    __slots__ = ()
 
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
         text = document.text
-        headers = TableHeaders(document, self.tokenizer, self.max_tokens)
-        cuts = Cuts(text, self.tokenizer, headers)
-        places = Places(document, self.tokenizer, headers)
+        cuts, places = self.prepared(document)
         chunks = []
         last = len(text.rstrip())
         found = _SHOWN.search(text)

@@ -9,13 +9,10 @@ beginning where a part begins.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from rostra.core import Tokenizer
 from rostra.ingest.chunking.chunk import Chunk
-from rostra.ingest.chunking.cuts import Cuts, check_sizes, trimmed
-from rostra.ingest.chunking.places import Places
-from rostra.ingest.chunking.tables import TableHeaders
+from rostra.ingest.chunking.cuts import Cuts, trimmed
+from rostra.ingest.chunking.sized import SizedChunker
 from rostra.ingest.document import ParsedDocument
 
 # Each ends a part: the separator stays with what is before it.
@@ -25,28 +22,14 @@ _SEPARATORS = tuple(
 Range = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RecursiveChunker:
-    """See this module.
+class RecursiveChunker(SizedChunker):
+    """See this module."""
 
-    Args:
-        tokenizer: the embedder's.
-        max_tokens: most tokens of a chunk.
-        overlap: most tokens repeated from the chunk before.
-    """
-
-    tokenizer: Tokenizer
-    max_tokens: int
-    overlap: int = 0
-
-    def __post_init__(self) -> None:
-        check_sizes(self.max_tokens, self.overlap)
+    __slots__ = ()
 
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
-        headers = TableHeaders(document, self.tokenizer, self.max_tokens)
-        cuts = Cuts(document.text, self.tokenizer, headers)
-        places = Places(document, self.tokenizer, headers)
+        cuts, places = self.prepared(document)
         chunks = []
         for start, end in self._split(cuts, 0, len(document.text), 0):
             part = trimmed(document.text, start, end)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -34,6 +33,7 @@ from rostra.runtime import Runtime, open_runtime
 from rostra.store import list_runs
 from tests.agent_parts import final
 from tests.integration.mcp_servers.sandboxed import needs_sandbox
+from tests.ports import refusing_port
 
 SUMS = {"description": "Calculates.", "tools": ["calculator"], "share": 0.5}
 NOTES = {"description": "Keeps facts.", "tools": ["remember", "recall"]}
@@ -255,8 +255,11 @@ async def test_whether_it_works_is_found_out_once(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_run_limited_to_a_server_that_is_away_says_so(settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with refusing_port() as port:
+        await _limited_to_a_server_that_is_away(settings, port)
+
+
+async def _limited_to_a_server_that_is_away(settings: Settings, port: int) -> None:
     away = {"servers": {"norm": {"url": f"http://127.0.0.1:{port}/mcp"}}}
     async with open_runtime(given(settings, mcp=away), model(say=[final("Nothing.")])) as runtime:
         request = RunRequest(

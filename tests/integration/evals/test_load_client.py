@@ -1,7 +1,6 @@
 """One request against a real server: what it makes of answers, refusals and broken streams."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -31,6 +30,7 @@ from tests.integration.evals.load_endpoint import (
     scripted,
     usage,
 )
+from tests.ports import refusing_port
 
 REQUEST = PlannedRequest(0.0, (user_message("a b c"),), 5)
 KEY = "sk-secret-0123"
@@ -227,10 +227,9 @@ async def test_the_deadline_counts_from_when_a_request_was_due() -> None:
 
 
 async def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    async with LoadClient(f"http://127.0.0.1:{port}/v1", "m", timeout=60) as client:
-        found = await client.ask(REQUEST, LoopClock())
+    with refusing_port() as port:
+        async with LoadClient(f"http://127.0.0.1:{port}/v1", "m", timeout=60) as client:
+            found = await client.ask(REQUEST, LoopClock())
     assert found.failure == UNREACHABLE
     assert found.pieces.tolist() == []
 

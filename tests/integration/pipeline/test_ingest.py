@@ -565,3 +565,16 @@ async def test_near_duplicates_are_shown_once_and_named(library: Library) -> Non
     every = (await library.searcher().search(SearchRequest("heaps grow word1 word2", k=3))).hits
     assert len(every) == 3
     assert best.near_duplicates[0] in {hit.chunk_id for hit in every} - {best.chunk_id}
+
+
+async def test_an_ingest_over_a_damaged_index_builds_it_anew(library: Library) -> None:
+    await library.ingester().ingest(FILES, "default")
+    damaged = [path for path in (library.settings.home / "indexes").rglob("*") if path.is_file()]
+    assert damaged
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + b"\0damage")
+    report = await library.ingester().ingest([*FILES, Given("b.txt", "A new quokka.")], "default")
+    assert (report.documents, report.unchanged) == (1, len(FILES))
+    for mode in (SearchMode.LEXICAL, SearchMode.DENSE):
+        assert "test:/b.txt" in await found(library, "quokka", mode)
+        assert "test:/storage.md" in await found(library, "vacuum reclaims storage", mode)

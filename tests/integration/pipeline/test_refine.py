@@ -53,8 +53,8 @@ async def test_a_collection_is_ranked_by_what_was_tuned_for_it(filled: Library) 
         by_settings = await scored(filled, fusion=fusion, dense_weight=weight)
         await keep(filled, tuning(filled, fusion=fusion, dense_weight=weight))
         assert await scored(filled) == by_settings != untuned
-    await keep(filled, None)
-    assert await scored(filled) == untuned
+        await keep(filled, None)
+        assert await scored(filled) == untuned
 
 
 async def test_what_was_tuned_elsewhere_is_not_used(filled: Library) -> None:
@@ -114,18 +114,19 @@ async def test_rerankers_are_off_where_settings_say_so(filled: Library) -> None:
 
 
 async def test_diversity_puts_back_what_says_the_same(filled: Library) -> None:
-    plain = (await filled.searcher().search(QUERY)).hits
+    request = SearchRequest("Vacuum reclaims storage of dead tuples.", k=50)
+    plain = (await filled.searcher().search(request)).hits
     # Both pages with the same sentence come first.
     same = [hit.text for hit in plain[:2]]
-    assert same[0] == same[1]
-    varied = (await filled.searcher().search(replace(QUERY, diversity=0.7))).hits
+    assert same[0] == same[1] == request.query
+    varied = (await filled.searcher().search(replace(request, diversity=0.7))).hits
     assert {hit.chunk_id for hit in varied} == {hit.chunk_id for hit in plain}
     assert varied[0].chunk_id == plain[0].chunk_id
     assert varied[1].text != varied[0].text
     # It looks beyond what is asked for.
-    two = (await filled.searcher().search(replace(QUERY, diversity=0.7, k=2))).hits
+    two = (await filled.searcher().search(replace(request, diversity=0.7, k=2))).hits
     assert [hit.chunk_id for hit in two] == [hit.chunk_id for hit in varied[:2]]
-    none = (await filled.searcher().search(replace(QUERY, diversity=0.0))).hits
+    none = (await filled.searcher().search(replace(request, diversity=0.0))).hits
     assert [hit.chunk_id for hit in none] == [hit.chunk_id for hit in plain]
 
 

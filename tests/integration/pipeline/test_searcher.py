@@ -519,3 +519,59 @@ async def test_no_hits_need_no_reranking(library: Library) -> None:
     searcher = library.searcher(reranker=LongestFirst)
     result = await searcher.search(SearchRequest("zebra", mode=SearchMode.LEXICAL))
     assert result.hits == []
+
+
+# --- Phrases and prefixes -------------------------------------------------------------------------
+
+
+async def test_what_is_in_quotes_must_occur_whichever_side_finds_it(library: Library) -> None:
+    await library.put("a", "An index scan of a table.", metadata={"old": True})
+    await library.put("b", "A table scan reads an index.", "The index scan is quick.")
+    searcher = library.searcher()
+    for mode in SearchMode:
+        request = SearchRequest('"index scan" table', mode=mode, operators=True)
+        result = await searcher.search(request)
+        assert {(hit.uri, hit.start) for hit in result.hits} == {("a", 0), ("b", 30)}
+        filtered = await searcher.search(replace(request, filters={"old": True}))
+        assert [hit.uri for hit in filtered.hits] == ["a"]
+        assert (await searcher.search(replace(request, query='"scan index"'))).hits == []
+        # Without operators quotes are nothing but punctuation.
+        words = await searcher.search(replace(request, operators=False))
+        assert {hit.uri for hit in words.hits} == {"a", "b"}
+        assert len(words.hits) == 3
+
+
+async def test_a_prefix_stands_for_the_terms_that_start_so(library: Library) -> None:
+    await library.put("a", "Checkpoints write dirty pages.")
+    await library.put("b", "A checksum of the page.")
+    await library.put("c", "Vacuum.")
+    searcher = library.searcher()
+    request = SearchRequest("check*", mode=SearchMode.LEXICAL, operators=True)
+    result = await searcher.search(request)
+    assert {hit.uri for hit in result.hits} == {"a", "b"}
+    # What it was expanded to says nothing about which of the query's words matter.
+    assert result.term_weights == {}
+    both = await searcher.search(replace(request, query="page check*"))
+    assert both.term_weights.keys() == {"page"}
+    assert (await searcher.search(replace(request, operators=False))).hits == []
+    hybrid = await searcher.search(replace(request, mode=SearchMode.HYBRID))
+    assert {hit.uri for hit in hybrid.hits if hit.scores.lexical} == {"a", "b"}
+
+
+async def test_a_second_process_follows_by_itself_and_keeps_nothing(library: Library) -> None:
+    await fill(library)
+    first, second = library.indexes(), library.indexes()
+    await first.save("default")
+    assert await answers(library, second) == await answers(library, first)
+    await library.put("late.html", "Vacuum came late to the index.")
+    changed = await answers(library, second)
+    assert await answers(library, first) == changed
+    await second.save("default")
+    await first.close()
+    # Nobody keeps it any more: the next saving does.
+    await second.save("default")
+    assert await answers(library, second) == changed
+    await second.close()
+    third = library.indexes()
+    assert await answers(library, third) == changed
+    await third.close()

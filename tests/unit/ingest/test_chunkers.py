@@ -259,7 +259,8 @@ def test_a_late_chunk_is_read_with_its_headings_and_neighbours(
     if chunks and len(toy.offsets("a title\n" + document.text)) <= WINDOW:
         for one in chunks:
             assert isinstance(one.content, Part)
-            assert one.content.text.endswith(document.text.strip()), "what fits is read whole"
+            read = one.content.text.strip()
+            assert read.endswith(document.text.strip()), "what fits is read whole"
 
 
 def test_a_late_chunk_stands_in_the_middle(toy: Tokenizer) -> None:

@@ -26,6 +26,7 @@ from tests.integration.agents.mcp.peer import (
     closing,
     many,
 )
+from tests.ports import refusing_port
 
 CONTEXT = CallContext(run="r", call="r:1")
 
@@ -179,14 +180,12 @@ async def test_a_url_that_is_no_server(answer: bytes | None, why: str) -> None:
 
 
 async def test_nothing_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/mcp"
-    async with closing(
-        McpToolset(ServerConfig(approve_first=True, name="peer", url=url))
-    ) as toolset:
-        with pytest.raises(ToolFailure, match="cannot reach it") as failure:
-            await toolset.list()
-        assert not failure.value.began
+    with refusing_port() as port:
+        config = ServerConfig(approve_first=True, name="peer", url=f"http://127.0.0.1:{port}/mcp")
+        async with closing(McpToolset(config)) as toolset:
+            with pytest.raises(ToolFailure, match="cannot reach it") as failure:
+                await toolset.list()
+    assert not failure.value.began
 
 
 class Meddling:

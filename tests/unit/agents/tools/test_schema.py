@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from rostra.agents.tools import schema as schema_module
 from rostra.agents.tools.schema import enforceable, problems, unusable
 
 ROOT = Path(__file__).parents[4]
@@ -127,6 +128,18 @@ def test_checks_end_whatever_the_schema_does(schema: Schema, arguments: Any) -> 
     """Each of these takes longer than a day without a bound; the test's own timeout would tell."""
     assert unusable(schema) is None
     assert any("in time" in each for each in problems(schema, arguments))
+
+
+@pytest.mark.parametrize(("pauses", "found"), [(1, []), (2, ["in time"])])
+def test_a_pause_that_is_not_the_checks_costs_no_call(
+    monkeypatch: pytest.MonkeyPatch, pauses: int, found: list[str]
+) -> None:
+    """A garbage collection of a large process takes longer than a check may."""
+    times = iter([0.0, 100.0] * pauses)
+    monkeypatch.setattr(schema_module, "thread_time", lambda: next(times, 0.0))
+    told = problems({"properties": {"a": {"type": "string"}}}, {"a": "x"})
+    assert len(told) == len(found)
+    assert all(word in line for word, line in zip(found, told, strict=True))
 
 
 @pytest.mark.parametrize(
