@@ -80,6 +80,8 @@ async def run(settings: Settings, folders: Sequence[Path]) -> list[dict[str, Any
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rostra-bench-")))
         systems = [await _rostra(stack, folder / "rostra", passages)]
+        if settings.dense_index == "auto":  # which looks at every vector of a small collection
+            systems.append(await _rostra(stack, folder / "two", passages, dense_index="two_stage"))
         for module, make in (("txtai", _txtai), ("pymilvus", _milvus)):
             if importlib.util.find_spec(module) is None:
                 click.echo(
@@ -111,10 +113,13 @@ async def _passages(settings: Settings, folders: Sequence[Path]) -> _Passages:
     return _Passages(list(distinct), vectors, questions, np.stack(asked))
 
 
-async def _rostra(stack: AsyncExitStack, home: Path, passages: _Passages) -> _System:
-    click.echo("  rostra: rows and indexes", err=True)
+async def _rostra(
+    stack: AsyncExitStack, home: Path, passages: _Passages, **changed: Any
+) -> _System:
+    name = ", ".join(["rostra", *changed.values()])
+    click.echo(f"  {name}: rows and indexes", err=True)
     width = passages.vectors.shape[1]
-    parts = await stack.enter_async_context(opened(home, passages.vector_of(), width))
+    parts = await stack.enter_async_context(opened(home, passages.vector_of(), width, **changed))
     async with parts.database.write() as session:
         collection = await ensure_collection(session, _COLLECTION, space_of(width))
 
@@ -150,7 +155,7 @@ async def _rostra(stack: AsyncExitStack, home: Path, passages: _Passages) -> _Sy
         request = SearchRequest(question, (_COLLECTION,), k=_K, mode=SearchMode.DENSE, rerank=False)
         return (await parts.best.search(request)).timings_ms["dense"]
 
-    return _System("rostra", build, search, index)
+    return _System(name, build, search, index)
 
 
 def _txtai(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rostra.core import (
     EmbeddingSpace,
@@ -75,10 +75,15 @@ def settings_at(home: Path) -> Settings:
 
 @asynccontextmanager
 async def opened(
-    home: Path, vectors: Mapping[str, FloatVector], dimensions: int
+    home: Path, vectors: Mapping[str, FloatVector], dimensions: int, **changed: Any
 ) -> AsyncIterator[Opened]:
-    """Opens the database and what searches it."""
-    settings = settings_at(home)
+    """Opens the database and what searches it.
+
+    Args:
+        vectors: of texts that are asked for.
+        changed: settings that differ from the process's.
+    """
+    settings = settings_at(home).model_copy(update=changed)
     embedder = GivenVectors(vectors, dimensions)
     async with await open_database(settings.resolved_database_url) as database:
         indexes = Indexes(database, settings)

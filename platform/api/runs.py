@@ -49,7 +49,7 @@ from rostra.api.schemas import (
 from rostra.api.services import Services
 from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
 from rostra.core import InvalidRequest, normalize_text
-from rostra.runtime import Runtime
+from rostra.runtime import PromptedTask, Runtime, prompted_task
 from rostra.store import (
     Database,
     Run,
@@ -80,7 +80,7 @@ Wait = Annotated[bool, QueryParameter(description="Go on after a pause.")]
     operation_class=RunOperation,
     responses={
         202: ResponseSpec(RunView, description="The run, begun", generate_examples=False),
-        **problems(400, 503),
+        **problems(400, 404, 503),
     },
 )
 async def start(
@@ -90,11 +90,14 @@ async def start(
 
     With `Accept: text/event-stream` its events follow, as from `/events`. With names to `approve`
     the answer waits for the servers' tools: a name that is none of the run's is refused. Of a
-    server that cannot be reached the run's `problems` say it.
+    server that cannot be reached the run's `problems` say it. A `prompt` is filled in by its server
+    first, which has to answer.
     """
     agents, database = services.runtime.agents, services.runtime.database
+    task = await _task(data, services.runtime)
     asked = RunRequest(
-        task=normalize_text(data.task),
+        task=task.text,
+        sources=task.sources,
         strategy=data.strategy,
         tools=data.tools,
         budget=_over(data.budget, services.runtime.workshop.budget),
@@ -107,6 +110,15 @@ async def start(
         return await _stream(services, run_id)
     async with database.read() as session:
         return Response(run_view(await get_run(session, run_id)), status_code=202)
+
+
+async def _task(data: NewRun, runtime: Runtime) -> PromptedTask:
+    if data.prompt is None:
+        return PromptedTask(normalize_text(data.task), [])
+    if data.task:
+        raise InvalidRequest("a run has a task or a prompt, not both", field="prompt")
+    wanted = data.prompt
+    return await prompted_task(runtime, wanted.server, wanted.name, wanted.arguments)
 
 
 @get("/", operation_id="listRuns", summary="List runs", responses=problems(400))

@@ -108,14 +108,30 @@ ToolNames = Annotated[
 ]
 
 
-class NewRun(Request):
-    """A task for an agent.
+class RunPrompt(Request):
+    """A prompt of an MCP server, filled in."""
 
-    `tools` are patterns of the names of the tools that may be used, null is all; `approve` names
-    tools whose calls need no further approval, unless a document or a tool's text led to them.
+    server: Name
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    arguments: Annotated[
+        dict[
+            Annotated[str, Meta(min_length=1, max_length=256)],
+            Annotated[str, Meta(max_length=20_000)],
+        ],
+        Meta(max_length=100),
+    ] = {}
+
+
+class NewRun(Request):
+    """A task for an agent: one's own, or the `prompt` of an MCP server, but not both.
+
+    A prompt is its server's word: calls that change something are then asked about. `tools` are
+    patterns of the names of the tools that may be used, null is all; `approve` names tools whose
+    calls need no further approval, unless a document or a tool's text led to them.
     """
 
-    task: Annotated[str, Meta(examples=["How many days lie between the two last releases?"])]
+    task: Annotated[str, Meta(examples=["How many days lie between the two last releases?"])] = ""
+    prompt: RunPrompt | None = None
     strategy: Name = "react"
     tools: ToolNames | None = None
     budget: BudgetBody = msgspec.field(default_factory=BudgetBody)

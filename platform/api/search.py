@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 from rostra.api.openapi import problems
 from rostra.api.schemas import SearchBody, SearchView, view
 from rostra.core import normalize_text
-from rostra.retrieval import SearchRequest
+from rostra.retrieval import SearchRequest, narrowed
 from rostra.runtime import Runtime
 
 
@@ -35,7 +35,7 @@ async def search(data: JSONBody[SearchBody], runtime: NamedDependency[Runtime]) 
     deep = runtime.graph.deep(request) if data.graph else request
     result = await runtime.expanded.search(deep, data.expand)
     if data.graph:
-        result = await runtime.graph.extend(request, result)
+        result = await runtime.graph.extend(narrowed(request, result), result)
     found: SearchView = view(SearchView, result)
     return found
 

@@ -45,7 +45,7 @@ from rostra.cli.run_following import follow
 from rostra.cli.run_options import Most, answer_options, budget_options, names_of
 from rostra.cli.run_view import RunView, call_text, cleaned
 from rostra.core import collapse_whitespace, normalize_text
-from rostra.runtime import Runtime
+from rostra.runtime import PromptedTask, Runtime
 from rostra.store import Run, delete_run, get_run, list_runs
 
 _GOOD = (Status.COMPLETED, Status.ABSTAINED)

@@ -19,7 +19,8 @@ from rostra.cli.mcp_texts import prompt, resource
 from rostra.cli.mcp_tools import changes, print_changes, print_tools
 from rostra.cli.output import console, json_option, print_json, with_runtime
 from rostra.core import Conflict, InvalidRequest, RostraError
-from rostra.runtime import Runtime
+from rostra.runtime import Runtime, unavailable
+from rostra.runtime import without_controls as clean
 
 _BY = "cli"
 _LONGEST = 200

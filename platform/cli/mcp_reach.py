@@ -5,7 +5,6 @@ import click
 from rostra.agents import McpToolset
 from rostra.runtime import Runtime, mcp_server_of, mcp_servers_of
 
-
 login_option = click.option(
     "--login", is_flag=True, help="Log in where the server wants it; prints an address to open."
 )

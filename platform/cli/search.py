@@ -9,7 +9,14 @@ from rich.markup import escape
 from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.output import console, json_option, print_json, with_runtime
 from rostra.core import InvalidFilter, QueryStrategyName, collapse_whitespace
-from rostra.retrieval import ExpandedResult, Hit, SearchMode, SearchRequest, SearchResult
+from rostra.retrieval import (
+    ExpandedResult,
+    Hit,
+    SearchMode,
+    SearchRequest,
+    SearchResult,
+    narrowed,
+)
 from rostra.runtime import Runtime
 
 _PREVIEW_CHARS = 320
@@ -77,7 +84,7 @@ def command(
         if not graph:
             return await runtime.expanded.search(request, expand)
         found = await runtime.expanded.search(runtime.graph.deep(request), expand)
-        return await runtime.graph.extend(request, found)
+        return await runtime.graph.extend(narrowed(request, found), found)
 
     result = with_runtime(work)
     if as_json:

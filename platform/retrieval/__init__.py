@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rostra.retrieval.once import Once, once_each
     from rostra.retrieval.ordering import outside_in
     from rostra.retrieval.parents import expand
-    from rostra.retrieval.queries.expanded import ExpandedResult, ExpandedSearcher
+    from rostra.retrieval.queries.expanded import ExpandedResult, ExpandedSearcher, narrowed
     from rostra.retrieval.queries.expansion import ExpansionReport
     from rostra.retrieval.queries.passages import PassageEmbedder
     from rostra.retrieval.rerank import (
@@ -75,6 +75,7 @@ _HOMES = {
     "ExpandedResult": "queries.expanded",
     "ExpandedSearcher": "queries.expanded",
     "ExpansionReport": "queries.expansion",
+    "narrowed": "queries.expanded",
     "PassageEmbedder": "queries.passages",
     "Calibration": "calibration",
     "fit_calibration": "calibration",
@@ -149,6 +150,7 @@ __all__ = [
     "load_reranker",
     "load_rotation",
     "mixed_scores",
+    "narrowed",
     "once_each",
     "outside_in",
     "resemblance",

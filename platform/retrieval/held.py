@@ -18,6 +18,8 @@ log = get_logger(__name__)
 
 # Chunks that may be lost to a crash, which then have to be read again.
 _UNFLUSHED = 1024
+# Seconds that the end of a process waits for what is done beside it.
+_PATIENCE = 5.0
 
 
 class HeldIndex:
@@ -74,19 +76,20 @@ class HeldIndex:
         with self._maintaining:
             self._maintain()
 
-    def end(self, *, flush: bool = True, wait: bool = False, forget: bool = False) -> None:
-        """Lets go of it.
+    def end(self, *, flush: bool = True, patience: float = _PATIENCE, forget: bool = False) -> bool:
+        """Lets go of it; whether that was done.
 
         Args:
             flush: write down first what is new.
-            wait: for maintenance; else what is being maintained is let go of with the process.
+            patience: seconds to wait for maintenance, -1 without end; if it takes longer, the index
+                is let go of with the process.
             forget: what is on disk is damaged.
         """
-        if not self._maintaining.acquire(blocking=wait):
-            return
+        if not self._maintaining.acquire(timeout=patience):
+            return False
         try:
             if self._ended:
-                return
+                return True
             self._ended = True
             if flush and self.is_kept:
                 try:
@@ -97,8 +100,15 @@ class HeldIndex:
             if forget:
                 self._folders.forget(self._opened)
             self._opened.close()
+            return True
         finally:
             self._maintaining.release()
+
+    def rebuild(self, error: DamagedIndex) -> None:
+        """Has it built anew from the rows before the next search: a file is damaged."""
+        log.error("index is damaged", folder=str(self.writer.folder), reason=str(error))
+        self._folders.forget(self._opened)
+        self.reopen = True
 
     # --- Within ---------------------------------------------------------------------------------
     def _maintain_beside(self) -> None:
@@ -141,16 +151,11 @@ class HeldIndex:
             self._gave_up = True
             log.warning("index not maintained", folder=str(writer.folder), reason=str(error))
         except DamagedIndex as error:
-            self._rebuild(error)
+            self.rebuild(error)
 
     def _verify(self) -> None:
         self._verified = True
         try:
             self.writer.verify()
         except DamagedIndex as error:
-            self._rebuild(error)
-
-    def _rebuild(self, error: DamagedIndex) -> None:
-        log.error("index is damaged", folder=str(self.writer.folder), reason=str(error))
-        self._folders.forget(self._opened)
-        self.reopen = True
+            self.rebuild(error)

@@ -7,6 +7,7 @@ change costs what it changes: neither the other documents nor their stamps are r
 """
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -129,12 +130,24 @@ class Indexes:
         if held is not None:
             await asyncio.to_thread(held.maintain)
 
+    def rebuild(self, collection_id: UUID, error: DamagedIndex) -> None:
+        """Has a collection's index built anew by the next search: a file of it is damaged."""
+        held = self._held.get(collection_id)
+        if held is not None:
+            held.rebuild(error)
+
     def drop(self, collection_id: UUID) -> None:
         """Forgets a collection that was deleted."""
         held = self._held.pop(collection_id, None)
-        if held is not None:
-            held.end(flush=False)
-        self._folders.drop(collection_id)
+        if held is None or held.end(flush=False, patience=0):
+            self._folders.drop(collection_id)
+            return
+
+        def later() -> None:
+            held.end(flush=False, patience=-1)
+            self._folders.drop(collection_id)
+
+        threading.Thread(target=later, name=f"drop {collection_id}", daemon=True).start()
 
     async def close(self) -> None:
         """Writes down what is new, and lets other processes keep the indexes."""
@@ -204,14 +217,14 @@ class Indexes:
             return held
         if held is not None:
             self._held.pop(collection.id)
-            await asyncio.to_thread(held.end, wait=True)
+            await asyncio.to_thread(held.end, patience=-1)
         opened = await asyncio.to_thread(self._folders.open, identity)
         held = self._held[collection.id] = HeldIndex(self._folders, opened)
         return held
 
     async def _give_up(self, held: HeldIndex, collection_id: UUID, forget: bool = False) -> None:
         self._held.pop(collection_id, None)
-        await asyncio.to_thread(held.end, flush=False, wait=True, forget=forget)
+        await asyncio.to_thread(held.end, flush=False, patience=-1, forget=forget)
 
     async def _catch_up(
         self, writer: CollectionWriter, collection: Collection, keep: bool

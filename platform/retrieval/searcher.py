@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from rostra.core import (
     QueryTooLong,
     Settings,
     SpaceMismatch,
+    StoreUnavailable,
     normalize_text,
 )
 from rostra.retrieval.candidates import Candidates, OpenCollection, find_candidates
@@ -33,7 +35,13 @@ from rostra.retrieval.fuse import fuse
 from rostra.retrieval.hits import Hit, HitScores
 from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.indexes import Indexes
-from rostra.retrieval.lexical import ParsedQuery, parse_query, term_weight
+from rostra.retrieval.lexical import (
+    DamagedIndex,
+    LexicalQuery,
+    ParsedQuery,
+    parse_query,
+    term_weight,
+)
 from rostra.retrieval.once import once_each
 from rostra.retrieval.parents import expand
 from rostra.retrieval.refine import Plan, Refiner, judged
@@ -203,18 +211,9 @@ class Searcher:
             readers = [one.index.lexical for one in opened]
             query = await asyncio.to_thread(self._indexes.analyzed, parsed, readers)
             by_terms = request.mode is not SearchMode.DENSE
-            found = [
-                await asyncio.to_thread(
-                    find_candidates,
-                    one,
-                    vector,
-                    query,
-                    by_terms=by_terms,
-                    wanted=max(self._settings.shortlist, request.k),
-                    watch=watch,
-                )
-                for one in opened
-            ]
+            wanted = max(self._settings.shortlist, request.k)
+            find = partial(find_candidates, by_terms=by_terms, wanted=wanted, watch=watch)
+            found = [await self._found(find, one, vector, query) for one in opened]
             with watch("fuse"):
                 ranked = self._rank(request, found, plan)
                 if request.per_document is not None:
@@ -284,6 +283,22 @@ class Searcher:
             )
             opened.append(OpenCollection(collection, index, mask))
         return opened
+
+    async def _found(
+        self,
+        find: Callable[[OpenCollection, FloatVector | None, LexicalQuery], Candidates],
+        one: OpenCollection,
+        vector: FloatVector | None,
+        query: LexicalQuery,
+    ) -> Candidates:
+        try:
+            return await asyncio.to_thread(find, one, vector, query)
+        except DamagedIndex as error:
+            self._indexes.rebuild(one.collection.id, error)
+            raise StoreUnavailable(
+                f"the index of collection {one.collection.name!r} is damaged: {error}",
+                hint="Search again: it is then built anew.",
+            ) from error
 
     def _embed(self, query: str, opened: Sequence[OpenCollection]) -> FloatVector:
         embedder = self._embedder()

@@ -42,7 +42,7 @@ from rostra.store import (
 
 DEPTH = 50  # places of each ranking that count
 GRAPH_WEIGHT = 1.0
-COMMUNITY_WEIGHT = 0.25
+COMMUNITY_WEIGHT = 0.75
 _MOST_KEYED = 64
 _MOST_COMMUNITIES = 1_000
 _BEST_COMMUNITIES = 3

@@ -2,7 +2,7 @@
 
 What always holds: without strategies a search is the plain one; with them the question itself is
 searched for first, so that a request that cannot be answered is refused before a model is asked,
-and whatever the strategies come to, its result stands or takes part with half of the weight.
+and whatever the strategies come to, its result stands or takes part with most of the weight.
 """
 
 import time
@@ -41,6 +41,14 @@ class ExpandedResult(SearchResult):
     expansion: ExpansionReport | None = None
 
 
+def narrowed(request: SearchRequest, result: SearchResult) -> SearchRequest:
+    """The request with the filters that its result was narrowed by, for what adds to the result."""
+    report = result.expansion if isinstance(result, ExpandedResult) else None
+    if report is None or report.filters_dropped:
+        return request
+    return replace(request, filters=dict(report.filters) | request.filters)
+
+
 class ExpandedSearcher:
     """Searches with strategies. Safe to share between tasks.
 
@@ -48,7 +56,7 @@ class ExpandedSearcher:
         searcher: of plain searches.
         passages: the same over a `PassageEmbedder`.
         database: whose metadata filters are taken from.
-        settings: strategies by default, budgets and fusion.
+        settings: strategies by default, and budgets.
         model: asked for strategies; None where no generator is set.
     """
 
@@ -152,7 +160,6 @@ class ExpandedSearcher:
             own.hits,
             [one.hits for one in others],
             k=request.k,
-            rrf_k=self._settings.rrf_k,
             per_document=request.per_document,
         )
         timings = _summed(parts)

@@ -26,6 +26,7 @@ from rostra.retrieval import (
     Searcher,
     SearchMode,
     SearchRequest,
+    narrowed,
 )
 from rostra.store import get_collection, metadata_facets
 from tests.integration.pipeline.conftest import Library
@@ -145,6 +146,11 @@ async def test_conditions_narrow_and_are_shown(library: Library) -> None:
     assert found.expansion is not None
     assert found.expansion.filters == {"lang": {"eq": "de"}, "year": {"gte": 2023}}
     assert not found.expansion.filters_dropped
+    asked = SearchRequest(QUESTION, filters={"media_type": "text/plain"})
+    assert narrowed(asked, found).filters == {
+        **found.expansion.filters,
+        "media_type": "text/plain",
+    }
     fields = model.seen[0][0][1].content
     assert "lang: one of 'de', 'en'" in fields
     assert "year: a number, 2020 to 2024" in fields
@@ -161,6 +167,7 @@ async def test_conditions_that_nothing_meets_are_dropped_and_that_is_said(librar
     assert found.expansion is not None
     assert found.expansion.filters == {"year": {"lt": 1990}}
     assert found.expansion.filters_dropped
+    assert narrowed(request, found) == narrowed(request, plain) == request
 
 
 @pytest.mark.parametrize(

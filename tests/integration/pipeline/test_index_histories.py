@@ -62,7 +62,7 @@ class IndexMachine(RuleBasedStateMachine):
             self.runner.run(self.database.close())
             self.runner.close()
             self.patch.undo()
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def home(self) -> Path:
         self.homes += 1
@@ -112,6 +112,7 @@ class IndexMachine(RuleBasedStateMachine):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(LexicalWriter, "flush", _broken)
                 self.runner.run(self.indexes.save("default"))
+        self.wait()
         home = self.home()
         saved = self.library.settings.home / "indexes"
         if saved.exists():
@@ -176,6 +177,13 @@ class IndexMachine(RuleBasedStateMachine):
                 assert len(index.table) == len(index.dense) == len(index.lexical)
                 assert np.array_equal(index.dense.live, index.lexical.live)
 
+    def wait(self) -> None:
+        """Until nothing is done beside searches: what is copied then is of one moment."""
+        for held in self.indexes._held.values():
+            if held._thread is not None:
+                held._thread.join()
+            held.writer.close()
+
     def chunks(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Text and kind of every chunk by address and place, as they were put."""
         found = {}
@@ -199,5 +207,5 @@ def _broken(*_: object) -> None:
 
 TestIndexHistories = IndexMachine.TestCase
 TestIndexHistories.settings = hypothesis.settings(
-    max_examples=12, stateful_step_count=18, deadline=None
+    max_examples=10, stateful_step_count=16, deadline=None
 )

@@ -1,6 +1,7 @@
 """What is done for indexes beside searches, and what happens when it cannot be done."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,9 @@ import pytest
 from rostra.core import StoreUnavailable
 from rostra.retrieval import Indexes, SearchRequest, collection, indexes
 from rostra.retrieval.collection import Changes, CollectionWriter
-from rostra.retrieval.dense import DenseOptions, FinderFailed, FinderKind, live
+from rostra.retrieval.dense import DenseOptions, DenseReader, FinderFailed, FinderKind, live
 from rostra.retrieval.held import HeldIndex
+from rostra.retrieval.lexical import DamagedIndex
 from rostra.store import get_collection
 from tests.integration.pipeline.conftest import Library
 
@@ -135,6 +137,22 @@ async def test_damage_that_is_found_later_makes_it_built_anew(library: Library) 
     assert kept.reopen
     assert await answers(library, followed) == before
     assert (await held(library, followed)).writer.folder != folder
+    await followed.close()
+
+
+async def test_damage_that_a_search_meets_is_told_and_the_next_one_answers(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(library)
+    followed = library.indexes()
+    await followed.save("default")
+    before = await answers(library, followed)
+    with monkeypatch.context() as patch:
+        patch.setattr(DenseReader, "search", _raises(DamagedIndex(Path("vectors"), "is short")))
+        with pytest.raises(StoreUnavailable, match="is short") as told:
+            await answers(library, followed)
+    assert told.value.hint
+    assert await answers(library, followed) == before
     await followed.close()
 
 

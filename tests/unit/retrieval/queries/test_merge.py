@@ -97,6 +97,17 @@ def test_the_question_outweighs_any_number_of_queries_that_disagree(copies: int)
     assert numbers(merge_hits(own, strangers, k=1, rrf_k=60)) == [0]
 
 
+@given(others=st.lists(rankings, min_size=1, max_size=6))
+@settings(max_examples=60)
+def test_what_only_others_find_stands_behind_the_six_best_of_the_question(
+    others: list[list[int]],
+) -> None:
+    own = [hit(100 + number) for number in range(8)]
+    strangers = [[hit(number) for number in ranking] for ranking in others]
+    merged = numbers(merge_hits(own, strangers, k=20))
+    assert merged[:6] == list(range(100, 106))
+
+
 def test_near_duplicates_of_other_queries_are_shown_once() -> None:
     own = [hit(0, twins=[4]), hit(1)]
     other = [hit(4, twins=[0]), hit(2)]
