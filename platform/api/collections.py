@@ -72,6 +72,7 @@ async def remove(name: FromPath[str], runtime: NamedDependency[Runtime]) -> None
     async with runtime.database.write() as session:
         collection_id = await delete_collection(session, name)
     runtime.indexes.drop(collection_id)
+    runtime.late.drop(collection_id)
 
 
 async def _view(session: AsyncSession, item: Collection) -> CollectionView:

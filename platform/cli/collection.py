@@ -72,6 +72,7 @@ def delete(name: str, yes: bool, as_json: bool) -> None:
         async with runtime.database.write() as session:
             collection_id = await delete_collection(session, name)
         runtime.indexes.drop(collection_id)
+        runtime.late.drop(collection_id)
 
     with_runtime(work)
     if as_json:

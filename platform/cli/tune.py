@@ -129,7 +129,9 @@ async def _collection(
         async with runtime.database.read() as session:
             collection = await get_collection(session, judged.name)
         if late is None:
-            late = runtime.late.is_stored(collection.id)
+            late = await asyncio.to_thread(
+                runtime.late.is_stored, collection.id, collection.space.fingerprint
+            )
         found = await _gather(runtime, judged.name, judged, late)
         report = await asyncio.to_thread(tuned, judged.name, found)
         if not dry_run:

@@ -8,6 +8,7 @@ results for equal rows.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -71,21 +72,40 @@ def find_candidates(
     if query.phrases:
         with watch("lexical"):
             mask = query.mask(index.lexical, mask)
-    sides = [np.zeros(0, np.int64)]
+    nowhere = np.zeros(0, np.int64), np.zeros(0, np.float64)
+    near, sharing = nowhere, nowhere
     if vector is not None:
         with watch("dense"):
-            sides.append(index.dense.search(vector, wanted, mask, tie)[0])
+            near = index.dense.search(vector, wanted, mask, tie)
     if by_terms:
         with watch("lexical"):
-            sides.append(index.lexical.search(query.terms, wanted, mask, tie)[0])
-    positions = np.unique(np.concatenate(sides))
+            sharing = index.lexical.search(query.terms, wanted, mask, tie)
+    positions = np.unique(np.concatenate([near[0], sharing[0]]))
     positions = positions[np.lexsort((positions, tie[positions]))]
     nothing = np.full(len(positions), np.nan)
     dense, lexical = nothing, nothing
     if vector is not None:
         with watch("dense"):
-            dense = index.dense.scores(vector, positions)
+            dense = _filled(positions, near, partial(index.dense.scores, vector))
     if by_terms:
         with watch("lexical"):
-            lexical = index.lexical.scores(query.terms, positions)
+            lexical = _filled(positions, sharing, partial(index.lexical.scores, query.terms))
     return Candidates(opened.collection, index, positions, dense, lexical)
+
+
+def _filled(
+    positions: Positions,
+    found: tuple[Positions, Scores],
+    scored: Callable[[Positions], Scores],
+) -> Scores:
+    """Scores of all positions: those that were found have theirs, the others are scored."""
+    order = np.argsort(found[0])
+    rising = found[0][order]
+    at = np.searchsorted(rising, positions)
+    scores = np.full(len(positions), np.nan)
+    known = at < len(rising)
+    known[known] = rising[at[known]] == positions[known]
+    scores[known] = found[1][order][at[known]]
+    if not known.all():
+        scores[~known] = scored(positions[~known])
+    return scores

@@ -197,6 +197,11 @@ class Indexes:
                 log.warning("index built anew", collection=wanted.name, reason=str(error))
                 rebuilt = True
                 continue
+            except CollectionNotFound:
+                await self._give_up(held, wanted.id)
+                if held.is_kept:
+                    await asyncio.to_thread(self._folders.drop, wanted.id)
+                raise
             except RostraError:
                 raise  # what is taken in twice does no harm
             except Exception as error:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from uuid import UUID
 
 import numpy as np
 
@@ -17,9 +16,13 @@ from rostra.retrieval.calibration import Calibration, hit_probabilities
 from rostra.retrieval.diversity import diverse_order
 from rostra.retrieval.fuse import FusionKind, min_max
 from rostra.retrieval.hits import Hit
+from rostra.retrieval.index import searchable_text
 from rostra.retrieval.rerank import LateInteraction, LateReranker, Reranker, rerank_hits
 from rostra.retrieval.tuning import tuning_of
 from rostra.store import Collection, Database, vectors_of_chunks
+
+# Passages that are read within a tenth of a second or so on two cores.
+_MOST_READ = 5
 
 Watch = Callable[[str], AbstractContextManager[None]]
 
@@ -36,6 +39,8 @@ class Plan:
         diversity: see `diverse_order`.
         calibration: tells how likely a hit is relevant.
         wanted: hits to fill in, at most.
+        most_read: passages that the model may have to read for late interaction, which then is
+            left out; None where time does not matter.
     """
 
     fusion: FusionKind
@@ -45,6 +50,7 @@ class Plan:
     diversity: float
     calibration: Calibration | None
     wanted: int
+    most_read: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class Refiner:
         reranker = None
         if rerank is not False:
             reranker = await asyncio.to_thread(
-                self._pick, [one.id for one in collections], rerank is True, automatic, weight
+                self._pick, collections, rerank is True, automatic, weight
             )
         more = reranker is not None or varied > 0
         return Plan(
@@ -126,10 +132,17 @@ class Refiner:
             diversity=varied,
             calibration=calibration,
             wanted=max(k, settings.rerank_candidates) if more else k,
+            most_read=self._most_read(reranker, rerank is True),
         )
 
+    def _most_read(self, reranker: Reranker | None, asked: bool) -> int | None:
+        """How many passages may be computed where nobody asked for late interaction."""
+        if asked or self._settings.reranker == "late" or not isinstance(reranker, LateReranker):
+            return None
+        return None if reranker.is_fast else _MOST_READ
+
     def _pick(
-        self, collections: Sequence[UUID], asked: bool, automatic: bool, weight: float
+        self, collections: Sequence[Collection], asked: bool, automatic: bool, weight: float
     ) -> Reranker | None:
         """The reranker of a search; late interaction by itself only where it costs little."""
         kind = self._settings.reranker
@@ -140,15 +153,18 @@ class Refiner:
         late = self._late
         if late is None or kind == "cross":
             return None
+        ids = [one.id for one in collections]
         if kind == "late":
-            return late.reranker(collections)
-        stored = len(collections) == 1 and late.is_stored(collections[0])
+            return late.reranker(ids)
+        stored = len(collections) == 1 and late.is_stored(
+            collections[0].id, collections[0].space.fingerprint
+        )
         if not asked and (not automatic or not weight):
             return None
         if not (asked or stored or late.is_fast()):
             return None
         try:
-            return late.reranker(collections)
+            return late.reranker(ids)
         except ModelUnavailable:
             return None  # nobody named this reranker
 
@@ -160,7 +176,7 @@ class Refiner:
             watch: times a stage.
         """
         refined = Refined(list(hits), False)
-        if plan.reranker is not None:
+        if plan.reranker is not None and not _takes_long(plan, hits):
             with watch("rerank"):
                 done = await rerank_hits(
                     plan.reranker,
@@ -183,6 +199,14 @@ class Refiner:
         matrix = np.stack([vectors[hit.chunk_id] for hit in hits])
         relevance = min_max(np.array([hit.score for hit in hits]))
         return [hits[row] for row in diverse_order(relevance, matrix, plan.diversity, len(hits))]
+
+
+def _takes_long(plan: Plan, hits: Sequence[Hit]) -> bool:
+    """Whether late interaction, which nobody asked for, would have to read many passages first."""
+    if plan.most_read is None or not isinstance(plan.reranker, LateReranker):
+        return False
+    passages = [searchable_text(hit.context, hit.text) for hit in hits]
+    return plan.reranker.missing(passages) > plan.most_read
 
 
 def judged(

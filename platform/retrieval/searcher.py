@@ -195,6 +195,7 @@ class Searcher:
             InvalidRequest: as `check` says; also `InvalidFilter`.
             CollectionNotFound: no collection of a given name.
             SpaceMismatch: the collections, or the settings' model, differ in embedding space.
+            StoreUnavailable: an index can neither be read nor built.
         """
         request = self.check(replace(request, query=normalize_text(request.query)))
         watch = _Stopwatch()

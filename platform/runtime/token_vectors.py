@@ -61,4 +61,4 @@ async def drop_collection_tokens(runtime: Runtime, collection: str) -> bool:
     """
     async with runtime.database.read() as session:
         found = await get_collection(session, collection)
-    return await asyncio.to_thread(runtime.late.folder.drop, found.id)
+    return await asyncio.to_thread(runtime.late.drop, found.id)

@@ -4,8 +4,7 @@ It follows from all that was read from the chunks (see `rostra.store.graph_reads
 that differ are written.
 
 What always holds: every mention is of a chunk that exists; an entity without a mention goes with
-the document that mentioned it last (two documents deleted at once on PostgreSQL may leave one until
-the graph is built again); what was deleted while a graph was made is not in it.
+the document that mentioned it last; what was deleted while a graph was made is not in it.
 """
 
 import hashlib
@@ -26,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from rostra.core import CollectionNotFound
 from rostra.store.graph_parts import MOST_PARAMETERS, parts
 from rostra.store.graph_reads import existing_chunks
 from rostra.store.graph_tables import (
@@ -38,7 +38,7 @@ from rostra.store.graph_tables import (
     PassageRow,
     RelationRow,
 )
-from rostra.store.tables import ChunkRow, utc_now
+from rostra.store.tables import ChunkRow, CollectionRow, utc_now
 
 _ROWS_AT_ONCE = 5_000
 _T = TypeVar("_T")
@@ -132,7 +132,14 @@ async def put_graph(
         graph: its ids are those of `entity_id` and `community_id`.
         recipe: by which the chunks were read.
         generation: of the collection when they were.
+
+    Raises:
+        CollectionNotFound: the collection is gone.
     """
+    # Builds take turns, and wait for whoever deletes documents; they lock in the same order.
+    locked = select(CollectionRow.id).where(CollectionRow.id == collection_id).with_for_update()
+    if await session.scalar(locked) is None:
+        raise CollectionNotFound("the collection was deleted while its graph was built")
     wanted = {chunk for _, chunk in graph.mentions}
     wanted |= {passage.chunk_id for one in graph.communities for passage in one.passages}
     there = await existing_chunks(session, collection_id, list(wanted))

@@ -46,6 +46,7 @@ COMMUNITY_WEIGHT = 0.75
 _MOST_KEYED = 64
 _MOST_COMMUNITIES = 1_000
 _BEST_COMMUNITIES = 3
+_MOST_KEPT = 32  # collections whose summaries are kept
 # Chunks of the graph that are looked up; those that do not pass the filters make room for the next.
 _MOST_TRIED = 400
 
@@ -219,6 +220,8 @@ class GraphSearcher:
             texts = [f"{', '.join(one.names)}. {one.summary}" for one in found]
             index = await asyncio.to_thread(TextIndex, texts)
             ids = [one.id for one in found]
+            while len(self._summaries) >= _MOST_KEPT:
+                self._summaries.pop(next(iter(self._summaries)), None)
             kept = self._summaries[collection.id] = ((state, collection.generation), ids, index)
         return kept[1], kept[2]
 

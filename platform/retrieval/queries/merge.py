@@ -48,13 +48,13 @@ def merge_hits(
         for rank, hit in enumerate(found, 1):
             scores[hit.chunk_id] = scores.get(hit.chunk_id, 0.0) + weight / (rrf_k + rank)
             hits.setdefault(hit.chunk_id, replace(hit, scores=HitScores()))
+    # Rounded: sums of the same parts in another order must not part hits.
+    scores = {chunk_id: round(score, 12) for chunk_id, score in scores.items()}
     own = {hit.chunk_id: rank for rank, hit in enumerate(question)}
 
     def order(hit: Hit) -> tuple[float, int, str, str, int, int]:
         rank = own.get(hit.chunk_id, len(own))
-        # Rounded: sums of the same parts in another order must not part hits.
-        score = -round(scores[hit.chunk_id], 12)
-        return score, rank, hit.collection, hit.uri, hit.start, hit.end
+        return -scores[hit.chunk_id], rank, hit.collection, hit.uri, hit.start, hit.end
 
     taken: Counter[UUID] = Counter()
     shown: list[Hit] = []

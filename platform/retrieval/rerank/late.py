@@ -57,7 +57,7 @@ class LateInteraction:
         self._embedder = embedder
         self.folder = TokenFolder(folder)
         self._cache = TokenCache(_CACHE_BYTES)
-        self._opened: dict[UUID, tuple[int, StoredTokens | None]] = {}
+        self._opened: dict[UUID, tuple[int, str, StoredTokens | None]] = {}
         self._lock = threading.Lock()
         # One search at a time: the model takes all cores for each.
         self._worker = ThreadPoolExecutor(1, "late")
@@ -80,9 +80,15 @@ class LateInteraction:
         alone = there[0] if len(there) == len(stored) == 1 else None
         return LateReranker(embedder, alone, self._cache, self._worker)
 
-    def is_stored(self, collection: UUID) -> bool:
-        """Whether a collection has stored tokens; cheap."""
-        return self.folder.stamp(collection) != 0
+    def is_stored(self, collection: UUID, space: str) -> bool:
+        """Whether a collection has stored tokens of this space that can be read."""
+        return self._stored(collection, space) is not None
+
+    def drop(self, collection: UUID) -> bool:
+        """Removes what is stored of a collection; whether there was anything."""
+        with self._lock:
+            self._opened.pop(collection, None)
+        return self.folder.drop(collection)
 
     def is_fast(self) -> bool:
         """Whether passages are read quickly enough to do it for every search: on a GPU."""
@@ -93,10 +99,10 @@ class LateInteraction:
         stamp = self.folder.stamp(collection)
         with self._lock:
             known = self._opened.get(collection)
-            if known is None or known[0] != stamp:
-                known = stamp, self.folder.open(collection, space) if stamp else None
+            if known is None or known[:2] != (stamp, space):
+                known = stamp, space, self.folder.open(collection, space) if stamp else None
                 self._opened[collection] = known
-            return known[1]
+            return known[2]
 
 
 class LateReranker:
@@ -120,9 +126,9 @@ class LateReranker:
         return "late"
 
     @property
-    def is_stored(self) -> bool:
-        """Whether passages' vectors are read and not computed."""
-        return self._stored is not None
+    def is_fast(self) -> bool:
+        """Whether passages are read quickly: on a GPU."""
+        return self._embedder.model.device.type == "cuda"
 
     def submit(self, query: str, passages: Sequence[str]) -> Future[Scores]:
         """See `Submits`."""
@@ -134,6 +140,15 @@ class LateReranker:
         # Without tokens: as bad as the worst.
         lowest = float(np.nanmin(scores)) if not np.isnan(scores).all() else 0.0
         return np.nan_to_num(scores, nan=lowest)
+
+    def missing(self, passages: Sequence[str]) -> int:
+        """How many of these would have to be read by the model."""
+        stored = self._stored
+        return sum(
+            (stored is None or passage not in stored)
+            and self._cache.get(self._key(passage)) is None
+            for passage in set(passages)
+        )
 
     def codes(self, passages: Sequence[str]) -> list[TokenCodes]:
         """The token codes of passages: stored, remembered, or computed now."""

@@ -69,7 +69,7 @@ async def test_rankings_made_from_candidates_are_those_of_search(
         )
         async with runtime.database.read() as session:
             found = await get_collection(session, collection)
-        assert runtime.late.is_stored(found.id)
+        assert runtime.late.is_stored(found.id, found.space.fingerprint)
         for choice in (
             Choice("convex", 0.6, 0.5), Choice("zscore", 0.3, 0.2), Choice("rrf", 0.5, 1.0),
             Choice("convex", 0.9),
@@ -127,7 +127,7 @@ def test_tuning_a_collection_is_kept_and_forgotten(
 
 
 def test_token_vectors_by_the_command_line_rerank_searches(
-    settings: Settings, judged: Path, capsys: pytest.CaptureFixture[str]
+    settings: Settings, judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["ingest", "--beir", str(judged), "-c", "garage"]) == 0
     search = ["search", "stop the machine", "-c", "garage", "--json"]
@@ -152,10 +152,39 @@ def test_token_vectors_by_the_command_line_rerank_searches(
     )
     assert run([*search, "--no-rerank"]) == 0
     assert not printed(capsys)["reranked"]
+
+    # What was added since is read by the model, unless that is much and nobody asked for it.
+    more = tmp_path / "more"
+    more.mkdir()
+    rows = [
+        {"_id": f"more-{number}", "title": "", "text": f"Stop machine number {number} by hand."}
+        for number in range(12)
+    ]
+    (more / "corpus.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    assert run(["ingest", "--beir", str(more), "-c", "garage"]) == 0
+    capsys.readouterr()
+    assert run(search) == 0
+    assert not printed(capsys)["reranked"]
+    assert run([*search, "--rerank"]) == 0
+    asked = printed(capsys)
+    assert asked["reranked"]
+    assert run(["embed", "tokens", "-c", "garage", "--json"]) == 0
+    assert printed(capsys)["passages"] == 28
+    assert run(search) == 0
+    again = printed(capsys)
+    assert again["reranked"]
+    # Stored or computed, scores are the same to the bit.
+    assert [hit["scores"]["rerank"] for hit in again["hits"]] == [
+        hit["scores"]["rerank"] for hit in asked["hits"]
+    ]
     assert run(["embed", "tokens", "-c", "garage", "--drop", "--json"]) == 0
     assert printed(capsys)["dropped"]
     assert run(search) == 0
     assert not printed(capsys)["reranked"]
+    assert run(["embed", "tokens", "-c", "garage"]) == 0
+    assert any((settings.home / "tokens").iterdir())
+    assert run(["collection", "delete", "garage", "--yes"]) == 0
+    assert not any((settings.home / "tokens").iterdir())
 
 
 def test_the_whole_table_of_a_set(

@@ -8,13 +8,13 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from rostra.core import StoreUnavailable
+from rostra.core import CollectionNotFound, StoreUnavailable
 from rostra.retrieval import Indexes, SearchRequest, collection, indexes
 from rostra.retrieval.collection import Changes, CollectionWriter
 from rostra.retrieval.dense import DenseOptions, DenseReader, FinderFailed, FinderKind, live
 from rostra.retrieval.held import HeldIndex
 from rostra.retrieval.lexical import DamagedIndex
-from rostra.store import get_collection
+from rostra.store import delete_collection, get_collection
 from tests.integration.pipeline.conftest import Library
 
 # Nothing here depends on the engine.
@@ -183,6 +183,22 @@ async def test_a_long_way_goes_on_where_it_was_broken_off(
     assert found == await answers(library, fresh)
     await followed.close()
     await fresh.close()
+
+
+async def test_of_a_collection_that_is_deleted_meanwhile_nothing_is_left(library: Library) -> None:
+    await fill(library)
+    followed = library.indexes()
+    await followed.save("default")
+    await library.put("late.html", "vacuum")
+    async with library.database.read() as session:
+        before = await get_collection(session, "default")
+    async with library.database.write() as session:
+        await delete_collection(session, "default")
+    for of in (followed, library.indexes()):
+        with pytest.raises(CollectionNotFound):
+            await of.current(before)
+        assert list((library.settings.home / "indexes").iterdir()) == []
+        await of.close()
 
 
 async def test_a_search_that_is_cancelled_leaves_no_change_half_taken_in(

@@ -1,11 +1,13 @@
 """Graphs in the database: written by difference, read within bounds, gone with their documents."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
 
+from rostra.core import CollectionNotFound
 from rostra.store import (
     Collection,
     Community,
@@ -144,6 +146,21 @@ async def test_what_was_deleted_meanwhile_is_left_out(
     async with database.write() as session:
         state = await put_graph(session, collection.id, graph, recipe="r", generation=1)
     assert (state.entities, state.relations, state.communities) == (2, 1, 0)
+
+
+async def test_a_collection_that_is_gone_gets_no_graph(database: Database) -> None:
+    with pytest.raises(CollectionNotFound):
+        async with database.write() as session:
+            await put_graph(session, uuid4(), Graph(), recipe="r", generation=1)
+
+
+async def test_builds_at_once_take_turns(
+    database: Database, collection: Collection, chunks: list[UUID]
+) -> None:
+    graph = graph_of(collection, chunks)
+    await asyncio.gather(*(put_whole(database, collection, graph) for _ in range(4)))
+    async with database.read() as session:
+        assert await stored_graph(session, collection.id) == graph
 
 
 async def test_look_ups_are_bounded_and_in_order(

@@ -35,7 +35,12 @@ CODE = raw("pass").replace('        case "tools/call":', PROMPT.removeprefix("\n
 async def client(settings: Settings, tmp_path: Path) -> AsyncIterator[AsyncTestClient[Litestar]]:
     path = tmp_path / "norm.py"
     path.write_text(CODE, encoding="utf-8")
-    norm = {"command": sys.executable, "args": [str(path)], "idle_seconds": 2}
+    norm = {
+        "command": sys.executable,
+        "args": [str(path)],
+        "idle_seconds": 2,
+        "approve_first": True,
+    }
     off = {"enabled": False, "command": "none"}
     own = settings.model_copy(update={"mcp": {"servers": {"norm": norm, "calculator": off}}})
 
@@ -64,7 +69,7 @@ async def test_a_prompt_is_the_task_and_its_servers_word(
     await client.get(f"/api/runs/{run['id']}/events")  # until its end
     log = (await client.get(f"/api/runs/{run['id']}/log")).json()
     asked = [one["event"] for one in log["items"] if one["event"]["type"] == "ModelAsked"]
-    assert asked, str(log)[-1500:]
+    assert asked
     assert all(one["sources"] == ["tool:norm/sum"] for one in asked)
 
 
