@@ -112,13 +112,15 @@ class HeldIndex:
 
     # --- Within ---------------------------------------------------------------------------------
     def _maintain_beside(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return  # nor asked: what is being done may hold the writer's lock for a moment
         writer = self.writer
         due = (
             not self._verified
             or (self.is_kept and writer.unflushed >= _UNFLUSHED)
             or (not self._gave_up and (writer.due or (self.is_kept and writer.is_sparse)))
         )
-        if not due or (self._thread is not None and self._thread.is_alive()):
+        if not due:
             return
         self._thread = threading.Thread(
             target=self._beside, name=f"keep {writer.folder.name}", daemon=True

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -41,7 +41,6 @@ from rostra.store.graph_tables import (
 from rostra.store.tables import ChunkRow, CollectionRow, utc_now
 
 _ROWS_AT_ONCE = 5_000
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)

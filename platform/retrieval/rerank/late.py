@@ -39,9 +39,9 @@ log = get_logger(__name__)
 # Width that stored vectors are cut to; see docs/performance.md for what it costs.
 STORED_DIMENSIONS = 128
 _CACHE_BYTES = 64 * 1024 * 1024
-# Tokens that directions are fitted on, at most.
-_FIT_TOKENS = 200_000
-_FIT_PASSAGES = 2_000
+# What directions are fitted on, at most; these passages are read twice.
+_FIT_TOKENS = 60_000
+_FIT_PASSAGES = 500
 _BATCH = 256
 
 
