@@ -12,7 +12,6 @@ What always holds:
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
@@ -25,7 +24,7 @@ from rostra.core import FloatMatrix, get_logger
 from rostra.retrieval.analysis import Analyzer
 from rostra.retrieval.dense import DenseOptions, DenseWriter
 from rostra.retrieval.index import CollectionIndex, searchable_text
-from rostra.retrieval.lexical import DamagedIndex, LexicalWriter
+from rostra.retrieval.lexical import DamagedIndex, LexicalWriter, Mask
 from rostra.retrieval.table import Ids, NewPlace, TableWriter, write_table
 from rostra.store import DocumentStamp, IndexRow, packed_ids
 
@@ -243,16 +242,14 @@ def _generation(folder: Path, state: str) -> int:
 
 def _prepared(changes: Changes, dimensions: int) -> tuple[list[NewPlace], FloatMatrix, list[str]]:
     """Documents with their chunks in order, and the chunks' vectors and texts."""
-    by_document = {
-        document_id: sorted(rows, key=attrgetter("ordinal"))
-        for document_id, rows in groupby(
-            sorted(changes.rows, key=attrgetter("document_id")), attrgetter("document_id")
-        )
-    }
+    by_document: dict[UUID, list[IndexRow]] = {stamp.id: [] for stamp in changes.stamps}
+    for row in _usable(changes.rows):
+        if row.document_id in by_document:
+            by_document[row.document_id].append(row)
     documents: list[NewPlace] = []
     kept: list[IndexRow] = []
     for stamp in changes.stamps:
-        rows = [row for row in by_document.get(stamp.id, ()) if _usable(row, stamp)]
+        rows = sorted(by_document[stamp.id], key=attrgetter("ordinal"))
         if rows:
             ids, ordinals = [row.chunk_id for row in rows], [row.ordinal for row in rows]
             documents.append(NewPlace(stamp.id, stamp.uri, stamp.generation, ids, ordinals))
@@ -263,9 +260,14 @@ def _prepared(changes: Changes, dimensions: int) -> tuple[list[NewPlace], FloatM
     return documents, vectors, [searchable_text(row.context, row.text) for row in kept]
 
 
-def _usable(row: IndexRow, stamp: DocumentStamp) -> bool:
-    """Whether its vector can be searched; older versions stored what cannot."""
-    usable = bool(np.isfinite(row.vector).all() and row.vector.any())
-    if not usable:
-        log.warning("a chunk's vector is of no use", uri=stamp.uri, ordinal=row.ordinal)
-    return usable
+def _usable(rows: Sequence[IndexRow]) -> Sequence[IndexRow]:
+    """Those whose vectors can be searched; older versions stored what cannot."""
+    if not rows:
+        return rows
+    vectors = np.stack([row.vector for row in rows])
+    usable: Mask = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1), np.bool_)
+    if usable.all():
+        return rows
+    bad = [str(row.chunk_id) for row, good in zip(rows, usable, strict=True) if not good]
+    log.warning("vectors that are of no use are left out", chunks=bad[:10], count=len(bad))
+    return [row for row, good in zip(rows, usable, strict=True) if good]

@@ -53,9 +53,9 @@ from rostra.store import (
 log: Logger = get_logger(__name__)
 
 # Documents that are read at once.
-_BATCH = 256
+_BATCH = 500
 # Chunks taken in after which a long way is noted down.
-_CHECKPOINT = 50_000
+_CHECKPOINT = 20_000
 # `auto` looks at every vector up to here.
 _EXACT_LIMIT = 100_000
 
@@ -189,7 +189,7 @@ class Indexes:
         while True:
             held = await self._opened(wanted)
             try:
-                now = await self._catch_up(held.writer, wanted, keep=held.is_kept)
+                now = await self._catch_up(held.writer, wanted)
             except DamagedIndex as error:
                 await self._give_up(held, wanted.id, forget=True)
                 if rebuilt:
@@ -231,15 +231,12 @@ class Indexes:
         self._held.pop(collection_id, None)
         await asyncio.to_thread(held.end, flush=False, patience=-1, forget=forget)
 
-    async def _catch_up(
-        self, writer: CollectionWriter, collection: Collection, keep: bool
-    ) -> Collection:
+    async def _catch_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
         """Takes in all that is newer than a writer; returns the collection as it is by then.
 
         Args:
             writer: of an index.
             collection: the one it is of; nothing is done where that has another space by now.
-            keep: write down how far it got on a long way.
         """
         async with self._database.read() as session:
             # Read again: the rows below belong to this snapshot, not to the caller's.
@@ -272,10 +269,13 @@ class Indexes:
             if len(changes.removed) or changes.stamps:
                 await asyncio.to_thread(writer.take_in, changes)
             rest = at + _BATCH
-            if keep and stepwise and rest < len(written) and writer.unflushed > _CHECKPOINT:
+            if rest >= len(written):
+                writer.reached(now.generation)
+            elif stepwise and writer.unflushed > _CHECKPOINT:
                 writer.reached(max(since, int(written.generations[rest]) - 1))
-                await asyncio.to_thread(writer.flush)
-        writer.reached(now.generation)
+            if writer.unflushed > _CHECKPOINT:
+                # Merged beside, too: many small segments make adding slow.
+                await asyncio.to_thread(_noted_down, writer)
         return now
 
     async def _compared(
@@ -284,6 +284,14 @@ class Indexes:
         """What differs between all documents and an index that is too old for the log."""
         every = await written_documents(session, collection_id)
         return await asyncio.to_thread(_differences, writer, every)
+
+
+def _noted_down(writer: CollectionWriter) -> None:
+    try:
+        writer.flush()
+    except OSError as error:
+        # What was taken in is there all the same; a crash would lose it.
+        log.warning("index not saved", folder=str(writer.folder), reason=str(error))
 
 
 async def _changes(

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,8 @@ BLOCK = 128
 # Rows below which a segment is read by plain Python and numpy, so that small collections never wait
 # for kernels to be loaded or compiled.
 SMALL = 4096
+# Terms from which on all of a small segment's are put in a dictionary first.
+_MANY = 256
 # Checked whenever a segment is opened; the rest only where files are small, or on `verify`.
 _ALWAYS = ("lengths", "term_starts", "starts", "blocks")
 _QUICK = 1 << 26
@@ -123,7 +126,10 @@ class Segment:
     def find(self, terms: Sequence[bytes]) -> Ids:
         """Places of terms, which must be sorted; -1 where one is missing."""
         if self.rows < SMALL:
-            return np.array([self._find(term) for term in terms], np.int64)
+            if len(terms) < _MANY and "_places" not in self.__dict__:
+                return np.array([self._find(term) for term in terms], np.int64)
+            place = self._places.get
+            return np.fromiter((place(term, -1) for term in terms), np.int64, len(terms))
         from rostra.retrieval.lexical import merge_kernels as kernels
 
         ends = np.cumsum([0, *map(len, terms)], dtype=np.int64)
@@ -131,6 +137,12 @@ class Segment:
         return np.asarray(
             kernels.find_terms(self.term_text, self.term_starts, text, _fixed(ends)), np.int64
         )
+
+    @cached_property
+    def _places(self) -> dict[bytes, int]:
+        """Places of all terms; made when many rows are added at once, which ask for thousands."""
+        text, ends = self.term_text.tobytes(), self.term_starts.tolist()
+        return {text[start:end]: at for at, (start, end) in enumerate(pairwise(ends))}
 
     def starting(self, prefix: bytes) -> range:
         """Places of the terms that start with some bytes, which must not be empty."""

@@ -17,7 +17,7 @@ from rank_bm25 import BM25Okapi
 from rostra.core import Settings
 from rostra.retrieval import Indexes, SearchMode, SearchRequest, collection, indexes
 from rostra.retrieval.analysis import EnglishAnalyzer
-from rostra.retrieval.dense import DenseOptions, live
+from rostra.retrieval.dense import DenseOptions, DenseWriter, live
 from rostra.retrieval.lexical import LexicalWriter, writer
 from rostra.store import changes, open_database
 from tests.fakes import FakeEmbedder
@@ -33,7 +33,7 @@ uris = st.sampled_from("abcdef")
 class IndexMachine(RuleBasedStateMachine):
     """Documents come and go; what is searched is followed, flushed, killed and opened again."""
 
-    @initialize(kind=st.sampled_from(["flat", "int8", "hnsw"]))
+    @initialize(kind=st.sampled_from(["flat", "two_stage", "int8", "binary", "hnsw"]))
     def open(self, kind: Any) -> None:
         self.patch = pytest.MonkeyPatch()
         for module, name, value in (
@@ -105,12 +105,12 @@ class IndexMachine(RuleBasedStateMachine):
         self.runner.run(self.indexes.close())
         self.start(self.library.settings.home)
 
-    @rule(in_flush=st.booleans())
-    def crash(self, in_flush: bool) -> None:
+    @rule(in_flush_of=st.sampled_from([None, DenseWriter, LexicalWriter]))
+    def crash(self, in_flush_of: Any) -> None:
         """What is on disk now is all that the next process finds."""
-        if in_flush:
+        if in_flush_of is not None:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(LexicalWriter, "flush", _broken)
+                patch.setattr(in_flush_of, "flush", _broken)
                 self.runner.run(self.indexes.save("default"))
         self.wait()
         home = self.home()
