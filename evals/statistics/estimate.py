@@ -190,12 +190,11 @@ def t_quantile(level: float, degrees: float) -> float:
 def binomial_quantile(share: float, trials: int, chance: float) -> int:
     """The least number of successes that `share` of all series do not go beyond."""
     # As `scipy.stats.binom.ppf` has it, without the half second that importing it takes.
-    least = max(0, math.ceil(float(special.bdtrik(share, trials, chance))))
-    while least > 0 and special.bdtr(least - 1, trials, chance) >= share:
-        least -= 1
-    while least < trials and special.bdtr(least, trials, chance) < share:
-        least += 1
-    return least
+    # Where a sum is the share to the last digit, rounding must not decide.
+    share *= 1 - 1e-12
+    most = math.ceil(float(special.bdtrik(share, trials, chance)))
+    fewer = max(most - 1, 0)
+    return fewer if special.bdtr(fewer, trials, chance) >= share else most
 
 
 def wilson(share: float, n: float, quantile: float, level: float) -> Interval:
