@@ -212,7 +212,10 @@ def test_a_median_has_the_interval_of_the_sign_test() -> None:
 
 @given(st.floats(0.001, 0.999), st.integers(1, 100_000), st.floats(0.001, 0.999))
 def test_quantiles_of_binomials_are_those_of_scipy(share: float, trials: int, p: float) -> None:
-    assert binomial_quantile(share, trials, p) == stats.binom.ppf(share, trials, p)
+    ours, theirs = binomial_quantile(share, trials, p), stats.binom.ppf(share, trials, p)
+    if ours != theirs:  # only where rounding decides, as with half of an odd number of tosses
+        assert ours == theirs - 1
+        assert stats.binom.cdf(ours, trials, p) == pytest.approx(share, rel=1e-9)
 
 
 @pytest.mark.parametrize("percent", [0, 100, -1, math.nan])
