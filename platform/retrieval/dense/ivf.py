@@ -28,7 +28,7 @@ _SAMPLE = 40
 _OUTGROWN = 4
 # One list in so many is read, but never fewer than this.
 _SHARE = 16
-_FEWEST_PROBES = 16
+_FEWEST_PROBES = 64
 
 
 def list_count(rows: int) -> int:
