@@ -47,7 +47,7 @@ from rostra.api.schemas import (
     view,
 )
 from rostra.api.services import Services
-from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
+from rostra.api.sse import EVENT_STREAM, HEADERS, Relay, json_line
 from rostra.core import InvalidRequest, normalize_text
 from rostra.runtime import PromptedTask, Runtime, prompted_task
 from rostra.store import (
@@ -361,7 +361,7 @@ def _as_it_is(frame: bytes) -> Iterator[bytes]:
 
 
 def _frame(part: dict[str, Any], seq: int | None = None) -> bytes:
-    data = b"data: %s\n\n" % msgspec.json.encode(part)
+    data = b"data: %s\n\n" % json_line(part)
     return data if seq is None else b"id: %d\n" % seq + data
 
 

@@ -22,6 +22,7 @@ EVENT_STREAM = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _KEEP_ALIVE = b": keep-alive\n\n"
 _KEEP_ALIVE_SECONDS = 15.0
+_SEPARATORS = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\x85\u2028\u2029")
 
 
 class _End:
@@ -115,5 +116,17 @@ class Relay(Generic[T]):
 
 
 def event_frame(event: str, data: Any) -> bytes:
-    """One event; JSON has no raw newline, so its data is one line."""
-    return b"event: %s\ndata: %s\n\n" % (event.encode(), msgspec.json.encode(data))
+    """One event."""
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), json_line(data))
+
+
+def json_line(value: Any) -> bytes:
+    """JSON on one line, whatever a reader takes for the end of a line.
+
+    Many clients end lines as `str.splitlines` does, at separators that JSON lets stand and this
+    format does not know.
+    """
+    encoded = msgspec.json.encode(value)
+    for separator, escaped in _SEPARATORS:
+        encoded = encoded.replace(separator, escaped)
+    return encoded

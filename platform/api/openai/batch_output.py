@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from rostra.api.sse import json_line
+
 
 class BatchOutput:
     """A file that answers are appended to. Calls are short and do not wait for the disk."""
@@ -34,7 +36,7 @@ class BatchOutput:
 
     def add(self, custom_id: str, line: dict[str, Any]) -> None:
         """Appends an answer."""
-        self._file.write(msgspec.json.encode(line) + b"\n")
+        self._file.write(json_line(line) + b"\n")
         self._file.flush()
         self.done.add(custom_id)
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from uuid import uuid4
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from rostra.api.openai.errors import ErrorBody
 from rostra.api.openai.generation import ChatStep, UsageCount
 from rostra.api.openai.logprobs import TokenLogprob
+from rostra.api.sse import json_line
 from rostra.serving import ContentDelta, ParsedDelta, ReasoningDelta, ToolCallDelta
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
@@ -290,7 +290,7 @@ OPEN: Status = "in_progress"
 
 def event_bytes(event: Event) -> bytes:
     """An event as it is sent."""
-    return b"event: %s\ndata: %s\n\n" % (event["type"].encode(), msgspec.json.encode(event))
+    return b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json_line(event))
 
 
 def _id(prefix: str) -> str:

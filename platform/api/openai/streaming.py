@@ -16,7 +16,7 @@ from litestar.response import Stream
 
 from rostra.api.background import Background
 from rostra.api.openai.errors import ClientGone, ErrorBody, error_of
-from rostra.api.sse import EVENT_STREAM, HEADERS, Relay
+from rostra.api.sse import EVENT_STREAM, HEADERS, Relay, json_line
 
 T = TypeVar("T")
 
@@ -24,8 +24,8 @@ DONE = b"data: [DONE]\n\n"
 
 
 def data_frame(value: Any) -> bytes:
-    """An event without a name; JSON has no raw newline, so its data is one line."""
-    return b"data: %s\n\n" % msgspec.json.encode(value)
+    """An event without a name."""
+    return b"data: %s\n\n" % json_line(value)
 
 
 def json_response(value: Any, status: int = 200) -> Response[bytes]:

@@ -1,11 +1,13 @@
 """The relay between an answer that is made and a reader who may leave at any moment."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 
 import pytest
 
 from rostra.api.background import Background
+from rostra.api.openai.streaming import data_frame
 from rostra.api.sse import Relay, event_frame
 from rostra.core import CollectionNotFound
 
@@ -148,3 +150,10 @@ async def test_nothing_is_made_far_ahead_of_the_reader(background: Background) -
 
 def test_a_frames_data_is_one_line() -> None:
     assert event_frame("delta", {"text": "a\nb\r\n\u2028"}).count(b"\n") == 3
+
+
+def test_data_is_one_line_for_every_reader() -> None:
+    value = {"text": "".join(map(chr, range(0x3000)))}
+    for frame in (event_frame("n", value), data_frame(value)):
+        lines = [one for one in frame.decode().splitlines() if one.startswith("data: ")]
+        assert [json.loads(one.removeprefix("data: ")) for one in lines] == [value]
