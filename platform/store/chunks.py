@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import FloatVector
@@ -80,7 +80,11 @@ async def index_rows(
     space_id: UUID,
     document_ids: Sequence[UUID] | None = None,
 ) -> list[IndexRow]:
-    """The chunks of these documents, or of all, with their vectors; in no particular order."""
+    """The chunks of a collection with their vectors, in no particular order.
+
+    Args:
+        document_ids: of documents of this collection, whose chunks are read; None reads all.
+    """
     query = (
         select(
             ChunkRow.id,
@@ -96,11 +100,14 @@ async def index_rows(
             & (VectorRow.content_hash == ChunkRow.content_hash)
             & (VectorRow.space_id == space_id),
         )
-        .where(ChunkRow.collection_id == collection_id)
     )
     if document_ids is None:
-        return [_index_row(row) for row in await session.execute(query)]
+        whole = query.where(ChunkRow.collection_id == collection_id)
+        return [_index_row(row) for row in await session.execute(whole)]
     found: list[IndexRow] = []
+    # Not the bare column: by its index SQLite would go through all chunks of the collection.
+    owner = func.coalesce(ChunkRow.collection_id, ChunkRow.collection_id)
+    query = query.where(owner == collection_id)
     for at in range(0, len(document_ids), MOST_PARAMETERS):
         page = query.where(ChunkRow.document_id.in_(document_ids[at : at + MOST_PARAMETERS]))
         found += [_index_row(row) for row in await session.execute(page)]

@@ -1,7 +1,10 @@
 """Documents, chunks and vectors: written together, replaced together, gone together."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from rostra.core import CollectionNotFound, DocumentNotFound, EmbeddingSpace, new_id
 from rostra.store import (
@@ -482,3 +485,24 @@ def test_any_slice_of_any_text_is_pythons_slice(database_url: str, make_document
             check()
         finally:
             runner.run(database.close())
+
+
+async def test_a_documents_chunks_are_found_without_going_through_all_others(
+    tmp_path: Path,
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    async with await open_database(f"sqlite:///{tmp_path / 'rostra.db'}") as database:
+        event.listen(Engine, "before_cursor_execute", listen)
+        try:
+            async with database.read() as session:
+                assert await index_rows(session, new_id(), new_id(), [new_id()]) == []
+        finally:
+            event.remove(Engine, "before_cursor_execute", listen)
+    (statement, parameters) = next(one for one in asked if "FROM chunks" in one[0])
+    with closing(sqlite3.connect(tmp_path / "rostra.db")) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    assert any("SEARCH chunks" in row[-1] and "(document_id=?)" in row[-1] for row in plan), plan
