@@ -85,21 +85,18 @@ async def index_rows(
     Args:
         document_ids: of documents of this collection, whose chunks are read; None reads all.
     """
-    query = (
-        select(
-            ChunkRow.id,
-            ChunkRow.document_id,
-            ChunkRow.ordinal,
-            ChunkRow.context,
-            ChunkRow.text,
-            VectorRow.vector,
-        )
-        .join(
-            VectorRow,
-            (VectorRow.collection_id == ChunkRow.collection_id)
-            & (VectorRow.content_hash == ChunkRow.content_hash)
-            & (VectorRow.space_id == space_id),
-        )
+    query = select(
+        ChunkRow.id,
+        ChunkRow.document_id,
+        ChunkRow.ordinal,
+        ChunkRow.context,
+        ChunkRow.text,
+        VectorRow.vector,
+    ).join(
+        VectorRow,
+        (VectorRow.collection_id == ChunkRow.collection_id)
+        & (VectorRow.content_hash == ChunkRow.content_hash)
+        & (VectorRow.space_id == space_id),
     )
     if document_ids is None:
         whole = query.where(ChunkRow.collection_id == collection_id)
