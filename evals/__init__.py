@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         TwoHopQuestion,
         read_questions,
     )
+    from evals.ingested import IngestedSet, ingest_set
     from evals.judge.ask import (
         Judge,
     )
@@ -256,9 +257,7 @@ if TYPE_CHECKING:
         RunShelf,
     )
     from evals.retrieval import (
-        IngestedSet,
         RetrievalReport,
-        ingest_set,
         report_retrieval,
         retrieval_tasks,
     )
@@ -369,8 +368,8 @@ _HOMES = {
     "find_sets": "beir",
     "read_judged_set": "beir",
     "read_judgements": "beir",
-    "IngestedSet": "retrieval",
-    "ingest_set": "retrieval",
+    "IngestedSet": "ingested",
+    "ingest_set": "ingested",
     "Circumstances": "circumstances",
     "compare_circumstances": "circumstances",
     "Comparison": "compare",

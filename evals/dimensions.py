@@ -21,8 +21,8 @@ import numpy as np
 
 from evals.beir import JudgedSet
 from evals.core import Dataset, Passage, RunRecord, State, Task, report_of, values_of
+from evals.ingested import ingest_set
 from evals.retrieval_measures import DEPTH, K, RankingScorer
-from evals.taken_in import take_in
 from rostra.core import FloatMatrix, FloatVector, InvalidRequest
 from rostra.ingest import OnProgress
 from rostra.retrieval import fit_rotation, truncate
@@ -151,7 +151,7 @@ async def judged_vectors(
             "the settings truncate or rotate vectors already",
             hint="Unset ROSTRA_EMBEDDING_ROTATION and ROSTRA_EMBEDDING_DIMENSIONS.",
         )
-    taken = await take_in(runtime, judged, on_ingest)
+    taken = await ingest_set(runtime, judged, on_ingest=on_ingest)
     async with runtime.database.read() as session:
         collection = await get_collection(session, taken.collection)
         rows = await index_rows(session, collection.id, collection.space_id)

@@ -5,62 +5,26 @@ on the same queries, with p-values adjusted for all comparisons of the run.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evals.beir import JudgedSet, judged_samples, not_taken_in
+from evals.beir import JudgedSet
 from evals.compare import Comparison, adjusted, compare_systems, comparison_section
-from evals.core import Dataset, RunRecord, Section, Solver, Task, report_of, values_of
+from evals.core import RunRecord, Section, Solver, Task, report_of, values_of
 from evals.errors import DatasetError
+from evals.ingested import ingest_set
 from evals.retrieval_measures import DEPTH, K, RankingScorer
 from evals.retrieval_rankings import RankedSolver, Rankings, with_rankings
 from evals.solvers.expanded import ExpandedSolver
-from evals.solvers.facts import corpus_digest
 from evals.solvers.search import SearchSolver
 from evals.statistics import PairedResult, paired_bootstrap
 from evals.tuning.tune import judged_queries, tune
-from rostra.ingest import OnProgress, ReadySource, read_beir
+from rostra.ingest import OnProgress
 from rostra.retrieval import SearchMode
 from rostra.runtime import Runtime, store_collection_tokens
 
 _RESAMPLES = 2_000  # of the bootstrap, which stands beside the randomisation test
-
-
-@dataclass(frozen=True, slots=True)
-class IngestedSet:
-    """A judged set whose documents are in a collection.
-
-    Attributes:
-        digest: of the documents.
-    """
-
-    collection: str
-    dataset: Dataset
-    digest: str
-
-
-async def ingest_set(
-    runtime: Runtime, judged: JudgedSet, *, on_ingest: OnProgress | None = None
-) -> IngestedSet:
-    """Ingests a set's corpus into a collection of its own; what is there already is only compared.
-
-    Raises:
-        PathNotFound: the set has no corpus.
-        DatasetError: the corpus has no document.
-    """
-    collection = "set-" + re.sub(r"[^\w.-]", "-", judged.name)[:100]
-    sources = list(read_beir(judged.folder, runtime.settings))
-    report = await runtime.ingester.ingest(
-        sources, collection, on_progress=on_ingest, delete_missing=("",)
-    )
-    ready = [source for source in sources if isinstance(source, ReadySource)]
-    lost = {failure.uri for failure in report.failed}
-    corpus = [source.uri for source in ready if source.uri not in lost]
-    lost_documents = not_taken_in((failure.code, failure.uri) for failure in report.failed)
-    dataset = judged_samples(judged, corpus, lost_documents)
-    return IngestedSet(collection, dataset, corpus_digest(ready))
 
 
 async def retrieval_tasks(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from rostra.store import ChunkRecord
+
 
 @dataclass(frozen=True, slots=True)
 class HitScores:
@@ -47,3 +49,22 @@ class Hit:
     score: float
     scores: HitScores
     near_duplicates: tuple[UUID, ...] = ()
+
+
+def hit_of(record: ChunkRecord, score: float, scores: HitScores) -> Hit:
+    """A chunk as it is now, found with these scores."""
+    return Hit(
+        chunk_id=record.chunk_id,
+        document_id=record.document_id,
+        collection=record.collection,
+        uri=record.uri,
+        title=record.title,
+        context=record.context,
+        text=record.text,
+        start=record.start,
+        end=record.end,
+        page=record.page,
+        metadata=record.metadata,
+        score=score,
+        scores=scores,
+    )

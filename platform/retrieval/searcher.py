@@ -32,7 +32,7 @@ from rostra.core import (
 )
 from rostra.retrieval.candidates import Candidates, OpenCollection, find_candidates
 from rostra.retrieval.fuse import fuse
-from rostra.retrieval.hits import Hit, HitScores
+from rostra.retrieval.hits import Hit, HitScores, hit_of
 from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.indexes import Indexes
 from rostra.retrieval.lexical import (
@@ -398,7 +398,7 @@ class Searcher:
             for place, position, score, scores in page:
                 record = records.get(found[place].index.table.chunk_id(position))
                 if record is not None:
-                    hits.append(_hit(record, score, scores))
+                    hits.append(hit_of(record, score, scores))
         return hits
 
 
@@ -432,24 +432,6 @@ def _limit(
         if taken[document] <= most:
             kept.append(row)
     return kept
-
-
-def _hit(record: ChunkRecord, score: float, scores: HitScores) -> Hit:
-    return Hit(
-        chunk_id=record.chunk_id,
-        document_id=record.document_id,
-        collection=record.collection,
-        uri=record.uri,
-        title=record.title,
-        context=record.context,
-        text=record.text,
-        start=record.start,
-        end=record.end,
-        page=record.page,
-        metadata=record.metadata,
-        score=score,
-        scores=scores,
-    )
 
 
 class _Stopwatch:

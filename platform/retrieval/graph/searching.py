@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rostra.core import RostraError, Settings, normalize_text
 from rostra.retrieval.graph.names import NameReader
 from rostra.retrieval.graph.neighbourhood import SEED_CHUNKS, Near, named_entities, near_chunks
-from rostra.retrieval.hits import Hit, HitScores
+from rostra.retrieval.hits import Hit, HitScores, hit_of
 from rostra.retrieval.once import once_each
 from rostra.retrieval.searcher import SearchRequest, SearchResult
 from rostra.retrieval.texts import TextIndex
@@ -162,7 +162,9 @@ class GraphSearcher:
                 hint=f"Run `rostra graph build -c {request.collections[0]}`.",
             )
         hits = {hit.chunk_id: hit for hit in plain.hits}
-        hits |= {id_: _hit(one) for id_, one in records.items() if id_ not in hits}
+        hits |= {
+            id_: hit_of(one, 0.0, HitScores()) for id_, one in records.items() if id_ not in hits
+        }
         # Rounded, so that the last bits of a sum do not decide ties.
         near.sort(key=lambda one: (-round(one[0], 12), one[1]))
         scores = fused(
@@ -270,21 +272,3 @@ def _limited(hits: Sequence[Hit], per_document: int) -> list[Hit]:
         if seen[hit.document_id] <= per_document:
             kept.append(hit)
     return kept
-
-
-def _hit(record: ChunkRecord) -> Hit:
-    return Hit(
-        chunk_id=record.chunk_id,
-        document_id=record.document_id,
-        collection=record.collection,
-        uri=record.uri,
-        title=record.title,
-        context=record.context,
-        text=record.text,
-        start=record.start,
-        end=record.end,
-        page=record.page,
-        metadata=record.metadata,
-        score=0.0,
-        scores=HitScores(),
-    )

@@ -1,4 +1,4 @@
-"""A judged set, taken in: documents in a collection of the workspace, queries as samples."""
+"""A judged set, ingested: documents in a collection of the workspace, queries as samples."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from rostra.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class IngestedSet:
     """What is asked of which collection.
 
     Attributes:
@@ -25,10 +25,10 @@ class TakenIn:
     digest: str
 
 
-async def take_in(
-    runtime: Runtime, judged: JudgedSet, on_ingest: OnProgress | None = None
-) -> TakenIn:
-    """Ingests a set; documents that are there already are only compared.
+async def ingest_set(
+    runtime: Runtime, judged: JudgedSet, *, on_ingest: OnProgress | None = None
+) -> IngestedSet:
+    """Ingests a set into a collection of its own; what is there already is only compared.
 
     Args:
         runtime: of a workspace; see `open_workspace`.
@@ -46,4 +46,4 @@ async def take_in(
     lost = {failure.uri for failure in report.failed}
     problems = not_taken_in((failure.code, failure.uri) for failure in report.failed)
     corpus = [source.uri for source in ready if source.uri not in lost]
-    return TakenIn(collection, judged_samples(judged, corpus, problems), corpus_digest(ready))
+    return IngestedSet(collection, judged_samples(judged, corpus, problems), corpus_digest(ready))
