@@ -8,6 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 
 from rostra.core import (
     ChatEvent,
@@ -198,8 +200,19 @@ LLAMA_TEMPLATE = """\
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder: Path = make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny", "llama3")
     (folder / "chat_template.jinja").write_text(LLAMA_TEMPLATE, "utf-8")
+    _prefer(folder, "[TOOL_CALLS]")
     with Engine(folder, EngineConfig(dtype="float32", kv_memory_bytes=8_000_000)) as made:
         yield made
+
+
+def _prefer(folder: Path, text: str) -> None:
+    """Raises the logits of a text's tokens at every position, so that it is nearly always drawn."""
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    weights = load_file(folder / "model.safetensors")
+    weights["model.embed_tokens.weight"][:, 0] = 1.0  # a sum that all hidden states share
+    weights["lm_head.weight"][:, 0] = 0.0
+    weights["lm_head.weight"][tokens.encode(text, add_special_tokens=False).ids, 0] = 2.0
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 async def test_every_call_of_a_random_model_is_valid(real: Engine) -> None:
@@ -220,7 +233,7 @@ async def test_every_call_of_a_random_model_is_valid(real: Engine) -> None:
 
     drawn = await asyncio.gather(*(draw(seed) for seed in range(120)))
     made = [call for calls in drawn for call in calls]
-    assert made
+    assert len(made) >= 100
     for name, arguments in made:
         schema = {"weather": CITY, "clock": CLOCK.parameters}[name]
         jsonschema.validate(json.loads(arguments), schema)
