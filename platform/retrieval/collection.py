@@ -12,7 +12,6 @@ What always holds:
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
 
@@ -21,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rostra.core import FloatMatrix, get_logger
-from rostra.retrieval.analysis import Analyzer
+from rostra.retrieval.analysis import Analyzer, BatchAnalysis
 from rostra.retrieval.dense import DenseOptions, DenseWriter
 from rostra.retrieval.index import CollectionIndex, searchable_text
 from rostra.retrieval.lexical import DamagedIndex, LexicalWriter, Mask
-from rostra.retrieval.table import Ids, NewPlace, TableWriter, write_table
-from rostra.store import DocumentStamp, IndexRow, packed_ids
+from rostra.retrieval.table import Ids, NewPlaces, TableWriter, write_table
+from rostra.store import DocumentStamp, IndexRow, IndexRows, packed_ids
 
 log = get_logger(__name__)
 
@@ -57,11 +56,13 @@ class Changes:
         removed: uint8 [documents, 16], documents that are gone.
         stamps: documents that are new or written again.
         rows: the chunks of `stamps`, in any order.
+        more: more are to be taken in before anybody searches.
     """
 
     removed: Ids
     stamps: Sequence[DocumentStamp]
-    rows: Sequence[IndexRow]
+    rows: IndexRows | Sequence[IndexRow]
+    more: bool = False
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -90,7 +91,7 @@ class CollectionWriter:
     ) -> None:
         self.folder = folder
         self.identity = identity
-        self._analyzer = analyzer
+        self._analysis = BatchAnalysis(analyzer)
         self._options = options
         self._lock = threading.RLock()
         self._lexical = LexicalWriter(folder / "lexical", analyzer.name, background=True)
@@ -154,16 +155,19 @@ class CollectionWriter:
             OSError: the disk is full or not writable. Close this writer and open another.
         """
         documents, vectors, texts = _prepared(changes, self.identity.dimensions)
-        terms = [self._analyzer.terms(text) for text in texts]
+        terms = self._analysis.rows(texts)
+        if not changes.more:
+            self._analysis.forget()
         old = np.concatenate([changes.removed, packed_ids([one.id for one in changes.stamps])])
         with self._lock:
-            gone = self._table.table().positions_of(old) if len(old) else np.zeros(0, np.int64)
+            known = len(old) and len(self._table)
+            gone = self._table.table().positions_of(old) if known else np.zeros(0, np.int64)
             if len(gone):
                 self._dense.remove(gone)
                 self.unflushed += self._lexical.remove(gone)
-            if documents:
+            if len(vectors):
                 self._dense.add(vectors)
-                self._lexical.add(terms)
+                self._lexical.add(terms, more=changes.more)
                 self._table.add(documents)
                 self.unflushed += len(terms)
 
@@ -240,34 +244,42 @@ def _generation(folder: Path, state: str) -> int:
         raise DamagedIndex(folder / "lexical", "is somebody else's") from error
 
 
-def _prepared(changes: Changes, dimensions: int) -> tuple[list[NewPlace], FloatMatrix, list[str]]:
+def _prepared(changes: Changes, dimensions: int) -> tuple[NewPlaces, FloatMatrix, list[str]]:
     """Documents with their chunks in order, and the chunks' vectors and texts."""
-    by_document: dict[UUID, list[IndexRow]] = {stamp.id: [] for stamp in changes.stamps}
-    for row in _usable(changes.rows):
-        if row.document_id in by_document:
-            by_document[row.document_id].append(row)
-    documents: list[NewPlace] = []
-    kept: list[IndexRow] = []
-    for stamp in changes.stamps:
-        rows = sorted(by_document[stamp.id], key=attrgetter("ordinal"))
-        if rows:
-            ids, ordinals = [row.chunk_id for row in rows], [row.ordinal for row in rows]
-            documents.append(NewPlace(stamp.id, stamp.uri, stamp.generation, ids, ordinals))
-            kept += rows
-    vectors = (
-        np.stack([row.vector for row in kept]) if kept else np.zeros((0, dimensions), np.float32)
+    rows = changes.rows if isinstance(changes.rows, IndexRows) else IndexRows.of(changes.rows)
+    stamps = changes.stamps
+    place = {stamp.id.bytes: at for at, stamp in enumerate(stamps)}
+    octets = rows.documents.tobytes()
+    owner = np.array(
+        [place.get(octets[at : at + 16], -1) for at in range(0, len(octets), 16)], np.int64
     )
-    return documents, vectors, [searchable_text(row.context, row.text) for row in kept]
+    kept = np.flatnonzero((owner >= 0) & _usable(rows))
+    # By document as they are given, then by their place in it.
+    kept = kept[np.lexsort((rows.ordinals[kept], owner[kept]))]
+    if not len(kept):
+        return NewPlaces.of([]), np.zeros((0, dimensions), np.float32), []
+    owner = owner[kept]
+    here, sizes = np.unique(owner, return_counts=True)
+    written = [stamps[at] for at in here.tolist()]
+    places = NewPlaces(
+        packed_ids([stamp.id for stamp in written]),
+        [stamp.uri for stamp in written],
+        np.array([stamp.generation for stamp in written], np.int64),
+        sizes,
+        rows.chunks[kept],
+        rows.ordinals[kept],
+    )
+    in_order = len(kept) == len(rows) and bool((np.diff(kept) == 1).all())
+    texts = [searchable_text(rows.contexts[at], rows.texts[at]) for at in kept.tolist()]
+    return places, rows.vectors if in_order else rows.vectors[kept], texts
 
 
-def _usable(rows: Sequence[IndexRow]) -> Sequence[IndexRow]:
-    """Those whose vectors can be searched; older versions stored what cannot."""
-    if not rows:
-        return rows
-    vectors = np.stack([row.vector for row in rows])
+def _usable(rows: IndexRows) -> Mask:
+    """bool [chunks], whose vectors can be searched; older versions stored what cannot."""
+    vectors = rows.vectors
     usable: Mask = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1), np.bool_)
-    if usable.all():
-        return rows
-    bad = [str(row.chunk_id) for row, good in zip(rows, usable, strict=True) if not good]
-    log.warning("vectors that are of no use are left out", chunks=bad[:10], count=len(bad))
-    return [row for row, good in zip(rows, usable, strict=True) if good]
+    if not usable.all():
+        bad = np.flatnonzero(~usable)
+        some = [str(UUID(bytes=rows.chunks[at].tobytes())) for at in bad[:10].tolist()]
+        log.warning("vectors that are of no use are left out", chunks=some, count=len(bad))
+    return usable

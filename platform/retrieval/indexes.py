@@ -231,59 +231,46 @@ class Indexes:
         self._held.pop(collection_id, None)
         await asyncio.to_thread(held.end, flush=False, patience=-1, forget=forget)
 
-    async def _catch_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
+    def _catch_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
         """Takes in all that is newer than a writer; returns the collection as it is by then.
 
         Args:
             writer: of an index.
             collection: the one it is of; nothing is done where that has another space by now.
         """
-        async with self._database.read() as session:
-            # Read again: the rows below belong to this snapshot, not to the caller's.
-            now = await get_collection(session, collection.name)
-            if now.id != collection.id:
-                raise CollectionNotFound(f"collection {collection.name!r} was deleted meanwhile")
-            if now.space.fingerprint != writer.identity.space:
-                return now
-            since = writer.generation
-            stepwise = not len(writer) or removals_are_known(now.generation, since)
-            if stepwise:
-                removed = await removed_documents(session, now.id, since)
-                written = await written_documents(session, now.id, since)
-            else:
-                removed, written = await self._compared(session, writer, now.id)
-            changes = await _changes(session, now, written, 0)
-        if len(removed) or len(written):
-            log.info(
-                "index follows",
-                collection=now.name,
-                generation=now.generation,
-                changed_documents=len(removed) + len(written),
-            )
-        for at in range(0, max(1, len(written)), _BATCH):
-            if at:
-                async with self._database.read() as session:
-                    changes = await _changes(session, now, written, at)
-            if not at:
-                changes = Changes(removed, changes.stamps, changes.rows)
-            if len(changes.removed) or changes.stamps:
-                await asyncio.to_thread(writer.take_in, changes)
-            rest = at + _BATCH
-            if rest >= len(written):
-                writer.reached(now.generation)
-            elif stepwise and writer.unflushed > _CHECKPOINT:
-                writer.reached(max(since, int(written.generations[rest]) - 1))
-            if writer.unflushed > _CHECKPOINT:
-                # Merged beside, too: many small segments make adding slow.
-                await asyncio.to_thread(_noted_down, writer)
-        return now
-
-    async def _compared(
-        self, session: AsyncSession, writer: CollectionWriter, collection_id: UUID
-    ) -> tuple[Ids, WrittenDocuments]:
-        """What differs between all documents and an index that is too old for the log."""
-        every = await written_documents(session, collection_id)
-        return await asyncio.to_thread(_differences, writer, every)
+        news = self._rows.read(partial(_news, writer=writer, collection=collection))
+        if news is None:
+            return self._rows.read(partial(get_collection, name=collection.name))
+        now, removed, written = news.collection, news.removed, news.written
+        if not len(removed) and not len(written):
+            writer.reached(now.generation)
+            return now
+        log.info(
+            "index follows",
+            collection=now.name,
+            generation=now.generation,
+            changed_documents=len(removed) + len(written),
+        )
+        since = writer.generation
+        changes, read = news.changes, news.read
+        with ThreadPoolExecutor(1, "read rows") as ahead:
+            while True:
+                next_ = None
+                if read < len(written):
+                    # What is read while the last is taken in.
+                    next_ = ahead.submit(self._rows.read, partial(_changes, now, written, read))
+                writer.take_in(replace(changes, removed=removed, more=next_ is not None))
+                removed = removed[:0]
+                if next_ is None:
+                    writer.reached(now.generation)
+                elif news.stepwise and writer.unflushed > _CHECKPOINT:
+                    writer.reached(max(since, int(written.generations[read]) - 1))
+                if writer.unflushed > _CHECKPOINT:
+                    # Merged beside, too: many small segments make adding slow.
+                    _noted_down(writer)
+                if next_ is None:
+                    return now
+                changes, read = next_.result()
 
 
 def _noted_down(writer: CollectionWriter) -> None:

@@ -65,6 +65,39 @@ class NewPlace:
     ordinals: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class NewPlaces:
+    """Many of them, by columns.
+
+    Attributes:
+        ids: uint8 [documents, 16].
+        uris: their addresses.
+        generations: int64 [documents].
+        sizes: int64 [documents], how many chunks each has; at least one.
+        chunks: uint8 [chunks, 16], ids, one document after another.
+        ordinals: int64 [chunks].
+    """
+
+    ids: Ids
+    uris: Sequence[str]
+    generations: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    chunks: Ids
+    ordinals: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, documents: Sequence[NewPlace]) -> "NewPlaces":
+        """The same of single ones."""
+        return cls(
+            _packed([one.id for one in documents]),
+            [one.uri for one in documents],
+            np.array([one.generation for one in documents], np.int64),
+            np.array([len(one.chunks) for one in documents], np.int64),
+            _packed([chunk for one in documents for chunk in one.chunks]),
+            np.array([at for one in documents for at in one.ordinals], np.int64),
+        )
+
+
 @dataclass(frozen=True)
 class SortedIds:
     """Ids of documents by their second half, which is random.
@@ -231,26 +264,26 @@ class TableWriter:
         self._chunk_rows.verify()
         self._document_rows.verify()
 
-    def add(self, documents: Sequence[NewPlace]) -> None:
+    def add(self, documents: "NewPlaces | Sequence[NewPlace]") -> None:
         """Appends documents. Durable after `flush`.
 
         Raises:
             OSError: the disk is full or not writable; nothing was added.
         """
-        sizes = np.fromiter((len(one.chunks) for one in documents), np.int64, len(documents))
-        begins = spread(sizes)
-        places = np.zeros(len(documents), _DOCUMENT)
-        places["id"] = _packed([one.id for one in documents])
-        places["generation"] = [one.generation for one in documents]
+        new = documents if isinstance(documents, NewPlaces) else NewPlaces.of(documents)
+        begins = spread(new.sizes)
+        places = np.zeros(len(new.ids), _DOCUMENT)
+        places["id"], places["generation"] = new.ids, new.generations
         places["first"] = len(self) + begins[:-1]
         chunks = np.zeros(int(begins[-1]), _CHUNK)
-        chunks["id"] = _packed([chunk for one in documents for chunk in one.chunks])
-        bases = np.array([_base(one.uri) for one in documents], np.uint64)
-        ordinals = np.array([at for one in documents for at in one.ordinals], np.uint64)
+        chunks["id"] = new.chunks
+        bases = np.array([_base(uri) for uri in new.uris], np.uint64)
         last = np.uint64((1 << _ORDINAL_BITS) - 1)
-        chunks["tie"] = np.repeat(bases, sizes) | np.minimum(ordinals, last)
+        chunks["tie"] = np.repeat(bases, new.sizes) | np.minimum(
+            new.ordinals.astype(np.uint64), last
+        )
         first = len(self._document_rows)
-        chunks["document"] = np.repeat(np.arange(first, first + len(documents)), sizes)
+        chunks["document"] = np.repeat(np.arange(first, first + len(new.ids)), new.sizes)
         self.append(chunks, places)
 
     def flush(self) -> None:

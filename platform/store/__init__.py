@@ -3,6 +3,7 @@
 Repositories are functions that take a session of `Database.read()` or `Database.write()`.
 """
 
+from rostra.store.at_once import AtOnce
 from rostra.store.changes import (
     WrittenDocuments,
     matching_ids,
@@ -89,6 +90,7 @@ from rostra.store.files_batches import (
     writes_to,
 )
 from rostra.store.filters import Filters
+from rostra.store.following import IndexRows, rows_to_index
 from rostra.store.graph import (
     Community,
     Entity,
@@ -232,6 +234,7 @@ __all__ = [
     "MAX_ATTEMPTS",
     "MOST_UNDER_A_KEY",
     "AnsweredQuestion",
+    "AtOnce",
     "Batch",
     "BatchClaim",
     "BatchEnded",
@@ -259,6 +262,7 @@ __all__ = [
     "GraphPassage",
     "GraphState",
     "IndexRow",
+    "IndexRows",
     "Job",
     "LinkedChunk",
     "LostLease",
@@ -411,6 +415,7 @@ __all__ = [
     "resume_job",
     "retry_job",
     "revoke_tools",
+    "rows_to_index",
     "seize_run",
     "set_tuning",
     "stamps_of",

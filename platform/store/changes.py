@@ -81,13 +81,13 @@ async def written_documents(
 ) -> WrittenDocuments:
     """The documents that were written after a generation; all of them by default."""
     rows = await session.execute(
-        select(_spelled(DocumentRow.id, session), DocumentRow.generation)
+        select(spelled_id(DocumentRow.id, session), DocumentRow.generation)
         .where(DocumentRow.collection_id == collection_id, DocumentRow.generation > since)
         .order_by(DocumentRow.generation, DocumentRow.id)
     )
     found = rows.all()
     generations = np.fromiter((row[1] for row in found), np.int64, len(found))
-    return WrittenDocuments(_packed([row[0] for row in found]), generations)
+    return WrittenDocuments(packed_spelled([row[0] for row in found]), generations)
 
 
 async def removed_documents(session: AsyncSession, collection_id: UUID, since: int) -> Ids:
@@ -96,12 +96,12 @@ async def removed_documents(session: AsyncSession, collection_id: UUID, since: i
     Whole only where `removals_are_known`.
     """
     found = await session.scalars(
-        select(_spelled(DocumentRemovalRow.document_id, session)).where(
+        select(spelled_id(DocumentRemovalRow.document_id, session)).where(
             DocumentRemovalRow.collection_id == collection_id,
             DocumentRemovalRow.generation > since,
         )
     )
-    return _packed(list(found))
+    return packed_spelled(list(found))
 
 
 async def stamps_of(
@@ -128,20 +128,21 @@ async def matching_ids(session: AsyncSession, collection_id: UUID, filters: Filt
     """
     conditions = filter_conditions(filters, session.get_bind().dialect.name)
     found = await session.scalars(
-        select(_spelled(DocumentRow.id, session)).where(
+        select(spelled_id(DocumentRow.id, session)).where(
             DocumentRow.collection_id == collection_id, *conditions
         )
     )
-    return _packed(list(found))
+    return packed_spelled(list(found))
 
 
-def _spelled(column: Any, session: AsyncSession) -> ColumnElement[str]:
+def spelled_id(column: Any, session: AsyncSession) -> ColumnElement[str]:
     """An id in hexadecimal: of a million ids, text is quicker read than objects are made."""
     if session.get_bind().dialect.name == "postgresql":
         return cast(column, String)
     return type_coerce(column, String)  # as SQLite keeps it
 
 
-def _packed(spelled: Sequence[str]) -> Ids:
+def packed_spelled(spelled: Sequence[str]) -> Ids:
+    """Ids that were read by `spelled_id`, uint8 [ids, 16]."""
     octets = bytes.fromhex("".join(spelled).replace("-", ""))
     return np.frombuffer(octets, np.uint8).reshape(-1, 16)

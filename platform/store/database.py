@@ -135,6 +135,22 @@ def open_log_connection(
     return connection
 
 
+def sqlite_listeners(
+    *, writes: bool, busy_timeout: float = 30.0
+) -> list[tuple[str, Callable[..., None]]]:
+    """What every engine over the SQLite file listens to, by event.
+
+    Args:
+        writes: whether transactions may write, and then begin with the lock for it.
+        busy_timeout: seconds to wait for another writer.
+    """
+    return [
+        ("connect", _sqlite_set_up(busy_timeout)),
+        ("connect", _set_up_writer if writes else _set_up_reader),
+        ("begin", _begin_immediate if writes else _begin_deferred),
+    ]
+
+
 async def _sqlite(url: URL, busy_timeout: float) -> Database:
     file = url.database
     if not file or file == ":memory:":
@@ -148,13 +164,10 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
         url, pool_size=1, max_overflow=0, pool_timeout=busy_timeout, json_serializer=_to_json
     )
     reader = create_async_engine(url, pool_size=4, pool_timeout=busy_timeout)
-    for engine in (writer.sync_engine, reader.sync_engine):
-        event.listen(engine, "connect", _sqlite_set_up(busy_timeout))
-        event.listen(engine, "invalidate", _end_abandoned)
-    event.listen(writer.sync_engine, "connect", _set_up_writer)
-    event.listen(writer.sync_engine, "begin", _begin_immediate)
-    event.listen(reader.sync_engine, "connect", _set_up_reader)
-    event.listen(reader.sync_engine, "begin", _begin_deferred)
+    for engine, writes in ((writer, True), (reader, False)):
+        for name, listener in sqlite_listeners(writes=writes, busy_timeout=busy_timeout):
+            event.listen(engine.sync_engine, name, listener)
+        event.listen(engine.sync_engine, "invalidate", _end_abandoned)
     return Database(writer, reader)
 
 

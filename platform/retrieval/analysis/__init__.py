@@ -9,19 +9,24 @@ from collections.abc import Callable
 
 from rostra.core import ConfigError
 from rostra.retrieval.analysis.analyzer import Analyzer
+from rostra.retrieval.analysis.batches import BatchAnalysis
 from rostra.retrieval.analysis.cjk import CjkAnalyzer
 from rostra.retrieval.analysis.code import CodeAnalyzer
 from rostra.retrieval.analysis.english import EnglishAnalyzer
+from rostra.retrieval.analysis.rows import TermRows, Vocabulary
 from rostra.retrieval.analysis.snowball import SnowballAnalyzer, snowball_languages
 from rostra.retrieval.analysis.words import UnicodeAnalyzer, folded
 
 __all__ = [
     "Analyzer",
+    "BatchAnalysis",
     "CjkAnalyzer",
     "CodeAnalyzer",
     "EnglishAnalyzer",
     "SnowballAnalyzer",
+    "TermRows",
     "UnicodeAnalyzer",
+    "Vocabulary",
     "analyzer_kinds",
     "folded",
     "make_analyzer",

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Sequence
 
 import Stemmer
 
@@ -31,7 +32,29 @@ class EnglishAnalyzer:
         self._turn = threading.Lock()
 
     def terms(self, text: str) -> list[str]:
-        words = [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+        return self._stems(
+            [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+        )
+
+    def terms_of_pieces(self, pieces: Sequence[str]) -> tuple[list[str], list[int]]:
+        """See `PieceAnalyzer`."""
+        words: list[str] = []
+        sizes: list[int] = []
+        for piece in pieces:
+            word = piece.casefold()
+            if not piece.isascii():
+                found = [one for one in _WORD.findall(word) if one not in _STOP_WORDS]
+                words += found
+                sizes.append(len(found))
+            elif word in _STOP_WORDS:
+                sizes.append(0)
+            else:  # letters and digits alone are one word
+                words.append(word)
+                sizes.append(1)
+        return self._stems(words), sizes
+
+    def _stems(self, words: list[str]) -> list[str]:
         with self._turn:
             stems: list[str] = self._stem.stemWords(words)
         return stems
+

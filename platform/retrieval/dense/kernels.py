@@ -41,7 +41,8 @@ def _score_codes(codes: Array, scales: Array, query: Array, mask: Array, scores:
         scores[row] = total * scales[row]
 
 
-def _compiled(function: Any) -> Any:
+def compiled(function: Any) -> Any:
+    """Machine code of a function, kept for the next process where there is a folder for it."""
     # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only
     # that, since infinities are meant.
     options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
@@ -75,5 +76,5 @@ def _read_rows(files: Array, capacity: int, positions: Array, taken: Array) -> i
     return -1
 
 
-read_rows = _compiled(_read_rows)
-score_codes = _compiled(_score_codes)
+read_rows = compiled(_read_rows)
+score_codes = compiled(_score_codes)

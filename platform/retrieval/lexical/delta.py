@@ -4,31 +4,19 @@ What always holds: what a `DeltaView` holds never changes. Arrays grow by doubli
 their filled part; which rows are dead is copied when it changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.analysis import TermRows, Vocabulary
+from rostra.retrieval.lexical.inverting import row_counts
 from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
 from rostra.retrieval.lexical.scoring import Mask
 from rostra.retrieval.lexical.storage import Array
 
 Ids = npt.NDArray[np.int64]
-
-
-class Vocabulary(dict[str, int]):
-    """Terms to numbers, and back by `spelled`; a term that is new gets the next number."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spelled: list[str] = []
-
-    def __missing__(self, term: str) -> int:
-        number = self[term] = len(self.spelled)
-        self.spelled.append(term)
-        return number
 
 
 @dataclass(frozen=True)
@@ -112,32 +100,49 @@ class Delta:
         self._dead = np.zeros(0, np.bool_)
         # int64 by term, in how many live rows.
         self._frequencies = np.zeros(64, np.int64)
+        # int64 by term, in how many live rows of segments; -1 where nobody has asked.
+        self._elsewhere = np.zeros(0, np.int64)
 
     @property
     def tokens(self) -> int:
         """Terms in its rows, repeats counted."""
         return int(self._row_starts[self.rows])
 
-    def add(self, rows: Sequence[Sequence[str]]) -> tuple[list[str], Ids, Ids, int]:
+    def add(self, rows: TermRows) -> tuple[Ids, Ids, Ids]:
         """Appends rows.
 
         Returns:
-            The distinct terms of these rows, in how many older live rows of this delta each occurs,
-            in how many of these rows, and how many terms these rows have, repeats counted.
+            The numbers of the terms of these rows, in how many older live rows of this delta each
+            occurs, and in how many of these rows.
         """
-        vocabulary = self._vocabulary
-        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        total = int(sizes.sum())
-        number = vocabulary.__getitem__
-        tokens = np.fromiter(map(number, chain.from_iterable(rows)), np.int32, total)
-        self._append(tokens, sizes)
-        owner = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)
-        pairs, _ = counted(tokens.astype(np.int64) << 32 | owner)
-        numbers, counts = counted_sorted(pairs >> 32)
-        self._frequencies = _room(self._frequencies, len(self._vocabulary.spelled))
+        terms = rows.terms
+        numbers = np.fromiter(map(self._vocabulary.__getitem__, terms), np.int64, len(terms))
+        self._append(numbers.astype(np.int32)[rows.tokens], np.diff(rows.starts))
+        counts = row_counts(rows.tokens, rows.starts, len(terms))
+        known = len(self._vocabulary.spelled)
+        self._frequencies = _room(self._frequencies, known)
         before = self._frequencies[numbers]
         self._frequencies[numbers] += counts
-        return [self._vocabulary.spelled[at] for at in numbers.tolist()], before, counts, total
+        return numbers, before, counts
+
+    def elsewhere(self, numbers: Ids, ask: Callable[[list[str]], Ids]) -> Ids:
+        """In how many live rows of segments terms of this delta occur; asked once for each.
+
+        Args:
+            numbers: the terms'.
+            ask: of terms, in how many.
+        """
+        room = _room(self._elsewhere, len(self._vocabulary.spelled))
+        room[len(self._elsewhere) :] = -1
+        self._elsewhere = room
+        new = numbers[room[numbers] < 0]
+        if len(new):
+            room[new] = ask([self._vocabulary.spelled[at] for at in new.tolist()])
+        return room[numbers]
+
+    def forget_elsewhere(self) -> None:
+        """Rows of segments are gone: asks anew."""
+        self._elsewhere = np.zeros(0, np.int64)
 
     def remove(self, rows: Ids) -> tuple[list[str], Ids, int]:
         """Marks live rows dead.
@@ -180,6 +185,8 @@ class Delta:
     def live(self) -> tuple[list[str], Ids, npt.NDArray[np.int32]]:
         """Vocabulary, row starts and tokens for a segment; dead rows are empty."""
         view = self.view()
+        if not self._dead.any():
+            return self._vocabulary.spelled, view.row_starts, view.tokens
         lengths = np.where(self._dead, 0, view.lengths)
         kept = np.repeat(~self._dead, view.lengths)
         starts = spread(lengths)

@@ -1,4 +1,4 @@
-"""Kernels that look terms up and merge segments; see `compiling`."""
+"""Kernels that look terms up, make postings and merge segments; see `compiling`."""
 
 import numpy as np
 
@@ -108,6 +108,44 @@ def copy_terms(text: Array, starts: Array, places: Array, out: Array, out_starts
         for octet in range(starts[at], starts[at + 1]):
             out[to] = text[octet]
             to += 1
+
+
+# --- Making postings ----------------------------------------------------------------------------
+@compiled
+def count_rows(tokens: Array, starts: Array, last: Array, counts: Array) -> None:
+    """Adds to each term's count the number of rows that have it.
+
+    Args:
+        last: int32 by term, -1: the last row that was seen to have it.
+    """
+    for row in range(len(starts) - 1):
+        for at in range(starts[row], starts[row + 1]):
+            term = tokens[at]
+            if last[term] != row:
+                last[term] = row
+                counts[term] += 1
+
+
+@compiled
+def invert(
+    tokens: Array, starts: Array, cursor: Array, begins: Array, docs: Array, tfs: Array
+) -> None:
+    """Writes each term's rows, rising, and how often it occurs in each.
+
+    Args:
+        cursor: int64 by term, where its next posting goes; moved on.
+        begins: int64 by term, where its postings start.
+    """
+    for row in range(len(starts) - 1):
+        for at in range(starts[row], starts[row + 1]):
+            term = tokens[at]
+            to = cursor[term]
+            if to > begins[term] and docs[to - 1] == row:
+                tfs[to - 1] += 1
+            else:
+                docs[to] = row
+                tfs[to] = 1
+                cursor[term] = to + 1
 
 
 # --- Merging ------------------------------------------------------------------------------------

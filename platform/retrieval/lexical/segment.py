@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rostra.retrieval.lexical.frequent import FrequentTerms
-from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered, spread
+from rostra.retrieval.lexical.inverting import inverted
+from rostra.retrieval.lexical.runs import counted, gathered, spread
 from rostra.retrieval.lexical.storage import (
     Array,
     DamagedIndex,
@@ -225,26 +226,22 @@ def write_segment(
         OSError: the disk is full or not writable; nothing is left.
     """
     rows = len(row_starts) - 1
-    used = np.flatnonzero(np.bincount(tokens, minlength=len(vocabulary)))
-    spelled = sorted((vocabulary[at].encode("utf-8", "surrogatepass"), at) for at in used.tolist())
+    used = np.flatnonzero(np.bincount(tokens, minlength=len(vocabulary))).tolist()
+    # Characters sort as their UTF-8 does.
+    used.sort(key=vocabulary.__getitem__)
+    spelled = [vocabulary[at].encode("utf-8", "surrogatepass") for at in used]
     rank = np.full(len(vocabulary), -1, np.int32)
-    rank[[at for _, at in spelled]] = np.arange(len(spelled), dtype=np.int32)
+    rank[used] = np.arange(len(used), dtype=np.int32)
     ranked = rank[tokens]
     lengths = np.diff(row_starts).astype(np.int32)
-    owner = np.repeat(np.arange(rows, dtype=np.int64), lengths)
-    # One number a token, by term and then by row; equal ones stand together once sorted.
-    keys = ranked.astype(np.int64) << 32 | owner
-    keys.sort()
-    keys, tfs = counted_sorted(keys)
-    docs = (keys & 0xFFFFFFFF).astype(np.int32)
-    frequencies = np.bincount(keys >> 32, minlength=len(spelled))
-    starts = spread(frequencies)
-    term_starts = np.cumsum([0, *(len(term) for term, _ in spelled)], dtype=np.int64)
+    starts, docs, tfs = inverted(ranked, row_starts, len(spelled))
+    frequencies = np.diff(starts)
+    term_starts = np.cumsum([0, *map(len, spelled)], dtype=np.int64)
     if ordered:
         forward_starts, forward = row_starts, ranked
     else:
         back = np.argsort(docs, kind="stable")
-        forward = (keys[back] >> 32).astype(np.int32)
+        forward = np.repeat(np.arange(len(spelled), dtype=np.int32), frequencies)[back]
         forward_starts = spread(np.bincount(docs, minlength=rows))
     blocks = block_starts(frequencies)
     plan: dict[str, tuple[npt.DTypeLike, int]] = {
@@ -263,7 +260,7 @@ def write_segment(
     }
     with writing(folder / name, plan) as (out, sections):
         out["lengths"][:] = lengths
-        out["term_text"][:] = np.frombuffer(b"".join(term for term, _ in spelled), np.uint8)
+        out["term_text"][:] = np.frombuffer(b"".join(spelled), np.uint8)
         out["term_starts"][:] = term_starts
         out["starts"][:] = starts
         out["docs"][:] = docs

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from rostra.core import get_logger
+from rostra.retrieval.analysis import TermRows
 from rostra.retrieval.lexical.delta import Delta
 from rostra.retrieval.lexical.manifest import FORMAT, Manifest, named_files, open_manifest
 from rostra.retrieval.lexical.merging import due, merge
@@ -38,6 +39,9 @@ log = get_logger(__name__)
 
 # Terms in memory beyond which they become a segment; a search looks through all of them.
 _MOST_RECENT = 1 << 18
+# The same while more is to come before anybody searches: few segments that are large need little
+# merging. 32 MB, and twice as much while they are written.
+_MOST_AT_ONCE = 1 << 23
 
 
 class LexicalWriter:
@@ -124,20 +128,28 @@ class LexicalWriter:
             part.segment.verify()
 
     # --- Writing --------------------------------------------------------------------------------
-    def add(self, rows: Sequence[Sequence[str]]) -> Positions:
+    def add(
+        self, rows: TermRows | Sequence[Sequence[str]], *, more: bool = False
+    ) -> Positions:
         """Appends rows of analysed terms; their positions. Durable after `flush`.
 
         Many rows at once are much cheaper than one by one.
+
+        Args:
+            rows: their terms.
+            more: more are to come before anybody searches.
         """
+        if not isinstance(rows, TermRows):
+            rows = TermRows.of(rows)
         with self._lock:
             first = len(self)
-            terms, recent, counts, total = self._delta.add(rows)
-            before = recent + self._in_segments(terms)
+            numbers, before, counts = self._delta.add(rows)
+            before = before + self._delta.elsewhere(numbers, self._in_segments)
             self._shift(before, before + counts)
             self._chunks += len(rows)
-            self._total_length += total
+            self._total_length += len(rows.tokens)
             self._publish()
-            if self._delta.tokens > _MOST_RECENT:
+            if self._delta.tokens > (_MOST_AT_ONCE if more else _MOST_RECENT):
                 try:
                     self._spill()
                 except OSError as error:
@@ -170,6 +182,7 @@ class LexicalWriter:
                 spelled = [decoded(segment.term(place)) for place in places.tolist()]
                 before = self._in_segments(spelled) + self._delta.frequencies(spelled)
                 self._parts[at] = _removed(part, rows)
+                self._delta.forget_elsewhere()
                 self._shift(before, before - counts)
                 self._total_length -= int(segment.lengths[rows].sum())
                 went += len(rows)
@@ -287,9 +300,9 @@ class LexicalWriter:
         total = np.zeros(len(terms), np.int64)
         if not self._parts or not len(terms):
             return total
-        spelled = [encoded(term) for term in terms]
-        order = sorted(range(len(spelled)), key=spelled.__getitem__)
-        rising = [spelled[at] for at in order]
+        # Characters sort as their UTF-8 does.
+        order = sorted(range(len(terms)), key=terms.__getitem__)
+        rising = [encoded(terms[at]) for at in order]
         for part in self._parts:
             total[order] += part.frequencies(part.segment.find(rising))
         return total
