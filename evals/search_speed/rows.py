@@ -48,7 +48,11 @@ async def write_rows(
             named = dict(zip(hashes, vectors[at:stop], strict=True))
             await put_vectors(session, collection.id, collection.space_id, named)
             documents = [
-                document_of(uri_of(first + begin), texts[begin : min(stop, begin + PER_DOCUMENT)])
+                document_of(
+                    uri_of(first + begin),
+                    texts[begin : min(stop, begin + PER_DOCUMENT)],
+                    hashes[begin - at : begin - at + PER_DOCUMENT],
+                )
                 for begin in range(at, stop, PER_DOCUMENT)
             ]
             await put_documents(session, collection.id, documents)
@@ -63,17 +67,17 @@ async def write_one(
         vectors: float32 [1, dimensions].
     """
     async with database.write() as session:
-        named = {_digest(text): vectors[0]}
-        await put_vectors(session, collection.id, collection.space_id, named)
-        return await put_document(session, collection.id, document_of(uri, [text]))
+        digest = _digest(text)
+        await put_vectors(session, collection.id, collection.space_id, {digest: vectors[0]})
+        return await put_document(session, collection.id, document_of(uri, [text], [digest]))
 
 
-def document_of(uri: str, texts: Sequence[str]) -> NewDocument:
+def document_of(uri: str, texts: Sequence[str], hashes: Sequence[bytes]) -> NewDocument:
     """A document of these chunks."""
     chunks = []
     start = 0
-    for text in texts:
-        chunks.append(NewChunk(start, start + len(text), None, "", _digest(text)))
+    for text, digest in zip(texts, hashes, strict=True):
+        chunks.append(NewChunk(start, start + len(text), None, "", digest))
         start += len(text) + len(_BETWEEN)
     text = _BETWEEN.join(texts)
     return NewDocument(

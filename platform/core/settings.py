@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     dense_index: Literal[
         "auto",
         "flat",
+        "pruned",
         "hnsw",
         "ivf_sq",
         "two_stage",
@@ -171,8 +172,8 @@ class Settings(BaseSettings):
         "milvus",
     ] = Field(
         "auto",
-        description="How vectors are searched: auto looks at all of them up to 100,000 chunks and "
-        "is two_stage above, flat at all always; the others are in docs/search.md.",
+        description="How vectors are searched: auto exactly up to 100,000 chunks (pruned) and by "
+        "two_stage above, flat looks at all of them; the others are in docs/search.md.",
     )
     milvus_uri: str = Field(
         "",

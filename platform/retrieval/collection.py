@@ -156,8 +156,6 @@ class CollectionWriter:
         """
         documents, vectors, texts = _prepared(changes, self.identity.dimensions)
         terms = self._analysis.rows(texts)
-        if not changes.more:
-            self._analysis.forget()
         old = np.concatenate([changes.removed, packed_ids([one.id for one in changes.stamps])])
         with self._lock:
             known = len(old) and len(self._table)

@@ -9,6 +9,9 @@ change costs what it changes: neither the other documents nor their stamps are r
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -39,25 +42,30 @@ from rostra.retrieval.lexical import (
 )
 from rostra.retrieval.table import Ids
 from rostra.store import (
+    AtOnce,
     Collection,
     Database,
+    DocumentStamp,
+    IndexRows,
     WrittenDocuments,
     get_collection,
-    index_rows,
     removals_are_known,
     removed_documents,
+    rows_to_index,
     stamps_of,
     written_documents,
 )
 
 log: Logger = get_logger(__name__)
 
-# Documents that are read at once.
-_BATCH = 500
+# Documents and chunks that are taken in at once, about; and documents that are read at once.
+_BATCH = 4_000
+_ROWS = 10_000
+_PAGE = 500
 # Chunks taken in after which a long way is noted down.
-_CHECKPOINT = 20_000
-# `auto` looks at every vector up to here.
-_EXACT_LIMIT = 100_000
+_CHECKPOINT = 60_000
+# `auto` looks at every vector below this; few are as quickly compared as coded.
+_FEWEST_CODED = 1024
 
 
 def dense_options(settings: Settings) -> DenseOptions:
@@ -65,7 +73,7 @@ def dense_options(settings: Settings) -> DenseOptions:
     device = settings.device if settings.device.startswith("cuda") else "cuda"
     uri = settings.milvus_uri or str(Path(settings.home) / "milvus.db")
     if settings.dense_index == "auto":
-        return DenseOptions(kind="two_stage", train_at=_EXACT_LIMIT + 1)
+        return DenseOptions(kind="auto", train_at=_FEWEST_CODED)
     return DenseOptions(kind=settings.dense_index, device=device, milvus_uri=uri)
 
 
@@ -74,6 +82,7 @@ class Indexes:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
+        self._rows = AtOnce(database)
         self._analyzer: Analyzer = EnglishAnalyzer()
         self._folders = IndexFolders(
             Path(settings.home) / "indexes", self._analyzer, dense_options(settings)
@@ -156,6 +165,7 @@ class Indexes:
         while self._held:
             _, held = self._held.popitem()
             await asyncio.to_thread(held.end)
+        self._rows.close()
 
     # --- Within ---------------------------------------------------------------------------------
     async def _current(self, collection: Collection) -> CollectionIndex:
@@ -189,7 +199,7 @@ class Indexes:
         while True:
             held = await self._opened(wanted)
             try:
-                now = await self._catch_up(held.writer, wanted)
+                now = await asyncio.to_thread(self._catch_up, held.writer, wanted)
             except DamagedIndex as error:
                 await self._give_up(held, wanted.id, forget=True)
                 if rebuilt:
@@ -239,8 +249,8 @@ class Indexes:
             collection: the one it is of; nothing is done where that has another space by now.
         """
         news = self._rows.read(partial(_news, writer=writer, collection=collection))
-        if news is None:
-            return self._rows.read(partial(get_collection, name=collection.name))
+        if isinstance(news, Collection):
+            return news
         now, removed, written = news.collection, news.removed, news.written
         if not len(removed) and not len(written):
             writer.reached(now.generation)
@@ -258,7 +268,8 @@ class Indexes:
                 next_ = None
                 if read < len(written):
                     # What is read while the last is taken in.
-                    next_ = ahead.submit(self._rows.read, partial(_changes, now, written, read))
+                    later = partial(_changes, collection=now, written=written, at=read)
+                    next_ = ahead.submit(self._rows.read, later)
                 writer.take_in(replace(changes, removed=removed, more=next_ is not None))
                 removed = removed[:0]
                 if next_ is None:
@@ -281,17 +292,62 @@ def _noted_down(writer: CollectionWriter) -> None:
         log.warning("index not saved", folder=str(writer.folder), reason=str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What the rows say beyond an index, all as of one moment.
+
+    Attributes:
+        collection: as it is.
+        removed: documents that are gone.
+        written: documents that are new or written again.
+        stepwise: whether these are all later than the index's generation.
+        changes: what the first of them say.
+        read: how many these are.
+    """
+
+    collection: Collection
+    removed: Ids
+    written: WrittenDocuments
+    stepwise: bool
+    changes: Changes
+    read: int
+
+
+async def _news(
+    session: AsyncSession, writer: CollectionWriter, collection: Collection
+) -> _News | Collection:
+    """What is new; the collection alone where it has another space than the writer by now."""
+    # Read again: the rows below belong to this snapshot, not to the caller's.
+    now = await get_collection(session, collection.name)
+    if now.id != collection.id:
+        raise CollectionNotFound(f"collection {collection.name!r} was deleted meanwhile")
+    if now.space.fingerprint != writer.identity.space:
+        return now
+    since = writer.generation
+    stepwise = not len(writer) or removals_are_known(now.generation, since)
+    if stepwise:
+        removed = await removed_documents(session, now.id, since)
+        written = await written_documents(session, now.id, since)
+    else:
+        removed, written = _differences(writer, await written_documents(session, now.id))
+    changes, read = await _changes(session, now, written, 0)
+    return _News(now, removed, written, stepwise, changes, read)
+
+
 async def _changes(
     session: AsyncSession, collection: Collection, written: WrittenDocuments, at: int
-) -> Changes:
-    """Some of the documents that were written, as they are now."""
-    ids = [UUID(bytes=one.tobytes()) for one in written.ids[at : at + _BATCH]]
-    nothing = written.ids[:0]
-    if not ids:
-        return Changes(nothing, [], [])
-    stamps = await stamps_of(session, collection.id, ids)
-    rows = await index_rows(session, collection.id, collection.space_id, ids)
-    return Changes(nothing, stamps, rows)
+) -> tuple[Changes, int]:
+    """Some of the documents that were written, as they are now; where the others begin."""
+    stop = min(at + _BATCH, len(written))
+    stamps: list[DocumentStamp] = []
+    rows: list[IndexRows] = []
+    while at < stop and sum(map(len, rows)) < _ROWS:
+        few = written.ids[at : min(at + _PAGE, stop)]
+        ids = [UUID(bytes=one.tobytes()) for one in few]
+        stamps += await stamps_of(session, collection.id, ids)
+        rows.append(await rows_to_index(session, collection.id, collection.space_id, ids))
+        at += len(few)
+    return Changes(written.ids[:0], stamps, IndexRows.joined(rows)), at
 
 
 def _differences(writer: CollectionWriter, every: WrittenDocuments) -> tuple[Ids, WrittenDocuments]:

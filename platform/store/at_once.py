@@ -95,9 +95,7 @@ def _reading(database: Database) -> Engine:
     url = database.reader.url
     if database.engine_name != "sqlite":
         engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-        return engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     engine = create_engine(url.set(drivername="sqlite"))
     for name, listener in sqlite_listeners(writes=False):
         event.listen(engine, name, listener)

@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import (
 
 from rostra.core import ConfigError, StoreUnavailable
 from rostra.store.faults import Translated
+from rostra.store.one_hop import OneHop
 from rostra.store.schema import current, head, upgrade
 
 _RETRY_SECONDS = 0.005
@@ -161,9 +162,14 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
     with Translated():
         await asyncio.to_thread(_prepare_file, Path(file), busy_timeout)
     writer = create_async_engine(
-        url, pool_size=1, max_overflow=0, pool_timeout=busy_timeout, json_serializer=_to_json
+        url,
+        module=OneHop(),
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=busy_timeout,
+        json_serializer=_to_json,
     )
-    reader = create_async_engine(url, pool_size=4, pool_timeout=busy_timeout)
+    reader = create_async_engine(url, module=OneHop(), pool_size=4, pool_timeout=busy_timeout)
     for engine, writes in ((writer, True), (reader, False)):
         for name, listener in sqlite_listeners(writes=writes, busy_timeout=busy_timeout):
             event.listen(engine.sync_engine, name, listener)

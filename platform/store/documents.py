@@ -10,16 +10,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, literal, select
+from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import DocumentNotFound, new_id, normalize_text
 from rostra.store.changes import log_removal
 from rostra.store.collections import next_generation
 from rostra.store.graph import drop_told_summaries, drop_unmentioned, entities_mentioned
+from rostra.store.inserting import insert_rows
 from rostra.store.tables import ChunkRow, CollectionRow, DocumentRow, utc_now
 from rostra.store.vectors import MOST_PARAMETERS, release_vectors
 
+_DOCUMENT_COLUMNS = (
+    "id", "collection_id", "uri", "title", "media_type", "sha256", "recipe", "bytes", "length",
+    "text", "spans", "metadata", "generation", "created_at", "updated_at",
+)  # fmt: skip
+_CHUNK_COLUMNS = (
+    "id", "document_id", "collection_id", "ordinal", "start", "end", "page", "context", "text",
+    "content_hash", "parent_start", "parent_end",
+)  # fmt: skip
 # No stored text is longer; PostgreSQL's substr takes no greater number.
 _LONGEST = 2**31 - 2
 
@@ -88,34 +97,36 @@ async def put_document(session: AsyncSession, collection_id: UUID, document: New
         CollectionNotFound: the collection is gone.
     """
     generation = await next_generation(session, collection_id)
-    now = utc_now()
-    row = await session.scalar(
-        select(DocumentRow).where(
+    known = await session.scalar(
+        select(DocumentRow.id).where(
             DocumentRow.collection_id == collection_id, DocumentRow.uri == document.uri
         )
     )
-    if row is None:
-        row = DocumentRow(collection_id=collection_id, uri=document.uri, created_at=now)
-        session.add(row)
-        replaced: list[bytes] = []
-    else:
-        replaced = await _delete_chunks(session, row.id)
-    row.title = document.title
-    row.media_type = document.media_type
-    row.sha256 = document.sha256
-    row.recipe = document.recipe
-    row.bytes = document.bytes
-    row.length = len(document.text)
-    row.text = document.text
-    row.spans = document.spans
-    row.meta = document.metadata
-    row.generation = generation
-    row.updated_at = now
-    await session.flush()
-    if document.chunks:
-        await session.execute(insert(ChunkRow), _chunk_values(row.id, collection_id, document))
+    if known is None:
+        [added] = await _add_documents(session, collection_id, [document], generation)
+        return added
+    replaced = await _delete_chunks(session, known)
+    await session.execute(
+        update(DocumentRow)
+        .where(DocumentRow.id == known)
+        .values(
+            title=document.title,
+            media_type=document.media_type,
+            sha256=document.sha256,
+            recipe=document.recipe,
+            bytes=document.bytes,
+            length=len(document.text),
+            text=document.text,
+            spans=document.spans,
+            meta=document.metadata,
+            generation=generation,
+            updated_at=utc_now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    await _insert_chunks(session, collection_id, [(known, document)])
     await release_vectors(session, collection_id, replaced)
-    return row.id
+    return known
 
 
 async def put_documents(
@@ -143,47 +154,53 @@ async def put_documents(
                 )
             )
         )
-    now = utc_now()
-    fresh: dict[int, UUID] = {}
+    fresh: dict[str, int] = {}
     for place, document in enumerate(documents):
         if document.uri not in known:
-            known.add(document.uri)
-            fresh[place] = new_id()
-    if fresh:
-        await session.execute(
-            insert(DocumentRow),
-            [
-                {
-                    "id": document_id,
-                    "collection_id": collection_id,
-                    "uri": documents[place].uri,
-                    "title": documents[place].title,
-                    "media_type": documents[place].media_type,
-                    "sha256": documents[place].sha256,
-                    "recipe": documents[place].recipe,
-                    "bytes": documents[place].bytes,
-                    "length": len(documents[place].text),
-                    "text": documents[place].text,
-                    "spans": documents[place].spans,
-                    "meta": documents[place].metadata,
-                    "generation": generation,
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                for place, document_id in fresh.items()
-            ],
-        )
-    chunks = [
-        values
-        for place, document_id in fresh.items()
-        for values in _chunk_values(document_id, collection_id, documents[place])
-    ]
-    if chunks:
-        await session.execute(insert(ChunkRow), chunks)
+            fresh.setdefault(document.uri, place)
+    added = await _add_documents(
+        session, collection_id, [documents[place] for place in fresh.values()], generation
+    )
+    ids = dict(zip(fresh.values(), added, strict=True))
     return [
-        fresh[place] if place in fresh else await put_document(session, collection_id, document)
+        ids[place] if place in ids else await put_document(session, collection_id, document)
         for place, document in enumerate(documents)
     ]
+
+
+async def _add_documents(
+    session: AsyncSession, collection_id: UUID, documents: Sequence[NewDocument], generation: int
+) -> list[UUID]:
+    """Stores documents of new uris, each once."""
+    now = utc_now()
+    added = [new_id() for _ in documents]
+    await insert_rows(
+        session,
+        DocumentRow.metadata.tables[DocumentRow.__tablename__],
+        _DOCUMENT_COLUMNS,
+        [
+            (
+                document_id,
+                collection_id,
+                document.uri,
+                document.title,
+                document.media_type,
+                document.sha256,
+                document.recipe,
+                document.bytes,
+                len(document.text),
+                document.text,
+                document.spans,
+                document.metadata,
+                generation,
+                now,
+                now,
+            )
+            for document, document_id in zip(documents, added, strict=True)
+        ],
+    )
+    await _insert_chunks(session, collection_id, list(zip(added, documents, strict=True)))
+    return added
 
 
 async def delete_document(session: AsyncSession, document_id: UUID) -> None:
@@ -350,26 +367,31 @@ async def _delete_chunks(session: AsyncSession, document_id: UUID) -> list[bytes
     return released
 
 
-def _chunk_values(
-    document_id: UUID, collection_id: UUID, document: NewDocument
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": new_id(),
-            "document_id": document_id,
-            "collection_id": collection_id,
-            "ordinal": ordinal,
-            "start": chunk.start,
-            "end": chunk.end,
-            "page": chunk.page,
-            "context": chunk.context,
-            "text": document.text[chunk.start : chunk.end],
-            "content_hash": chunk.content_hash,
-            "parent_start": chunk.parent[0] if chunk.parent else None,
-            "parent_end": chunk.parent[1] if chunk.parent else None,
-        }
-        for ordinal, chunk in enumerate(document.chunks)
-    ]
+async def _insert_chunks(
+    session: AsyncSession, collection_id: UUID, documents: Sequence[tuple[UUID, NewDocument]]
+) -> None:
+    await insert_rows(
+        session,
+        ChunkRow.metadata.tables[ChunkRow.__tablename__],
+        _CHUNK_COLUMNS,
+        [
+            (
+                new_id(),
+                document_id,
+                collection_id,
+                ordinal,
+                chunk.start,
+                chunk.end,
+                chunk.page,
+                chunk.context,
+                document.text[chunk.start : chunk.end],
+                chunk.content_hash,
+                *(chunk.parent or (None, None)),
+            )
+            for document_id, document in documents
+            for ordinal, chunk in enumerate(document.chunks)
+        ],
+    )
 
 
 def _chunk_count() -> Any:

@@ -52,6 +52,21 @@ class IndexRows:
             np.stack([row.vector for row in rows]) if rows else np.zeros((0, 0), np.float32),
         )
 
+    @classmethod
+    def joined(cls, rows: Sequence["IndexRows"]) -> "IndexRows":
+        """All of several."""
+        some = [one for one in rows if len(one)] or list(rows[:1]) or [cls.of([])]
+        if len(some) == 1:
+            return some[0]
+        return cls(
+            np.concatenate([one.chunks for one in some]),
+            np.concatenate([one.documents for one in some]),
+            np.concatenate([one.ordinals for one in some]),
+            [context for one in some for context in one.contexts],
+            [text for one in some for text in one.texts],
+            np.concatenate([one.vectors for one in some]),
+        )
+
 
 async def rows_to_index(
     session: AsyncSession, collection_id: UUID, space_id: UUID, document_ids: Sequence[UUID]

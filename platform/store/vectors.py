@@ -10,10 +10,10 @@ from uuid import UUID
 
 import numpy as np
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import FloatVector, RostraError
+from rostra.store.inserting import insert_rows
 from rostra.store.tables import ChunkRow, CollectionRow, SpaceRow, VectorRow
 
 # Under SQLite's and PostgreSQL's limits on bound parameters.
@@ -66,23 +66,24 @@ async def put_vectors(
                 f"the vector of {content_hash.hex()} has shape {vector.shape}, "
                 f"its space has {dimensions} dimensions"
             )
-        if not np.isfinite(vector).all():
-            raise _unusable(content_hash, "has a value that is not finite")
-        if not vector.any():
-            raise _unusable(content_hash, "is of zeros")
-    dialect = session.get_bind().dialect.name
-    make = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    rows = [
-        {
-            "collection_id": collection_id,
-            "space_id": space_id,
-            "content_hash": content_hash,
-            "vector": vector.astype("<f4").tobytes(),
-        }
-        # Sorted, so that two writers of the same contents wait for each other in one order.
-        for content_hash, vector in sorted(vectors.items())
-    ]
-    await session.execute(make(VectorRow).on_conflict_do_nothing(), rows)
+    # Sorted, so that two writers of the same contents wait for each other in one order.
+    hashes = sorted(vectors)
+    matrix = np.stack([vectors[content_hash] for content_hash in hashes])
+    finite, some = np.isfinite(matrix).all(axis=1), matrix.any(axis=1)
+    if not finite.all():
+        raise _unusable(hashes[int(np.argmin(finite))], "has a value that is not finite")
+    if not some.all():
+        raise _unusable(hashes[int(np.argmin(some))], "is of zeros")
+    await insert_rows(
+        session,
+        VectorRow.metadata.tables[VectorRow.__tablename__],
+        ("collection_id", "space_id", "content_hash", "vector"),
+        [
+            (collection_id, space_id, content_hash, row.tobytes())
+            for content_hash, row in zip(hashes, matrix.astype("<f4"), strict=True)
+        ],
+        ignore=True,
+    )
 
 
 def _unusable(content_hash: bytes, reason: str) -> UnusableVector:

@@ -56,6 +56,7 @@ class BatchAnalysis:
         """The terms of each text."""
         analyzer = self._analyzer
         if not isinstance(analyzer, PieceAnalyzer) or sum(map(len, texts)) < _MANY:
+            self.forget()
             return TermRows.of([analyzer.terms(text) for text in texts])
         with self._turn:
             known = self._known
@@ -64,7 +65,7 @@ class BatchAnalysis:
             return known.rows(texts)
 
     def forget(self) -> None:
-        """Gives memory back: no more is to come for now."""
+        """Gives memory back."""
         with self._turn:
             self._known = None
 

@@ -57,4 +57,3 @@ class EnglishAnalyzer:
         with self._turn:
             stems: list[str] = self._stem.stemWords(words)
         return stems
-

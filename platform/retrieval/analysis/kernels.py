@@ -136,7 +136,7 @@ def write_tokens(
     seen: Numbers,
     tokens: Numbers,
 ) -> int:
-    """The texts' tokens, by places in a list of the terms that occur, in the order in which they do.
+    """The texts' tokens, by places in a list of the terms that occur, as they come.
 
     Args:
         total: pieces.

@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from rostra.retrieval.dense.bounded import LANES, STEP
@@ -22,6 +22,14 @@ _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _BYTES = ir.VectorType(ir.IntType(8), 2 * LANES)
 _SHORTS = ir.VectorType(_I16, 2 * LANES)
 _SUM = ir.VectorType(_I32, LANES)
+
+
+def has_wide_products() -> bool:
+    """Whether code is made for a processor that multiplies 32 pairs of int16 at once."""
+    said: str | None = config.CPU_FEATURES
+    if said is not None:
+        return "+avx512bw" in said
+    return bool(binding.get_host_cpu_features().get("avx512bw"))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -68,7 +76,7 @@ def _pair_products(builder: Any, codes: Any, pair: Any) -> Any:
     single = builder.insert_element(undefined, pair, ir.Constant(_I32, 0))
     lanes = builder.shuffle_vector(single, undefined, ir.Constant(_SUM, [0] * LANES))
     query = builder.bitcast(lanes, _SHORTS)
-    if binding.get_host_cpu_features().get("avx512bw"):
+    if has_wide_products():
         kind = ir.FunctionType(_SUM, [_SHORTS, _SHORTS])
         name = "llvm.x86.avx512.pmaddw.d.512"
         return builder.call(

@@ -93,7 +93,7 @@ class BoundedRows:
         self.rests[first:stop] = facts[:, 1]
         self.wholes[first:stop] = wholes
         self.facts[first:stop] = facts[:, 3:5]
-        pairs = heads.reshape(len(heads), -1, 2)
+        pairs = heads.reshape(len(heads), self.head // 2, 2)
         # Up to the next block, whole blocks, and what is left.
         start = min(len(heads), -first % LANES)
         block = first // LANES
@@ -104,7 +104,7 @@ class BoundedRows:
             block += 1
         whole = (len(heads) - start) // LANES
         behind = start + whole * LANES
-        full = pairs[start:behind].reshape(whole, LANES, -1, 2)
+        full = pairs[start:behind].reshape(whole, LANES, self.head // 2, 2)
         self.blocks[block : block + whole] = full.transpose(0, 2, 1, 3)
         if behind < len(heads):
             left = pairs[behind:].transpose(1, 0, 2)

@@ -44,6 +44,8 @@ class GrowingRows:
 class Int8Finder:
     """Every vector as int8 numbers, in units of its own."""
 
+    exact = False
+
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
         # A row's unit stands apart from its codes so that both are aligned.
@@ -101,6 +103,8 @@ class BinaryFinder:
     Args:
         centre: float32 [dimensions], that middle.
     """
+
+    exact = False
 
     def __init__(self, centre: FloatVector) -> None:
         self._centre = centre

@@ -15,7 +15,17 @@ from rostra.retrieval.dense.rows import Octets
 from rostra.retrieval.lexical import Mask, Positions
 
 FinderKind = Literal[
-    "flat", "hnsw", "ivf_sq", "two_stage", "int8", "binary", "gpu_flat", "gpu_ivf", "milvus"
+    "auto",
+    "flat",
+    "pruned",
+    "hnsw",
+    "ivf_sq",
+    "two_stage",
+    "int8",
+    "binary",
+    "gpu_flat",
+    "gpu_ivf",
+    "milvus",
 ]
 
 
@@ -24,12 +34,14 @@ class DenseOptions:
     """How a collection's vectors are searched.
 
     Attributes:
-        kind: `flat` is exact; `two_stage` shortlists by inverted lists over int8 codes of few
-            dimensions; `ivf_sq` the same at full width; `int8` and `binary` look at all codes;
-            `hnsw` is a graph; the others need a GPU or a Milvus server.
+        kind: `flat` is exact; `pruned` too, but codes rule out most vectors; `two_stage` shortlists
+            by inverted lists over int8 codes of few dimensions; `ivf_sq` the same at full width;
+            `int8` and `binary` look at all codes; `hnsw` is a graph; the others need a GPU or a
+            Milvus server. `auto` is `pruned`, and `two_stage` from `lists_at` on.
         code_dimensions: of truncated codes; no more than the vectors have.
         shortlist: candidates that are rescored at full width, at least.
         train_at: live vectors from which on there is a finder; fewer are all looked at.
+        lists_at: live vectors from which on `auto` is `two_stage`.
         half: keep vectors as float16.
         device: torch's name of the one for `gpu_flat`.
         milvus_uri: of a server, or the path of a file for milvus-lite.
@@ -40,6 +52,7 @@ class DenseOptions:
     code_dimensions: int = 128
     shortlist: int = 300
     train_at: int = 16_384
+    lists_at: int = 100_001
     half: bool = False
     device: str = "cuda"
     milvus_uri: str = ""
@@ -48,8 +61,10 @@ class DenseOptions:
     @property
     def recipe(self) -> str:
         """What codes depend on."""
-        truncated = self.kind in ("two_stage", "gpu_flat", "gpu_ivf")
-        return f"1 {self.kind} {self.code_dimensions if truncated else 0}"
+        # What `auto` trained says by itself which of the two it is.
+        kind = "two_stage" if self.kind == "auto" else self.kind
+        truncated = kind in ("two_stage", "gpu_flat", "gpu_ivf")
+        return f"1 {kind} {self.code_dimensions if truncated else 0}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,14 @@ class FinderFailed(RuntimeError):
 
 
 class Finder(Protocol):
-    """Finds candidates. One thread adds, any search; rows are named by position, from 0 up."""
+    """Finds candidates. One thread adds, any search; rows are named by position, from 0 up.
+
+    Attributes:
+        exact: what it finds has every row that is as good as the last of the best so many.
+    """
+
+    @property
+    def exact(self) -> bool: ...
 
     @property
     def count(self) -> int:

@@ -1,5 +1,7 @@
 """Which finder belongs to a kind. Those that need a GPU or a server are imported when asked for."""
 
+from typing import Literal
+
 import numpy as np
 
 from rostra.core import FloatMatrix
@@ -7,6 +9,30 @@ from rostra.retrieval.dense.codes import BinaryFinder, Int8Finder
 from rostra.retrieval.dense.finder import DenseOptions, Finder
 from rostra.retrieval.dense.hnsw import HnswFinder
 from rostra.retrieval.dense.ivf import IvfFinder
+from rostra.retrieval.dense.packing import unpacked
+from rostra.retrieval.dense.pruned import PrunedFinder
+
+# `auto` goes back from lists when the rows are fewer than this share of where it took them up, so
+# that rows that come and go do not have it trained over and over.
+_BACK = 0.5
+
+AutoKind = Literal["pruned", "two_stage"]
+
+
+def auto_kind(options: DenseOptions, rows: int) -> AutoKind:
+    """What `auto` is with so many live rows."""
+    return "two_stage" if rows >= options.lists_at else "pruned"
+
+
+def fits(options: DenseOptions, finder: Finder, rows: int) -> bool:
+    """Whether a finder is of the kind that is wanted for so many live rows."""
+    if options.kind == "two_stage":
+        return isinstance(finder, IvfFinder)
+    if options.kind != "auto":
+        return True
+    if isinstance(finder, PrunedFinder):
+        return rows < options.lists_at
+    return rows >= _BACK * options.lists_at
 
 
 def train_finder(options: DenseOptions, sample: FloatMatrix, rows: int) -> Finder:
@@ -24,7 +50,10 @@ def train_finder(options: DenseOptions, sample: FloatMatrix, rows: int) -> Finde
     width = sample.shape[1]
     short = min(options.code_dimensions, width)
     sample = np.ascontiguousarray(sample, np.float32)
-    match options.kind:
+    kind = auto_kind(options, rows) if options.kind == "auto" else options.kind
+    match kind:
+        case "pruned":
+            return PrunedFinder.train(sample, rows)
         case "hnsw":
             return HnswFinder.empty(width)
         case "ivf_sq":
@@ -61,7 +90,13 @@ def load_finder(options: DenseOptions, body: bytes) -> Finder:
     match options.kind:
         case "hnsw":
             return HnswFinder.load(body)
-        case "ivf_sq" | "two_stage":
+        case "auto" | "two_stage":
+            # A folder may have been made by the other of the two.
+            saved = unpacked(body)
+            return PrunedFinder.load(body) if "head" in saved else IvfFinder.load(body)
+        case "pruned":
+            return PrunedFinder.load(body)
+        case "ivf_sq":
             return IvfFinder.load(body)
         case "int8":
             return Int8Finder.load(body)

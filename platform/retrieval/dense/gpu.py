@@ -42,6 +42,8 @@ class TorchFinder:
         FinderFailed: there is no such device.
     """
 
+    exact = False
+
     def __init__(self, basis: FloatMatrix, device: str) -> None:
         import torch
 
@@ -134,6 +136,8 @@ class RecheckedIvfFinder:
     Raises:
         FinderFailed: FAISS here has no GPU, or finds none.
     """
+
+    exact = False
 
     def __init__(self, empty: Any, basis: FloatMatrix, device: str) -> None:
         self._empty = empty

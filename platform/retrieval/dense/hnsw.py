@@ -22,6 +22,8 @@ _GROWN = 1.1
 class HnswFinder:
     """Shortlists by walking a graph. Tombstones are walked over, never returned."""
 
+    exact = False
+
     def __init__(self, index: Any) -> None:
         self._index = index
         self._turns = ReadersWriter()

@@ -24,8 +24,13 @@ from rostra.retrieval.lexical import Positions
 _MOST_LISTS = 4096
 # Training vectors a list; FAISS warns below 39.
 _SAMPLE = 40
-# With so many times the lists it would get today it is trained anew.
-_OUTGROWN = 4
+# With so many times the rows that it was trained for it is trained anew: lists get longer, and rows
+# that came since may lie elsewhere. All trainings together then cost as much as two of the last.
+_OUTGROWN = 2
+# So do rows since then of which the basis leaves out far more than of the sample's, when they are
+# this share of all: they are hardly found.
+_STRANGE = 0.1
+_LEFT = 0.5
 # One list in so many is read, but never fewer than this.
 _SHARE = 16
 _FEWEST_PROBES = 64
@@ -72,11 +77,19 @@ class IvfFinder:
     Args:
         index: a trained FAISS index of inverted lists.
         basis: float32 [dimensions of its codes, dimensions of the vectors].
+        rows: how many it was trained for.
+        usual: the share of a vector's squared length that the basis keeps, on average.
     """
 
-    def __init__(self, index: Any, basis: FloatMatrix) -> None:
+    exact = False
+
+    def __init__(self, index: Any, basis: FloatMatrix, rows: int, usual: float = 0.0) -> None:
         self._index = index
         self._basis = basis
+        self._rows = rows
+        self._usual = usual
+        # Rows since this was loaded that were not there when it was trained.
+        self._strange = 0
         self._turns = ReadersWriter()
 
     @classmethod
@@ -89,7 +102,8 @@ class IvfFinder:
             dimensions: of the codes.
         """
         basis = fit_basis(sample, dimensions)
-        return cls(train_ivf(reduced(sample, basis), min(list_count(rows), len(sample))), basis)
+        index = train_ivf(reduced(sample, basis), min(list_count(rows), len(sample)))
+        return cls(index, basis, rows, float(_kept_shares(sample, basis).mean()))
 
     @classmethod
     def load(cls, body: bytes) -> "IvfFinder":
@@ -100,7 +114,11 @@ class IvfFinder:
         """
         saved = unpacked(body)
         basis = np.asarray(saved["basis"], np.float32)
-        return cls(faiss.deserialize_index(np.asarray(saved["index"], np.uint8)), basis)
+        index = faiss.deserialize_index(np.asarray(saved["index"], np.uint8))
+        # Older ones do not say how many rows they were trained for; about as many as this.
+        rows = saved.get("rows", np.array(int(index.nlist) ** 2))
+        usual = saved.get("usual", np.zeros(()))
+        return cls(index, basis, int(np.asarray(rows)), float(np.asarray(usual)))
 
     @property
     def count(self) -> int:
@@ -111,6 +129,9 @@ class IvfFinder:
         return int(self._index.sa_code_size())
 
     def encode(self, rows: FloatMatrix) -> Octets:
+        if self.count >= self._rows:
+            kept = _kept_shares(rows, self._basis)
+            self._strange += int(np.count_nonzero(kept < _LEFT * self._usual))
         codes: Octets = self._index.sa_encode(reduced(rows, self._basis))
         return codes
 
@@ -139,13 +160,26 @@ class IvfFinder:
     def save(self) -> bytes:
         with self._turns.reading():
             empty = faiss.clone_index(self._index) if not self.count else _emptied(self._index)
-            return packed(index=faiss.serialize_index(empty), basis=self._basis)
+            return packed(
+                index=faiss.serialize_index(empty),
+                basis=self._basis,
+                rows=self._rows,
+                usual=self._usual,
+            )
 
     def worth_saving(self, saved: int) -> bool:
         return False  # what was trained stays; codes are kept apart
 
     def outgrown(self, count: int) -> bool:
-        return list_count(count) >= _OUTGROWN * int(self._index.nlist)
+        return count >= _OUTGROWN * self._rows or self._strange > _STRANGE * count
+
+
+def _kept_shares(rows: FloatMatrix, basis: FloatMatrix) -> FloatVector:
+    """Of each row's squared length, float32 [rows]."""
+    inside = np.square(rows @ basis.T).sum(axis=1)
+    whole = np.square(rows).sum(axis=1)
+    shares: FloatVector = inside / np.where(whole > 0, whole, 1)
+    return shares
 
 
 def _emptied(index: Any) -> Any:

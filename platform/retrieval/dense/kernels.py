@@ -5,6 +5,7 @@ what it
 costs: 128 MB for a million codes of 128 dimensions.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numba
@@ -41,11 +42,15 @@ def _score_codes(codes: Array, scales: Array, query: Array, mask: Array, scores:
         scores[row] = total * scales[row]
 
 
-def compiled(function: Any) -> Any:
-    """Machine code of a function, kept for the next process where there is a folder for it."""
+def compiled(function: Any, assumed: Iterable[str] = ()) -> Any:
+    """Machine code of a function, kept for the next process where there is a folder for it.
+
+    Args:
+        assumed: LLVM's words for what else holds of its floats.
+    """
     # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only
     # that, since infinities are meant.
-    options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", *assumed}}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError as error:  # numba's word for: no folder to write to

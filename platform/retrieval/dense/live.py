@@ -24,7 +24,7 @@ import numpy as np
 from rostra.core import FloatMatrix, FloatVector, get_logger
 from rostra.retrieval.dense.exact import GATHER, exact_search, ranked
 from rostra.retrieval.dense.finder import Allowed, DenseOptions, Finder, FinderFailed
-from rostra.retrieval.dense.finders import load_finder, train_finder
+from rostra.retrieval.dense.finders import fits, load_finder, train_finder
 from rostra.retrieval.dense.ivf import sample_size
 from rostra.retrieval.dense.rows import FILE_BYTES, Octets, pieces
 from rostra.retrieval.dense.store import BLOCK, VectorStore, VectorView
@@ -89,8 +89,10 @@ class DenseReader:
         wanted = min(k, allowed.count, MOST_FOUND)
         if wanted < 1:
             return np.zeros(0, np.int64), np.zeros(0, np.float64)
-        if self.finder is not None and allowed.count > GATHER:
-            width = min(allowed.count, max(self.options.shortlist, _OVERSAMPLE * wanted))
+        if self.finder is not None and (self.finder.exact or allowed.count > GATHER):
+            width = wanted
+            if not self.finder.exact:
+                width = min(allowed.count, max(self.options.shortlist, _OVERSAMPLE * wanted))
             try:
                 found = self.finder.find(query, width, allowed)
             except FinderFailed as error:
@@ -179,7 +181,10 @@ class DenseWriter:
                 return "compact"
             if self.options.kind == "flat" or count - dead < self.options.train_at:
                 return ""
-            return "train" if self._finder is None or self._finder.outgrown(count) else ""
+            finder = self._finder
+            if finder is None or finder.outgrown(count):
+                return "train"
+            return "" if fits(self.options, finder, count - dead) else "train"
 
     def snapshot(self) -> DenseReader:
         """What there is now, as it will stay for whoever holds it. Never waits."""

@@ -47,6 +47,8 @@ class MilvusFinder:
         count: rows that are there.
     """
 
+    exact = False
+
     def __init__(
         self, client: "MilvusClient", collection: str, dimensions: int, count: int
     ) -> None:

@@ -52,7 +52,7 @@ class PrunedFinder:
     @classmethod
     def train(cls, sample: FloatMatrix, rows: int) -> "PrunedFinder":
         """An empty one that will hold so many rows."""
-        return cls(fit_basis(sample, min(_MOST_HEAD, -(-sample.shape[1] // 2))), rows)
+        return cls(fit_basis(sample, min(_MOST_HEAD, -(-2 * sample.shape[1] // 5))), rows)
 
     @classmethod
     def load(cls, body: bytes) -> "PrunedFinder":
@@ -103,11 +103,12 @@ class PrunedFinder:
         from rostra.retrieval.dense.pruning import prune
 
         kept = self._kept
-        found: Positions = prune(
+        found: Positions = np.empty(allowed.total, np.int64)
+        count = prune(
             self._basis,
             np.ascontiguousarray(query, np.float32),
             kept.blocks,
-            kept.units[: allowed.total],
+            kept.units,
             kept.rests,
             kept.wholes,
             kept.facts,
@@ -116,8 +117,9 @@ class PrunedFinder:
             _EVERYTHING if allowed.mask is None else allowed.mask,
             min(width, allowed.count),
             _SEEDS + _SEEDS_EACH * width,
+            found,
         )
-        return found
+        return found[:count]
 
     def save(self) -> bytes:
         return packed(head=self._basis, rows=self._rows)

@@ -13,6 +13,7 @@ quantization", IEEE Transactions on Communications 1985.)
 What always holds: every row that is at least as good as the last of the best is among those found.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from rostra.retrieval.dense.bounded import LANES
 from rostra.retrieval.dense.kernels import compiled
 
 Array = npt.NDArray[Any]
+
+# A largest number is found in one pass only where no NaN has to be looked out for.
+_without_nan = partial(compiled, assumed=("nnan", "nsz"))
 
 # A sum of products of int8 numbers and of the query's must fit into 32 bits.
 _MOST_SUM = 2**31 - 1
@@ -111,7 +115,7 @@ def _lift(heap: Array, value: Any) -> None:
     heap[at] = value
 
 
-@compiled
+@_without_nan
 def _bound_heads(
     heads: Array,
     units: Array,
@@ -120,6 +124,7 @@ def _bound_heads(
     unit: Any,
     outside: Any,
     mask: Array,
+    rows: int,
     seeds: int,
     upper: Array,
     tops: Array,
@@ -129,20 +134,18 @@ def _bound_heads(
     Returns:
         A bar that about `seeds` rows reach, or minus infinity.
     """
-    rows = len(upper)
     masked = len(mask) > 0
     heap = np.full(min(seeds, rows), _LOW, np.float32)
     products = np.empty(LANES, np.int32)
     width = len(numbers)
     for block in range(len(tops)):
         start = block * LANES
-        stop = min(start + LANES, rows)
         if masked:
             some = 0
-            for row in range(start, stop):
+            for row in range(start, min(start + LANES, rows)):
                 some += mask[row]
             if some == 0:
-                upper[start:stop] = _LOW
+                upper[start : start + LANES] = _LOW
                 tops[block] = _LOW
                 continue
         block_products(
@@ -151,16 +154,19 @@ def _bound_heads(
             width,
             np.uintp(products.ctypes.data),
         )
+        for lane in range(LANES):
+            inside = np.float32(products[lane]) * unit * units[start + lane]
+            upper[start + lane] = inside + outside * rests[start + lane]
+        if masked or start + LANES > rows:
+            for row in range(start, start + LANES):
+                if row >= rows or (masked and not mask[row]):
+                    upper[row] = _LOW
         top = _LOW
-        for row in range(start, stop):
-            bound = np.float32(products[row - start]) * unit * units[row] + outside * rests[row]
-            if masked and not mask[row]:
-                bound = _LOW
-            upper[row] = bound
-            top = max(top, bound)
+        for lane in range(LANES):
+            top = max(top, upper[start + lane])
         tops[block] = top
         if top > heap[0]:
-            for row in range(start, stop):
+            for row in range(start, start + LANES):
                 if upper[row] > heap[0]:
                     _lift(heap, upper[row])
     return heap[0]
@@ -171,31 +177,35 @@ def prune(
     basis: Array,
     query: Array,
     heads: Array,
-    head_units: Array,
-    head_rests: Array,
+    units: Array,
+    rests: Array,
     wholes: Array,
-    whole_facts: Array,
+    facts: Array,
     limits: Array,
     ranges: Array,
     mask: Array,
     wanted: int,
     seeds: int,
-) -> Array:
-    """Positions that may be among the best, int64, in no order.
+    found: Array,
+) -> int:
+    """Positions that may be among the best.
 
     Args:
         basis: float32 [directions, width], orthonormal rows.
         query: float32 [width].
-        heads, head_units, head_rests, wholes, whole_facts: as in `BoundedRows`; rows are as many
-            as `head_units` has, the others may have more.
+        heads, units, rests, wholes, facts: of `BoundedRows`, with room for whole blocks.
         limits: float64 [3]: how far a head's code is off, at most; the length of a row, at most;
             what sums may differ by.
         ranges: int64 [2], of the query's numbers, for heads and for whole rows.
         mask: bool [rows], or empty.
         wanted: how many are the best; at least 1, and no more than the mask lets through.
         seeds: how many are looked at first; at least `wanted`.
+        found: int64 [rows], written.
+
+    Returns:
+        How many there are in `found`; in no order.
     """
-    rows, width = len(head_units), len(query)
+    rows, width = len(found), len(query)
     directions = len(basis)
     part = np.empty(directions, np.float32)
     length, inside = 0.0, 0.0
@@ -217,14 +227,13 @@ def prune(
     head_slack = np.float32(slack + np.sqrt(inside) * furthest + head_off * (longest + furthest))
     whole_slack = np.float32(slack + whole_off * 2 * longest)
 
-    upper = np.empty(rows, np.float32)
     tops = np.empty(-(-rows // LANES), np.float32)
+    upper = np.empty(len(tops) * LANES, np.float32)
     bar = _bound_heads(
-        heads, head_units, head_rests, short, head_unit, outside, mask, seeds, upper, tops
+        heads, units, rests, short, head_unit, outside, mask, rows, seeds, upper, tops
     )
     best = np.full(wanted, _LOW, np.float32)
     most = np.empty(rows, np.float32)
-    found = np.empty(rows, np.int64)
     looked = 0
     for phase in range(2):
         # First the rows whose heads promise most, then those that these do not rule out.
@@ -234,7 +243,7 @@ def prune(
             if tops[block] < edge:
                 continue
             start = block * LANES
-            for row in range(start, min(start + LANES, rows)):
+            for row in range(start, start + LANES):
                 if upper[row] >= edge and upper[row] > _LOW:
                     upper[row] = _LOW
                     found[looked] = row
@@ -242,8 +251,8 @@ def prune(
         for at in range(first, looked):
             row = found[at]
             product = np.float32(_product(wholes[row], long)) * whole_unit
-            score = product * whole_facts[row, 0]
-            off = whole_length * whole_facts[row, 1] + whole_slack
+            score = product * facts[row, 0]
+            off = whole_length * facts[row, 1] + whole_slack
             most[at] = score + off
             if score - off > best[0]:
                 _lift(best, score - off)
@@ -252,4 +261,4 @@ def prune(
         if most[at] >= best[0]:
             found[kept] = found[at]
             kept += 1
-    return found[:kept].copy()
+    return kept

@@ -43,10 +43,10 @@ from rostra.store import UnusableVector
 _FORMAT = 1
 # Rows that are read at once.
 BLOCK = 4096
-# Rows below which all may as well be resident, and no kernel needs to be loaded.
-_MANY = 16_384
 # Vectors up to this many bytes are compared with their checksums whenever they are opened.
 _QUICK = 1 << 26
+# Up to this many bytes all may as well be resident.
+_RESIDENT = 1 << 26
 
 
 def _unusable(row: int, reason: str) -> UnusableVector:
@@ -119,7 +119,7 @@ class VectorView:
         Raises:
             IndexError: there is no such row.
         """
-        if self.lean is not None and len(self) >= _MANY:
+        if self.lean is not None and len(self) * self.rows.width > _RESIDENT:
             return self._typed(self.rows.read(positions))
         return self._typed(self.rows.take(positions))
 

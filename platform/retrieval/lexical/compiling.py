@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,3 +32,13 @@ def compiled(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Copies a function into its callers: passing an array to one costs more than a few loads."""
     return cast("Function", numba.njit(inline="always")(function))
+
+
+@intrinsic  # type: ignore[untyped-decorator] # numba ships no types
+def pointer(context: Any, address: Any) -> Any:
+    """In kernels: the address of an array, for `carray`. Whoever calls them keeps the array."""
+
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), build

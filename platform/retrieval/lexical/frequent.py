@@ -21,6 +21,11 @@ _LEAST_ROWS = 1 << 14
 class FrequentTerms:
     """See this module; memory is at most `_MOST` bytes for each row, of terms that were asked for.
 
+    Attributes:
+        table: uint8 [slots, rows], counts by row.
+        places: int64 [slots], the term of each.
+        filled: bool [slots], which of them were asked for.
+
     Args:
         starts: int64 [terms + 1], where each term's postings start.
         docs: int32 [postings], rows.
@@ -35,21 +40,17 @@ class FrequentTerms:
             frequencies = np.diff(starts)
             chosen = np.flatnonzero(frequencies > rows * _LEAST_SHARE)
             chosen = chosen[np.argsort(-frequencies[chosen], kind="stable")[:_MOST]]
-        self._slots = {place: slot for slot, place in enumerate(chosen.tolist())}
-        self._filled: set[int] = set()
+        self.places = chosen
+        self.filled = np.zeros(len(chosen), np.bool_)
         self._turn = threading.Lock()
         # Its pages come into being when they are written to.
-        self._writable = np.zeros((len(chosen), rows if len(chosen) else 0), np.uint8)
-        self.table = self._writable.view()
-        self.table.flags.writeable = False
+        self.table = np.zeros((len(chosen), rows if len(chosen) else 0), np.uint8)
 
-    def slots(self, places: Array) -> Array:
-        """int64, the table's row of each term, -1 for terms without."""
-        found = [self._slots.get(place, -1) for place in places.tolist()]
-        for place, slot in zip(places.tolist(), found, strict=True):
-            if slot >= 0 and slot not in self._filled:
-                with self._turn:
-                    entries = slice(int(self._starts[place]), int(self._starts[place + 1]))
-                    self._writable[slot, self._docs[entries]] = self._tfs[entries]
-                    self._filled.add(slot)
-        return np.array(found, np.int64)
+    def fill(self, slot: int) -> None:
+        """Counts a term by row, if that was not done."""
+        with self._turn:
+            if not self.filled[slot]:
+                place = int(self.places[slot])
+                entries = slice(int(self._starts[place]), int(self._starts[place + 1]))
+                self.table[slot, self._docs[entries]] = self._tfs[entries]
+                self.filled[slot] = True

@@ -1,10 +1,11 @@
-"""The best rows so far, across segments, for the kernel that prunes by them."""
+"""The best rows so far, for the kernel that prunes by them."""
 
 import numpy as np
 
-from rostra.retrieval.lexical import search_kernels as kernels
+from rostra.retrieval.lexical import pruning_kernels as kernels
+from rostra.retrieval.lexical.addresses import Table
 from rostra.retrieval.lexical.scoring import Mask, Positions, Scores, Ties
-from rostra.retrieval.lexical.segment import BLOCK, Ids, Segment
+from rostra.retrieval.lexical.segment import BLOCK, Ids
 from rostra.retrieval.lexical.storage import Array
 
 
@@ -48,60 +49,47 @@ class Heap:
 
     def search(
         self,
-        segment: Segment,
-        terms: Ids,
+        parts: Table,
+        by_size: Ids,
+        places: Ids,
+        slots: Ids,
         weights: Scores,
-        dead: Mask | None,
         mask: Mask | None,
         tie: Ties | None,
     ) -> None:
-        """Shows it every row of a segment that could be among the best.
+        """Shows it every row of some parts that could be among the best.
 
         Args:
-            segment: to search.
-            terms: int64, places of the query's terms in it.
-            weights: float64, of these terms, above 0.
-            dead: bool [rows], rows that must not be found.
-            mask: bool [rows], rows that alone may be found.
-            tie: uint64 [rows].
+            parts: see `addresses`; whoever calls this holds the arrays that it names.
+            by_size: int64, the order in which they are searched.
+            places: int64 [parts, terms], of the query's terms, -1 for those that a part has not.
+            slots: int64 [parts, terms], of their counts by row, -1 for those without.
+            weights: float64 [terms], above 0.
+            mask: bool [positions], rows that alone may be found.
+            tie: uint64 [positions].
         """
-        try:
-            scratch = segment.scratch.pop()
-        except IndexError:
-            scratch = (
-                np.zeros(kernels.SPARSE_WINDOW, np.float64),
-                np.zeros(kernels.SPARSE_WINDOW + 1, np.int32),
-                np.zeros(kernels.SPARSE_WINDOW, np.bool_),
-            )
         self._size = kernels.search(
-            segment.docs,
-            segment.tfs,
-            segment.lengths,
-            _fixed(segment.starts[terms]),
-            _fixed(segment.starts[terms + 1]),
-            _fixed(segment.blocks[terms]),
-            _fixed(segment.blocks[terms + 1]),
-            segment.block_last,
-            segment.block_tf,
-            segment.block_length,
+            parts,
+            by_size,
+            places,
+            slots,
             BLOCK,
-            segment.frequent.table,
-            _fixed(segment.frequent.slots(terms)),
             weights,
             self._factors,
             self._form,
             self._base,
-            _fixed(np.zeros(0, np.bool_) if dead is None else dead),
-            _fixed(np.zeros(0, np.bool_) if mask is None else mask),
-            _fixed(np.zeros(0, np.uint64) if tie is None else tie),
-            segment.first,
+            _fixed(_NO_MASK if mask is None else mask),
+            _fixed(_NO_TIES if tie is None else tie),
             self._scores,
             self._ties,
             self._positions,
             self._size,
-            *scratch,
+            np.zeros(kernels.WINDOW),
         )
-        segment.scratch.append(scratch)
+
+
+_NO_MASK = np.zeros(0, np.bool_)
+_NO_TIES = np.zeros(0, np.uint64)
 
 
 def _fixed(array: Array) -> Array:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.lexical.addresses import Table, table_of
 from rostra.retrieval.lexical.delta import DeltaView
 from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered
 from rostra.retrieval.lexical.scoring import (
@@ -81,14 +82,16 @@ class PreparedQuery:
         terms: sorted, each once.
         weights: float64, idf times repeats.
         base: what every row gets.
-        places: int64 [parts][terms], where each part has them.
+        places: int64 [parts, terms], where each part has them, -1 for none.
+        slots: int64 [parts, terms], where each part has their counts by row, -1 for nowhere.
         recent: rows and counts of each in the delta.
     """
 
     terms: list[str]
     weights: Scores
     base: float
-    places: list[Ids]
+    places: Ids
+    slots: Ids
     recent: list[tuple[Ids, Ids]]
 
 
@@ -111,6 +114,12 @@ class LexicalReader:
     @cached_property
     def _factors(self) -> tuple[Scores, Scores]:
         return factor_table(self.model, self.statistics.mean_length)
+
+    @cached_property
+    def _table(self) -> tuple[Table, Ids]:
+        """Where kernels find the parts, and the largest first: what it finds prunes the others."""
+        sizes = np.array([len(part.segment.docs) for part in self.parts], np.int64)
+        return table_of(self.parts), np.argsort(-sizes, kind="stable")
 
     def __len__(self) -> int:
         """Positions, dead ones included."""
@@ -244,22 +253,40 @@ class LexicalReader:
         """Looks up a query's terms and what they weigh."""
         repeats = Counter(terms)
         order = sorted(repeats)
-        spelled = [encoded(term) for term in order]
-        places = [part.segment.find(spelled) for part in self.parts]
         recent = self.delta.postings(order)
         frequencies = np.array([len(rows) for rows, _ in recent], np.int64)
-        for part, found in zip(self.parts, places, strict=True):
-            frequencies += part.frequencies(found)
-        kept = np.flatnonzero(frequencies)
-        counts = np.array([repeats[order[at]] for at in kept], np.float64)
-        weights = idf(self.model, frequencies[kept], self.statistics) * counts
-        return PreparedQuery(
-            [order[at] for at in kept],
-            weights,
-            base_score(self.model, weights),
-            [found[kept] for found in places],
-            [recent[at] for at in kept],
-        )
+        places, slots = self._look_up([encoded(term) for term in order], frequencies)
+        if not frequencies.all():
+            kept = np.flatnonzero(frequencies)
+            order, recent = [order[at] for at in kept], [recent[at] for at in kept]
+            frequencies = frequencies[kept]
+            places, slots = places.take(kept, axis=1), slots.take(kept, axis=1)
+        counts = np.array([repeats[term] for term in order], np.float64)
+        weights = idf(self.model, frequencies, self.statistics) * counts
+        base = base_score(self.model, weights)
+        return PreparedQuery(order, weights, base, places, slots, recent)
+
+    def _look_up(self, spelled: list[bytes], frequencies: Ids) -> tuple[Ids, Ids]:
+        """Places and slots of sorted terms in the parts; adds in how many live rows each occurs."""
+        shape = len(self.parts), len(spelled)
+        if len(self) < SMALL:
+            places = np.full(shape, -1, np.int64)
+            for part, row in zip(self.parts, places, strict=True):
+                row[:] = part.segment.find(spelled)
+                frequencies += part.frequencies(row)
+            return places, np.full(shape, -1, np.int64)
+        # Loads the kernels, which collections of a few thousand rows never need.
+        from rostra.retrieval.lexical.lookup_kernels import look_up
+
+        places, slots = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        text = np.frombuffer(b"".join(spelled), np.uint8)
+        ends = np.zeros(shape[1] + 1, np.int64)
+        np.cumsum([len(term) for term in spelled], out=ends[1:])
+        if look_up(self._table[0], text, ends, places, slots, frequencies):
+            for part, found in zip(self.parts, slots, strict=True):
+                for slot in found[found >= 0].tolist():
+                    part.segment.frequent.fill(slot)
+        return places, slots
 
     def _all_scores(self, query: PreparedQuery) -> Scores:
         total = np.zeros(len(self), np.float64)
@@ -335,7 +362,6 @@ class LexicalReader:
     def _pruned(
         self, query: PreparedQuery, k: int, mask: Mask | None, tie: Ties | None
     ) -> tuple[Positions, Scores]:
-        # Loads the kernels, which collections of a few thousand rows never need.
         from rostra.retrieval.lexical.heap import Heap
 
         heap = Heap(min(k, len(self)), *self._factors, query.base)
@@ -345,22 +371,7 @@ class LexicalReader:
             if mask is not None:
                 recent = recent[mask[recent]]
             heap.push(*self._top(self._scores_at(query, recent), recent, k, tie), tie)
-        # The largest first: what it finds prunes the others.
-        by_size = sorted(range(len(self.parts)), key=lambda at: -len(self.parts[at].segment.docs))
-        for at in by_size:
-            part, places = self.parts[at], query.places[at]
-            segment = part.segment
-            has = np.flatnonzero(places >= 0)
-            here = slice(segment.first, segment.first + segment.rows)
-            if len(has):
-                heap.search(
-                    segment,
-                    places[has],
-                    query.weights[has],
-                    part.dead,
-                    None if mask is None else mask[here],
-                    None if tie is None else tie[here],
-                )
+        heap.search(*self._table, query.places, query.slots, query.weights, mask, tie)
         return self._top(heap.scores, heap.positions, k, tie)
 
 

@@ -111,11 +111,6 @@ class Segment:
         return len(self.starts) - 1
 
     @cached_property
-    def scratch(self) -> list[tuple[Array, ...]]:
-        """Arrays that searches write to and give back; to make them anew takes as long as some."""
-        return []
-
-    @cached_property
     def frequent(self) -> FrequentTerms:
         """Counts by row of its most frequent terms."""
         return FrequentTerms(self.starts, self.docs, self.tfs, self.rows)

@@ -128,9 +128,7 @@ class LexicalWriter:
             part.segment.verify()
 
     # --- Writing --------------------------------------------------------------------------------
-    def add(
-        self, rows: TermRows | Sequence[Sequence[str]], *, more: bool = False
-    ) -> Positions:
+    def add(self, rows: TermRows | Sequence[Sequence[str]], *, more: bool = False) -> Positions:
         """Appends rows of analysed terms; their positions. Durable after `flush`.
 
         Many rows at once are much cheaper than one by one.

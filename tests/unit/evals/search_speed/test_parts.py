@@ -80,7 +80,7 @@ def test_passages_are_prose_of_installed_packages() -> None:
 
 
 def test_chunks_are_slices_of_their_document() -> None:
-    document = document_of("bench/1", ["one two", "three", "four five six"])
+    document = document_of("bench/1", ["one two", "three", "four five six"], [b"1", b"2", b"3"])
     cut = [document.text[chunk.start : chunk.end] for chunk in document.chunks]
     assert cut == ["one two", "three", "four five six"]
 

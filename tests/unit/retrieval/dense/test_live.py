@@ -25,7 +25,18 @@ from rostra.retrieval.lexical import Mask, Positions, Ties
 from rostra.store import UnusableVector
 
 WIDTH = 24
-KINDS = ("flat", "hnsw", "ivf_sq", "two_stage", "int8", "binary", "gpu_flat", "gpu_ivf")
+KINDS = (
+    "flat",
+    "pruned",
+    "auto",
+    "hnsw",
+    "ivf_sq",
+    "two_stage",
+    "int8",
+    "binary",
+    "gpu_flat",
+    "gpu_ivf",
+)
 # What finds everything there is to find when every list is read and the shortlist is long.
 OPTIONS = [
     DenseOptions(
@@ -33,6 +44,7 @@ OPTIONS = [
         code_dimensions=16,
         shortlist=4000,
         train_at=8,
+        lists_at=150,
         device="cpu",
     )
     for kind in KINDS
@@ -150,7 +162,7 @@ def test_any_history_is_brute_force_over_live_rows(
 
 def _exact(options: DenseOptions) -> bool:
     """Kinds that let in all rows as good as the last, so that ties never depend on history."""
-    return options.kind in ("flat", "int8", "binary")
+    return options.kind in ("flat", "pruned", "int8", "binary")
 
 
 def test_a_snapshot_stays_what_it_was(options: DenseOptions, gather: None, tmp_path: Path) -> None:
@@ -267,6 +279,92 @@ def test_work_is_due_when_it_pays(tmp_path: Path) -> None:
     writer.compact(tmp_path / "b", "now")
     fresh = DenseWriter(tmp_path / "b", WIDTH, writer.options)
     assert (len(fresh), fresh.due, fresh.state) == (80, "", "now")
+
+
+def test_lists_are_trained_anew_when_a_collection_has_doubled(tmp_path: Path) -> None:
+    options = DenseOptions("two_stage", 16, train_at=100)
+    writer = DenseWriter(tmp_path, WIDTH, options)
+    writer.add(clustered(100, 1))
+    writer.train()
+    writer.add(clustered(99, 2))
+    assert writer.due == ""
+    writer.flush()
+    writer = DenseWriter(tmp_path, WIDTH, options)
+    assert writer.due == ""
+    writer.add(clustered(1, 3))
+    assert writer.due == "train"
+    writer.train()
+    assert writer.due == ""
+
+
+def test_rows_unlike_those_that_lists_were_trained_on_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "GATHER", 0)
+    writer = DenseWriter(tmp_path, WIDTH, DenseOptions("two_stage", 16, 60, train_at=1_000))
+    random = np.random.default_rng(1)
+
+    def around(first: int, count: int) -> FloatMatrix:
+        """Clusters that differ in eight directions, and hardly in the others."""
+        centres = np.zeros((60, WIDTH))
+        centres[:, first : first + 8] = np.random.default_rng(first).normal(size=(60, 8))
+        noise = random.normal(size=(count, WIDTH))
+        noise[:, first : first + 8] *= 10
+        return unit(centres[random.integers(0, 60, count)] + 0.03 * noise)
+
+    rows = around(0, 2_000)
+    writer.add(rows)
+    writer.train()
+    for _ in range(75):  # small additions, of another kind; maintenance looks after each
+        fresh = around(12, 20)
+        writer.add(fresh)
+        rows = np.concatenate([rows, fresh])
+        if writer.due == "train":
+            writer.train()
+    assert writer.due == ""
+    reader = writer.snapshot()
+    assert reader.finder is not None
+    every, tie = np.ones(len(rows), np.bool_), np.zeros(len(rows), np.uint64)
+    for kind in (rows[:2_000:50], rows[2_000::50]):
+        found = [
+            len(set(reader.search(query, 10)[0].tolist()) & set(brute(rows, query, 10, every, tie)))
+            for query in kind
+        ]
+        assert sum(found) / (10 * len(kind)) >= 0.9
+
+
+def test_auto_takes_up_lists_for_many_rows(tmp_path: Path) -> None:
+    options = DenseOptions("auto", 16, train_at=50, lists_at=200)
+    rows = clustered(260, 1)
+    writer = DenseWriter(tmp_path, WIDTH, options)
+    writer.add(rows[:49])
+    assert writer.due == ""
+    writer.add(rows[49:190])
+    assert writer.due == "train"
+    writer.train()
+    first = writer.snapshot().finder
+    assert first is not None
+    assert first.exact
+    writer.add(rows[190:])
+    assert writer.due == "train"
+    writer.flush()
+    writer = DenseWriter(tmp_path, WIDTH, options)
+    assert writer.due == "train"
+    check(writer.snapshot(), rows, np.zeros(260, np.bool_), 1, tied=True)
+    writer.train()
+    writer.flush()
+    writer = DenseWriter(tmp_path, WIDTH, options)
+    assert writer.due == ""
+    last = writer.snapshot().finder
+    assert last is not None
+    assert not last.exact
+    writer.remove(np.arange(51))  # a few less than it took lists up with
+    writer = DenseWriter(tmp_path / "compacted", WIDTH, options)
+    writer.add(rows[:150])
+    writer.train()
+    smaller = writer.snapshot().finder
+    assert smaller is not None
+    assert smaller.exact
 
 
 def test_another_kind_is_searched_after_training_anew(tmp_path: Path) -> None:

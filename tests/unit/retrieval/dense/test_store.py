@@ -24,11 +24,11 @@ def vectors(count: int, seed: int) -> FloatMatrix:
     return np.random.default_rng(seed).normal(size=(count, WIDTH)).astype(np.float32)
 
 
-@pytest.mark.parametrize("many", [0, 1_000], ids=["read", "mapped"])
+@pytest.mark.parametrize("resident", [0, 1 << 20], ids=["read", "mapped"])
 def test_views_stay_what_they_were_while_files_grow(
-    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resident: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_MANY", many)
+    monkeypatch.setattr(store_module, "_RESIDENT", resident)
     store = VectorStore(tmp_path, WIDTH, file_bytes=FILE_BYTES)
     all_rows = vectors(150, 1)
     views = []
@@ -169,7 +169,7 @@ def test_damage_to_any_file_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_short_under_a_reader_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_MANY", 0)
+    monkeypatch.setattr(store_module, "_RESIDENT", 0)
     reader = full(tmp_path).snapshot()
     path = max(path for path in tmp_path.iterdir() if "vectors" in path.name)
     os.truncate(path, WIDTH * 4)
