@@ -1,5 +1,6 @@
 """Writes a benchmark's rows, has them indexed, and says what each took. Runs in its own process."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,14 +74,18 @@ async def _build(
                 kept[first:stop] = rows
                 postings.add(numbers)
             began = time.perf_counter()
+            # The indexes follow what is committed while more is written.
+            following = asyncio.create_task(_follow(parts)) if first else None
             await write_rows(parts.database, collection, spelled, rows, first)
             written = time.perf_counter()
-            await parts.indexes.current(await _fresh(parts, COLLECTION))
+            if following is not None:
+                await following
             took["rows_s"] += written - began
             took["index_s"] += time.perf_counter() - written
             tell("write and index", stop, chunks)
         tell("save the index", 0, 1)
         began = time.perf_counter()
+        await _follow(parts)
         await parts.indexes.save(COLLECTION)
         took["index_s"] += time.perf_counter() - began
         difference = await _difference(parts, texts, vectors, dimensions, sample, tell)
@@ -120,9 +125,10 @@ async def _collection(parts: Opened, name: str, dimensions: int) -> Collection:
         return await ensure_collection(session, name, space_of(dimensions))
 
 
-async def _fresh(parts: Opened, name: str) -> Collection:
+async def _follow(parts: Opened) -> None:
     async with parts.database.read() as session:
-        return await get_collection(session, name)
+        collection = await get_collection(session, COLLECTION)
+    await parts.indexes.current(collection)
 
 
 async def _difference(

@@ -38,6 +38,8 @@ _WHAT = {
     "imports excluded, the system's file cache is warm",
     "rss_mb": "resident memory of the serving process after all searches, what it maps included",
     "recall@10": "of dense search against exact search at full width",
+    "build": "rows_s: chunks with vectors to committed rows, while indexes follow those before; "
+    "index_s: until the indexes have all and are on the disk",
 }
 
 

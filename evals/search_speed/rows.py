@@ -20,7 +20,7 @@ from rostra.store import (
 )
 
 PER_DOCUMENT = 20
-_AT_ONCE = 1_000  # chunks of a transaction
+_AT_ONCE = 4_000  # chunks of a transaction
 _BETWEEN = "\n\n"
 
 

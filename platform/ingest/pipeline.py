@@ -48,7 +48,7 @@ from rostra.store import (
     ensure_collection,
     get_collection,
     known_hashes,
-    put_document,
+    put_documents,
     put_vectors,
 )
 
@@ -300,7 +300,7 @@ class _Run:
             _VectorsGone: some contents turn out to have no vector.
         """
         target = self._target
-        stored = [await put_document(session, target.id, prepared.document) for prepared in batch]
+        stored = await put_documents(session, target.id, [prepared.document for prepared in batch])
         await link_duplicates(session, target.id, stored, self._settings.near_duplicates)
         # Afterwards: a content that moves from one document to another loses its vector between.
         await put_vectors(session, target.id, target.space_id, vectors)

@@ -23,6 +23,10 @@ from rostra.store.vectors import MOST_PARAMETERS
 # Generations for which removals are kept.
 LOGGED = 100_000
 
+# Tables, not classes: a small statement is twice as quick without what objects need.
+_documents = DocumentRow.metadata.tables[DocumentRow.__tablename__]
+_removals = DocumentRemovalRow.metadata.tables[DocumentRemovalRow.__tablename__]
+
 Ids = npt.NDArray[np.uint8]
 Generations = npt.NDArray[np.int64]
 
@@ -81,9 +85,9 @@ async def written_documents(
 ) -> WrittenDocuments:
     """The documents that were written after a generation; all of them by default."""
     rows = await session.execute(
-        select(spelled_id(DocumentRow.id, session), DocumentRow.generation)
-        .where(DocumentRow.collection_id == collection_id, DocumentRow.generation > since)
-        .order_by(DocumentRow.generation, DocumentRow.id)
+        select(spelled_id(_documents.c.id, session), _documents.c.generation)
+        .where(_documents.c.collection_id == collection_id, _documents.c.generation > since)
+        .order_by(_documents.c.generation, _documents.c.id)
     )
     found = rows.all()
     generations = np.fromiter((row[1] for row in found), np.int64, len(found))
@@ -96,9 +100,8 @@ async def removed_documents(session: AsyncSession, collection_id: UUID, since: i
     Whole only where `removals_are_known`.
     """
     found = await session.scalars(
-        select(spelled_id(DocumentRemovalRow.document_id, session)).where(
-            DocumentRemovalRow.collection_id == collection_id,
-            DocumentRemovalRow.generation > since,
+        select(spelled_id(_removals.c.document_id, session)).where(
+            _removals.c.collection_id == collection_id, _removals.c.generation > since
         )
     )
     return packed_spelled(list(found))
@@ -111,9 +114,9 @@ async def stamps_of(
     found: list[DocumentStamp] = []
     for at in range(0, len(document_ids), MOST_PARAMETERS):
         rows = await session.execute(
-            select(DocumentRow.id, DocumentRow.uri, DocumentRow.generation).where(
-                DocumentRow.collection_id == collection_id,
-                DocumentRow.id.in_(document_ids[at : at + MOST_PARAMETERS]),
+            select(_documents.c.id, _documents.c.uri, _documents.c.generation).where(
+                _documents.c.collection_id == collection_id,
+                _documents.c.id.in_(document_ids[at : at + MOST_PARAMETERS]),
             )
         )
         found += [DocumentStamp(*row) for row in rows]

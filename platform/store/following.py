@@ -16,6 +16,9 @@ from rostra.store.chunks import IndexRow
 from rostra.store.tables import ChunkRow, VectorRow
 from rostra.store.vectors import MOST_PARAMETERS
 
+_chunks = ChunkRow.metadata.tables[ChunkRow.__tablename__]
+_vectors = VectorRow.metadata.tables[VectorRow.__tablename__]
+
 
 @dataclass(frozen=True, slots=True)
 class IndexRows:
@@ -73,27 +76,27 @@ async def rows_to_index(
 ) -> IndexRows:
     """The chunks of documents of a collection, with their vectors in a space."""
     # Not the bare column: by its index SQLite would go through all chunks of the collection.
-    owner = func.coalesce(ChunkRow.collection_id, ChunkRow.collection_id)
+    owner = func.coalesce(_chunks.c.collection_id, _chunks.c.collection_id)
     query = (
         select(
-            spelled_id(ChunkRow.id, session),
-            spelled_id(ChunkRow.document_id, session),
-            ChunkRow.ordinal,
-            ChunkRow.context,
-            ChunkRow.text,
-            VectorRow.vector,
+            spelled_id(_chunks.c.id, session),
+            spelled_id(_chunks.c.document_id, session),
+            _chunks.c.ordinal,
+            _chunks.c.context,
+            _chunks.c.text,
+            _vectors.c.vector,
         )
         .join(
-            VectorRow,
-            (VectorRow.collection_id == ChunkRow.collection_id)
-            & (VectorRow.content_hash == ChunkRow.content_hash)
-            & (VectorRow.space_id == space_id),
+            _vectors,
+            (_vectors.c.collection_id == _chunks.c.collection_id)
+            & (_vectors.c.content_hash == _chunks.c.content_hash)
+            & (_vectors.c.space_id == space_id),
         )
         .where(owner == collection_id)
     )
     found: list[Any] = []
     for at in range(0, len(document_ids), MOST_PARAMETERS):
-        page = query.where(ChunkRow.document_id.in_(document_ids[at : at + MOST_PARAMETERS]))
+        page = query.where(_chunks.c.document_id.in_(document_ids[at : at + MOST_PARAMETERS]))
         found += await session.execute(page)
     chunks, documents, ordinals, contexts, texts, vectors = (
         zip(*found, strict=True) if found else ((),) * 6

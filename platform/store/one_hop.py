@@ -95,7 +95,7 @@ class OneHop(AsyncAdapt_aiosqlite_dbapi):
         super().__init__(aiosqlite, sqlite3)
 
     def connect(self, *arg: Any, **kw: Any) -> AsyncAdapt_aiosqlite_connection:
-        connection = aiosqlite.connect(*arg, **kw)
+        connection: Any = aiosqlite.connect(*arg, **kw)
         connection._thread.daemon = True  # as the parent has it
         return _Connection(self, await_only(connection))
 

@@ -1,8 +1,9 @@
 """Where to cut a row of units so that parts are of about one size and end at good places.
 
-Of all ways to cut, the one is taken with the smallest sum of (size / aim - 1)^2 over its parts and
-of the prices of the places at which it cuts: as a paragraph is broken into lines (Knuth and Plass,
-"Breaking Paragraphs into Lines", 1981). It is found exactly, by dynamic programming.
+Of all ways to cut, the one is taken with the smallest sum of size / aim + aim / size - 2 over its
+parts, which is the same for half and for twice the aim, and of the prices of the places at which it
+cuts: much as a paragraph is broken into lines (Knuth and Plass, "Breaking Paragraphs into Lines",
+1981). It is found exactly, by dynamic programming.
 
 What always holds: no part is larger than there is room, but one of a single unit; so every section
 ends with a part of about the size of the others. Time is linear in the units while a bounded number
@@ -46,12 +47,13 @@ def best_runs(
         begins: tokens before each unit.
         ends: tokens before the end of each unit.
         rooms: most tokens of a part that begins with each unit.
-        prices: of a cut before each unit but the first, in the measure of the sizes' squares.
+        prices: of a cut before each unit but the first, in the measure of the sizes' cost.
         aim: tokens that a part is to have.
     """
     count = len(begins)
     widest = max(rooms, default=0)
-    # cost[i]: least cost of cutting the first i units; came[i]: where the last part of those begins.
+    # cost[i]: least cost of cutting the first i units; came[i]: where the last of those parts
+    # begins.
     cost = [0.0] + [math.inf] * count
     came = [0] * (count + 1)
     for end in range(1, count + 1):
@@ -62,7 +64,7 @@ def best_runs(
                     break
                 if size > rooms[first]:
                     continue
-            here = cost[first] + (size / aim - 1) ** 2
+            here = cost[first] + _distance(max(1, size), aim)
             if first:
                 here += prices[first - 1]
             # Of equal costs the longer part stays.
@@ -74,3 +76,7 @@ def best_runs(
         runs.append((came[end], end))
         end = came[end]
     return runs[::-1]
+
+
+def _distance(size: int, aim: float) -> float:
+    return size / aim + aim / size - 2

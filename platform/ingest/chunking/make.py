@@ -13,7 +13,10 @@ from rostra.ingest.chunking.recursive import RecursiveChunker
 from rostra.ingest.chunking.structure import StructureChunker
 
 # Raise one when that chunker gives other chunks for an equal document.
-VERSIONS = {"structure": 2, "code": 2, "fixed": 2, "recursive": 2, "semantic": 2, "late": 2}
+VERSIONS = {"structure": 3, "code": 3, "fixed": 2, "recursive": 2, "semantic": 2, "late": 3}
+
+# Parents are what a generator reads: nearly as large as was asked for.
+_PARENT_AIM = 0.9
 
 
 def make_chunker(settings: Settings, embedder: Embedder) -> Chunker:
@@ -29,6 +32,7 @@ def make_chunker(settings: Settings, embedder: Embedder) -> Chunker:
                 0,
                 # Parents are shown, not embedded: the embedder's window does not bound them.
                 max(settings.chunk_parent_tokens, embedder.max_tokens),
+                _PARENT_AIM,
             ),
         )
     return chunker if settings.chunk_headers else WithoutHeaders(chunker)
@@ -42,6 +46,8 @@ def chunking_facts(settings: Settings, embedder: Embedder) -> list[str | int | b
         settings.chunk_headers,
         settings.chunk_parent_tokens,
     ]
+    if settings.chunk_parent_tokens is not None:
+        facts.append(VERSIONS["structure"])
     if settings.chunker in ("semantic", "late"):
         facts.append(embedder.space.fingerprint)
     return facts

@@ -7,22 +7,26 @@ before it. A chunk has at most `max_tokens` tokens, the header of a table counte
 rows, except one that is a single row of a table or line of code, which has at most `window`. Time
 is linear in the text. The same input gives the same chunks.
 
-A document is cut by its structure, coarse to fine: sections, blocks, sentences or rows, words. What
-must be cut is cut into parts of about equal size; what is small is put together with its
-neighbour, but a section of its own is not drawn into the one before it once that has half the size,
-or a fifth where the next section is of a higher rank.
-A heading stays with the text after it.
+A document is cut by its structure, coarse to fine: sections, blocks, sentences or rows, words. A
+section that fits is one chunk. One that does not is cut at ends of sentences or rows into parts of
+about equal size, rather at ends of paragraphs, and rather where the text turns to something else,
+see `balance` and `cohesion`; since the parts aim at less than the most tokens, there are such
+places to choose from. What is small is put together with its neighbour, but a section of its own is
+not drawn into the one before it once that has half the size, or a fifth where the next section is
+of a higher rank. A heading stays with the text after it.
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, takewhile
 
 from rostra.core import Tokenizer, sentence_spans
 from rostra.ingest.blocks import Block, blocks_of
+from rostra.ingest.chunking.balance import best_runs, grouped
 from rostra.ingest.chunking.chunk import Chunk
+from rostra.ingest.chunking.cohesion import cohesions
 from rostra.ingest.chunking.cuts import check_sizes, is_between_words
 from rostra.ingest.chunking.places import Places, common_path
 from rostra.ingest.chunking.tables import TableHeaders
@@ -33,6 +37,14 @@ from rostra.ingest.tokens import TokenIndex
 # its own rank, or one of a higher rank.
 _SMALL_BESIDE = 0.5
 _SMALL_BELOW = 0.2
+# What a part of a section that must be cut is to have of the most tokens: enough to answer from,
+# and room to end where the text does.
+AIM = 0.6
+# Prices of a cut, in the measure of `balance`: within a paragraph, table or code; by what goes on
+# across it, for each standard deviation; after a heading.
+_WITHIN = 0.3
+_COHESION = 0.5
+_NEVER = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,17 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Units that are a chunk unless they are joined with a neighbour."""
+    """Units that are a chunk unless they are joined with a neighbour.
+
+    `continues` marks a part of a section that was cut before it: that is not undone.
+    """
 
     start: int
     end: int
     path: tuple[Span, ...]
     common: tuple[Span, ...]
     alone: bool
+    continues: bool = False
 
 
 def chunk_document(
@@ -67,6 +83,7 @@ def chunk_document(
     max_tokens: int,
     overlap: int = 0,
     window: int,
+    aim: float = AIM,
 ) -> list[Chunk]:
     """Cuts a document into chunks.
 
@@ -76,6 +93,7 @@ def chunk_document(
         max_tokens: most tokens of a chunk; a larger one than `window` means `window`.
         overlap: most tokens repeated from the chunk before, within one section.
         window: tokens that the embedder reads at most.
+        aim: about what a part of a section that must be cut has of the most tokens.
 
     Raises:
         ValueError: if `max_tokens` is less than 1, or `overlap` is negative or not less than it.
@@ -83,7 +101,7 @@ def chunk_document(
     max_tokens = min(max_tokens, window)
     check_sizes(max_tokens, overlap)
     headers = TableHeaders(document, tokenizer, max_tokens)
-    cutter = _Cutter(document.text, tokenizer, headers, max_tokens, overlap, window)
+    cutter = _Cutter(document.text, tokenizer, headers, max_tokens, overlap, window, aim)
     parts = cutter.joined(cutter.parts(blocks_of(document)))
     places = Places(document, tokenizer, headers)
     return [places.chunk(part.start, part.end, part.common) for part in parts]
@@ -97,6 +115,7 @@ class StructureChunker:
     max_tokens: int
     overlap: int
     window: int
+    aim: float = AIM
 
     def chunk(self, document: ParsedDocument) -> list[Chunk]:
         """See `Chunker`."""
@@ -106,6 +125,7 @@ class StructureChunker:
             max_tokens=self.max_tokens,
             overlap=self.overlap,
             window=self.window,
+            aim=self.aim,
         )
 
 
@@ -120,6 +140,7 @@ class _Cutter:
         max_tokens: int,
         overlap: int,
         window: int,
+        aim: float,
     ) -> None:
         self._text = text
         self._tokenizer = tokenizer
@@ -128,6 +149,7 @@ class _Cutter:
         self._max = max_tokens
         self._overlap = overlap
         self._window = window
+        self._aim = aim
 
     def parts(self, blocks: list[Block]) -> Iterator[_Part]:
         """The parts of all sections, each of at most `max_tokens` tokens."""
@@ -142,7 +164,7 @@ class _Cutter:
                 current = part
             elif self._joins(current, part):
                 common = common_path(current.common, part.common)
-                current = _Part(current.start, part.end, current.path, common, False)
+                current = replace(current, end=part.end, common=common)
             else:
                 yield current
                 current = part
@@ -150,7 +172,7 @@ class _Cutter:
             yield current
 
     def _joins(self, current: _Part, part: _Part) -> bool:
-        if current.alone or part.alone or part.start < current.end:
+        if current.alone or part.alone or part.continues or part.start < current.end:
             return False
         room = self._max - self._reserved(current.start)
         if self._tokens.count(current.start, part.end) > room:
@@ -178,33 +200,57 @@ class _Cutter:
             begin = group[0].start
             if self._overlap and before and not group[0].alone:
                 begin = self._overlap_start(before, group[-1].end, begin)
-            yield _Part(begin, group[-1].end, path, path, group[0].alone)
+            yield _Part(begin, group[-1].end, path, path, group[0].alone, bool(before))
             before = group
 
     def _groups(self, units: list[_Unit], budget: int) -> Iterator[list[_Unit]]:
-        """Runs of units of about equal size, none over the budget."""
-        count = self._tokens.count
-        first = 0
-        while first < len(units):
-            begin = units[first].start
-            room = max(1, budget - self._reserved(begin))
-            remaining = count(begin, units[-1].end)
-            target = remaining / math.ceil(remaining / room)
-            last = first + 1
-            while last < len(units) and not (units[first].alone or units[last].alone):
-                size = count(begin, units[last - 1].end)
-                larger = count(begin, units[last].end)
-                if larger > room:
-                    break
-                if not units[last - 1].block.heading and larger - target > target - size:
-                    break
-                last += 1
-            yield units[first:last]
-            first = last
+        """Runs of units of about equal size, none over the budget; see `balance`."""
+        for alone, run in groupby(units, key=lambda unit: unit.alone):
+            if alone:
+                yield from ([unit] for unit in run)
+            else:
+                yield from self._balanced(list(run), budget)
+
+    def _balanced(self, units: list[_Unit], budget: int) -> Iterator[list[_Unit]]:
+        starts = self._tokens.starts
+        begins = [bisect_left(starts, unit.start) for unit in units]
+        ends = [bisect_left(starts, unit.end) for unit in units]
+        groups = grouped([end - begin for begin, end in zip(begins, ends, strict=True)], budget)
+        firsts = [units[first] for first, _ in groups]
+        lasts = [units[last - 1] for _, last in groups]
+        whole = ends[-1] - begins[0]
+        count = max(math.ceil(whole / budget), round(whole / (self._aim * budget)))
+        runs = best_runs(
+            [begins[first] for first, _ in groups],
+            [ends[last - 1] for _, last in groups],
+            [max(1, budget - self._reserved(unit.start)) for unit in firsts],
+            self._prices(firsts, lasts),
+            max(1.0, whole / max(1, count)),
+        )
+        for first, last in runs:
+            yield units[groups[first][0] : groups[last - 1][1]]
+
+    def _prices(self, firsts: list[_Unit], lasts: list[_Unit]) -> list[float]:
+        """Of a cut between each group of units, of which these are the first and last, and next."""
+        headings = sum(1 for _ in takewhile(lambda unit: unit.block.heading, lasts))
+        ranges = [(first.start, last.end) for first, last in zip(firsts, lasts, strict=True)]
+        prices = [_NEVER] * min(headings, len(lasts) - 1)
+        going_on = cohesions(self._text, self._tokens, ranges[headings:])
+        pairs = zip(lasts[headings:-1], firsts[headings + 1 :], strict=True)
+        for (last, first), cohesion in zip(pairs, going_on, strict=True):
+            within = last.block is first.block
+            # Rows have words in common by their columns: that tells nothing.
+            told = 0.0 if within and last.block.rows else cohesion
+            prices.append(_COHESION * told + _WITHIN * within)
+        return prices
 
     def _units(self, block: Block, limit: int) -> Iterator[_Unit]:
-        """The block, or its sentences or rows, or their words, so that each fits the limit."""
-        if self._tokens.count(block.start, block.end) <= limit:
+        """Its sentences or rows, or their words, so that each fits the limit.
+
+        Headings, and rows between blank lines, stay whole where they fit.
+        """
+        fits = self._tokens.count(block.start, block.end) <= limit
+        if fits and (block.rows or block.heading):
             yield _Unit(block.start, block.end, block)
         elif block.rows:
             for start, end in self._row_groups(block, limit):

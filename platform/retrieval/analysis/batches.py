@@ -12,7 +12,7 @@ goes across such a separator. What is remembered is bounded.
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -175,7 +175,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def _room(array: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.generic]:
+def _room(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """The array, or a copy twice as large or more with zeros behind, so that `size` fits."""
     if size <= len(array):
         return array

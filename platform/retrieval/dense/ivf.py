@@ -7,6 +7,7 @@ search of 64 of 1,024 lists that finds 0.99 of the best ten takes 0.9 ms, and re
 full width 0.4 ms.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import faiss
@@ -138,6 +139,9 @@ class IvfFinder:
     def add(self, rows: FloatMatrix | None, codes: Octets) -> None:
         with self._turns.writing():
             first = self.count
+            if not first:
+                _fill(self._index, codes)
+                return
             names = np.arange(first, first + len(codes), dtype=np.int64)
             self._index.add_sa_codes(np.ascontiguousarray(codes), names)
 
@@ -172,6 +176,27 @@ class IvfFinder:
 
     def outgrown(self, count: int) -> bool:
         return count >= _OUTGROWN * self._rows or self._strange > _STRANGE * count
+
+
+def _fill(index: Any, codes: Octets) -> None:
+    """Puts rows into empty lists, each in one piece.
+
+    Row by row FAISS doubles a list's room whenever it is full, and half as much again is in vain.
+    """
+    lists = np.zeros(len(codes), np.int64)
+    before = int(index.coarse_code_size())
+    for at in range(before):  # the list's number, its lowest byte first
+        lists |= codes[:, at].astype(np.int64) << 8 * at
+    order = np.argsort(lists, kind="stable")
+    edges = np.searchsorted(lists[order], np.arange(int(index.nlist) + 1))
+    for at, (start, stop) in enumerate(pairwise(edges.tolist())):
+        if start < stop:
+            names = order[start:stop]
+            body = np.ascontiguousarray(codes[names, before:])
+            index.invlists.add_entries(
+                at, stop - start, faiss.swig_ptr(names), faiss.swig_ptr(body)
+            )
+    index.ntotal = len(codes)
 
 
 def _kept_shares(rows: FloatMatrix, basis: FloatMatrix) -> FloatVector:

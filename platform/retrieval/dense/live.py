@@ -333,8 +333,8 @@ class DenseWriter:
             if codes is not None:
                 if codes.width != finder.code_width:
                     raise ValueError("codes are of another width")
-                for part in codes.parts:
-                    finder.add(None, part)
+                # At once, so that it knows how much room it needs.
+                finder.add(None, codes.whole())
                 codes.let_go()
             elif finder.count > count:
                 raise ValueError("more rows are known than there are")

@@ -70,6 +70,12 @@ class RowsView:
     def __len__(self) -> int:
         return self.count
 
+    def whole(self) -> Octets:
+        """All rows, uint8 [rows, width]; not a copy where they are in one file."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        return np.concatenate([np.zeros((0, self.width), np.uint8), *self.parts])
+
     def take(self, positions: Positions) -> Octets:
         """Copies of rows, uint8 [positions, width].
 

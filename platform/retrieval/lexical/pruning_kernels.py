@@ -228,11 +228,10 @@ def _score_rows(
             row = docs[at]
             if not 0 <= row < rows:
                 continue
-            near = lengths[row]
-            total = base + weight * _factor(factors, form, tf, near)
+            # As if it were the block's shortest: lengths are all over memory, and most rows are
+            # dropped before theirs is needed.
+            total = base + weight * _factor(factors, form, tf, length)
             if total + rest[0] < limit:
-                continue
-            if (len(dead) > 0 and dead[row]) or (len(mask) > 0 and not mask[first + row]):
                 continue
             counts[term] = tf
             place = 0
@@ -246,9 +245,20 @@ def _score_rows(
                     tf = _count(docs, tfs, wide, cursors[other], ends[other], row)
                 counts[other] = tf
                 if tf > 0:
-                    total += weights[other] * _factor(factors, form, tf, near)
+                    total += weights[other] * _factor(factors, form, tf, length)
                 place += 1
             if total + rest[place] < limit:
+                continue
+            if (len(dead) > 0 and dead[row]) or (len(mask) > 0 and not mask[first + row]):
+                continue
+            # In the order that all sums have.
+            near = lengths[row]
+            score = 0.0
+            for other in range(terms):
+                if counts[other] > 0:
+                    score += weights[other] * _factor(factors, form, counts[other], near)
+            score += base
+            if score < limit:
                 continue
             # A row that has a term from before was shown with that one, or could not matter.
             known = False
@@ -260,12 +270,6 @@ def _score_rows(
                     break
             if known:
                 continue
-            # Once more in the order that all sums have.
-            score = 0.0
-            for other in range(terms):
-                if counts[other] > 0:
-                    score += weights[other] * _factor(factors, form, counts[other], near)
-            score += base
             size = push(
                 score, tie[first + row] if len(tie) > 0 else _NO_TIE, first + row,
                 scores, ties, positions, size,

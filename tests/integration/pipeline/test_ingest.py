@@ -419,7 +419,7 @@ async def test_a_database_error_is_raised_as_it_is(
     async def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "put_document", fail)
+    monkeypatch.setattr(pipeline, "put_documents", fail)
     with pytest.raises(OSError, match="disk gone") as raised:
         await library.ingester().ingest(many(9), "default")
     assert raised.value is error
@@ -537,13 +537,13 @@ async def test_a_message_is_stored_after_what_is_attached(
     monkeypatch.setattr(pipeline, "_FIRST_BATCH_CHUNKS", 1)
     monkeypatch.setattr(pipeline, "_BATCH_CHUNKS", 1)
     order: list[str] = []
-    put = pipeline.put_document
+    put = pipeline.put_documents
 
-    async def noting(session: Any, collection: Any, document: Any) -> Any:
-        order.append(document.uri)
-        return await put(session, collection, document)
+    async def noting(session: Any, collection: Any, documents: Any) -> Any:
+        order.extend(document.uri for document in documents)
+        return await put(session, collection, documents)
 
-    monkeypatch.setattr(pipeline, "put_document", noting)
+    monkeypatch.setattr(pipeline, "put_documents", noting)
     mail = Given("a.eml", message({"one.txt": "Heaps grow.", "two.txt": "Locks wait."}))
     await library.ingester().ingest([mail], "default")
     assert order == ["test:/a.eml!/1/one.txt", "test:/a.eml!/2/two.txt", "test:/a.eml"]

@@ -1,0 +1,28 @@
+"""Postings of rows against counting them one by one, with and without kernels."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rostra.retrieval.lexical import inverting
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=9), max_size=9), st.booleans())
+def test_postings_are_counts(rows: list[list[int]], many: bool) -> None:
+    tokens = np.array([token for row in rows for token in row], np.int32)
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    expected = [
+        [(at, Counter(row)[term]) for at, row in enumerate(rows) if term in row]
+        for term in range(7)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inverting, "_MANY", 0 if many else 1000)
+        counts = inverting.row_counts(tokens, starts, 7)
+        begins, docs, tfs = inverting.inverted(tokens, starts, 7)
+    assert counts.tolist() == [len(one) for one in expected]
+    assert begins.tolist() == np.cumsum([0, *map(len, expected)]).tolist()
+    pairs = list(zip(docs.tolist(), tfs.tolist(), strict=True))
+    assert [pairs[begins[term] : begins[term + 1]] for term in range(7)] == expected
