@@ -8,6 +8,7 @@ in.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -46,9 +47,15 @@ class EmbeddingSpace:
     @property
     def fingerprint(self) -> str:
         """Hexadecimal digest, equal exactly for equal spaces; the model's name is no part."""
-        facts = asdict(self)
-        del facts["model"]
-        return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:32]
+        return _fingerprint(self)
+
+
+# Every search asks several times.
+@lru_cache(maxsize=64)
+def _fingerprint(space: EmbeddingSpace) -> str:
+    facts = asdict(space)
+    del facts["model"]
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:32]
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rostra.retrieval.queries.expanded import ExpandedResult, ExpandedSearcher, narrowed
     from rostra.retrieval.queries.expansion import ExpansionReport
     from rostra.retrieval.queries.passages import PassageEmbedder
+    from rostra.retrieval.request import SearchMode, SearchRequest, SearchResult
     from rostra.retrieval.rerank import (
         LateInteraction,
         Reranker,
@@ -39,12 +40,7 @@ if TYPE_CHECKING:
         store_tokens,
     )
     from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
-    from rostra.retrieval.searcher import (
-        Searcher,
-        SearchMode,
-        SearchRequest,
-        SearchResult,
-    )
+    from rostra.retrieval.searcher import Searcher
     from rostra.retrieval.texts import TextIndex
     from rostra.retrieval.tuning import Tuning, tuning_of
     from rostra.retrieval.wording import Shingles, band_keys, resemblance, shingles
@@ -98,9 +94,9 @@ _HOMES = {
     "truncate": "rotation",
     "Hit": "hits",
     "HitScores": "hits",
-    "SearchMode": "searcher",
-    "SearchRequest": "searcher",
-    "SearchResult": "searcher",
+    "SearchMode": "request",
+    "SearchRequest": "request",
+    "SearchResult": "request",
     "Searcher": "searcher",
     "TextIndex": "texts",
 }

@@ -119,6 +119,11 @@ class CollectionWriter:
         """Whether so much is gone that `compact` would pay."""
         return len(self) >= _WORTH_COMPACTING and self._dense.due == "compact"
 
+    @property
+    def is_scattered(self) -> bool:
+        """Whether `gather` would pay."""
+        return self._lexical.is_scattered
+
     def snapshot(self) -> CollectionIndex:
         """What there is now; see `generation` for what that is."""
         with self._lock:
@@ -203,6 +208,14 @@ class CollectionWriter:
         with self._lock:
             self.unflushed += 1
             self.flush()
+
+    def gather(self) -> None:
+        """Writes postings that are spread over many files into one. Reading and writing go on.
+
+        Raises:
+            OSError: the disk is full or not writable; everything stays as it is.
+        """
+        self._lexical.gather()
 
     def compact(self, folder: Path) -> None:
         """Writes what is still there into a folder of its own; this one stays as it is.

@@ -38,6 +38,9 @@ class HeldIndex:
         self._opened = opened
         self._index: CollectionIndex | None = None
         self._maintaining = threading.Lock()
+        self._asking = threading.Lock()
+        # Nothing was due when somebody last looked, and nothing has changed since.
+        self._settled = False
         self._thread: threading.Thread | None = None
         self._improved = False
         self._gave_up = False
@@ -55,24 +58,33 @@ class HeldIndex:
         return self._opened.is_kept
 
     def index_for(self, collection: Collection) -> CollectionIndex | None:
-        """What searches of a collection as it is now see; None where it has to follow first."""
+        """What searches of a collection as it is now see; None where it has to follow first.
+
+        From any thread.
+        """
         index = self._index
         if index is None or self.reopen or self._improved:
             return None
         if index.generation < collection.generation or index.space != collection.space.fingerprint:
             return None
-        # Not before the second search: a process that asks once is not to train for it.
-        self._maintain_beside()
+        # Not before the second search: a process that asks once is not to train for it. And once
+        # only: to ask what is due takes the locks of those who write.
+        if not (self._settled and self._verified) and self._asking.acquire(blocking=False):
+            try:
+                self._maintain_beside()
+            finally:
+                self._asking.release()
         return index
 
     def publish(self) -> CollectionIndex:
         """Makes what the writer has now what searches see."""
         self._improved = False
+        self._settled = False
         self._index = self.writer.snapshot()
         return self._index
 
     def maintain(self) -> None:
-        """Flushes, trains, and writes anew what has become sparse, as far as any of it is due."""
+        """Flushes, trains, and writes anew what is sparse or scattered, as far as it is due."""
         with self._maintaining:
             self._maintain()
 
@@ -111,17 +123,23 @@ class HeldIndex:
         self.reopen = True
 
     # --- Within ---------------------------------------------------------------------------------
+    @property
+    def _is_untidy(self) -> bool:
+        return self.writer.is_sparse or self.writer.is_scattered
+
     def _maintain_beside(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return  # nor asked: what is being done may hold the writer's lock for a moment
         writer = self.writer
+        self._settled = True  # before asking: what changes from here on is asked about again
         due = (
             not self._verified
             or (self.is_kept and writer.unflushed >= _UNFLUSHED)
-            or (not self._gave_up and (writer.due or (self.is_kept and writer.is_sparse)))
+            or (not self._gave_up and (writer.due or (self.is_kept and self._is_untidy)))
         )
         if not due:
             return
+        self._settled = False
         self._thread = threading.Thread(
             target=self._beside, name=f"keep {writer.folder.name}", daemon=True
         )
@@ -148,6 +166,9 @@ class HeldIndex:
             if not self._gave_up and self.is_kept and writer.is_sparse:
                 self._folders.compact(self._opened)
                 self.reopen = True
+            elif not self._gave_up and self.is_kept and writer.is_scattered:
+                writer.gather()
+                self._improved = True
         except (OSError, FinderFailed) as error:
             # Searches are slower without it, or the next start is.
             self._gave_up = True

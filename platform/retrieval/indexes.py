@@ -113,6 +113,11 @@ class Indexes:
                 hint="See that the data directory's disk has room and may be written to.",
             ) from error
 
+    def ready(self, collection: Collection) -> CollectionIndex | None:
+        """What `current` gives, where nothing has to be done for it first. From any thread."""
+        held = self._held.get(collection.id)
+        return held.index_for(collection) if held is not None else None
+
     async def save(self, collection_name: str) -> None:
         """Brings a collection's index up to date and keeps it for the next start.
 
@@ -170,8 +175,7 @@ class Indexes:
     # --- Within ---------------------------------------------------------------------------------
     async def _current(self, collection: Collection) -> CollectionIndex:
         while True:
-            held = self._held.get(collection.id)
-            index = held.index_for(collection) if held is not None else None
+            index = self.ready(collection)
             if index is not None:
                 return index
             index = await self._follow(collection)

@@ -4,7 +4,6 @@ What always holds: nothing here adds a hit; one is dropped only by a `min_probab
 asked for. What takes too long is left out, and the result says so.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ class Refiner:
         self._cross = reranker
         self._late = late
 
-    async def plan(
+    def plan(
         self,
         collections: Sequence[Collection],
         k: int,
@@ -93,7 +92,7 @@ class Refiner:
         diversity: float | None = None,
         min_probability: float | None = None,
     ) -> Plan:
-        """How a search over these collections is ranked.
+        """How a search over these collections is ranked. May block while a model loads.
 
         Args:
             automatic: late interaction may be chosen where nobody asked for it.
@@ -120,9 +119,7 @@ class Refiner:
             weight = tuning.rerank_weight
         reranker = None
         if rerank is not False:
-            reranker = await asyncio.to_thread(
-                self._pick, collections, rerank is True, automatic, weight
-            )
+            reranker = self._pick(collections, rerank is True, automatic, weight)
         more = reranker is not None or varied > 0
         return Plan(
             fusion=tuning.fusion if tuning is not None else settings.fusion,

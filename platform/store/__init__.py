@@ -174,6 +174,7 @@ from rostra.store.ratings import (
     delete_rating,
     put_rating,
 )
+from rostra.store.reading import read_collection, read_matching_ids, read_records
 from rostra.store.run_log import RunLog
 from rostra.store.runs import (
     Entry,
@@ -404,7 +405,10 @@ __all__ = [
     "put_reads",
     "put_vectors",
     "read_chunks",
+    "read_collection",
     "read_events",
+    "read_matching_ids",
+    "read_records",
     "reads_by_content",
     "relations_from",
     "release",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, String, cast, delete, insert, select, type_coerce
+from sqlalchemy import ColumnElement, Select, String, cast, delete, insert, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.store.chunks import DocumentStamp
@@ -129,18 +129,28 @@ async def matching_ids(session: AsyncSession, collection_id: UUID, filters: Filt
     Raises:
         InvalidFilter: the filters cannot be understood.
     """
-    conditions = filter_conditions(filters, session.get_bind().dialect.name)
-    found = await session.scalars(
-        select(spelled_id(DocumentRow.id, session)).where(
-            DocumentRow.collection_id == collection_id, *conditions
-        )
+    query = matching_query(collection_id, filters, session.get_bind().dialect.name)
+    return packed_spelled(list(await session.scalars(query)))
+
+
+def matching_query(collection_id: UUID, filters: Filters, dialect: str) -> Select[str]:
+    """Reads the documents of a collection that pass the filters, for `packed_spelled`.
+
+    Raises:
+        InvalidFilter: the filters cannot be understood.
+    """
+    return select(_spelled(DocumentRow.id, dialect)).where(
+        DocumentRow.collection_id == collection_id, *filter_conditions(filters, dialect)
     )
-    return packed_spelled(list(found))
 
 
 def spelled_id(column: Any, session: AsyncSession) -> ColumnElement[str]:
     """An id in hexadecimal: of a million ids, text is quicker read than objects are made."""
-    if session.get_bind().dialect.name == "postgresql":
+    return _spelled(column, session.get_bind().dialect.name)
+
+
+def _spelled(column: Any, dialect: str) -> ColumnElement[str]:
+    if dialect == "postgresql":
         return cast(column, String)
     return type_coerce(column, String)  # as SQLite keeps it
 

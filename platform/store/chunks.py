@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import FloatVector
@@ -38,7 +38,11 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRecord:
-    """A chunk with its document's particulars, read afresh."""
+    """A chunk with its document's particulars, read afresh.
+
+    Attributes:
+        twins: its group of near duplicates; None where it is in none.
+    """
 
     chunk_id: UUID
     document_id: UUID
@@ -52,6 +56,7 @@ class ChunkRecord:
     context: str
     text: str
     metadata: dict[str, Any]
+    twins: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,30 +127,38 @@ async def chunk_records(
     found: dict[UUID, ChunkRecord] = {}
     for at in range(0, len(chunk_ids), MOST_PARAMETERS):
         rows = await session.execute(
-            select(
-                ChunkRow.id,
-                ChunkRow.document_id,
-                CollectionRow.name,
-                DocumentRow.uri,
-                DocumentRow.title,
-                ChunkRow.ordinal,
-                ChunkRow.start,
-                ChunkRow.end,
-                ChunkRow.page,
-                ChunkRow.context,
-                ChunkRow.text,
-                DocumentRow.meta,
-            )
-            .join(DocumentRow, DocumentRow.id == ChunkRow.document_id)
-            .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
-            .where(
-                ChunkRow.id.in_(chunk_ids[at : at + MOST_PARAMETERS]),
-                DocumentRow.collection_id == collection_id,
-                *conditions,
+            record_query(collection_id).where(
+                ChunkRow.id.in_(chunk_ids[at : at + MOST_PARAMETERS]), *conditions
             )
         )
         found.update({row[0]: ChunkRecord(*tuple(row)) for row in rows})
     return found
+
+
+def record_query(collection_id: UUID | ColumnElement[UUID]) -> Select[*tuple[Any, ...]]:
+    """Reads chunks of a collection as `ChunkRecord` has them; the caller says which."""
+    # Not the bare column: by its index SQLite would go through all documents of the collection.
+    owner = func.coalesce(DocumentRow.collection_id, DocumentRow.collection_id)
+    return (
+        select(
+            ChunkRow.id,
+            ChunkRow.document_id,
+            CollectionRow.name,
+            DocumentRow.uri,
+            DocumentRow.title,
+            ChunkRow.ordinal,
+            ChunkRow.start,
+            ChunkRow.end,
+            ChunkRow.page,
+            ChunkRow.context,
+            ChunkRow.text,
+            DocumentRow.meta,
+            ChunkRow.twins,
+        )
+        .join(DocumentRow, DocumentRow.id == ChunkRow.document_id)
+        .join(CollectionRow, CollectionRow.id == DocumentRow.collection_id)
+        .where(owner == collection_id)
+    )
 
 
 async def matching_documents(

@@ -4,19 +4,20 @@ What always holds: `write()` is one transaction that commits when its block ends
 it raises; two writers never lose each other's updates. On SQLite that takes a writer engine with
 one connection whose transactions start with BEGIN IMMEDIATE, and a separate read-only reader
 engine on the write-ahead log; deferred transactions would lose updates silently. On PostgreSQL
-both share one pool, and readers are REPEATABLE READ. Nothing commits implicitly.
+both share one pool, and readers are REPEATABLE READ. Nothing commits implicitly. Threads that
+search read over connections of their own, which cannot write either.
 """
 
 import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -34,11 +35,12 @@ _RETRY_SECONDS = 0.005
 
 
 class Database:
-    """The two engines of one database. Make with `open_database`."""
+    """The engines of one database. Make with `open_database`."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, threads: Engine) -> None:
         self.writer = writer
         self.reader = reader
+        self._threads = threads
         self._write_session = async_sessionmaker(writer, expire_on_commit=False)
         self._read_session = async_sessionmaker(reader, expire_on_commit=False)
 
@@ -58,6 +60,25 @@ class Database:
             async with self._read_session() as session:
                 yield session
 
+    @contextmanager
+    def reading(self, *, one_state: bool = False) -> Iterator[Connection]:
+        """A connection that cannot write, for a thread that may block.
+
+        Args:
+            one_state: all statements see one consistent state; else each sees that of its time,
+                which is quicker and all that one statement needs.
+
+        Raises:
+            StoreUnavailable: when the database does not answer.
+        """
+        with Translated(), self._threads.connect() as connection:
+            if one_state and self.engine_name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            elif one_state:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            # What is open at the end is rolled back where the connection returns.
+            yield connection
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed at the end of the block, or not at all.
@@ -71,6 +92,7 @@ class Database:
 
     async def close(self) -> None:
         """Closes all connections."""
+        await asyncio.to_thread(self._threads.dispose)
         await self.writer.dispose()
         await self.reader.dispose()
 
@@ -174,7 +196,16 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
         for name, listener in sqlite_listeners(writes=writes, busy_timeout=busy_timeout):
             event.listen(engine.sync_engine, name, listener)
         event.listen(engine.sync_engine, "invalidate", _end_abandoned)
-    return Database(writer, reader)
+    threads = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        pool_size=4,
+        pool_timeout=busy_timeout,
+        pool_use_lifo=True,  # the one whose pages are still in memory
+        connect_args={"check_same_thread": False},
+    )
+    event.listen(threads, "connect", _sqlite_set_up(busy_timeout))
+    event.listen(threads, "connect", _set_up_reader)
+    return Database(writer, reader, threads)
 
 
 def _postgresql(url: URL, busy_timeout: float) -> Database:
@@ -186,7 +217,16 @@ def _postgresql(url: URL, busy_timeout: float) -> Database:
         json_serializer=_to_json,
     )
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Database(writer, reader)
+    threads = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=4,
+        pool_timeout=busy_timeout,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        isolation_level="AUTOCOMMIT",
+    )
+    event.listen(threads, "connect", _set_up_postgresql_reader)
+    return Database(writer, reader, threads)
 
 
 def _to_json(value: object) -> str:
@@ -260,6 +300,11 @@ def _set_up_reader(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only = ON")
     cursor.close()
+
+
+def _set_up_postgresql_reader(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
 
 
 def _end_abandoned(connection: Any, _record: object, _error: object) -> None:

@@ -9,8 +9,42 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Select
 from sqlalchemy.dialects import sqlite
+
+
+class PreparedRead:
+    """One SELECT for `sqlite3.Connection.execute`.
+
+    Args:
+        statement: its parameters are named, and given each time.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        dialect = sqlite.dialect(paramstyle="named")
+        self.sql = str(statement.compile(dialect=dialect))
+        processors = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in statement.selected_columns
+        ]
+        self._converted = [
+            (at, convert) for at, convert in enumerate(processors) if convert is not None
+        ]
+
+    def rows(self, connection: sqlite3.Connection, **values: str) -> list[list[Any]]:
+        """All that it finds.
+
+        Args:
+            values: as SQLite keeps them.
+
+        Raises:
+            sqlite3.Error: as the driver says it.
+        """
+        rows = [list(row) for row in connection.execute(self.sql, values)]
+        for at, convert in self._converted:
+            for row in rows:
+                row[at] = convert(row[at])
+        return rows
 
 
 class Prepared:

@@ -16,6 +16,8 @@ from rostra.ingest.parsers.plain import read_text
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(?=[\w\"'#-])(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.M | re.I)
 _MARKUP = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|[`*]+|\s#+\s*$")
+# A longer one is a paragraph above a line that only looks like the underlining of a heading.
+_LONGEST_UNDERLINED = 200
 _KINDS = {
     "paragraph_open": SpanKind.PARAGRAPH,
     "list_item_open": SpanKind.LIST_ITEM,
@@ -63,6 +65,9 @@ class MarkdownText:
             if token.map is None:
                 continue
             if token.type == "heading_open" and following is not None:
+                if token.markup in "=-" and len(following.content) > _LONGEST_UNDERLINED:
+                    self.spans.append(Span(SpanKind.PARAGRAPH, *lines.range(*token.map)))
+                    continue
                 level = int(token.tag[1])
                 self.spans.extend(_heading(text, lines, token, following.content, level))
                 headings.append((level, following.content))

@@ -21,9 +21,14 @@ def fit_basis(sample: FloatMatrix, dimensions: int) -> FloatMatrix:
     width = sample.shape[1]
     if dimensions >= width:
         return np.eye(width, dtype=np.float32)
+    return fit_rotation(sample)[:dimensions].copy()
+
+
+def fit_rotation(sample: FloatMatrix) -> FloatMatrix:
+    """All of them, float32 [width, width]."""
     centred = sample - sample.mean(axis=0)
     _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    return np.ascontiguousarray(directions.T[::-1][:dimensions], np.float32)
+    return np.ascontiguousarray(directions.T[::-1], np.float32)
 
 
 def reduced(rows: FloatMatrix, basis: FloatMatrix) -> FloatMatrix:

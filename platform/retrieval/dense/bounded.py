@@ -22,8 +22,8 @@ LANES = 16
 # A head has a multiple of so many coordinates.
 STEP = 8
 # What is kept of a row beside its two codes, float32 each: the unit of its head's code, the length
-# of what the head leaves out, how far the head's code is off; the unit of the whole code, how far
-# that is off; the row's length.
+# of its tail, how far the head's code is off; the unit of the tail's code, how far that is off; the
+# row's length.
 FACTS = 6
 _FEWEST = 1024
 
@@ -35,26 +35,27 @@ class BoundedRows:
     Attributes:
         blocks: int8 [blocks, head / 2, 16, 2].
         units: float32 [places], of heads' codes.
-        rests: float32 [places], what heads leave out.
-        wholes: int8 [places, width].
-        facts: float32 [places, 2]: a whole code's unit, and how far it is off.
+        rests: float32 [places], the lengths of tails.
+        tails: int8 [places, width of a tail].
+        facts: float32 [places, 3]: how far a head's code is off; a tail's unit, and how far its
+            code is off.
     """
 
     blocks: Int8s
     units: FloatVector
     rests: FloatVector
-    wholes: Int8s
+    tails: Int8s
     facts: FloatMatrix
 
     @classmethod
-    def empty(cls, head: int, width: int, places: int = 0) -> Self:
+    def empty(cls, head: int, tail: int, places: int = 0) -> Self:
         """Room for `places` rows, a multiple of `LANES`."""
         return cls(
             np.zeros((places // LANES, head // 2, LANES, 2), np.int8),
             np.zeros(places, np.float32),
             np.zeros(places, np.float32),
-            np.zeros((places, width), np.int8),
-            np.zeros((places, 2), np.float32),
+            np.zeros((places, tail), np.int8),
+            np.zeros((places, 3), np.float32),
         )
 
     @property
@@ -63,9 +64,9 @@ class BoundedRows:
         return 2 * int(self.blocks.shape[1])
 
     @property
-    def width(self) -> int:
-        """Coordinates of a row."""
-        return int(self.wholes.shape[1])
+    def tail(self) -> int:
+        """Coordinates of a tail."""
+        return int(self.tails.shape[1])
 
     def with_room(self, count: int, need: int) -> "BoundedRows":
         """This, or a copy of its first `count` rows with room for `need`."""
@@ -73,26 +74,26 @@ class BoundedRows:
         if need <= places:
             return self
         wanted = max(need, places + places // 2, _FEWEST)
-        grown = BoundedRows.empty(self.head, self.width, -(-wanted // LANES) * LANES)
+        grown = BoundedRows.empty(self.head, self.tail, -(-wanted // LANES) * LANES)
         for ours, theirs in zip(self._by_row(), grown._by_row(), strict=True):
             theirs[:count] = ours[:count]
         grown.blocks[: len(self.blocks)] = self.blocks
         return grown
 
-    def write(self, first: int, heads: Int8s, wholes: Int8s, facts: FloatMatrix) -> None:
+    def write(self, first: int, heads: Int8s, tails: Int8s, facts: FloatMatrix) -> None:
         """Puts rows at their places.
 
         Args:
             first: position of the first one.
             heads: int8 [rows, head].
-            wholes: int8 [rows, width].
+            tails: int8 [rows, tail].
             facts: float32 [rows, `FACTS`].
         """
         stop = first + len(facts)
         self.units[first:stop] = facts[:, 0]
         self.rests[first:stop] = facts[:, 1]
-        self.wholes[first:stop] = wholes
-        self.facts[first:stop] = facts[:, 3:5]
+        self.tails[first:stop] = tails
+        self.facts[first:stop] = facts[:, 2:5]
         pairs = heads.reshape(len(heads), self.head // 2, 2)
         # Up to the next block, whole blocks, and what is left.
         start = min(len(heads), -first % LANES)
@@ -111,4 +112,4 @@ class BoundedRows:
             self.blocks[block + whole, :, : len(heads) - behind] = left
 
     def _by_row(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return self.units, self.rests, self.wholes, self.facts
+        return self.units, self.rests, self.tails, self.facts

@@ -39,7 +39,9 @@ class DenseOptions:
             `int8` and `binary` look at all codes; `hnsw` is a graph; the others need a GPU or a
             Milvus server. `auto` is `pruned`, and `two_stage` from `lists_at` on.
         code_dimensions: of truncated codes; no more than the vectors have.
-        shortlist: candidates that are rescored at full width, at least.
+        shortlist: candidates that are rescored at full width, at least. Of the best ten of
+            1,000,000 MiniLM passage vectors with noise `two_stage` finds 0.933 with 300, 0.957 with
+            400, 0.972 with 500 and 0.987 with 800, at 0.15 ms a hundred.
         train_at: live vectors from which on there is a finder; fewer are all looked at.
         lists_at: live vectors from which on `auto` is `two_stage`.
         half: keep vectors as float16.
@@ -50,7 +52,7 @@ class DenseOptions:
 
     kind: FinderKind = "two_stage"
     code_dimensions: int = 128
-    shortlist: int = 300
+    shortlist: int = 500
     train_at: int = 16_384
     lists_at: int = 100_001
     half: bool = False

@@ -93,7 +93,7 @@ def load_finder(options: DenseOptions, body: bytes) -> Finder:
         case "auto" | "two_stage":
             # A folder may have been made by the other of the two.
             saved = unpacked(body)
-            return PrunedFinder.load(body) if "head" in saved else IvfFinder.load(body)
+            return PrunedFinder.load(body) if "rotation" in saved else IvfFinder.load(body)
         case "pruned":
             return PrunedFinder.load(body)
         case "ivf_sq":

@@ -1,13 +1,13 @@
 """Which rows cannot be among the best, by what their codes say at most; in machine code.
 
-A row x is kept twice, in int8 numbers: a head, its coordinates in a basis of some directions, and
-the whole of it. With P the basis (orthonormal rows), x1 = P x and x2 what the basis leaves out,
+Rows and query are rotated, which changes no inner product, so that what varies most comes first. A
+row is kept as int8 numbers in two parts, a head x1 and a tail x2. By Cauchy and Schwarz
 
     q.x = q1.x1 + q2.x2 <= q1.code(x1) + |q1| |x1 - code(x1)| + |q2| |x2|,
 
-which rules most rows out by their heads alone. The others are bounded by all their coordinates:
-q.x is within |q| |x - code(x)| of q.code(x). (Cauchy and Schwarz; partial distances to rule rows
-out: Bei and Gray, "An improvement of the minimum distortion encoding algorithm for vector
+which rules most rows out by their heads alone. For the others q.x is within
+|q1| |x1 - code(x1)| + |q2| |x2 - code(x2)| of q1.code(x1) + q2.code(x2). (Partial distances to rule
+rows out: Bei and Gray, "An improvement of the minimum distortion encoding algorithm for vector
 quantization", IEEE Transactions on Communications 1985.)
 
 What always holds: every row that is at least as good as the last of the best is among those found.
@@ -32,8 +32,6 @@ _without_nan = partial(compiled, assumed=("nnan", "nsz"))
 _MOST_SUM = 2**31 - 1
 MOST_CODE = 127
 _LOW = np.float32(-np.inf)
-# How far float32 sums can make what the basis leaves out of a row look shorter, squared.
-_LEFT_OUT = 1e-5
 
 
 def query_range(dimensions: int) -> int:
@@ -61,32 +59,28 @@ def _in_numbers(values: Array, most: int, numbers: Array) -> tuple[Any, Any]:
 
 
 @compiled
-def encode_rows(rows: Array, parts: Array, heads: Array, wholes: Array, facts: Array) -> None:
+def encode_rows(rows: Array, directions: int, heads: Array, tails: Array, facts: Array) -> None:
     """Codes of rows.
 
     Args:
-        rows: float32 [rows, width].
-        parts: float32 [rows, directions], their coordinates in the basis.
+        rows: float32 [rows, width], rotated.
+        directions: of these, how many are the head.
         heads: int8 [rows, at least directions], written; zeros behind.
-        wholes: int8 [rows, width], written.
+        tails: int8 [rows, width less directions], written.
         facts: float32 [rows, `FACTS`], as in `BoundedRows`, written.
     """
-    directions = parts.shape[1]
     for row in range(len(rows)):
-        length, inside = 0.0, 0.0
-        for at in range(rows.shape[1]):
-            length += np.float64(rows[row, at]) ** 2
+        inside, outside = 0.0, 0.0
         for at in range(directions):
-            inside += np.float64(parts[row, at]) ** 2
-        unit, off = _in_numbers(parts[row], MOST_CODE, heads[row, :directions])
+            inside += np.float64(rows[row, at]) ** 2
+        for at in range(directions, rows.shape[1]):
+            outside += np.float64(rows[row, at]) ** 2
+        head, tail = rows[row, :directions], rows[row, directions:]
         heads[row, directions:] = 0
-        facts[row, 0] = unit
-        facts[row, 1] = np.sqrt(max(0.0, length - inside) + _LEFT_OUT * length)
-        facts[row, 2] = off
-        unit, off = _in_numbers(rows[row], MOST_CODE, wholes[row])
-        facts[row, 3] = unit
-        facts[row, 4] = off
-        facts[row, 5] = np.sqrt(length)
+        facts[row, 0], facts[row, 2] = _in_numbers(head, MOST_CODE, heads[row, :directions])
+        facts[row, 1] = np.sqrt(outside)
+        facts[row, 3], facts[row, 4] = _in_numbers(tail, MOST_CODE, tails[row])
+        facts[row, 5] = np.sqrt(inside + outside)
 
 
 @compiled
@@ -122,7 +116,7 @@ def _bound_heads(
     rests: Array,
     numbers: Array,
     unit: Any,
-    outside: Any,
+    beyond: Any,
     mask: Array,
     rows: int,
     seeds: int,
@@ -156,7 +150,7 @@ def _bound_heads(
         )
         for lane in range(LANES):
             inside = np.float32(products[lane]) * unit * units[start + lane]
-            upper[start + lane] = inside + outside * rests[start + lane]
+            upper[start + lane] = inside + beyond * rests[start + lane]
         if masked or start + LANES > rows:
             for row in range(start, start + LANES):
                 if row >= rows or (masked and not mask[row]):
@@ -174,12 +168,13 @@ def _bound_heads(
 
 @compiled
 def prune(
-    basis: Array,
+    rotation: Array,
+    directions: int,
     query: Array,
     heads: Array,
     units: Array,
     rests: Array,
-    wholes: Array,
+    tails: Array,
     facts: Array,
     limits: Array,
     ranges: Array,
@@ -191,12 +186,13 @@ def prune(
     """Positions that may be among the best.
 
     Args:
-        basis: float32 [directions, width], orthonormal rows.
+        rotation: float32 [width, width], orthonormal rows.
+        directions: of these, how many heads are made of.
         query: float32 [width].
-        heads, units, rests, wholes, facts: of `BoundedRows`, with room for whole blocks.
+        heads, units, rests, tails, facts: of `BoundedRows`, with room for whole blocks.
         limits: float64 [3]: how far a head's code is off, at most; the length of a row, at most;
-            what sums may differ by.
-        ranges: int64 [2], of the query's numbers, for heads and for whole rows.
+            what sums may differ by for vectors of length 1.
+        ranges: int64 [2], of the query's numbers, for heads and for tails.
         mask: bool [rows], or empty.
         wanted: how many are the best; at least 1, and no more than the mask lets through.
         seeds: how many are looked at first; at least `wanted`.
@@ -206,31 +202,32 @@ def prune(
         How many there are in `found`; in no order.
     """
     rows, width = len(found), len(query)
-    directions = len(basis)
-    part = np.empty(directions, np.float32)
-    length, inside = 0.0, 0.0
+    turned = np.empty(width, np.float32)
+    inside, outside = 0.0, 0.0
     for at in range(width):
-        length += np.float64(query[at]) ** 2
-    for at in range(directions):
         total = np.float32(0)
         for other in range(width):
-            total += basis[at, other] * query[other]
-        part[at] = total
-        inside += np.float64(total) ** 2
-    outside = np.float32(np.sqrt(max(0.0, length - inside) + _LEFT_OUT * length))
-    whole_length = np.float32(np.sqrt(length))
-    short = np.zeros(heads.shape[1] * 2, np.int16)
-    long = np.empty(width, np.int16)
-    head_unit, head_off = _in_numbers(part, ranges[0], short[:directions])
-    whole_unit, whole_off = _in_numbers(query, ranges[1], long)
-    furthest, longest, slack = limits[0], limits[1], limits[2] * max(1.0, np.sqrt(length))
-    head_slack = np.float32(slack + np.sqrt(inside) * furthest + head_off * (longest + furthest))
-    whole_slack = np.float32(slack + whole_off * 2 * longest)
+            total += rotation[at, other] * query[other]
+        turned[at] = total
+        if at < directions:
+            inside += np.float64(total) ** 2
+        else:
+            outside += np.float64(total) ** 2
+    head_length, tail_length = np.float32(np.sqrt(inside)), np.float32(np.sqrt(outside))
+    head_numbers = np.zeros(heads.shape[1] * 2, np.int16)
+    tail_numbers = np.empty(width - directions, np.int16)
+    head_unit, head_off = _in_numbers(turned[:directions], ranges[0], head_numbers[:directions])
+    tail_unit, tail_off = _in_numbers(turned[directions:], ranges[1], tail_numbers)
+    furthest, longest = limits[0], limits[1]
+    slack = limits[2] * max(1.0, np.sqrt(inside + outside)) * max(1.0, longest)
+    slack += (head_off + tail_off) * 2 * longest
+    head_slack = np.float32(slack + head_length * furthest)
+    tail_slack = np.float32(slack)
 
     tops = np.empty(-(-rows // LANES), np.float32)
     upper = np.empty(len(tops) * LANES, np.float32)
     bar = _bound_heads(
-        heads, units, rests, short, head_unit, outside, mask, rows, seeds, upper, tops
+        heads, units, rests, head_numbers, head_unit, tail_length, mask, rows, seeds, upper, tops
     )
     best = np.full(wanted, _LOW, np.float32)
     most = np.empty(rows, np.float32)
@@ -245,14 +242,15 @@ def prune(
             start = block * LANES
             for row in range(start, start + LANES):
                 if upper[row] >= edge and upper[row] > _LOW:
-                    upper[row] = _LOW
                     found[looked] = row
+                    most[looked] = upper[row] - tail_length * rests[row]
+                    upper[row] = _LOW
                     looked += 1
         for at in range(first, looked):
             row = found[at]
-            product = np.float32(_product(wholes[row], long)) * whole_unit
-            score = product * facts[row, 0]
-            off = whole_length * facts[row, 1] + whole_slack
+            product = np.float32(_product(tails[row], tail_numbers)) * tail_unit
+            score = most[at] + product * facts[row, 1]
+            off = head_length * facts[row, 0] + tail_length * facts[row, 2] + tail_slack
             most[at] = score + off
             if score - off > best[0]:
                 _lift(best, score - off)

@@ -24,7 +24,7 @@ from rostra.retrieval.graph.names import NameReader
 from rostra.retrieval.graph.neighbourhood import SEED_CHUNKS, Near, named_entities, near_chunks
 from rostra.retrieval.hits import Hit, HitScores, hit_of
 from rostra.retrieval.once import once_each
-from rostra.retrieval.searcher import SearchRequest, SearchResult
+from rostra.retrieval.request import SearchRequest, SearchResult
 from rostra.retrieval.texts import TextIndex
 from rostra.store import (
     ChunkRecord,

@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 
-from rostra.retrieval.lexical.storage import Array
+from rostra.retrieval.lexical.storage import Array, let_go
 
 # Terms of a segment that may have a table row, and the share of rows that they must be in.
 _MOST = 64
@@ -52,5 +52,9 @@ class FrequentTerms:
             if not self.filled[slot]:
                 place = int(self.places[slot])
                 entries = slice(int(self._starts[place]), int(self._starts[place + 1]))
-                self.table[slot, self._docs[entries]] = self._tfs[entries]
+                docs, tfs = self._docs[entries], self._tfs[entries]
+                self.table[slot, docs] = tfs
                 self.filled[slot] = True
+                # From now on they are hardly read, and there are many.
+                for array in (docs, tfs):
+                    let_go(array)

@@ -28,7 +28,7 @@ WINDOW = 1 << 12
 # Bounds and sums are of the same numbers in other orders; they differ by less than this share.
 _SLACK = 1e-12
 # Postings that are added up in the time that one term of one row is looked up.
-_LOOK_UP = 4
+_LOOK_UP = 8
 _NO_TIE: Any = np.uint64(0)
 # Less than any gain.
 _LEAST = 1e-300
@@ -265,7 +265,7 @@ def _score_rows(
             for place in range(number):
                 other = order[place]
                 cursors[other] = _from(docs, cursors[other], ends[other], row)
-                if cursors[other] < ends[other] and docs[cursors[other]] == row:
+                if _count(docs, tfs, wide, cursors[other], ends[other], row) > 0:
                     known = True
                     break
             if known:
@@ -317,16 +317,24 @@ def _bound_terms(
 
 @compiled
 def _add(
-    docs: Array, tfs: Array, wide: Array, low: int, high: int, window: int, near: Array,
-    weight: float, factors: Array, form: Array, sums: Array,
+    docs: Array, tfs: Array, window: int, near: Array, weight: float, factors: Array, form: Array,
+    sums: Array,
 ) -> None:  # fmt: skip
-    """Adds a term's gains to the rows of a window."""
-    width = len(near)
-    for at in range(low, high):
+    """Adds the gains of some postings to the rows of a window."""
+    for at in range(len(docs)):
         local = docs[at] - window
-        if 0 <= local < width:
-            tf = _tf(tfs, wide, at)
-            sums[local] += weight * _factor(factors, form, tf, near[local])
+        if 0 <= local < len(near):
+            sums[local] += weight * _factor(factors, form, tfs[at], near[local])
+
+
+@compiled
+def _add_counts(
+    counts: Array, near: Array, weight: float, factors: Array, form: Array, sums: Array
+) -> None:
+    """Adds a term's gains to the rows of a window, from its counts by row."""
+    for local in range(len(near)):
+        # A factor of 0 costs less than to guess which counts are.
+        sums[local] += weight * _factor(factors, form, counts[local], near[local])
 
 
 @compiled
@@ -385,15 +393,25 @@ def _score_windows(
         rest = rests[optional]
         near = lengths[window:end]
         for term in range(terms):
-            start = begins[term] + (block[term] - firsts[term]) * per_block
-            low[term] = _from(docs, max(high[term], min(start, ends[term])), ends[term], window)
-            high[term] = _from(docs, low[term], ends[term], end)
+            if slots[term] < 0:
+                start = begins[term] + (block[term] - firsts[term]) * per_block
+                start = max(high[term], min(start, ends[term]))
+                low[term] = _from(docs, start, ends[term], window)
+                high[term] = _from(docs, low[term], ends[term], end)
         for place in range(optional, terms):
             term = order[place]
-            _add(
-                docs, tfs, wide, low[term], high[term], window, near, weights[term], factors, form,
-                sums,
-            )  # fmt: skip
+            weight = weights[term]
+            if slots[term] >= 0:
+                start = slots[term] * rows + window
+                _add_counts(table[start : start + width], near, weight, factors, form, sums)
+            else:
+                mine = docs[low[term] : high[term]]
+                if len(wide) > 0:
+                    counts = wide[low[term] : high[term]]
+                    _add(mine, counts, window, near, weight, factors, form, sums)
+                else:
+                    few = tfs[low[term] : high[term]]
+                    _add(mine, few, window, near, weight, factors, form, sums)
         # Rows that can still make it.
         cut = max(_LEAST, limit - base - rest)
         count = 0
@@ -414,20 +432,27 @@ def _score_windows(
                 break
             term = order[place]
             weight = weights[term]
-            if count * _LOOK_UP > high[term] - low[term]:
-                _add(
-                    docs, tfs, wide, low[term], high[term], window, near, weight, factors, form,
-                    sums,
-                )  # fmt: skip
+            if slots[term] >= 0:
+                start = slots[term] * rows + window
+                for number in range(count):
+                    local = kept[number]
+                    tf = table[start + local]
+                    if tf > 0:
+                        sums[local] += weight * _factor(factors, form, tf, near[local])
+            elif count * _LOOK_UP > high[term] - low[term]:
+                mine = docs[low[term] : high[term]]
+                if len(wide) > 0:
+                    counts = wide[low[term] : high[term]]
+                    _add(mine, counts, window, near, weight, factors, form, sums)
+                else:
+                    few = tfs[low[term] : high[term]]
+                    _add(mine, few, window, near, weight, factors, form, sums)
             else:
                 at = low[term]
                 for number in range(count):
                     local = kept[number]
-                    if slots[term] >= 0:
-                        tf = table[slots[term] * rows + window + local]
-                    else:
-                        at = _from(docs, at, high[term], window + local)
-                        tf = _count(docs, tfs, wide, at, high[term], window + local)
+                    at = _from(docs, at, high[term], window + local)
+                    tf = _count(docs, tfs, wide, at, high[term], window + local)
                     if tf > 0:
                         sums[local] += weight * _factor(factors, form, tf, near[local])
             cut = limit - base - rests[place]
@@ -452,8 +477,11 @@ def _score_windows(
             # Once more in the order that all sums have.
             score = 0.0
             for term in range(terms):
-                low[term] = _from(docs, low[term], high[term], row)
-                tf = _count(docs, tfs, wide, low[term], high[term], row)
+                if slots[term] >= 0:
+                    tf = np.int64(table[slots[term] * rows + row])
+                else:
+                    low[term] = _from(docs, low[term], high[term], row)
+                    tf = _count(docs, tfs, wide, low[term], high[term], row)
                 if tf > 0:
                     score += weights[term] * _factor(factors, form, tf, near[local])
             score += base

@@ -126,7 +126,33 @@ def reading(path: Path, sections: Sections, check: Collection[str]) -> dict[str,
     except (TypeError, ValueError) as error:
         raise DamagedIndex(path, "is shorter than it was written") from error
     check_digests(path, arrays, sections, check)
+    for name in check:
+        let_go(arrays[name])
     return arrays
+
+
+def let_go(array: Array) -> None:
+    """Says of a mapped array, read as a whole, that it is not needed in memory.
+
+    What is read of it again comes from the system's cache of the file, or from the file.
+    """
+    memory: Any = array
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    memory = memory.obj if isinstance(memory, memoryview) else memory
+    if not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    begin = _address(array) - _address(np.frombuffer(memory, np.uint8, 1))
+    end = begin + array.nbytes
+    # Pages that lie wholly within.
+    begin = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = end // mmap.PAGESIZE * mmap.PAGESIZE
+    if end > begin:
+        memory.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def check_digests(

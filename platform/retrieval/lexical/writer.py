@@ -21,7 +21,7 @@ from rostra.core import get_logger
 from rostra.retrieval.analysis import TermRows
 from rostra.retrieval.lexical.delta import Delta
 from rostra.retrieval.lexical.manifest import FORMAT, Manifest, named_files, open_manifest
-from rostra.retrieval.lexical.merging import due, merge
+from rostra.retrieval.lexical.merging import due, merge, scattered
 from rostra.retrieval.lexical.reader import LexicalReader, Part, decoded, encoded
 from rostra.retrieval.lexical.runs import counted
 from rostra.retrieval.lexical.scoring import Bm25, Mask, Positions, Statistics
@@ -251,6 +251,23 @@ class LexicalWriter:
                 self._pending.discard(name)
         return True
 
+    @property
+    def is_scattered(self) -> bool:
+        """Whether `gather` would pay."""
+        with self._lock:
+            return scattered(self._sizes())
+
+    def gather(self) -> None:
+        """Makes one segment of all that were flushed. Reading and writing go on meanwhile.
+
+        For when there is time: everything is written anew, a second or two for 10^8 postings.
+
+        Raises:
+            OSError: the disk is full or not writable; the older segments stand.
+        """
+        if self.is_scattered:
+            self.merge(everything=True)
+
     def compact(self, folder: Path, state: str = "") -> Positions:
         """Writes the live rows, renumbered, into a folder of their own; this one stays as it is.
 
@@ -407,9 +424,11 @@ class LexicalWriter:
 
     def _due(self) -> range | None:
         flushed = self._parts[: len(self._manifest.segments)]
-        return due(
-            [len(one.segment.docs) for one in flushed], [_dead_share(one) for one in flushed]
-        )
+        return due(self._sizes(), [_dead_share(one) for one in flushed])
+
+    def _sizes(self) -> list[int]:
+        """Postings of the segments that were flushed."""
+        return [len(one.segment.docs) for one in self._parts[: len(self._manifest.segments)]]
 
     def _new_file(self, kind: str) -> str:
         self._next_file += 1

@@ -26,7 +26,8 @@ from rostra.retrieval.queries.expansion import (
 )
 from rostra.retrieval.queries.merge import merge_hits
 from rostra.retrieval.queries.running import STRATEGIES, run_strategies
-from rostra.retrieval.searcher import Searcher, SearchMode, SearchRequest, SearchResult
+from rostra.retrieval.request import SearchMode, SearchRequest, SearchResult
+from rostra.retrieval.searcher import Searcher
 from rostra.store import Database, Facet, get_collection, metadata_facets
 
 

@@ -73,6 +73,14 @@ def test_markdown_is_its_own_source(parse: Parse, texts: Texts) -> None:
     assert "Text that is\nwrapped." in texts(page, "paragraph")
 
 
+def test_an_underlined_paragraph_is_no_heading(parse: Parse, texts: Texts) -> None:
+    formula = " ".join(["a long caption that goes on before a formula"] * 5)
+    page = parse(f"## Real\n\nText.\n\n{formula}\n =\n12\n\nA title\nof two lines\n===\n", "a.md")
+    assert texts(page, "heading") == ["Real", "A title\nof two lines"]
+    assert texts(page, "paragraph") == ["Text.", f"{formula}\n =", "12"]
+    assert page.title == "A title of two lines"
+
+
 def test_markdown_title_is_its_first_highest_heading(parse: Parse) -> None:
     assert parse("## Sub\n\n# The [one](x)\n\ntext", "a.md").title == "The one"
     assert parse("text only", "a.md").title == "a.md"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from rostra.core import FloatMatrix, FloatVector
 from rostra.retrieval.dense import blocks
-from rostra.retrieval.dense.basis import fit_basis
 from rostra.retrieval.dense.bounded import FACTS, LANES, BoundedRows
 from rostra.retrieval.dense.finder import Allowed
 from rostra.retrieval.dense.pruned import PrunedFinder
@@ -100,18 +99,18 @@ def test_what_is_saved_is_loaded_by_its_codes() -> None:
 def test_blocks_grow_and_keep_what_was_written() -> None:
     random = np.random.default_rng(4)
     heads = random.integers(-127, 128, (3_000, 8)).astype(np.int8)
-    wholes = random.integers(-127, 128, (3_000, 5)).astype(np.int8)
+    tails = random.integers(-127, 128, (3_000, 5)).astype(np.int8)
     facts = random.random((3_000, FACTS)).astype(np.float32)
     kept, first = BoundedRows.empty(8, 5), 0
     while first < 3_000:
         stop = min(3_000, first + int(random.integers(0, 60)))
         kept = kept.with_room(first, stop)
-        kept.write(first, heads[first:stop], wholes[first:stop], facts[first:stop])
+        kept.write(first, heads[first:stop], tails[first:stop], facts[first:stop])
         first = stop
     places = kept.blocks.shape[0] * LANES
     plain = kept.blocks.transpose(0, 2, 1, 3).reshape(places, 8)
     np.testing.assert_array_equal(plain[:3_000], heads)
-    np.testing.assert_array_equal(kept.wholes[:3_000], wholes)
+    np.testing.assert_array_equal(kept.tails[:3_000], tails)
     np.testing.assert_array_equal(kept.units[:3_000], facts[:, 0])
 
 
@@ -134,12 +133,3 @@ def test_products_of_blocks(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None
     out = np.empty(LANES, np.int32)
     products(kept.blocks, query, out)
     np.testing.assert_array_equal(out, rows.astype(np.int64) @ query.astype(np.int64))
-
-
-def test_a_basis_of_all_directions_leaves_nothing_out() -> None:
-    rows = np.random.default_rng(6).normal(size=(40, 3)).astype(np.float32)
-    finder = PrunedFinder(fit_basis(rows, 3), 40)
-    finder.add(rows, finder.encode(rows))
-    assert best(rows, rows[0], 2, np.ones(40, np.bool_)) <= set(
-        finder.find(rows[0], 2, Allowed.of(40, None, None)).tolist()
-    )

@@ -11,7 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from rostra.retrieval.lexical import LexicalWriter, heap, merging, reader, segment, writer
+from rostra.retrieval.analysis import TermRows
+from rostra.retrieval.lexical import (
+    LexicalWriter,
+    heap,
+    inverting,
+    merging,
+    reader,
+    segment,
+    writer,
+)
 from tests.unit.retrieval.lexical.oracle import check
 
 TERMS = ("a", "b", "c", "d", "é", "日本", "ab")
@@ -39,7 +48,10 @@ class Histories(RuleBasedStateMachine):
             (heap, "BLOCK", 2),
             (merging, "_FAN", 2),
             (merging, "_FLOOR", 4),
+            (merging, "_WORTH_GATHERING", 8),
             (writer, "_MOST_RECENT", 20),
+            (writer, "_MOST_AT_ONCE", 50),
+            (inverting, "_MANY", self.small),
         ):
             self.patches.enter_context(mock.patch.object(module, name, value))
 
@@ -55,9 +67,9 @@ class Histories(RuleBasedStateMachine):
     def open(self) -> None:
         self.writer = LexicalWriter(self.folder, "test-1", ordered=self.ordered)
 
-    @rule(added=rows)
-    def add(self, added: list[list[str]]) -> None:
-        positions = self.writer.add(added)
+    @rule(added=rows, more=st.booleans(), counted=st.booleans())
+    def add(self, added: list[list[str]], more: bool, counted: bool) -> None:
+        positions = self.writer.add(TermRows.of(added) if counted else added, more=more)
         assert positions.tolist() == list(range(len(self.rows), len(self.rows) + len(added)))
         self.rows += added
 
@@ -80,6 +92,17 @@ class Histories(RuleBasedStateMachine):
     @rule(everything=st.booleans())
     def merge(self, everything: bool) -> None:
         self.writer.merge(everything)
+
+    @rule()
+    def gather(self) -> None:
+        scattered = self.writer.is_scattered
+        self.writer.gather()
+        assert not self.writer.is_scattered
+        if scattered:
+            assert (
+                sum(one.segment.first < len(self.flushed) for one in self.writer.snapshot().parts)
+                == 1
+            )
 
     @rule()
     def crash(self) -> None:
