@@ -146,6 +146,8 @@ async def _rostra(
         await following
     await parts.indexes.save(_COLLECTION)
     build = time.perf_counter() - began, time.process_time() - cpu
+    async with parts.database.read() as session:
+        held = await parts.indexes.current(await get_collection(session, _COLLECTION))
     places = {text: place for place, text in enumerate(passages.texts)}
 
     async def search(question: str) -> list[int]:
@@ -154,11 +156,8 @@ async def _rostra(
         return [places[hit.text] for hit in hits]
 
     async def index(question: str) -> float:
-        async with parts.database.read() as session:
-            held = await parts.indexes.current(await get_collection(session, _COLLECTION))
-        vector, tie = vector_of[question], held.table.tie
         began = time.perf_counter()
-        held.dense.search(vector, _K, None, tie)
+        held.dense.search(vector_of[question], _K, None, held.table.tie)
         return (time.perf_counter() - began) * 1000
 
     return _System(name, build, search, index)
@@ -225,14 +224,19 @@ def _milvus(stack: AsyncExitStack, folder: Path, passages: _Passages) -> _System
 async def _ask_all(systems: Sequence[_System], questions: Sequence[str], *, counted: bool) -> None:
     for first in range(0, len(questions), _TURN):
         for system in systems:
-            for question in questions[first : first + _TURN]:
+            asked = questions[first : first + _TURN]
+            for question in asked:
                 began = time.perf_counter()
                 found = await system.search(question)
                 if counted:
                     system.spent.append((time.perf_counter() - began) * 1000)
                     system.found.append(found)
-                    if system.index is not None:
-                        system.alone.append(await system.index(question))
+            if system.index is None:
+                continue
+            for question in asked:
+                spent = await system.index(question)
+                if counted:
+                    system.alone.append(spent)
 
 
 def _row(system: _System, passages: _Passages, ours: _System) -> dict[str, Any]:

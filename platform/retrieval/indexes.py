@@ -186,14 +186,17 @@ class Indexes:
     async def _follow(self, collection: Collection) -> CollectionIndex:
         """One task a collection: a caller that is cancelled leaves no change half taken in."""
         task = self._following.get(collection.id)
-        if task is None:
+        # One that has ended knows nothing of what was written since, and to wait for it again and
+        # again is not to wait: it would never be put away.
+        if task is None or task.done():
             task = asyncio.create_task(self._brought_up(collection))
             self._following[collection.id] = task
             task.add_done_callback(lambda done: self._followed(collection.id, done))
         return await asyncio.shield(task)
 
     def _followed(self, collection_id: UUID, task: "asyncio.Task[CollectionIndex]") -> None:
-        self._following.pop(collection_id, None)
+        if self._following.get(collection_id) is task:
+            del self._following[collection_id]
         if not task.cancelled():
             task.exception()  # whoever waits raises it; nobody may be left
 

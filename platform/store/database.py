@@ -203,8 +203,8 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
         pool_use_lifo=True,  # the one whose pages are still in memory
         connect_args={"check_same_thread": False},
     )
-    event.listen(threads, "connect", _sqlite_set_up(busy_timeout))
-    event.listen(threads, "connect", _set_up_reader)
+    for listener in (_sqlite_set_up(busy_timeout), _set_up_reader, _set_up_searcher):
+        event.listen(threads, "connect", listener)
     return Database(writer, reader, threads)
 
 
@@ -299,6 +299,13 @@ def _set_up_log_writer(connection: Any, _record: object) -> None:
 def _set_up_reader(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
+def _set_up_searcher(connection: Any, _record: object) -> None:
+    # Hits lie anywhere: a larger cache is filled with pages that are not read again, and slower.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA cache_size = -8192")
     cursor.close()
 
 

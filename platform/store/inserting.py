@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Dialect, LargeBinary, Table
@@ -17,6 +18,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.store.one_hop import execute_many
+
+# Values of one statement. The interpreter's lock is let go of and waited for once a statement, so
+# that statements of many rows leave a core to others.
+_MOST_VALUES = 1
 
 
 async def insert_rows(
@@ -54,20 +59,35 @@ async def insert_rows(
         given[name] if convert is None else _each(convert, given[name])
         for name, convert in prepared.columns
     ]
+    ready = list(zip(*converted, strict=True))
+    together = max(1, _MOST_VALUES // len(columns))
+    whole = len(ready) - len(ready) % together
+    connection = await session.connection()
     try:
-        await execute_many(
-            await session.connection(), prepared.sql, list(zip(*converted, strict=True))
-        )
+        if whole:
+            groups = [
+                tuple(chain.from_iterable(ready[at : at + together]))
+                for at in range(0, whole, together)
+            ]
+            await execute_many(connection, prepared.of(together), groups)
+        if whole < len(ready):
+            await execute_many(connection, prepared.of(1), ready[whole:])
     except sqlite3.IntegrityError as error:
-        raise IntegrityError(prepared.sql, None, error) from error
+        raise IntegrityError(prepared.of(1), None, error) from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A statement, and its columns in order with what converts their values."""
+    """A statement in three parts, and its columns in order with what converts their values."""
 
-    sql: str
+    before: str
+    row: str
+    after: str
     columns: Sequence[tuple[str, Callable[[Any], Any] | None]]
+
+    def of(self, rows: int) -> str:
+        """The statement for so many rows."""
+        return self.before + ", ".join([self.row] * rows) + self.after
 
 
 @lru_cache(16)
@@ -82,7 +102,9 @@ def _prepared(table: Table, columns: tuple[str, ...], ignore: bool, dialect: Dia
         convert = kind.dialect_impl(dialect).bind_processor(dialect)
         # Bytes are bytes.
         found.append((name, None if isinstance(kind, LargeBinary) else convert))
-    return _Prepared(str(compiled), found)
+    before, _, rest = str(compiled).partition(" VALUES ")
+    row, _, after = rest.partition(")")
+    return _Prepared(f"{before} VALUES ", f"{row})", after, found)
 
 
 def _each(convert: Callable[[Any], Any], values: Sequence[Any]) -> Iterable[Any]:

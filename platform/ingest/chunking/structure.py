@@ -218,12 +218,15 @@ class _Cutter:
         groups = grouped([end - begin for begin, end in zip(begins, ends, strict=True)], budget)
         firsts = [units[first] for first, _ in groups]
         lasts = [units[last - 1] for _, last in groups]
+        rooms = [max(1, budget - self._reserved(unit.start)) for unit in firsts]
+        # There is nothing to choose from between rows: a table is cut into as few parts as it can.
+        aim = 1.0 if firsts[-1].block.rows and firsts[0].block is firsts[-1].block else self._aim
         whole = ends[-1] - begins[0]
-        count = max(math.ceil(whole / budget), round(whole / (self._aim * budget)))
+        count = max(math.ceil(whole / rooms[-1]), round(whole / (aim * rooms[-1])))
         runs = best_runs(
             [begins[first] for first, _ in groups],
             [ends[last - 1] for _, last in groups],
-            [max(1, budget - self._reserved(unit.start)) for unit in firsts],
+            rooms,
             self._prices(firsts, lasts),
             max(1.0, whole / max(1, count)),
         )
@@ -235,11 +238,14 @@ class _Cutter:
         headings = sum(1 for _ in takewhile(lambda unit: unit.block.heading, lasts))
         ranges = [(first.start, last.end) for first, last in zip(firsts, lasts, strict=True)]
         prices = [_NEVER] * min(headings, len(lasts) - 1)
-        going_on = cohesions(self._text, self._tokens, ranges[headings:])
-        pairs = zip(lasts[headings:-1], firsts[headings + 1 :], strict=True)
+        pairs = list(zip(lasts[headings:-1], firsts[headings + 1 :], strict=True))
+        # Rows have words in common by their columns: that tells nothing.
+        if all(first.block.rows for first in firsts[headings:]):
+            going_on = [0.0] * len(pairs)
+        else:
+            going_on = cohesions(self._text, self._tokens, ranges[headings:])
         for (last, first), cohesion in zip(pairs, going_on, strict=True):
             within = last.block is first.block
-            # Rows have words in common by their columns: that tells nothing.
             told = 0.0 if within and last.block.rows else cohesion
             prices.append(_COHESION * told + _WITHIN * within)
         return prices

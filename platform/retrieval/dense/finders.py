@@ -11,10 +11,12 @@ from rostra.retrieval.dense.hnsw import HnswFinder
 from rostra.retrieval.dense.ivf import IvfFinder
 from rostra.retrieval.dense.packing import unpacked
 from rostra.retrieval.dense.pruned import PrunedFinder
+from rostra.retrieval.dense.store import VectorView
 
 # `auto` goes back from lists when the rows are fewer than this share of where it took them up, so
 # that rows that come and go do not have it trained over and over.
 _BACK = 0.5
+_REMINDED = 512
 
 AutoKind = Literal["pruned", "two_stage"]
 
@@ -33,6 +35,16 @@ def fits(options: DenseOptions, finder: Finder, rows: int) -> bool:
     if isinstance(finder, PrunedFinder):
         return rows < options.lists_at
     return rows >= _BACK * options.lists_at
+
+
+def remind(finder: Finder, view: VectorView) -> None:
+    """Shows a finder that was loaded some rows that came after it was trained.
+
+    So it can say when it is outgrown, even where no process lives long enough to see many.
+    """
+    if isinstance(finder, IvfFinder) and finder.rows < len(view):
+        some = min(_REMINDED, len(view) - finder.rows)
+        finder.notice(view.take(np.linspace(finder.rows, len(view) - 1, some).astype(np.int64)))
 
 
 def train_finder(options: DenseOptions, sample: FloatMatrix, rows: int) -> Finder:

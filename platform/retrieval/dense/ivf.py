@@ -89,7 +89,9 @@ class IvfFinder:
         self._basis = basis
         self._rows = rows
         self._usual = usual
-        # Rows since this was loaded that were not there when it was trained.
+        # Rows that came after it was trained, as far as it has seen them, and how many of these are
+        # unlike those.
+        self._seen = 0
         self._strange = 0
         self._turns = ReadersWriter()
 
@@ -131,8 +133,7 @@ class IvfFinder:
 
     def encode(self, rows: FloatMatrix) -> Octets:
         if self.count >= self._rows:
-            kept = _kept_shares(rows, self._basis)
-            self._strange += int(np.count_nonzero(kept < _LEFT * self._usual))
+            self.notice(rows)
         codes: Octets = self._index.sa_encode(reduced(rows, self._basis))
         return codes
 
@@ -175,7 +176,20 @@ class IvfFinder:
         return False  # what was trained stays; codes are kept apart
 
     def outgrown(self, count: int) -> bool:
-        return count >= _OUTGROWN * self._rows or self._strange > _STRANGE * count
+        since = max(0, count - self._rows)
+        strange = since * self._strange / max(1, self._seen)
+        return count >= _OUTGROWN * self._rows or strange > _STRANGE * count
+
+    @property
+    def rows(self) -> int:
+        """How many it was trained for: the rows from this position on came later."""
+        return self._rows
+
+    def notice(self, rows: FloatMatrix) -> None:
+        """Looks how many of some rows that came later are unlike the others."""
+        kept = _kept_shares(rows, self._basis)
+        self._seen += len(rows)
+        self._strange += int(np.count_nonzero(kept < _LEFT * self._usual))
 
 
 def _fill(index: Any, codes: Octets) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from rostra.core import FloatMatrix, FloatVector, get_logger
 from rostra.retrieval.dense.exact import GATHER, exact_search, ranked
 from rostra.retrieval.dense.finder import Allowed, DenseOptions, Finder, FinderFailed
-from rostra.retrieval.dense.finders import fits, load_finder, train_finder
+from rostra.retrieval.dense.finders import fits, load_finder, remind, train_finder
 from rostra.retrieval.dense.ivf import sample_size
 from rostra.retrieval.dense.rows import FILE_BYTES, Octets, pieces
 from rostra.retrieval.dense.store import BLOCK, VectorStore, VectorView
@@ -336,6 +336,7 @@ class DenseWriter:
                 # At once, so that it knows how much room it needs.
                 finder.add(None, codes.whole())
                 codes.let_go()
+                remind(finder, self._store.view())
             elif finder.count > count:
                 raise ValueError("more rows are known than there are")
             else:

@@ -210,14 +210,18 @@ def _score_rows(
     for begin in range(begins[term], ends[term], per_block):
         length, most = block_length[block], block_tf[block]
         block += 1
-        # The least count with which a row of this block could matter.
+        # The least count with which a row of this block could matter; more counts for more.
         if length != least_for or limit != least_limit:
             least, least_for, least_limit = 1, length, limit
-            while least <= most and (
-                base + weight * _factor(factors, form, least, length) + rest[0] < limit
-            ):
-                least += 1
+            beyond = most + 1
+            while least < beyond:
+                middle = (least + beyond) >> 1
+                if base + weight * _factor(factors, form, middle, length) + rest[0] < limit:
+                    least = middle + 1
+                else:
+                    beyond = middle
             if least > most:
+                # Of this block; another one's counts may be higher.
                 least_for = -1
         if least > most:
             continue

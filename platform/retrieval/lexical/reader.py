@@ -35,6 +35,8 @@ Ids = npt.NDArray[np.int64]
 
 # A filter that leaves fewer than one in so many rows is answered from its side.
 _SELECTIVE = 512
+# Queries whose terms are kept as they were looked up.
+_MOST_PREPARED = 8
 # Tokens that are looked through for a phrase at once.
 _STRIDE = 1 << 22
 
@@ -141,10 +143,8 @@ class LexicalReader:
     def frequencies(self, terms: Sequence[str]) -> Ids:
         """int64 [terms], in how many live rows each occurs."""
         order = sorted(set(terms))
-        spelled = [encoded(term) for term in order]
         total = np.array([len(rows) for rows, _ in self.delta.postings(order)], np.int64)
-        for part in self.parts:
-            total += part.frequencies(part.segment.find(spelled))
+        self._look_up([encoded(term) for term in order], total)
         known = dict(zip(order, total.tolist(), strict=True))
         return np.array([known[term] for term in terms], np.int64)
 
@@ -251,6 +251,21 @@ class LexicalReader:
 
     def prepare(self, terms: Sequence[str]) -> PreparedQuery:
         """Looks up a query's terms and what they weigh."""
+        asked = tuple(terms)
+        found = self._prepared.get(asked)
+        if found is None:
+            found = self._prepare(asked)
+            if len(self._prepared) >= _MOST_PREPARED:
+                self._prepared.clear()
+            self._prepared[asked] = found
+        return found
+
+    @cached_property
+    def _prepared(self) -> dict[tuple[str, ...], PreparedQuery]:
+        """The last queries: a search is followed by a question for other rows' scores."""
+        return {}
+
+    def _prepare(self, terms: Sequence[str]) -> PreparedQuery:
         repeats = Counter(terms)
         order = sorted(repeats)
         recent = self.delta.postings(order)

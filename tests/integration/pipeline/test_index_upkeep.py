@@ -1,6 +1,7 @@
 """What is done for indexes beside searches, and what happens when it cannot be done."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,8 @@ from rostra.retrieval import Indexes, SearchRequest, collection, indexes
 from rostra.retrieval.collection import Changes, CollectionWriter
 from rostra.retrieval.dense import DenseOptions, DenseReader, FinderFailed, FinderKind, live
 from rostra.retrieval.held import HeldIndex
-from rostra.retrieval.lexical import DamagedIndex
-from rostra.store import delete_collection, get_collection
+from rostra.retrieval.lexical import DamagedIndex, merging
+from rostra.store import Collection, delete_collection, get_collection
 from tests.integration.pipeline.conftest import Library
 
 # Nothing here depends on the engine.
@@ -185,6 +186,34 @@ async def test_a_long_way_goes_on_where_it_was_broken_off(
     await fresh.close()
 
 
+async def test_what_is_scattered_over_files_is_gathered_when_it_is_saved(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "_WORTH_GATHERING", 1)
+    followed = library.indexes()
+    for number in range(3):
+        await library.put(f"{number}.html", f"{WORDS[number]} heap", "page")
+        await followed.save("default")
+    kept = (await held(library, followed)).writer.folder / "lexical"
+    assert len(list(kept.glob("*.seg"))) == 1
+    found = await answers(library, followed)
+    assert len((await followed.current(await of_default(library))).lexical.parts) == 1
+    await library.put("3.html", "late heap")
+    later = await answers(library, followed)
+    await followed.close()
+    again, fresh = library.indexes(), library.indexes()
+    assert await answers(library, again) == later != found
+    await again.close()
+    shutil.rmtree(library.settings.home / "indexes")
+    assert await answers(library, fresh) == later
+    await fresh.close()
+
+
+async def of_default(library: Library) -> Collection:
+    async with library.database.read() as session:
+        return await get_collection(session, "default")
+
+
 async def test_of_a_collection_that_is_deleted_meanwhile_nothing_is_left(library: Library) -> None:
     await fill(library)
     followed = library.indexes()
@@ -263,3 +292,20 @@ def _raises(error: Exception) -> Any:
         raise error
 
     return function
+
+
+async def test_following_that_has_just_ended_is_not_waited_for_again(library: Library) -> None:
+    await fill(library, 3)
+    followed = library.indexes()
+    await followed.save("default")
+    async with library.database.read() as session:
+        before = await get_collection(session, "default")
+    # As in the moment before what ended is put away.
+    ended = asyncio.create_task(followed.current(before))
+    await ended
+    followed._following[before.id] = ended
+    await library.put("late.html", "vacuum came late")
+    found = await library.searcher(followed).search(SearchRequest("late"))
+    assert found.hits[0].uri == "late.html"
+    assert not followed._following
+    await followed.close()

@@ -297,11 +297,13 @@ def test_lists_are_trained_anew_when_a_collection_has_doubled(tmp_path: Path) ->
     assert writer.due == ""
 
 
+@pytest.mark.parametrize("reopened", [False, True])
 def test_rows_unlike_those_that_lists_were_trained_on_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "GATHER", 0)
-    writer = DenseWriter(tmp_path, WIDTH, DenseOptions("two_stage", 16, 60, train_at=1_000))
+    options = DenseOptions("two_stage", 16, 60, train_at=1_000)
+    writer = DenseWriter(tmp_path, WIDTH, options)
     random = np.random.default_rng(1)
 
     def around(first: int, count: int) -> FloatMatrix:
@@ -319,6 +321,9 @@ def test_rows_unlike_those_that_lists_were_trained_on_are_found(
         fresh = around(12, 20)
         writer.add(fresh)
         rows = np.concatenate([rows, fresh])
+        if reopened:
+            writer.flush()
+            writer = DenseWriter(tmp_path, WIDTH, options)
         if writer.due == "train":
             writer.train()
     assert writer.due == ""

@@ -1,5 +1,6 @@
 """Pruned search over segments of thousands of rows finds what sorting all scores does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rostra.retrieval.lexical import (
     Variant,
     best_positions,
     frequent,
+    segment,
 )
 
 ROWS = 9000
@@ -84,18 +86,59 @@ def test_search_is_exact(
                 assert found.tolist() == scores[best].tolist()
 
 
-def test_counts_by_row_change_nothing(
-    reader: LexicalReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    query = ["w000", "w001", "w050"]
-    plain = reader.search(query, 50)
+def with_counts_by_row(reader: LexicalReader, monkeypatch: pytest.MonkeyPatch) -> LexicalReader:
+    """The same, with tables of counts, which only larger segments have."""
     monkeypatch.setattr(frequent, "_LEAST_ROWS", 1)
     for part in reader.parts:
         part.segment.__dict__.pop("frequent", None)
-    again = LexicalReader(reader.parts, reader.delta, reader.statistics)
-    fast = again.search(query, 50)
-    assert fast[0].tolist() == plain[0].tolist()
-    assert fast[1].tolist() == plain[1].tolist()
+    return LexicalReader(reader.parts, reader.delta, reader.statistics)
+
+
+def test_counts_by_row_change_nothing(
+    reader: LexicalReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    mask = random.random(ROWS) < 0.5
+    asked = [*queries(random), TERMS[:12], TERMS[:200:3]]
+    plain = [reader.search(query, 50, allowed) for query in asked for allowed in (None, mask)]
+    again = with_counts_by_row(reader, monkeypatch)
+    fast = [again.search(query, 50, allowed) for query in asked for allowed in (None, mask)]
+    for (positions, scores), (others, same) in zip(plain, fast, strict=True):
+        assert positions.tolist() == others.tolist()
+        assert scores.tolist() == same.tolist()
+
+
+def test_searches_at_the_same_time_do_not_disturb_one_another(
+    reader: LexicalReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = queries(np.random.default_rng(6)) * 4
+    alone = [reader.search(query, 10)[0].tolist() for query in asked]
+    again = with_counts_by_row(reader, monkeypatch)
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda query: again.search(query, 10)[0].tolist(), asked))
+    assert together == alone
+
+
+@pytest.mark.parametrize("damaged", ["docs", "tfs", "block_last", "block_tf", "block_length"])
+def test_damage_that_nobody_noticed_yet_gives_wrong_results_and_no_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    random = np.random.default_rng(7)
+    index = LexicalWriter(tmp_path, "test-1")
+    index.add([row[:200] for row in zipf_rows(random, ROWS)])
+    index.flush()
+    index.close()
+    entry = index.snapshot().parts[0].segment.entry
+    path, section = tmp_path / entry.file, entry.sections[damaged]
+    whole = np.fromfile(path, np.uint8)
+    size = section.count * np.dtype(section.dtype).itemsize
+    whole[section.offset : section.offset + size] = random.integers(0, 256, size, np.uint8)
+    whole.tofile(path)
+    monkeypatch.setattr(segment, "_QUICK", 0)
+    reader = LexicalWriter(tmp_path, "test-1").snapshot()
+    for query in queries(random):
+        positions, _ = reader.search(query, 20)
+        assert ((positions >= 0) & (positions < ROWS)).all()
 
 
 def test_nothing_is_found_for_nothing(reader: LexicalReader, tmp_path: Path) -> None:
