@@ -2,7 +2,8 @@
 
 What always holds: work is done from the start each time it is claimed and repeats nothing visible;
 a checkpoint only saves what it would cost to find out again. Of all the work in a process, one
-piece ingests at a time.
+piece ingests at a time. Work of which nothing could be read, though something was there, has not
+succeeded.
 
 | kind | payload | does |
 |---|---|---|
@@ -54,6 +55,24 @@ _AWAY_SECONDS = 5.0
 SaveCheckpoint = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
+class NothingRead(RostraError):
+    """A job looked at something and could read nothing of it.
+
+    Args:
+        report: of its run, with at least one failure.
+    """
+
+    status = 422
+    code = "nothing_read"
+
+    def __init__(self, report: IngestReport) -> None:
+        first, count = report.failed[0], len(report.failed)
+        which = f"; the first of {count:,} failures" if count > 1 else ""
+        message = f"nothing could be read{which}: {first.uri}: {first.error}"
+        super().__init__(message, hint=first.hint)
+        self.report = report
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a job's work has of its worker.
@@ -101,7 +120,8 @@ class Work:
         """Does a job; returns its result.
 
         Raises:
-            RostraError: why it cannot be done.
+            NothingRead: there was something to read, and none of it could be.
+            RostraError: why else it cannot be done.
         """
         kind, payload = scope.job.kind, scope.job.payload
         if kind == WATCH_KIND:
@@ -114,6 +134,8 @@ class Work:
             report = await self._sitemap(scope, payload["sitemap"])
         else:
             report = await self._files(scope)
+        if report.failed and not (report.documents or report.unchanged):
+            raise NothingRead(report)
         return report.to_dict()
 
     async def _files(self, scope: Scope) -> IngestReport:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.api.turns import take_turns
 from rostra.api.uploads import Uploads
-from rostra.api.work import WATCH_KIND, Scope, Work
+from rostra.api.work import WATCH_KIND, NothingRead, Scope, Work
 from rostra.core import JobNotFound, RostraError, StoreUnavailable, get_logger
 from rostra.fetch import Fetcher
 from rostra.ingest import Progress, WatchPace
@@ -324,7 +324,8 @@ async def _fail_or_defer(session: AsyncSession, held: Claim, reason: BaseExcepti
         later = timedelta(seconds=delay * random.uniform(1, 1.25))
         await defer(session, held, _sentence(reason), code, later)
     else:
-        await fail(session, held, _sentence(reason), code)
+        told = reason.report.to_dict() if isinstance(reason, NothingRead) else None
+        await fail(session, held, _sentence(reason), code, told)
 
 
 async def _cancel(work: asyncio.Task[Any]) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -43,6 +43,7 @@ from rostra.store import (
     DocumentVersion,
     NewChunk,
     NewDocument,
+    UnusableVector,
     delete_document,
     document_versions,
     ensure_collection,
@@ -50,6 +51,7 @@ from rostra.store import (
     known_hashes,
     put_documents,
     put_vectors,
+    unusable_vectors,
 )
 
 log = get_logger(__name__)
@@ -276,8 +278,15 @@ class _Run:
         async with self._database.read() as session:
             missing = await self._missing(session, texts)
         vectors: dict[bytes, FloatVector] = {}
+        failed: set[str] = set()
         while True:
-            vectors |= await self._embed({key: texts[key] for key in missing})
+            new = await self._embed({key: texts[key] for key in missing})
+            unusable = unusable_vectors(new)
+            vectors |= {key: vector for key, vector in new.items() if key not in unusable}
+            for prepared in [one for one in latest if not unusable.keys().isdisjoint(one.texts)]:
+                latest.remove(prepared)
+                failed.add(prepared.document.uri)
+                self._fail(prepared.document.uri, _not_embedded(prepared, unusable))
             try:
                 async with self._database.write() as session:
                     await self._store(session, latest, vectors)
@@ -286,9 +295,10 @@ class _Run:
                 # Another process deleted what we counted on; embed it and store again.
                 missing = gone.keys
         for prepared in batch:
-            self.report.documents += 1
-            self.report.chunks += len(prepared.document.chunks)
-            self._advance()
+            if prepared.document.uri not in failed:
+                self.report.documents += 1
+                self.report.chunks += len(prepared.document.chunks)
+                self._advance()
 
     async def _store(
         self, session: AsyncSession, batch: list[_Prepared], vectors: dict[bytes, FloatVector]
@@ -430,6 +440,16 @@ class _Run:
         if len(self.report.failed) < _MAX_REPORTED:
             self.report.failed.append(Failure(uri, error.message, error.code, error.hint))
         self._advance()
+
+
+def _not_embedded(prepared: _Prepared, unusable: Mapping[bytes, str]) -> UnusableVector:
+    key, content = next(one for one in prepared.texts.items() if one[0] in unusable)
+    text = content if isinstance(content, str) else content.text[content.start : content.end]
+    start = " ".join(text.split())[:60]
+    return UnusableVector(
+        f"the vector of {start!r} {unusable[key]}",
+        hint="Look at what the embedding model makes of this text.",
+    )
 
 
 async def _next(batches: AsyncGenerator[list[_Prepared], None]) -> list[_Prepared] | None:

@@ -54,8 +54,9 @@ class SentenceEmbedder:
         self._rotation = rotation
         self._tokenizer = SubwordTokenizer(model.tokenizer)
         self._batch_tokens = _BATCH_TOKENS.get(model.device.type, 2048)
-        # The model's tokenizer keeps how to pad between calls, so threads take turns: a batch each.
-        self._turn = threading.Lock()
+        # The model's tokenizer keeps how to pad between calls, so whoever uses the model takes
+        # turns: a batch each.
+        self.turn = threading.Lock()
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -103,7 +104,7 @@ class SentenceEmbedder:
             )
         found: list[FloatMatrix] = [np.zeros((0, 0), np.float32)] * len(texts)
         for padded, rows in self._batches(texts, prompt):
-            with self._turn:
+            with self.turn:
                 encoded = self.model.encode(
                     [texts[row] for row in rows],
                     batch_size=len(rows),
@@ -129,7 +130,7 @@ class SentenceEmbedder:
         for at in range(0, len(texts), _COUNT_TEXTS):
             part = texts[at : at + _COUNT_TEXTS]
             for padded, rows in self._batches(part, prompt):
-                with self._turn:
+                with self.turn:
                     encoded = self.model.encode(
                         [part[row] for row in rows],
                         batch_size=len(rows),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import numpy as np
+
 from rostra.core import Embedder, FloatVector, Settings, SpaceMismatch, StoreUnavailable
 from rostra.retrieval.candidates import Candidates, OpenCollection, find_candidates
 from rostra.retrieval.hits import Hit, hit_of
@@ -32,6 +34,7 @@ from rostra.store import (
     ChunkRecord,
     Collection,
     Database,
+    UnusableVector,
     read_collection,
     read_matching_ids,
     read_records,
@@ -124,6 +127,7 @@ class HitFinder:
             InvalidRequest, ModelUnavailable: see `Refiner.plan`.
             SpaceMismatch: a collection is in another space than the settings' model.
             StoreUnavailable: an index cannot be read, or the database does not answer.
+            UnusableVector: the model makes nothing of the query that can be searched for.
         """
         with watch("index"):
             opened = [_opened(*one) for one in zip(targets, indexes, strict=True)]
@@ -187,7 +191,13 @@ class HitFinder:
                     hint=f"Run `rostra embed apply --collection {one.collection.name}`, "
                     "or set the embedding model back.",
                 )
-        return embedder.embed_query(query)
+        vector = embedder.embed_query(query)
+        if not np.isfinite(vector).all() or not vector.any():
+            raise UnusableVector(
+                "the embedding model gives this query a vector of zeros or one that is not finite",
+                hint="Search with mode `lexical`, or look at the embedding model.",
+            )
+        return vector
 
     def _candidates(
         self,

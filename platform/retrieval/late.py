@@ -93,16 +93,17 @@ class LateEmbedder:
         """The vectors of each text's tokens, special tokens left out."""
         prompt = self._embedder.space.document_prompt
         length = self._embedder.tokenizer.lengths([prompt + texts[0]])[0]
-        encoded = self._embedder.model.encode(
-            texts,
-            batch_size=len(texts),
-            prompt=prompt or None,
-            output_value="token_embeddings",
-            show_progress_bar=False,
-            processing_kwargs={
-                "text": {"padding": "max_length", "max_length": self._padded(length)}
-            },
-        )
+        with self._embedder.turn:
+            encoded = self._embedder.model.encode(
+                texts,
+                batch_size=len(texts),
+                prompt=prompt or None,
+                output_value="token_embeddings",
+                show_progress_bar=False,
+                processing_kwargs={
+                    "text": {"padding": "max_length", "max_length": self._padded(length)}
+                },
+            )
         special = int(self._embedder.model.tokenizer.num_special_tokens_to_add())
         if special not in (0, 2):
             raise ModelUnavailable(

@@ -225,6 +225,7 @@ from rostra.store.vectors import (
     get_vectors,
     known_hashes,
     put_vectors,
+    unusable_vectors,
     vectors_of_chunks,
 )
 
@@ -427,6 +428,7 @@ __all__ = [
     "succeed",
     "twin_groups",
     "unread_chunks",
+    "unusable_vectors",
     "upgrade",
     "vectors_of_chunks",
     "writes_to",

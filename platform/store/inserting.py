@@ -21,7 +21,7 @@ from rostra.store.one_hop import execute_many
 
 # Values of one statement. The interpreter's lock is let go of and waited for once a statement, so
 # that statements of many rows leave a core to others.
-_MOST_VALUES = 1
+_MOST_VALUES = 900
 
 
 async def insert_rows(

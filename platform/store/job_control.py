@@ -78,6 +78,7 @@ async def retry_job(session: AsyncSession, job_id: UUID) -> Job:
         fruitful_attempt=0,
         error=None,
         error_code=None,
+        result=None,
     )
     await announce(session)
     return job

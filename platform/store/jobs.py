@@ -236,14 +236,28 @@ async def succeed(session: AsyncSession, held: Claim, result: dict[str, Any]) ->
     )
 
 
-async def fail(session: AsyncSession, held: Claim, error: str, code: str | None = None) -> None:
+async def fail(
+    session: AsyncSession,
+    held: Claim,
+    error: str,
+    code: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
     """Ends a job with a reason; it is tried again only when somebody says so.
+
+    Args:
+        session: a writing session.
+        held: the hold on the job.
+        error: the reason, for people.
+        code: the reason, for programs.
+        result: what can be told all the same, such as the reasons of single files.
 
     Raises:
         LostLease: the hold is no longer ours.
     """
+    told = {} if result is None else {"result": result}
     await _report(
-        session, held, status="failed", error=error, error_code=code, lease_expires_at=None
+        session, held, status="failed", error=error, error_code=code, lease_expires_at=None, **told
     )
 
 

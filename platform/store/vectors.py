@@ -66,14 +66,14 @@ async def put_vectors(
                 f"the vector of {content_hash.hex()} has shape {vector.shape}, "
                 f"its space has {dimensions} dimensions"
             )
+    for content_hash, reason in unusable_vectors(vectors).items():
+        raise UnusableVector(
+            f"the vector of content {content_hash.hex()[:16]} {reason}",
+            hint="Look at what the embedding model makes of this text.",
+        )
     # Sorted, so that two writers of the same contents wait for each other in one order.
     hashes = sorted(vectors)
     matrix = np.stack([vectors[content_hash] for content_hash in hashes])
-    finite, some = np.isfinite(matrix).all(axis=1), matrix.any(axis=1)
-    if not finite.all():
-        raise _unusable(hashes[int(np.argmin(finite))], "has a value that is not finite")
-    if not some.all():
-        raise _unusable(hashes[int(np.argmin(some))], "is of zeros")
     await insert_rows(
         session,
         VectorRow.metadata.tables[VectorRow.__tablename__],
@@ -86,11 +86,19 @@ async def put_vectors(
     )
 
 
-def _unusable(content_hash: bytes, reason: str) -> UnusableVector:
-    return UnusableVector(
-        f"the vector of content {content_hash.hex()[:16]} {reason}",
-        hint="Look at what the embedding model makes of this text.",
-    )
+def unusable_vectors(vectors: Mapping[bytes, FloatVector]) -> dict[bytes, str]:
+    """Those of these vectors that cannot be searched for, and what each is or has."""
+    if not vectors:
+        return {}
+    hashes = sorted(vectors)
+    matrix = np.stack([vectors[content_hash] for content_hash in hashes])
+    is_finite = np.all(np.isfinite(matrix), axis=1).tolist()
+    is_zero = (~np.any(matrix, axis=1)).tolist()
+    return {
+        content_hash: "is of zeros" if finite else "has a value that is not finite"
+        for content_hash, finite, zero in zip(hashes, is_finite, is_zero, strict=True)
+        if zero or not finite
+    }
 
 
 async def get_vectors(

@@ -220,7 +220,9 @@ class _Cutter:
         lasts = [units[last - 1] for _, last in groups]
         rooms = [max(1, budget - self._reserved(unit.start)) for unit in firsts]
         # There is nothing to choose from between rows: a table is cut into as few parts as it can.
-        aim = 1.0 if firsts[-1].block.rows and firsts[0].block is firsts[-1].block else self._aim
+        first_body = next((unit.block for unit in firsts if not unit.block.heading), None)
+        is_table = firsts[-1].block.rows and firsts[-1].block is first_body
+        aim = 1.0 if is_table else self._aim
         whole = ends[-1] - begins[0]
         count = max(math.ceil(whole / rooms[-1]), round(whole / (aim * rooms[-1])))
         runs = best_runs(

@@ -1,9 +1,11 @@
 """What is read from one chunk for the graph, by rules, and how it is kept.
 
-What always holds: what is kept depends on the chunk's title, headings and text alone.
+What always holds: what is kept depends on the chunk's title, headings and text alone. Whoever
+changes the rules changes the recipe of `NameReader`, so that chunks are read again.
 """
 
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from itertools import pairwise
 from rostra.retrieval import Name, NameKind, NameReader, heading_parts
 
 _HEADINGS = " > "
+# Between cells of a table.
+_BORDER = re.compile(r"(?<!\\)\|")
 # How close a heading and the one above it are, of 100.
 _BELOW = 50
 
@@ -30,10 +34,25 @@ class ChunkNames:
 
 def read_by_rules(reader: NameReader, title: str, context: str, text: str) -> ChunkNames:
     """The names in a chunk, and each heading above it with the one above that."""
-    headings = list(dict.fromkeys([title, *context.split(_HEADINGS)]))
+    headings = list(dict.fromkeys([title, *_headings(context, text)]))
     path = [key for heading in headings if (key := _first_key(reader, heading))]
     links = tuple((one, other, _BELOW) for one, other in pairwise(path) if one != other)
     return ChunkNames(tuple(reader.names(text, headings)), links)
+
+
+def _headings(context: str, text: str) -> list[str]:
+    """What of a chunk's context is headings; the header of its table, which comes last, is none.
+
+    A header mostly begins with the border of its first cell. One without is known by the row of
+    its table that the chunk begins with.
+    """
+    parts = context.split(_HEADINGS)
+    for at, part in enumerate(parts):
+        if part.startswith("|"):
+            return parts[:at]
+    if _BORDER.search(parts[-1]) and _BORDER.search(text.split("\n", 1)[0]):
+        return parts[:-1]
+    return parts
 
 
 def joined(one: ChunkNames, other: ChunkNames) -> ChunkNames:

@@ -94,7 +94,7 @@ class NameReader:
     @property
     def recipe(self) -> str:
         """Changes whenever its names do."""
-        return f"names-1;{self._analyzer.name};"
+        return f"names-2;{self._analyzer.name};"
 
     def names(self, text: str, headings: Sequence[str] = ()) -> list[Name]:
         """The names in a text and in the headings above it, each once, with its best kind.
@@ -172,13 +172,18 @@ def heading_parts(heading: str) -> list[str]:
     ['shelve', 'Python object persistence']
     """
     bare = _NUMBERING.sub("", heading.strip())
-    parts = [part.strip(" .¶'’‘") for part in _HEADING_BREAKS.split(bare)]
+    parts = [part.strip(" .¶'’‘|") for part in _HEADING_BREAKS.split(bare)]
     return [part for part in parts if part]
 
 
 def _entries(text: str) -> Iterator[str]:
-    """Short lines right above longer ones: headings, and what entries of a reference are about."""
+    """Short lines right above longer ones: headings, and what entries of a reference are about.
+
+    Rows of tables are none.
+    """
     for line, below in pairwise(text.splitlines()):
+        if "|" in line and "|" in below:
+            continue
         if 1 < len(line.strip()) <= _LONGEST_ENTRY < len(below) and line.strip()[-1] not in ".,;!?":
             yield line
 

@@ -1,10 +1,13 @@
 """Where the arrays of a reader's segments are, so that one call searches all of them.
 
 A kernel that takes arrays one by one costs more to call than a small segment to search. It takes a
-table instead, with a row of numbers for each segment. Whoever passes the table holds the segments.
+table instead, with a row of numbers for each segment.
+
+What always holds: arrays whose addresses are in a table are held beside it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,28 +28,50 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def table_of(parts: "Sequence[Part]") -> Table:
-    """int64 [parts, columns]: sizes, and addresses of arrays, 0 of those that there are not."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """See this module.
+
+    Attributes:
+        table: int64 [parts, columns], sizes, and addresses of arrays, 0 of those that are not.
+        by_size: int64 [parts], those with the most postings first: what they show prunes others.
+        held: the arrays.
+    """
+
+    table: Table
+    by_size: Table
+    held: tuple[Array, ...]
+
+
+def addresses_of(parts: "Sequence[Part]") -> Addresses:
+    """Of all arrays that searching these parts needs.
+
+    Raises:
+        ValueError: an array is not in one piece.
+    """
     table = np.zeros((len(parts), len(COLUMNS)), np.int64)
+    held: list[Array] = []
+
+    def address(array: Array | None) -> int:
+        if array is None:
+            return 0
+        if not array.flags.c_contiguous:
+            raise ValueError("kernels read arrays that are in one piece")
+        held.append(array)
+        return int(array.__array_interface__["data"][0])
+
     for row, part in zip(table, parts, strict=True):
         segment, frequent = part.segment, part.segment.frequent
         row[:] = (
             segment.first, segment.rows, segment.terms, segment.tfs.dtype != np.uint8,
-            _address(segment.lengths), _address(segment.term_text), len(segment.term_text),
-            _address(segment.term_starts), _address(segment.starts), _address(segment.docs),
-            _address(segment.tfs), len(segment.docs), _address(segment.blocks),
-            _address(segment.block_last), _address(segment.block_tf),
-            _address(segment.block_length), len(segment.block_last),
-            _address(part.dead), _address(part.gone), _address(frequent.table),
-            _address(frequent.places), _address(frequent.filled), len(frequent.places),
+            address(segment.lengths), address(segment.term_text), len(segment.term_text),
+            address(segment.term_starts), address(segment.starts), address(segment.docs),
+            address(segment.tfs), len(segment.docs), address(segment.blocks),
+            address(segment.block_last), address(segment.block_tf),
+            address(segment.block_length), len(segment.block_last),
+            address(part.dead), address(part.gone), address(frequent.table),
+            address(frequent.places), address(frequent.filled), len(frequent.places),
         )  # fmt: skip
     table.flags.writeable = False
-    return table
-
-
-def _address(array: Array | None) -> int:
-    if array is None:
-        return 0
-    if not array.flags.c_contiguous:
-        raise ValueError("kernels read arrays that are in one piece")
-    return int(array.__array_interface__["data"][0])
+    sizes = np.array([len(part.segment.docs) for part in parts], np.int64)
+    return Addresses(table, np.argsort(-sizes, kind="stable"), tuple(held))

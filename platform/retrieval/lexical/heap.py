@@ -3,7 +3,7 @@
 import numpy as np
 
 from rostra.retrieval.lexical import pruning_kernels as kernels
-from rostra.retrieval.lexical.addresses import Table
+from rostra.retrieval.lexical.addresses import Addresses
 from rostra.retrieval.lexical.scoring import Mask, Positions, Scores, Ties
 from rostra.retrieval.lexical.segment import BLOCK, Ids
 from rostra.retrieval.lexical.storage import Array
@@ -49,8 +49,7 @@ class Heap:
 
     def search(
         self,
-        parts: Table,
-        by_size: Ids,
+        parts: Addresses,
         places: Ids,
         slots: Ids,
         weights: Scores,
@@ -60,8 +59,7 @@ class Heap:
         """Shows it every row of some parts that could be among the best.
 
         Args:
-            parts: see `addresses`; whoever calls this holds the arrays that it names.
-            by_size: int64, the order in which they are searched.
+            parts: where they are.
             places: int64 [parts, terms], of the query's terms, -1 for those that a part has not.
             slots: int64 [parts, terms], of their counts by row, -1 for those without.
             weights: float64 [terms], above 0.
@@ -69,8 +67,8 @@ class Heap:
             tie: uint64 [positions].
         """
         self._size = kernels.search(
-            parts,
-            by_size,
+            parts.table,
+            parts.by_size,
             places,
             slots,
             BLOCK,

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from rostra.retrieval.lexical.addresses import Table, table_of
+from rostra.retrieval.lexical.addresses import Addresses, addresses_of
 from rostra.retrieval.lexical.delta import DeltaView
 from rostra.retrieval.lexical.runs import counted, counted_sorted, gathered
 from rostra.retrieval.lexical.scoring import (
@@ -118,10 +118,8 @@ class LexicalReader:
         return factor_table(self.model, self.statistics.mean_length)
 
     @cached_property
-    def _table(self) -> tuple[Table, Ids]:
-        """Where kernels find the parts, and the largest first: what it finds prunes the others."""
-        sizes = np.array([len(part.segment.docs) for part in self.parts], np.int64)
-        return table_of(self.parts), np.argsort(-sizes, kind="stable")
+    def _addresses(self) -> Addresses:
+        return addresses_of(self.parts)
 
     def __len__(self) -> int:
         """Positions, dead ones included."""
@@ -297,7 +295,7 @@ class LexicalReader:
         text = np.frombuffer(b"".join(spelled), np.uint8)
         ends = np.zeros(shape[1] + 1, np.int64)
         np.cumsum([len(term) for term in spelled], out=ends[1:])
-        if look_up(self._table[0], text, ends, places, slots, frequencies):
+        if look_up(self._addresses.table, text, ends, places, slots, frequencies):
             for part, found in zip(self.parts, slots, strict=True):
                 for slot in found[found >= 0].tolist():
                     part.segment.frequent.fill(slot)
@@ -386,7 +384,7 @@ class LexicalReader:
             if mask is not None:
                 recent = recent[mask[recent]]
             heap.push(*self._top(self._scores_at(query, recent), recent, k, tie), tie)
-        heap.search(*self._table, query.places, query.slots, query.weights, mask, tie)
+        heap.search(self._addresses, query.places, query.slots, query.weights, mask, tie)
         return self._top(heap.scores, heap.positions, k, tie)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import os
 import threading
 from collections import Counter
@@ -11,10 +12,17 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from rostra.core import CollectionNotFound, ModelUnavailable, SpaceMismatch, UnreadableFile
+from rostra.core import (
+    CollectionNotFound,
+    FloatMatrix,
+    ModelUnavailable,
+    SpaceMismatch,
+    UnreadableFile,
+)
 from rostra.ingest import (
     AnySource,
     FailedSource,
@@ -25,7 +33,7 @@ from rostra.ingest import (
     pipeline,
 )
 from rostra.retrieval import SearchMode, SearchRequest
-from rostra.store import get_collection
+from rostra.store import UnusableVector, get_collection
 from rostra.store.tables import ChunkRow, DocumentRow, VectorRow
 from tests.fakes import FakeEmbedder
 from tests.integration.pipeline.conftest import Given, Library
@@ -408,6 +416,47 @@ async def test_an_embedder_that_fails_leaves_what_was_committed(
     library.embedder.before_batch = lambda _: None
     report = await library.ingester().ingest(sources, "default")
     assert (report.unchanged, report.documents) == (4, 5)
+
+
+@pytest.mark.parametrize(("value", "reason"), [(math.nan, "finite"), (0.0, "zeros")])
+async def test_a_text_that_cannot_be_embedded_fails_its_document_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch, value: float, reason: str
+) -> None:
+    small_batches(monkeypatch, 4)
+    embed = library.embedder.embed_documents
+
+    def poisoned(texts: Sequence[str], on_batch: Any = None) -> FloatMatrix:
+        vectors = embed(texts, on_batch)
+        vectors[[row for row, text in enumerate(texts) if "thing2" in text]] = value
+        return vectors
+
+    monkeypatch.setattr(library.embedder, "embed_documents", poisoned)
+    sources = many(9)
+    last: list[Progress] = []
+    for stored_before in (0, 8):
+        report = await library.ingester().ingest(
+            sources, "default", on_progress=lambda progress: last.append(replace(progress))
+        )
+        assert (report.documents, report.unchanged) == (8 - stored_before, stored_before)
+        (failure,) = report.failed
+        assert (failure.uri, failure.code) == (sources[2].uri, "unusable_vector")
+        assert reason in failure.error
+        assert "Paragraph 2 about thing2." in failure.error
+        assert last[-1].done == 9
+    assert sources[2].uri not in await stored(library)
+
+
+async def test_a_query_that_cannot_be_embedded_is_refused(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await library.ingester().ingest(many(3), "default")
+    for value in (math.nan, math.inf, 0.0):
+        vector = np.full(library.embedder.space.dimensions, value, np.float32)
+        monkeypatch.setattr(library.embedder, "embed_query", lambda _, vector=vector: vector)
+        for mode in (SearchMode.DENSE, SearchMode.HYBRID):
+            with pytest.raises(UnusableVector):
+                await library.searcher().search(SearchRequest("thing1", mode=mode))
+        assert await found(library, "thing1", SearchMode.LEXICAL)
 
 
 async def test_a_database_error_is_raised_as_it_is(

@@ -19,6 +19,7 @@ from rostra.store import (
     Database,
     IndexRows,
     get_collection,
+    get_vectors,
     index_rows,
     open_database,
     put_document,
@@ -138,6 +139,23 @@ async def test_rows_that_break_a_constraint_are_refused_as_a_whole(
         found = {row.uri: row for row in await session.execute(select(table))}
     assert set(found) == {"a", "b"}
     assert found["b"]._asdict() == other
+
+
+@pytest.mark.parametrize("count", [224, 225, 226, 460])
+async def test_many_rows_are_all_there(
+    database: Database, collection: Collection, count: int
+) -> None:
+    width = collection.space.dimensions
+    vectors = {at.to_bytes(32, "big"): np.full(width, at + 1, np.float32) for at in range(count)}
+    older = {at: 2 * vectors[at] for at in list(vectors)[::50]}
+    async with database.write() as session:
+        await put_vectors(session, collection.id, collection.space_id, older)
+        await put_vectors(session, collection.id, collection.space_id, vectors)
+    async with database.read() as session:
+        found = await get_vectors(session, collection.id, collection.space_id, list(vectors))
+    assert {key: row.tolist() for key, row in found.items()} == {
+        key: row.tolist() for key, row in (vectors | older).items()
+    }
 
 
 async def test_a_cancelled_statement_leaves_no_lock_behind(

@@ -86,6 +86,16 @@ async def test_pages_are_read_as_a_job(client: Client, finish: Wait, web: Site) 
     assert await uris(client) == [f"{web.url}/a", f"{web.url}/b"]
 
 
+async def test_a_job_whose_pages_are_all_refused_has_failed(client: Client, finish: Wait) -> None:
+    job = await add(client, urls=["http://127.0.0.1/x"])
+    failed = await finish(job["id"])
+    assert (failed["status"], failed["error_code"]) == ("failed", "nothing_read")
+    assert "http://127.0.0.1/x" in failed["error"]
+    assert [one["code"] for one in failed["result"]["failed"]] == ["page_refused"]
+    listed = (await client.get("/api/jobs?status=failed")).json()
+    assert [one["id"] for one in listed["items"]] == [job["id"]]
+
+
 async def test_a_sitemap_is_read_as_a_job(client: Client, finish: Wait, web: Site) -> None:
     listed = f"<urlset><url><loc>{web.url}/a</loc></url><url><loc>http://o.x/</loc></url></urlset>"
     web.pages |= {"/sitemap.xml": Reply(listed, "text/xml"), "/a": Reply("<p>alpha")}

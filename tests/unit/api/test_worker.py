@@ -304,6 +304,37 @@ async def test_a_failed_jobs_files_stay_until_it_is_retried(runtime: Runtime) ->
     assert await uris(runtime) == ["upload:///a.txt"]
 
 
+async def test_a_job_of_which_nothing_could_be_read_has_failed_and_can_be_retried(
+    runtime: Runtime,
+) -> None:
+    job = await queued(runtime, ("a.txt", b""), ("b.txt", b""))
+    async with working(runtime):
+        failed = await reaches(runtime, job.id, "failed")
+        assert failed.error_code == "nothing_read"
+        assert "the first of 2 failures: upload:///a.txt" in str(failed.error)
+        assert failed.result is not None
+        assert [one["code"] for one in failed.result["failed"]] == ["empty_file"] * 2
+        (folder,) = kept(runtime)
+        (folder / "0001").write_bytes(b"alpha")
+        async with runtime.database.write() as session:
+            again = await retry_job(session, job.id)
+        assert (again.result, again.error) == (None, None)
+        ended = await reaches(runtime, job.id, "succeeded")
+        assert ended.result is not None
+        assert (ended.result["documents"], len(ended.result["failed"])) == (1, 1)
+        await swept(runtime)
+
+
+async def test_an_upload_that_is_stored_already_has_not_failed(runtime: Runtime) -> None:
+    first = await queued(runtime, ("a.txt", b"alpha"))
+    again = await queued(runtime, ("a.txt", b"alpha"), ("b.txt", b""))
+    async with working(runtime):
+        await reaches(runtime, first.id, "succeeded")
+        ended = await reaches(runtime, again.id, "succeeded")
+    assert ended.result is not None
+    assert (ended.result["unchanged"], len(ended.result["failed"])) == (1, 1)
+
+
 async def test_what_may_pass_is_tried_again_and_given_up_in_the_end(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

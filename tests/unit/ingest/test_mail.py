@@ -9,7 +9,14 @@ import pytest
 
 from rostra.ingest.archive import AttachmentSource, attachments_of
 from rostra.ingest.document import ParsedDocument
-from rostra.ingest.errors import CorruptFile, NestedArchive, NoText, TooDeep, UnsupportedType
+from rostra.ingest.errors import (
+    CorruptFile,
+    NestedArchive,
+    NoText,
+    TooDeep,
+    TooLarge,
+    UnsupportedType,
+)
 from rostra.ingest.items import FailedSource, Source
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers import attachment_name, parse_bytes
@@ -72,6 +79,60 @@ def test_the_page_of_several_forms_is_read(parse: Parse, texts: Texts) -> None:
     assert "attachments" not in letter.metadata, "a picture in the page is none"
 
 
+EMPTY_PAGES = [
+    "<html><body></body></html>",
+    "<html><body><img src='cid:1'><p>&nbsp;</p></body></html>",
+    "<html><head><style>p{}</style></head><p hidden>no</p></html>",
+    "   ",
+    "<div>" * 5_000 + "too deep to be read",
+]
+
+
+@pytest.mark.parametrize("page", EMPTY_PAGES)
+def test_a_page_that_shows_nothing_gives_way_to_the_text(page: str, parse: Parse) -> None:
+    mail = message("Two forms", "plain meeting text")
+    mail.add_alternative(page, subtype="html")
+    assert parse(mail.as_bytes(), "a.eml").text.endswith("\n\nplain meeting text")
+    streams = outlook(
+        **{
+            "__substg1.0_1000001F": wide("plain meeting text"),
+            "__substg1.0_10130102": page[:4000].encode(),
+        }
+    )
+    assert parse(ole(streams), "a.msg").text.endswith("\n\nplain meeting text")
+
+
+def test_rich_text_is_the_last_form(parse: Parse) -> None:
+    rich = b"{\\rtf1 said in rich text}"
+    body = struct.pack("<II4sI", 0, len(rich), b"MELA", 0) + rich
+    page = {"__substg1.0_10130102": b"<html><body></body></html>"}
+    letter = parse(ole(outlook(**{"__substg1.0_10090102": body, **page})), "a.msg")
+    assert letter.text.endswith("\n\nsaid in rich text")
+    plain = {"__substg1.0_1000001F": wide("in plain words")}
+    damaged = {"__substg1.0_10090102": b"what"}
+    letter = parse(ole(outlook(**damaged, **page, **plain)), "a.msg")
+    assert letter.text.endswith("\n\nin plain words")
+    with pytest.raises(CorruptFile, match="Rich Text"):
+        parse(ole(outlook(**damaged, **page)), "a.msg")
+
+
+def test_each_text_of_a_message_is_chosen_by_itself(parse: Parse) -> None:
+    """Two texts in two forms each, and a page in parts with a picture between them."""
+    first = "--a\nContent-Type: text/plain\n\nFirst plain\n--a\nContent-Type: text/html\n\n"
+    data = (
+        "Subject: s\nContent-Type: multipart/mixed; boundary=m\n\n"
+        "--m\nContent-Type: multipart/alternative; boundary=a\n\n"
+        f"{first}<p>First page</p>\n--a--\n"
+        "--m\nContent-Type: multipart/alternative; boundary=b\n\n"
+        "--b\nContent-Type: text/plain\n\nSecond plain\n"
+        "--b\nContent-Type: multipart/mixed; boundary=c\n\n"
+        "--c\nContent-Type: text/html\n\n<p>Second page</p>\n"
+        "--c\nContent-Type: text/html\n\n<p>its end</p>\n--c--\n--b--\n--m--\n"
+    )
+    letter = parse(data, "a.eml")
+    assert letter.text == "s\n\nFirst page\n\nSecond page\n\nits end"
+
+
 def test_a_message_without_an_ending_is_recognised(parse: Parse) -> None:
     mail = message("Hello")
     mail["Message-ID"] = "<1@example.org>"
@@ -125,6 +186,24 @@ def test_attachments_are_documents_of_their_own(limits: ParseLimits) -> None:
         "3/a.zip": NestedArchive.code,
         "5/f.eml": ("File", "text"),
     }
+
+
+def test_attachments_beyond_the_limit_are_told(limits: ParseLimits) -> None:
+    mail = message("Many")
+    for number in range(150):
+        mail.add_attachment(b"a", maintype="text", subtype="plain", filename=f"{number}.txt")
+    source = Bytes("file:///a.eml", "a.eml", mail.as_bytes())
+    letter = parse_bytes(source.data, source.name, limits)
+    assert letter.metadata["attachments_not_read"] == 50
+    assert letter.text.endswith(", 99.txt and 50 more, which are not read")
+    *items, last = attachments_of(source, letter)
+    assert [type(item) for item in items] == [AttachmentSource] * 100
+    assert isinstance(last, FailedSource)
+    assert (last.uri, last.error.code) == ("file:///a.eml!/101-150", TooLarge.code)
+    assert "150 attachments" in last.error.message
+    streams = outlook(**{"__substg1.0_1000001F": wide("text")})
+    letter = parse_bytes(ole(streams), "a.msg", limits)
+    assert "attachments_not_read" not in letter.metadata
 
 
 def test_attachments_that_are_not_there(limits: ParseLimits) -> None:

@@ -1,5 +1,7 @@
 """Vectors of parts: by the model's own token vectors, whatever else is in the call."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,24 @@ def test_a_part_that_the_model_does_not_reach_is_embedded_alone(
     text = "word " * 400 + "The end is here."
     (vector,) = late.embed_parts([Part(text, len(text) - 16, len(text))])
     np.testing.assert_array_equal(vector, embedder.embed_documents(["The end is here."])[0])
+
+
+def test_the_model_is_used_by_one_thread_at_a_time(
+    late: LateEmbedder, embedder: SentenceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    encode = embedder.model.encode
+
+    def watched(*given: Any, **named: Any) -> Any:
+        held.append(embedder.turn.locked())
+        return encode(*given, **named)
+
+    monkeypatch.setattr(embedder.model, "encode", watched)
+    late.embed_parts([Part(LONG, 33, 49), Part("word " * 400, 1990, 2000)])
+    embedder.embed_query("query")
+    embedder.token_vectors(["text"])
+    assert len(held) >= 4
+    assert all(held)
 
 
 def test_other_embedders_are_refused(settings: Settings) -> None:
