@@ -1,9 +1,10 @@
 """What a job of each kind does, once a worker holds it.
 
 What always holds: work is done from the start each time it is claimed and repeats nothing visible;
-a checkpoint only saves what it would cost to find out again. Of all the work in a process, one
-piece ingests at a time. Work of which nothing could be read, though something was there, has not
-succeeded.
+a checkpoint only saves what it would cost to find out again. Work takes turns, a batch each, at
+embedding and storing, so that none waits for pages that another fetches; of all the folders that
+are followed, one is read at a time. Work of which nothing could be read, though something was
+there, has not succeeded.
 
 | kind | payload | does |
 |---|---|---|
@@ -114,7 +115,8 @@ class Work:
         self._uploads = uploads
         self._watch_pace = watch_pace
         self._made_fetcher = fetcher
-        self._turn = asyncio.Lock()
+        # Each folder that is read has a parser of its own: not as many of them as folders.
+        self._folder_turn = asyncio.Lock()
 
     async def do(self, scope: Scope) -> dict[str, Any]:
         """Does a job; returns its result.
@@ -140,26 +142,27 @@ class Work:
 
     async def _files(self, scope: Scope) -> IngestReport:
         sources = await asyncio.to_thread(self._uploads.sources, scope.job)
-        async with self._turn:
-            return await self._runtime.ingester.ingest(
-                sources, scope.job.payload["collection"], on_progress=scope.on_progress
-            )
+        scope.on_progress(Progress(total=len(sources)))
+        return await self._runtime.ingester.ingest(
+            sources, scope.job.payload["collection"], on_progress=scope.on_progress
+        )
 
     async def _urls(
         self, scope: Scope, urls: list[str], delete_missing: Sequence[str] = ()
     ) -> IngestReport:
         fresh_since = max(scope.job.created_at.timestamp(), time.time() - _FRESH_SECONDS)
-        async with self._turn:
-            return await ingest_pages(
-                self._runtime.ingester,
-                self._runtime.settings,
-                self._fetcher(),
-                urls,
-                scope.job.payload["collection"],
-                on_progress=scope.on_progress,
-                fresh_since=fresh_since,
-                delete_missing=delete_missing,
-            )
+        # Told before the first page, which may be long in coming.
+        scope.on_progress(Progress(total=len(urls)))
+        return await ingest_pages(
+            self._runtime.ingester,
+            self._runtime.settings,
+            self._fetcher(),
+            urls,
+            scope.job.payload["collection"],
+            on_progress=scope.on_progress,
+            fresh_since=fresh_since,
+            delete_missing=delete_missing,
+        )
 
     async def _sitemap(self, scope: Scope, url: str) -> IngestReport:
         job = scope.job
@@ -194,7 +197,7 @@ class Work:
                         Progress(done + now.total, done + now.done, chunks + now.chunks)
                     )
 
-                async with self._turn:
+                async with self._folder_turn:
                     report = await ingest_change(
                         self._runtime.ingester,
                         self._runtime.database,

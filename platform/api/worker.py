@@ -1,4 +1,4 @@
-"""The job worker: takes one job at a time and sees it through; watched folders go on beside it.
+"""The job worker: uploads one after the other, beside them pages likewise, and watched folders.
 
 What always holds: a job is reported on only while its lease is held, so that two workers never both
 finish it; a job that is broken off, by a shutdown or by a crash, can be claimed again and repeats
@@ -108,7 +108,7 @@ class Worker:
         self._lease = timedelta(seconds=pace.lease)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         # One for each loop: who wakes from an event clears it.
-        self._woken = (asyncio.Event(), asyncio.Event())
+        self._woken = (asyncio.Event(), asyncio.Event(), asyncio.Event())
         self._watches: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
@@ -118,14 +118,18 @@ class Worker:
 
     async def run(self) -> None:
         """Takes jobs as they come; ends only by being cancelled."""
-        jobs, watches = self._woken
+        uploads, pages, watches = self._woken
         poll = self._pace.poll
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(listen_for_jobs(self._database, self.wake))
                 group.create_task(self._keep_pruning())
                 group.create_task(
-                    take_turns("job", jobs, poll, sweep=self._sweep, take=self._run_next)
+                    take_turns("upload", uploads, poll, sweep=self._sweep, take=self._run_upload)
+                )
+                # Pages wait for servers elsewhere; an upload does not wait for that.
+                group.create_task(
+                    take_turns("pages", pages, poll, sweep=_nothing, take=self._run_other)
                 )
                 group.create_task(
                     take_turns("watch", watches, poll, sweep=_nothing, take=self._begin_watch)
@@ -135,10 +139,24 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*self._watches, return_exceptions=True)
 
-    async def _run_next(self) -> bool:
-        """Runs a job if there is one."""
+    async def _run_upload(self) -> bool:
+        """Runs the next job that has files, if there is one."""
+        return await self._run_next(having="files")
+
+    async def _run_other(self) -> bool:
+        """Runs the next job that has none, if there is one."""
+        return await self._run_next(lacking="files")
+
+    async def _run_next(self, having: str | None = None, lacking: str | None = None) -> bool:
         async with self._database.write() as session:
-            held = await claim(session, self._owner, self._lease, but=(WATCH_KIND,))
+            held = await claim(
+                session,
+                self._owner,
+                self._lease,
+                but=(WATCH_KIND,),
+                having=having,
+                lacking=lacking,
+            )
         if held is None:
             return False
         await self._see_through(held)
@@ -159,7 +177,7 @@ class Worker:
 
     def _watch_ended(self, task: asyncio.Task[None]) -> None:
         self._watches.discard(task)
-        self._woken[1].set()
+        self._woken[-1].set()
 
     async def _keep_watching(self, held: Claim) -> None:
         try:
@@ -179,7 +197,7 @@ class Worker:
         job = held.job
         hold = _Hold(
             held,
-            Progress(total=len(job.payload.get("files", ()))),
+            Progress(total=len(job.payload.get("files") or job.payload.get("urls") or ())),
             job.stage,
             dict(job.checkpoint),
             int(job.checkpoint.get("done", 0)),

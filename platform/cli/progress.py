@@ -1,4 +1,8 @@
-"""Progress of an ingest: a bar with rate and time left, or a line now and then."""
+"""Progress of an ingest: a bar with rate and time left, or a line now and then.
+
+What always holds: what is done is never more than the total that is shown. The total grows while an
+ingest runs, since what is attached to a message is found only when the message is read.
+"""
 
 import sys
 import time
@@ -52,7 +56,7 @@ def ingest_progress(total: int) -> Iterator[OnProgress]:
         with bar:
             yield _BarView(bar, total)
     else:
-        yield _LineView(total)
+        yield _LineView()
 
 
 class _BarView:
@@ -61,12 +65,16 @@ class _BarView:
         self._task = bar.add_task("ingest", total=total, chunks=0)
 
     def __call__(self, progress: Progress) -> None:
-        self._bar.update(self._task, completed=progress.done, chunks=progress.chunks)
+        self._bar.update(
+            self._task,
+            total=max(progress.total, progress.done),
+            completed=progress.done,
+            chunks=progress.chunks,
+        )
 
 
 class _LineView:
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self) -> None:
         self._began = self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -75,11 +83,12 @@ class _LineView:
             return
         self._last = now
         elapsed = now - self._began
+        total = max(progress.total, progress.done)
         line = (
-            f"{progress.done} of {self._total} files, {progress.chunks} chunks, "
-            f"{progress.chunks / elapsed:.0f}/s"
+            f"{progress.done} of {total} files, {progress.chunks} chunks, "
+            f"{progress.chunks / elapsed if elapsed else 0:.0f}/s"
         )
         if progress.done:
-            left = elapsed / progress.done * (self._total - progress.done)
+            left = elapsed / progress.done * (total - progress.done)
             line += f", about {left:.0f} s left"
         click.echo(line, err=True)

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
         "unset shows the chunk.",
     )
     near_duplicates: Fraction = Field(
-        0.0,
+        0.9,
         description="Chunks with this share of their three-word runs in common, within one "
         "collection, are shown once in results; 0 turns that off.",
     )
@@ -185,6 +185,18 @@ class Settings(BaseSettings):
         description="How two rankings become one: by scores moved to 0..1, by z-scores, or by "
         "reciprocal ranks.",
     )
+    analyzer: str = Field(
+        "english",
+        min_length=1,
+        description="How texts become terms: english, unicode (words as they are), cjk, code "
+        "(identifiers split), or a language that Snowball stems, such as german. Indexes are "
+        "built anew when it changes.",
+    )
+    bm25: Literal["okapi", "plus", "l"] = Field("okapi", description="Form of BM25.")
+    bm25_k1: FiniteFloat = Field(
+        1.5, gt=0, le=100, description="How slowly repeats of a term saturate."
+    )
+    bm25_b: Fraction = Field(0.75, description="How much long chunks are held back.")
     dense_weight: Fraction = Field(0.6, description="Weight of the dense side in fusion.")
     rrf_k: int = Field(60, ge=1, description="Rank constant of reciprocal rank fusion.")
     shortlist: int = Field(

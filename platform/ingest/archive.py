@@ -30,6 +30,7 @@ from rostra.ingest.errors import (
     NestedArchive,
     NotRegular,
     TooDeep,
+    TooLarge,
     UnsafeName,
     Vanished,
     os_reason,
@@ -107,11 +108,15 @@ def attachments_of(mail: Source, document: ParsedDocument) -> list[AttachmentSou
     Args:
         mail: the message, or a message attached to one.
         document: as it was parsed.
+
+    Returns:
+        Their sources in order. Those beyond the most that are read are one that failed.
     """
     listed = document.metadata.get("attachments")
     if document.media_type not in media.MAILS or not isinstance(listed, str):
         return []
     found: list[AttachmentSource | FailedSource] = []
+    number = 0
     for number, name in enumerate(listed.split(NAMES), start=1):
         uri = f"{mail.uri}!/{number}/{quote(name, errors='replace')}"
         if media.media_type_of(name) == media.ZIP:
@@ -125,6 +130,11 @@ def attachments_of(mail: Source, document: ParsedDocument) -> list[AttachmentSou
         else:
             step = attachment_name(mail.name, number, name)
             found.append(AttachmentSource(uri, step, mail.size, mail))
+    left_out = document.metadata.get("attachments_not_read")
+    if isinstance(left_out, int) and left_out > 0:
+        first, last = number + 1, number + left_out
+        text = f"the message has {last:,} attachments; the first {number:,} are read"
+        found.append(FailedSource(f"{mail.uri}!/{first}-{last}", TooLarge(text)))
     return found
 
 

@@ -33,6 +33,7 @@ from rostra.ingest.archive import AttachmentSource, attachments_of
 from rostra.ingest.chunking import Content, chunk_inputs, chunking_facts, embed_contents
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.duplicates import link_duplicates
+from rostra.ingest.graph.follow import GraphFollower
 from rostra.ingest.items import FailedSource, ReadySource, Source
 from rostra.ingest.media import has_ocr
 from rostra.ingest.parser_process import ParserProcess
@@ -129,7 +130,11 @@ _Waiting = deque[AnySource | _Prepared]
 
 
 class Ingester:
-    """Ingests into one collection after another; one run at a time per object is the intent."""
+    """Ingests into collections.
+
+    Runs of one object may overlap: each reads and parses on its own, and they take turns, a batch
+    each, at embedding and storing. So a run that waits for its sources holds up no other.
+    """
 
     def __init__(
         self,
@@ -142,6 +147,7 @@ class Ingester:
         self._indexes = indexes
         self._embedder = embedder
         self._settings = settings
+        self._turn = asyncio.Lock()
 
     async def ingest(
         self,
@@ -170,6 +176,7 @@ class Ingester:
         embedder = await asyncio.to_thread(self._embedder)
         async with self._database.write() as session:
             target = await ensure_collection(session, collection, embedder.space)
+        graph = GraphFollower(self._database, target.id)
         run = _Run(self._database, target, embedder, self._settings, len(sources), on_progress)
         async with self._database.read() as session:
             run.versions = await document_versions(session, target.id)
@@ -181,13 +188,16 @@ class Ingester:
             try:
                 while (batch := await following) is not None:
                     following = asyncio.create_task(_next(batches))
-                    await run.commit(batch)
+                    async with self._turn:
+                        await run.commit(batch)
+                        await graph.follow()
             finally:
                 following.cancel()
                 await asyncio.wait([following])
         if delete_missing:
             await run.delete_missing(tuple(delete_missing), sources)
-        await self._indexes.save(collection)
+        async with self._turn:
+            await self._indexes.save(collection)
         run.report.seconds = round(time.monotonic() - started, 3)
         return run.report
 

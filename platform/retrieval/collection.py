@@ -23,7 +23,7 @@ from rostra.core import FloatMatrix, get_logger
 from rostra.retrieval.analysis import Analyzer, BatchAnalysis
 from rostra.retrieval.dense import DenseOptions, DenseWriter
 from rostra.retrieval.index import CollectionIndex, searchable_text
-from rostra.retrieval.lexical import DamagedIndex, LexicalWriter, Mask
+from rostra.retrieval.lexical import Bm25, DamagedIndex, LexicalWriter, Mask
 from rostra.retrieval.table import Ids, NewPlaces, TableWriter, write_table
 from rostra.store import DocumentStamp, IndexRow, IndexRows, packed_ids
 
@@ -79,6 +79,7 @@ class CollectionWriter:
         identity: what it is of; that the folder is of the same is for the caller to know.
         analyzer: text to terms.
         options: how vectors are searched.
+        model: the form of BM25; Okapi by default.
 
     Raises:
         DamagedIndex: a file is missing, damaged, or of another make. Empty the folder and take in
@@ -87,12 +88,19 @@ class CollectionWriter:
     """
 
     def __init__(
-        self, folder: Path, identity: Identity, analyzer: Analyzer, options: DenseOptions
+        self,
+        folder: Path,
+        identity: Identity,
+        analyzer: Analyzer,
+        options: DenseOptions,
+        model: Bm25 | None = None,
     ) -> None:
         self.folder = folder
         self.identity = identity
         self._analysis = BatchAnalysis(analyzer)
         self._options = options
+        # A reader of the writer's own model is shared, one of another is made for each snapshot.
+        self._model = None if model == Bm25() else model
         self._lock = threading.RLock()
         self._lexical = LexicalWriter(folder / "lexical", analyzer.name, background=True)
         count = len(self._lexical)
@@ -133,7 +141,7 @@ class CollectionWriter:
                 generation=self.generation,
                 table=self._table.table(),
                 dense=self._dense.snapshot(),
-                lexical=self._lexical.snapshot(),
+                lexical=self._lexical.snapshot(self._model),
             )
 
     def known(self) -> tuple[Ids, npt.NDArray[np.int64]]:

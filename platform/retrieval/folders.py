@@ -22,7 +22,7 @@ from rostra.retrieval.analysis import Analyzer
 from rostra.retrieval.cloning import clone
 from rostra.retrieval.collection import CollectionWriter, Identity
 from rostra.retrieval.dense import DenseOptions
-from rostra.retrieval.lexical import DamagedIndex
+from rostra.retrieval.lexical import Bm25, DamagedIndex
 from rostra.retrieval.lexical.storage import MANIFEST, read_manifest, write_manifest
 from rostra.store import DirectoryInUse, DirectoryLock
 
@@ -76,9 +76,17 @@ class IndexFolders:
         folder: of all of them.
         analyzer: text to terms.
         options: how vectors are searched.
+        model: the form of BM25; Okapi by default.
     """
 
-    def __init__(self, folder: Path, analyzer: Analyzer, options: DenseOptions) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        analyzer: Analyzer,
+        options: DenseOptions,
+        model: Bm25 | None = None,
+    ) -> None:
+        self._model = model
         self._folder = folder
         self._analyzer = analyzer
         self._options = options
@@ -196,7 +204,7 @@ class IndexFolders:
                 options = replace(options, milvus_collection=prefix)
             else:
                 options = replace(options, kind="two_stage")
-        return CollectionWriter(folder, identity, self._analyzer, options)
+        return CollectionWriter(folder, identity, self._analyzer, options, self._model)
 
     def _named(self, root: Path, identity: Identity) -> str:
         """The folder that counts; empty where there is none of this identity."""

@@ -27,17 +27,19 @@ from rostra.core import (
     StoreUnavailable,
     get_logger,
 )
-from rostra.retrieval.analysis import Analyzer, EnglishAnalyzer
+from rostra.retrieval.analysis import make_analyzer
 from rostra.retrieval.collection import Changes, CollectionWriter, Identity
 from rostra.retrieval.dense import DenseOptions
 from rostra.retrieval.folders import IndexFolders
 from rostra.retrieval.held import HeldIndex
 from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.lexical import (
+    Bm25,
     DamagedIndex,
     LexicalQuery,
     LexicalReader,
     ParsedQuery,
+    Variant,
     analyzed_query,
 )
 from rostra.retrieval.table import Ids
@@ -77,15 +79,23 @@ def dense_options(settings: Settings) -> DenseOptions:
     return DenseOptions(kind=settings.dense_index, device=device, milvus_uri=uri)
 
 
+def lexical_model(settings: Settings) -> Bm25:
+    """How the settings want terms scored."""
+    return Bm25(Variant(settings.bm25), k1=settings.bm25_k1, b=settings.bm25_b)
+
+
 class Indexes:
     """Follows every collection that is searched. For one event loop."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._rows = AtOnce(database)
-        self._analyzer: Analyzer = EnglishAnalyzer()
+        self._analyzer = make_analyzer(settings.analyzer)
         self._folders = IndexFolders(
-            Path(settings.home) / "indexes", self._analyzer, dense_options(settings)
+            Path(settings.home) / "indexes",
+            self._analyzer,
+            dense_options(settings),
+            lexical_model(settings),
         )
         self._held: dict[UUID, HeldIndex] = {}
         self._following: dict[UUID, asyncio.Task[CollectionIndex]] = {}
@@ -206,7 +216,7 @@ class Indexes:
         while True:
             held = await self._opened(wanted)
             try:
-                now = await asyncio.to_thread(self._catch_up, held.writer, wanted)
+                now = await self._caught_up(held.writer, wanted)
             except DamagedIndex as error:
                 await self._give_up(held, wanted.id, forget=True)
                 if rebuilt:
@@ -248,12 +258,23 @@ class Indexes:
         self._held.pop(collection_id, None)
         await asyncio.to_thread(held.end, flush=False, patience=-1, forget=forget)
 
-    def _catch_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
+    async def _caught_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
+        """`_catch_up` in a thread, which ends soon after the event loop does."""
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(self._catch_up, writer, collection, stop)
+        finally:
+            stop.set()
+
+    def _catch_up(
+        self, writer: CollectionWriter, collection: Collection, stop: threading.Event
+    ) -> Collection:
         """Takes in all that is newer than a writer; returns the collection as it is by then.
 
         Args:
             writer: of an index.
             collection: the one it is of; nothing is done where that has another space by now.
+            stop: set where nobody wants the rest any more.
         """
         news = self._rows.read(partial(_news, writer=writer, collection=collection))
         if isinstance(news, Collection):
@@ -286,7 +307,7 @@ class Indexes:
                 if writer.unflushed > _CHECKPOINT:
                     # Merged beside, too: many small segments make adding slow.
                     _noted_down(writer)
-                if next_ is None:
+                if next_ is None or stop.is_set():
                     return now
                 changes, read = next_.result()
 

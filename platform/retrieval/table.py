@@ -32,6 +32,8 @@ _CHUNK = np.dtype([("id", "u1", 16), ("tie", "<u8"), ("document", "<i4")])
 _DOCUMENT = np.dtype([("id", "u1", 16), ("generation", "<i8"), ("first", "<i8")])
 # A tie's lower bits are the place in the document.
 _ORDINAL_BITS = 20
+# The share of an array that is kept free behind it.
+_ROOM = 8
 # Documents that are looked for one by one among those that are not sorted yet.
 _FEW = 16
 # So many, and this share of those sorted, may stand behind them.
@@ -228,12 +230,12 @@ class TableWriter:
             chunks, documents = chunks[:keep], documents[:places]
             # Before any of these rows is written again.
             self.flush()
-        self._ids = _Growing(np.ascontiguousarray(chunks["id"]))
-        self._ties = _Growing(np.ascontiguousarray(chunks["tie"]))
-        self._places = _Growing(np.ascontiguousarray(chunks["document"]))
-        self._documents = _Growing(np.ascontiguousarray(documents["id"]))
-        self._generations = _Growing(np.ascontiguousarray(documents["generation"]))
-        self._firsts = _Growing(np.ascontiguousarray(documents["first"]))
+        self._ids = _Growing(chunks["id"])
+        self._ties = _Growing(chunks["tie"])
+        self._places = _Growing(chunks["document"])
+        self._documents = _Growing(documents["id"])
+        self._generations = _Growing(documents["generation"])
+        self._firsts = _Growing(documents["first"])
         remove_others(folder, {one.file for one in (*manifest.chunks, *manifest.documents)})
 
     def __len__(self) -> int:
@@ -346,11 +348,16 @@ def write_table(folder: Path, table: ChunkTable, positions: Positions) -> None:
 
 
 class _Growing:
-    """An array that is only added to; what was handed out stays as it was."""
+    """An array that is only added to; what was handed out stays as it was.
+
+    It begins with some room, so that the first document is not added by copying all others.
+    """
 
     def __init__(self, rows: Array) -> None:
-        self._rows = rows
         self._count = len(rows)
+        room = self._count + self._count // _ROOM + 256
+        self._rows = np.zeros((room, *rows.shape[1:]), rows.dtype)
+        self._rows[: self._count] = rows
 
     @property
     def now(self) -> Array:
@@ -359,7 +366,7 @@ class _Growing:
     def add(self, rows: Array) -> None:
         need = self._count + len(rows)
         if need > len(self._rows):
-            shape = (max(need, 2 * len(self._rows), 256), *self._rows.shape[1:])
+            shape = (max(need, 2 * len(self._rows)), *self._rows.shape[1:])
             grown = np.zeros(shape, self._rows.dtype)
             grown[: self._count] = self.now
             self._rows = grown

@@ -115,6 +115,7 @@ from rostra.store.graph_lookups import (
     relations_from,
     stored_graph,
 )
+from rostra.store.graph_mentions import add_mentions, hold_graph
 from rostra.store.graph_reads import (
     Read,
     ReadChunk,
@@ -297,6 +298,7 @@ __all__ = [
     "WrongJobStatus",
     "add_decision",
     "add_file",
+    "add_mentions",
     "answered_questions",
     "append_events",
     "append_turns",
@@ -368,6 +370,7 @@ __all__ = [
     "head",
     "heartbeat",
     "heartbeat_run",
+    "hold_graph",
     "index_rows",
     "join_groups",
     "known_hashes",

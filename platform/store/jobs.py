@@ -138,6 +138,8 @@ async def claim(
     *,
     kinds: Collection[str] | None = None,
     but: Collection[str] = (),
+    having: str | None = None,
+    lacking: str | None = None,
 ) -> Claim | None:
     """Takes the oldest job that waits or whose worker is gone; None when there is none.
 
@@ -147,11 +149,17 @@ async def claim(
         lease: how long the hold lasts without a heartbeat.
         kinds: only jobs of these; None is all.
         but: no jobs of these.
+        having: only jobs whose payload has a value of this name.
+        lacking: only jobs whose payload has none of this name.
     """
     now = utc_now()
     which = and_(_claimable(now), JobRow.kind.not_in(but))
     if kinds is not None:
         which = and_(which, JobRow.kind.in_(kinds))
+    if having is not None:
+        which = and_(which, JobRow.payload[having].as_string().is_not(None))
+    if lacking is not None:
+        which = and_(which, JobRow.payload[lacking].as_string().is_(None))
     while True:
         row = await hold_oldest(session, JobRow, which, now)
         if row is None:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from rostra.ingest.graph.mentioned import Standing, mentioned_names
 from rostra.ingest.graph.reading import ChunkNames
 from rostra.retrieval import NameKind
 from rostra.store import Entity, Graph, entity_id
@@ -28,7 +29,6 @@ from rostra.store import Entity, Graph, entity_id
 LEAST_CHUNKS = 2
 MOST_SHARE = 0.015  # of the chunks; what more have says little
 ALWAYS_FEW = 12  # chunks that are never too many
-MOST_MENTIONS = 24  # entities of a chunk
 MOST_RELATIONS = 8  # of an entity
 _LEAST_TOGETHER = 2  # chunks that two entities share before chance is ruled out
 _BLOCK = 2_000  # entities whose company is counted at once
@@ -70,19 +70,8 @@ def make_entities(collection_id: UUID, chunks: Sequence[NamedChunk]) -> Graph:
         and one.kind is not NameKind.WORD
         and (one.kind is not NameKind.TERM or len(one.documents) > 1)
     }
-    mentioned: list[list[tuple[str, int]]] = []
-    for chunk in chunks:
-        own = [name for name in chunk.found.names if name.key in chosen]
-        # A word counts where it is the name of something, not where it is half of a phrase.
-        own = [
-            name
-            for name in own
-            if name.kind is not NameKind.WORD or known[name.key].kind >= NameKind.CODE
-        ]
-        own.sort(key=lambda name: (-known[name.key].kind, known[name.key].chunks, name.key))
-        mentioned.append(
-            [(name.key, 2 if name.kind is NameKind.HEADING else 1) for name in own[:MOST_MENTIONS]]
-        )
+    standing = {key: Standing(known[key].kind, known[key].chunks) for key in chosen}
+    mentioned = [mentioned_names(chunk.found.names, standing) for chunk in chunks]
     df = Counter(key for own in mentioned for key, _ in own)
     keys = sorted(key for key, count in df.items() if count >= LEAST_CHUNKS)
     ids = {key: entity_id(collection_id, key) for key in keys}

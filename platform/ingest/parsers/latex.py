@@ -1,8 +1,9 @@
 """LaTeX: what its text says, with sections as headings, tables as rows, and maths as written.
 
 Comments, layout and drawings are left out; arguments of unknown commands are text, so that none is
-lost. Nothing is executed: own commands are not expanded and no file is included. What always holds:
-time is linear in the file, as braces are paired once and each end is looked for once.
+lost. Own commands without arguments are what they stand for; nothing else is executed, and files to
+be included are named, not read. What always holds: time is linear in the file, as braces are paired
+once, each end is looked for once, and an own command is read once.
 """
 
 import re
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from rostra.ingest.builder import DocumentBuilder, clean_title, markdown_row
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.latex_macros import DEFINING, DEFS, Macros, bounded
 from rostra.ingest.parsers.latex_marks import Marks
 from rostra.ingest.parsers.latex_words import (
     ACCENTS,
@@ -39,8 +41,18 @@ _LANGUAGE = re.compile(r"\s*\{[^{}\n]*\}")
 _LABEL = re.compile(r"\\(?:label\{[^{}]*\}|nonumber|notag)\s*")
 _COMMENT = re.compile(r"(?<!\\)%[^\n]*\n?[ \t]*")
 _TYPOGRAPHY = {"---": "—", "--": "–", "``": "“", "''": "”", "~": " ", "&": " ", "#": "#"}
+# Counted in the preamble too.
+_BEFORE_TEXT = DEFINING | DEFS | {"title", "author", "let", "input", "include", "subfile"}
+_INPUT = re.compile(r"\s{0,20}\{([^{}\n]{1,200})\}|[ \t]{0,20}([^\s{}\\%]{1,200})")
+_MAX_INPUTS = 50
 _MAX_DEPTH = 30
 _MAX_FORMULA_CHARS = 20_000
+# Commands that an author's own of the same name do not replace: what they do is not their text.
+_STRUCTURE = frozenset(
+    {"begin", "end", "item", "title", "author", "maketitle", "caption", "bibitem", "footnote"}
+    | {"footnotetext", "thanks", "href", "verb", "lstinline", "par"}
+    | {*SECTIONS, *REFERENCES, *DROPPED, *ACCENTS, *_BEFORE_TEXT}
+)
 
 
 @dataclass(slots=True)
@@ -64,6 +76,9 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     facts: dict[str, JsonScalar] = {**decoded.metadata}
     if reader.author:
         facts["author"] = clean_title(reader.author.replace(" ,", ","))
+    if reader.inputs:
+        more = f", ... {reader.included:,} in all" if reader.included > len(reader.inputs) else ""
+        facts["inputs"] = ", ".join(reader.inputs) + more
     title = reader.title or reader.first_heading or name
     return reader.builder.build(title, media_type, facts)
 
@@ -76,8 +91,13 @@ class _Reader:
         self.title = ""
         self.author = ""
         self.first_heading = ""
+        # Files that the source would include: the first of them, and their number.
+        self.inputs: list[str] = []
+        self.included = 0
         self._source = source
         self._marks = Marks(source)
+        self._macros = Macros(source, self._marks, builder.check)
+        self._ended = False
         self._out: list[str] = []
         self._lists: list[_List] = []
         self._mark = ""
@@ -89,13 +109,13 @@ class _Reader:
     def read(self, position: int, end: int, preamble: int = 0) -> None:
         """Reads a range; of what comes before `preamble` only titles and names count."""
         source = self._source
-        while position < end:
+        while position < end and not self._ended:
             found = _TOKEN.match(source, position, end)
             if found is None:
                 return
             word, sign, _, dollar, _, gap, typography, plain = found.groups()
             position = found.end()
-            if position <= preamble and word not in {"title", "author", "newcommand", "def"}:
+            if position <= preamble and word not in _BEFORE_TEXT:
                 if word in DROPPED:
                     position = self._marks.dropped(position, end, DROPPED[word])
                 continue
@@ -135,7 +155,9 @@ class _Reader:
             self.flush()
 
     def _word(self, word: str, position: int, end: int) -> int:
-        if word in SECTIONS:
+        if self._macros.knows(word) and (word in SYMBOLS or word not in _STRUCTURE):
+            self._own(word, position)
+        elif word in SECTIONS:
             position, text = self._argument(position, end)
             self._heading(text, SECTIONS[word])
         elif word == "begin":
@@ -158,11 +180,14 @@ class _Reader:
         elif word in REFERENCES:
             position, text = self._argument(position, end)
             self._out.append(f"[{text}]")
+        elif word in {"input", "include", "subfile"}:
+            position = self._input(position, end)
+        elif word in DEFINING or word in DEFS:
+            position = self._macros.define(word, position, end)
+        elif word == "let":
+            position = self._macros.alias(position, end)
         elif word in DROPPED:
             position = self._marks.dropped(position, end, DROPPED[word])
-        elif word == "def":
-            brace = self._source.find("{", position, min(end, position + 200))
-            position = self._marks.closing.get(brace, position - 1) + 1 if brace >= 0 else position
         elif word in {"verb", "lstinline"}:
             position = self._verb(position, end)
         elif word in SYMBOLS:
@@ -176,6 +201,36 @@ class _Reader:
             # Unknown or about type: its arguments are text.
             position = self._marks.optional(position, end)
         return position
+
+    def _own(self, word: str, position: int) -> None:
+        """Writes what a command of the source's own stands for."""
+        macro = self._macros.get(word)
+        if macro is None:
+            return
+        macro.in_use = True
+        if macro.text is not None:
+            self._out.append(macro.text)
+        elif not macro.is_blocks:
+            macro.text = bounded(self._text(macro.start, macro.stop))
+            self._out.append(macro.text)
+        elif not self._inline and self._depth < _MAX_DEPTH:
+            self._depth += 1
+            self.read(macro.start, macro.stop)
+            self._depth -= 1
+        macro.in_use = False
+        if self._source[position - 1] in " \t":
+            # TeX takes the blank for the command's end, and authors see to it that it is there.
+            self._out.append(" ")
+
+    def _input(self, position: int, end: int) -> int:
+        """Notes the name of a file that would be included."""
+        found = _INPUT.match(self._source, position, end)
+        if found is None:
+            return position
+        self.included += 1
+        if len(self.inputs) < _MAX_INPUTS:
+            self.inputs.append(clean_title(found.group(1) or found.group(2)))
+        return found.end()
 
     def _special(self, word: str, position: int, end: int) -> int:
         if word == "href":
@@ -245,6 +300,7 @@ class _Reader:
         if found is None:
             return position
         self.flush()
+        self._ended = found.group(1) == "document" and not self._inline
         if found.group(1) in LISTS and self._lists:
             self._lists.pop()
             self._mark = ""

@@ -10,7 +10,7 @@ from typing import Union
 
 from rostra.core import normalize_text
 
-# More than this of one message are neither named nor read.
+# More than this of one message are counted, and neither named nor read.
 MAX_ENCLOSURES = 100
 # Between the name of a message and the number and name of something enclosed in it: no file and no
 # member of an archive can have a name with it.
@@ -38,13 +38,24 @@ class Body:
 
     Attributes:
         media_type: which of these.
-        data: its bytes.
+        open: gives its bytes; raises `CorruptFile` when they are damaged.
         charset: their encoding, where the message says so.
     """
 
     media_type: str
-    data: bytes
+    open: Callable[[], bytes]
     charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One text in several forms, of which the first that shows something is read.
+
+    Attributes:
+        forms: each a row of bodies; pages come first, as they have the structure.
+    """
+
+    forms: list[list[Union[Body, "Choice"]]]
 
 
 @dataclass(slots=True)
@@ -57,8 +68,15 @@ class Letter:
     cc: str = ""
     # ISO 8601 where it could be read, else as written.
     date: str = ""
-    bodies: list[Body] = field(default_factory=list)
+    bodies: list[Body | Choice] = field(default_factory=list)
     enclosures: list[Enclosure] = field(default_factory=list)
+    # How many more are enclosed than `enclosures` holds.
+    left_out: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is enclosed further is counted only."""
+        return len(self.enclosures) >= MAX_ENCLOSURES
 
 
 def file_name(name: str, default: str) -> str:

@@ -13,7 +13,7 @@ from rostra.ingest.errors import CorruptFile, NoText, TooDeep
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.boilerplate import prune_hidden
 from rostra.ingest.parsers.html import PageReader, page_source, page_tree
-from rostra.ingest.parsers.letter import MAX_ENCLOSURES, NAMES, Body, Letter
+from rostra.ingest.parsers.letter import NAMES, Body, Choice, Letter
 from rostra.ingest.parsers.mime import read_mime
 from rostra.ingest.parsers.outlook import read_outlook
 from rostra.ingest.parsers.plain import paragraphs
@@ -46,7 +46,7 @@ def enclosed(letter: Letter, number: int) -> tuple[str, bytes | Letter]:
     Raises:
         CorruptFile: if it is not there or damaged.
     """
-    if not 1 <= number <= min(MAX_ENCLOSURES, len(letter.enclosures)):
+    if not 1 <= number <= len(letter.enclosures):
         raise CorruptFile(f"the message has no attachment {number}")
     enclosure = letter.enclosures[number - 1]
     try:
@@ -68,23 +68,50 @@ def letter_document(
     if lines:
         builder.block("\n".join(lines), SpanKind.PARAGRAPH)
     for body in letter.bodies:
-        _add_body(builder, body)
+        _add(builder, body)
     facts: dict[str, JsonScalar] = {key: value for key, value in headers.items() if value}
-    if names := [enclosure.name for enclosure in letter.enclosures[:MAX_ENCLOSURES]]:
+    if names := [enclosure.name for enclosure in letter.enclosures]:
         facts["attachments"] = NAMES.join(names)
-        builder.block("Attachments: " + ", ".join(names), SpanKind.PARAGRAPH)
+        more = f" and {letter.left_out:,} more, which are not read" if letter.left_out else ""
+        builder.block(f"Attachments: {', '.join(names)}{more}", SpanKind.PARAGRAPH)
+    if letter.left_out:
+        facts["attachments_not_read"] = letter.left_out
     if builder.length == 0:
         raise NoText("the message is empty")
     return builder.build(subject or name, media_type, facts)
 
 
+def _add(builder: DocumentBuilder, body: Body | Choice) -> None:
+    """Writes a text in the first of its forms that shows something.
+
+    Raises:
+        CorruptFile: if none does, and one of them is damaged.
+    """
+    if isinstance(body, Body):
+        _add_body(builder, body)
+        return
+    before = builder.length
+    damage: CorruptFile | None = None
+    for form in body.forms:
+        try:
+            for one in form:
+                _add(builder, one)
+        except CorruptFile as error:
+            damage = error
+        if builder.length > before:
+            return
+    if damage is not None:
+        raise damage
+
+
 def _add_body(builder: DocumentBuilder, body: Body) -> None:
+    data = body.open()
     if body.media_type == media.HTML:
         if body.charset:
-            text = decode_text(body.data, body.charset).text.replace("\x00", "\ufffd")
+            text = decode_text(data, body.charset).text.replace("\x00", "\ufffd")
             source = text.encode("utf-8", errors="replace")
         else:
-            source, _ = page_source(body.data)
+            source, _ = page_source(data)
         try:
             root = page_tree(source)
         except (NoText, TooDeep):
@@ -93,9 +120,9 @@ def _add_body(builder: DocumentBuilder, body: Body) -> None:
         prune_hidden(root)
         PageReader(builder).read(root)
     elif body.media_type == media.RTF:
-        RtfReader(builder).read(body.data.decode("latin-1"))
+        RtfReader(builder).read(data.decode("latin-1"))
     else:
-        text = normalize_text(decode_text(body.data, body.charset).text).strip()
+        text = normalize_text(decode_text(data, body.charset).text).strip()
         if text:
             start, _ = builder.add(text)
             for span in paragraphs(text):

@@ -7,18 +7,19 @@ followed into enclosed messages, which are documents of their own. Source: RFC 5
 import contextlib
 import email
 import email.policy
-from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 from rostra.core import collapse_whitespace, normalize_text
 from rostra.ingest import media
 from rostra.ingest.errors import CorruptFile, TooDeep
-from rostra.ingest.parsers.letter import Body, Enclosure, Letter, file_name, name_of
+from rostra.ingest.parsers.letter import Body, Choice, Enclosure, Letter, file_name, name_of
 
 _MAX_HEADER_CHARS = 4_000
+_MAX_DEPTH = 100
 _BODIES = {"text/plain": media.PLAIN, "text/html": media.HTML}
 _ENDINGS = {
     "application/pdf": ".pdf",
@@ -35,7 +36,7 @@ def read_mime(data: bytes) -> Letter:
     """Reads a message.
 
     Raises:
-        TooDeep: if its parts are nested deeper than Python follows.
+        TooDeep: if its parts are nested too deeply.
     """
     try:
         message = email.message_from_bytes(data, policy=email.policy.compat32)
@@ -53,56 +54,70 @@ def _letter(message: Message) -> Letter:
         cc=headers.get("cc", ""),
         date=_date(headers.get("date", "")),
     )
-    alternatives: list[Body] = []
-    for part, parent, alternative in _parts(message):
-        kind = part.get_content_type()
-        name = part.get_filename()
-        attached = part.get_content_disposition() == "attachment" or bool(name)
-        if kind == "message/rfc822":
-            letter.enclosures.append(_enclosed_message(part))
-        elif kind in _BODIES and not attached:
-            body = Body(_BODIES[kind], _payload(part), part.get_content_charset())
-            if alternative:
-                alternatives.append(body)
-            else:
-                letter.bodies.append(body)
-        elif parent == "multipart/related" and part.get_content_maintype() == "image":
-            # A picture in the page, most often a logo.
-            continue
-        elif attached or kind in _ENDINGS:
-            default = f"attachment{_ENDINGS.get(kind, '')}"
-            letter.enclosures.append(_enclosed_file(part, _words(name or "")[:300], default))
-    letter.bodies[:0] = [best] if (best := _best(alternatives)) else []
+    _collect(message, "", letter, letter.bodies, 0)
     return letter
 
 
-def _parts(message: Message) -> Iterator[tuple[Message, str, bool]]:
-    """The parts that are no containers, in order, each with its container's type.
+def _collect(
+    part: Message, parent: str, letter: Letter, bodies: list[Body | Choice], depth: int
+) -> None:
+    """Takes up a part and those in it, in order.
 
-    True with those that are one of several forms of the same text.
+    Args:
+        part: of the message.
+        parent: the type of the container that it is in.
+        letter: gets what is enclosed.
+        bodies: gets what is text: the letter's, or those of one form of a text.
+        depth: of containers in containers.
+
+    Raises:
+        TooDeep: if they are nested too deeply.
     """
-    stack = [iter([(message, "", False)])]
-    while stack:
-        item = next(stack[-1], None)
-        if item is None:
-            stack.pop()
-            continue
-        part, parent, alternative = item
-        kind = part.get_content_type()
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            forms = alternative or kind == "multipart/alternative"
-            children = [child for child in payload if isinstance(child, Message)]
-            stack.append(iter([(child, kind, forms) for child in children]))
+    kind = part.get_content_type()
+    payload = part.get_payload()
+    if part.get_content_maintype() != "multipart" or not isinstance(payload, list):
+        _take(part, parent, letter, bodies)
+        return
+    if depth >= _MAX_DEPTH:
+        raise TooDeep("the message's parts are nested too deeply")
+    forms: list[list[Body | Choice]] = []
+    for child in payload:
+        if isinstance(child, Message):
+            form: list[Body | Choice] = []
+            chosen = kind == "multipart/alternative"
+            _collect(child, kind, letter, form if chosen else bodies, depth + 1)
+            if form:
+                forms.append(form)
+    if forms:
+        bodies.append(Choice(sorted(forms, key=lambda form: not _has_page(form))))
+
+
+def _take(part: Message, parent: str, letter: Letter, bodies: list[Body | Choice]) -> None:
+    """Takes up a part that holds no others, or a message."""
+    kind = part.get_content_type()
+    name = part.get_filename()
+    attached = part.get_content_disposition() == "attachment" or bool(name)
+    if kind in _BODIES and not attached:
+        bodies.append(Body(_BODIES[kind], partial(_payload, part), part.get_content_charset()))
+    elif parent == "multipart/related" and part.get_content_maintype() == "image":
+        # A picture in the page, most often a logo.
+        return
+    elif attached or kind in _ENDINGS or kind == "message/rfc822":
+        if letter.is_full:
+            letter.left_out += 1
+        elif kind == "message/rfc822":
+            letter.enclosures.append(_enclosed_message(part))
         else:
-            yield part, parent, alternative
+            default = f"attachment{_ENDINGS.get(kind, '')}"
+            letter.enclosures.append(_enclosed_file(part, _words(name or "")[:300], default))
 
 
-def _best(alternatives: list[Body]) -> Body | None:
-    """The page if there is one: it has the structure; else the text."""
-    pages = [body for body in alternatives if body.media_type == media.HTML and body.data.strip()]
-    texts = [body for body in alternatives if body.data.strip()]
-    return next(iter(pages or texts), None)
+def _has_page(form: list[Body | Choice]) -> bool:
+    """Whether a form has the structure that a page gives."""
+    return any(
+        one.media_type == media.HTML if isinstance(one, Body) else any(map(_has_page, one.forms))
+        for one in form
+    )
 
 
 def _enclosed_message(part: Message) -> Enclosure:

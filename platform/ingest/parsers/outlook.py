@@ -14,7 +14,15 @@ import olefile
 from rostra.ingest import media
 from rostra.ingest.decode import decode_text
 from rostra.ingest.errors import CorruptFile
-from rostra.ingest.parsers.letter import Body, Enclosure, Letter, file_name, name_of
+from rostra.ingest.parsers.letter import (
+    MAX_ENCLOSURES,
+    Body,
+    Choice,
+    Enclosure,
+    Letter,
+    file_name,
+    name_of,
+)
 
 _SUBJECT, _SENDER, _SENDER_SMTP, _SENDER_ADDRESS = "0037", "0C1A", "5D01", "0C1F"
 _TO, _CC, _PLAIN, _RTF, _HTML = "0E04", "0E03", "1000", "1009", "1013"
@@ -50,12 +58,16 @@ def read_outlook(data: bytes) -> Letter:
         if not container.exists(_PROPERTIES):
             raise CorruptFile("the file is no Outlook message")
         letter = _Storage(container, ()).letter()
-        if container.parsing_issues and not (letter.subject or letter.bodies):
+        if container.parsing_issues and not (letter.subject or _has_forms(letter)):
             raise CorruptFile("the Outlook message is damaged or cut off")
         return letter
     except (OSError, ValueError, IndexError, struct.error, TypeError, AttributeError) as error:
         # What olefile raises for containers that are cut off or damaged.
         raise CorruptFile(f"the Outlook message is damaged: {error}") from None
+
+
+def _has_forms(letter: Letter) -> bool:
+    return any(not isinstance(one, Choice) or one.forms for one in letter.bodies)
 
 
 class _Storage:
@@ -69,6 +81,7 @@ class _Storage:
         """The message that is stored here."""
         sender, address = self._text(_SENDER), self._text(_SENDER_SMTP)
         address = address or self._text(_SENDER_ADDRESS)
+        attached = self._attached()
         if "@" in address and address not in sender:
             sender = f"{sender} <{address}>" if sender else address
         return Letter(
@@ -77,23 +90,24 @@ class _Storage:
             to=self._text(_TO),
             cc=self._text(_CC),
             date=self._date(),
-            bodies=list(self._body()),
-            enclosures=list(self._enclosures()),
+            bodies=[Choice([[body] for body in self._forms()])],
+            enclosures=[self._inner(name).enclosure() for name in attached[:MAX_ENCLOSURES]],
+            left_out=max(0, len(attached) - MAX_ENCLOSURES),
         )
 
-    def _body(self) -> Iterator[Body]:
-        """The page if there is one, else the text, else the Rich Text."""
-        page = self._stream(_HTML, _BINARY) or self._text(_HTML).encode()
-        if page.strip():
-            yield Body(media.HTML, page)
-        elif (text := self._text(_PLAIN)).strip():
-            yield Body(media.PLAIN, text.encode(), "utf-8")
-        elif packed := self._stream(_RTF, _BINARY):
-            yield Body(media.RTF, unpacked_rtf(packed))
+    def _forms(self) -> Iterator[Body]:
+        """The page, the text and the Rich Text, as far as they are there."""
+        if (page := self._stream(_HTML, _BINARY) or self._text(_HTML).encode()).strip():
+            yield Body(media.HTML, lambda: page)
+        if (text := self._text(_PLAIN).encode()).strip():
+            yield Body(media.PLAIN, lambda: text, "utf-8")
+        if packed := self._stream(_RTF, _BINARY):
+            yield Body(media.RTF, lambda: unpacked_rtf(packed))
 
-    def _enclosures(self) -> Iterator[Enclosure]:
+    def _attached(self) -> list[str]:
+        """The names of the storages of what is attached here, in order."""
         depth = len(self._path)
-        names = sorted(
+        return sorted(
             {
                 entry[depth]
                 for entry in self._container.listdir(streams=True, storages=True)
@@ -102,8 +116,9 @@ class _Storage:
                 and entry[depth].startswith(_ATTACHMENT)
             }
         )
-        for name in names:
-            yield _Storage(self._container, (*self._path, name)).enclosure()
+
+    def _inner(self, name: str) -> "_Storage":
+        return _Storage(self._container, (*self._path, name))
 
     def enclosure(self) -> Enclosure:
         """What is attached here."""

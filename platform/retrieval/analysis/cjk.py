@@ -8,6 +8,19 @@ _IDEOGRAPHS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}ー々"
 _RUN = regex.compile(rf"(?P<cjk>[{_IDEOGRAPHS}]+)|[^{_IDEOGRAPHS}]+")
 
 
+def bigrams(run: str) -> list[str]:
+    """Each two neighbouring characters; one that stands alone as it is."""
+    return [run] if len(run) == 1 else [run[at : at + 2] for at in range(len(run) - 1)]
+
+
+def with_bigrams(word: str) -> list[str]:
+    """A word's terms where these scripts have no spaces: bigrams of theirs, the rest whole."""
+    found: list[str] = []
+    for run in _RUN.finditer(word):
+        found += [run.group()] if run["cjk"] is None else bigrams(run.group())
+    return found
+
+
 class CjkAnalyzer:
     """Each two neighbouring characters of these scripts; words of others as they are.
 
@@ -26,8 +39,6 @@ class CjkAnalyzer:
             piece = run.group()
             if run["cjk"] is None:
                 found += words(piece)
-            elif len(piece) == 1:
-                found.append(piece)
             else:
-                found += [piece[at : at + 2] for at in range(len(piece) - 1)]
+                found += bigrams(piece)
         return found

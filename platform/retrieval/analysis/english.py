@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import Stemmer
 
+from rostra.retrieval.analysis.cjk import with_bigrams
+
 # A word is a run of letters and digits; an underscore or hyphen inside identifiers splits it.
 _WORD = re.compile(r"[^\W_]+")
 # Function words carry no topic in a question; English's closed classes only.
@@ -20,10 +22,11 @@ _STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 class EnglishAnalyzer:
     """Unicode words, case-folded, English function words dropped, Porter-2 stems.
 
-    Words of other languages pass through whole unless an English suffix happens to fit.
+    Words of other languages pass through whole unless an English suffix happens to fit; Chinese,
+    Japanese and Korean, which do not write words apart, give each two neighbouring characters.
     """
 
-    name = "english-1"
+    name = "english-2"
 
     def __init__(self) -> None:
         # The stemmer keeps a cache of its own and is not safe to share, so threads take turns.
@@ -32,9 +35,7 @@ class EnglishAnalyzer:
         self._turn = threading.Lock()
 
     def terms(self, text: str) -> list[str]:
-        return self._stems(
-            [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
-        )
+        return self._stems(_words(text))
 
     def terms_of_pieces(self, pieces: Sequence[str]) -> tuple[list[str], list[int]]:
         """See `PieceAnalyzer`."""
@@ -43,7 +44,7 @@ class EnglishAnalyzer:
         for piece in pieces:
             word = piece.casefold()
             if not piece.isascii():
-                found = [one for one in _WORD.findall(word) if one not in _STOP_WORDS]
+                found = _words(piece)
                 words += found
                 sizes.append(len(found))
             elif word in _STOP_WORDS:
@@ -57,3 +58,10 @@ class EnglishAnalyzer:
         with self._turn:
             stems: list[str] = self._stem.stemWords(words)
         return stems
+
+
+def _words(text: str) -> list[str]:
+    found = [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+    if text.isascii():
+        return found
+    return [term for word in found for term in ([word] if word.isascii() else with_bigrams(word))]

@@ -32,9 +32,7 @@ async def whole(library: Library) -> Graph:
 def mentioned(graph: Graph) -> dict[str, int]:
     """How many chunks mention each entity, counted."""
     keys = {one.id: one.key for one in graph.entities}
-    return {
-        key: sum(entity == id_ for entity, _ in graph.mentions) for id_, key in keys.items()
-    }
+    return {key: sum(entity == id_ for entity, _ in graph.mentions) for id_, key in keys.items()}
 
 
 async def test_what_is_ingested_later_is_in_the_graph(library: Library) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -257,6 +258,49 @@ async def test_a_search_that_is_cancelled_leaves_no_change_half_taken_in(
     assert {hit.uri for hit in found.hits} == {"0.html", "1.html", "2.html", "late.html"}
     assert len(found.hits) == 7
     await followed.close()
+
+
+async def test_what_follows_ends_soon_after_the_event_loop(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "_BATCH", 2)
+    await fill(library)
+    followed = library.indexes()
+    entered, go_on, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    original, whole = CollectionWriter.take_in, Indexes._catch_up
+    taken: list[int] = []
+
+    def take_in(writer: CollectionWriter, changes: Changes) -> None:
+        loop.call_soon_threadsafe(entered.set)
+        go_on.wait()
+        taken.append(len(changes.stamps))
+        original(writer, changes)
+
+    def catch_up(of: Indexes, *arguments: Any) -> Collection:
+        try:
+            return whole(of, *arguments)
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CollectionWriter, "take_in", take_in)
+        patch.setattr(Indexes, "_catch_up", catch_up)
+        search = asyncio.create_task(answers(library, followed))
+        await entered.wait()
+        (task,) = followed._following.values()
+        task.cancel()  # as the end of the loop does
+        with pytest.raises(asyncio.CancelledError):
+            await search
+        go_on.set()
+        await asyncio.to_thread(ended.wait)
+    assert taken == [2]
+    await followed.close()
+    again, fresh = library.indexes(), library.indexes()
+    found = await answers(library, again)
+    await again.close()
+    assert found == await answers(library, fresh)
+    await fresh.close()
 
 
 async def test_an_index_older_than_the_log_of_removals_compares_all_documents(

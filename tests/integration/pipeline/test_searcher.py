@@ -575,3 +575,58 @@ async def test_a_second_process_follows_by_itself_and_keeps_nothing(library: Lib
     third = library.indexes()
     assert await answers(library, third) == changed
     await third.close()
+
+
+# --- Threads ------------------------------------------------------------------------------------
+
+
+async def test_one_thread_does_a_search_whose_index_is_up_to_date(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(library)
+    searcher = library.searcher()
+    await searcher.search(SearchRequest("vacuum"))
+    handed = []
+    original = asyncio.to_thread
+
+    async def to_thread(work: Any, *args: Any) -> Any:
+        handed.append(work)
+        return await original(work, *args)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    for mode in SearchMode:
+        found = await searcher.search(SearchRequest("vacuum", mode=mode, filters={"even": True}))
+        assert {hit.metadata["even"] for hit in found.hits} == {True}
+    assert len(handed) == len(SearchMode)
+
+
+async def test_what_was_gone_or_hidden_when_a_search_began_is_not_in_it(library: Library) -> None:
+    count = 8
+    for number in range(count):
+        text = f"Vacuum of table {number}."
+        await library.put(f"{number}", text, "vacuum", metadata={"open": True})
+    searcher = library.searcher()
+    out: set[str] = set()
+
+    async def take_out() -> None:
+        for number in range(count):
+            uri = f"{number}"
+            if number % 2:
+                await library.delete(uri)
+            else:
+                await library.put(uri, f"Vacuum of table {number}.", metadata={"open": False})
+            out.add(uri)
+
+    async def ask() -> None:
+        while len(out) < count:
+            before = set(out)
+            request = SearchRequest("vacuum table", k=50, filters={"open": True})
+            hits = (await searcher.search(request)).hits
+            assert not before & {hit.uri for hit in hits}
+            for hit in hits:
+                assert hit.metadata["open"] is True
+                assert hit.text in (f"Vacuum of table {hit.uri}.", "vacuum")
+
+    await asyncio.gather(take_out(), *(ask() for _ in range(3)))
+    request = SearchRequest("vacuum table", k=50, filters={"open": True})
+    assert (await searcher.search(request)).hits == []

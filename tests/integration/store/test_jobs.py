@@ -78,6 +78,19 @@ async def test_the_oldest_is_taken_first(database: Database) -> None:
     assert [held and held.job.id for held in taken] == [job.id for job in jobs]
 
 
+async def test_jobs_are_taken_by_what_their_payload_has(database: Database) -> None:
+    pages = [await add(database, urls=["http://a/"]), await add(database, sitemap="http://b/")]
+    upload, empty = await add(database, files=[{"name": "x"}]), await add(database, files=[])
+
+    async def next_of(**which: str) -> Any:
+        async with database.write() as session:
+            held = await claim(session, "worker", LEASE, **which)
+        return held and held.job.id
+
+    assert [await next_of(having="files") for _ in range(3)] == [upload.id, empty.id, None]
+    assert [await next_of(lacking="files") for _ in range(3)] == [*(p.id for p in pages), None]
+
+
 async def test_a_rolled_back_claim_leaves_the_job_queued(database: Database) -> None:
     job = await add(database)
     with pytest.raises(ZeroDivisionError):

@@ -1,6 +1,7 @@
 """Jobs over the API: listed and changed; pages, sitemaps and watched folders as jobs."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from litestar.testing import AsyncTestClient
 from rostra.api import Pace, create_app
 from rostra.core import Settings
 from tests.fakes import FakeEmbedder
-from tests.web_server import ADDRESS, Reply, Site, site_in_a_thread
+from tests.web_server import ADDRESS, Reply, Request, Site, site_in_a_thread
 
 Client = AsyncTestClient[Litestar]
 Wait = Callable[[str], Awaitable[dict[str, Any]]]
@@ -29,8 +30,8 @@ def watched(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(settings: Settings, watched: Path) -> Settings:
-    given = settings.model_dump() | {"fetch_networks": (ADDRESS,), "watch_folders": (watched,)}
-    return Settings(**given)
+    given = {"fetch_networks": (ADDRESS,), "fetch_seconds": 600, "watch_folders": (watched,)}
+    return Settings(**(settings.model_dump() | given))
 
 
 @pytest.fixture
@@ -161,6 +162,41 @@ async def test_a_sitemap_that_is_out_of_reach_is_tried_again_later(
     web.pages["/a"] = Reply("<p>alpha")
     assert (await post(client, f"/api/jobs/{job['id']}/retry"))["error"] is None
     assert (await reaches(client, job["id"], "succeeded"))["result"]["documents"] == 1
+
+
+async def test_pages_that_are_long_in_coming_hold_up_neither_folders_nor_uploads(
+    client: Client, watched: Path, finish: Wait, web: Site
+) -> None:
+    # Its own thread is held up, so no page comes until the test lets them.
+    go = threading.Event()
+
+    def slow(_: Request) -> Reply:
+        go.wait()
+        return Reply("<p>late")
+
+    web.pages |= {
+        "/sitemap.xml": Reply(f"{web.url}/a\n{web.url}/b", "text/plain"),
+        "/a": slow,
+        "/b": slow,
+    }
+    try:
+        pages = await add(client, sitemap=f"{web.url}/sitemap.xml")
+        while (running := await reaches(client, pages["id"], "running"))["progress"] == {}:
+            pass
+        while running["progress"]["total"] != 2:
+            running = await reaches(client, pages["id"], "running")
+        assert running["progress"]["done"] == 0
+        (watched / "kudu.txt").write_text("kudu")
+        await add(client, watch=str(watched))
+        await until(client, [(watched / "kudu.txt").as_uri()])
+        upload = await client.post(
+            "/api/collections/docs/documents", files=[("files", ("x.txt", b"text"))]
+        )
+        assert (await finish(upload.json()["id"]))["status"] == "succeeded"
+        assert (await client.get(f"/api/jobs/{pages['id']}")).json()["progress"]["done"] == 0
+    finally:
+        go.set()
+    assert (await finish(pages["id"]))["result"]["documents"] == 2
 
 
 async def test_a_folder_that_is_away_is_waited_for_and_nothing_is_deleted(

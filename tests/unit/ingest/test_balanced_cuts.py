@@ -145,3 +145,11 @@ def test_rows_of_a_table_are_cut_evenly(parse: Parse, toy: Tokenizer) -> None:
     chunks = chunk_document(document, toy, max_tokens=100, window=200)
     counts = [text.count("\n") + 1 for text in texts(document, chunks)]
     assert max(counts) - min(counts) <= 2
+
+
+def test_a_table_under_a_heading_is_cut_into_few_parts(parse: Parse, toy: Tokenizer) -> None:
+    rows = "\n".join(f"| name {at:02} | of a thing |" for at in range(18))
+    document = parse(f"# Top\n\n| what | which |\n|---|---|\n{rows}\n", "a.md")
+    size = len(toy.offsets(document.text))
+    chunks = chunk_document(document, toy, max_tokens=120, window=200)
+    assert len(chunks) == math.ceil(size / 110)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rostra.ingest.graph.communities import LEAST_MEMBERS, find_communities, with_sentences
 from rostra.ingest.graph.making import (
     ALWAYS_FEW,
-    MOST_MENTIONS,
     MOST_RELATIONS,
     NamedChunk,
     make_entities,
 )
+from rostra.ingest.graph.mentioned import MOST_MENTIONS
 from rostra.ingest.graph.reading import ChunkNames, joined, packed, read_by_rules, unpacked
 from rostra.retrieval import Name, NameKind, NameReader
 from rostra.store import Graph, entity_id
