@@ -325,7 +325,8 @@ if TYPE_CHECKING:
         read_tool_tasks,
         score_outputs,
     )
-    from evals.tuning.tune import TuningReport, judged_queries, tune
+    from evals.tuning.judgements import with_documents
+    from evals.tuning.tune import LEAST_QUERIES, TuningReport, judged_queries, tune
     from evals.workspace import (
         open_workspace,
     )
@@ -481,9 +482,11 @@ _HOMES = {
     "plan_power": "reports.power",
     "spread_of": "reports.power",
     "sections_of": "reports.sections",
+    "LEAST_QUERIES": "tuning.tune",
     "TuningReport": "tuning.tune",
     "judged_queries": "tuning.tune",
     "tune": "tuning.tune",
+    "with_documents": "tuning.judgements",
     "RetrievalReport": "retrieval",
     "report_retrieval": "retrieval",
     "retrieval_tasks": "retrieval",
@@ -536,6 +539,7 @@ __all__ = [
     "CHUNKERS",
     "DEFAULT_CHUNKERS",
     "DIMENSIONS",
+    "LEAST_QUERIES",
     "LEFT_OUT",
     "RAG_SYSTEMS",
     "SEARCH_PEERS",
@@ -730,6 +734,7 @@ __all__ = [
     "try_scorer",
     "tune",
     "two_hop_tasks",
+    "with_documents",
     "write_chat_set",
     "write_random_checkpoint",
 ]

@@ -1,23 +1,25 @@
 """Tunes how a collection's hits are ranked, and says what that gains on queries not tuned on.
 
 What always holds: figures called tuned are cross-validated, each query's by weights that the
-queries of other folds chose; weights that do not gain in that way are not kept.
+queries of other folds chose; weights that do not gain in that way are not kept, nor is anything
+where queries are few. Intervals of measures lie where the measures do.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from evals.core.dataset import Problems
+from evals.core.samples import Problem
 from evals.errors import DatasetError
 from evals.retrieval_measures import DEPTH, K
 from evals.retrieval_rankings import Rankings
-from evals.statistics import Estimate, PairedResult, mean_estimate, paired_randomisation
+from evals.statistics import Estimate, Interval, PairedResult, mean_estimate, paired_randomisation
 from evals.tuning.choices import (
     Choice,
     Floats,
@@ -41,6 +43,8 @@ from rostra.retrieval import (
 from rostra.runtime import Runtime
 from rostra.store import get_collection
 
+# With fewer a gain is chance, and weights would change on it.
+LEAST_QUERIES = 20
 _RESAMPLES = 10_000
 
 
@@ -131,13 +135,14 @@ class TuningReport:
         queries: how many.
         before: what the settings say.
         found: the best on all queries.
-        kept: `found` where it gained when cross-validated, else `before`.
+        kept: `found` where it gained when cross-validated, on enough queries, else `before`.
         compared: by measure; `tuned` is cross-validated.
         calibration: fitted on all queries; None where none could be.
         quality: of it.
         folds, rounds: of the cross-validation.
         late: whether late interaction was tried.
         rankings: of each query by the weights that the other folds chose.
+        problems: of the judgements.
     """
 
     name: str
@@ -152,6 +157,12 @@ class TuningReport:
     rounds: int
     late: bool
     rankings: Rankings
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def enough(self) -> bool:
+        """Whether it says enough for anything of it to be kept."""
+        return self.queries >= LEAST_QUERIES
 
     def tuning(self, space: str) -> Tuning:
         """What to keep for the collection."""
@@ -172,6 +183,9 @@ class TuningReport:
             "folds": self.folds,
             "rounds": self.rounds,
             "late": self.late,
+            "least_queries": LEAST_QUERIES,
+            "enough": self.enough,
+            "problems": msgspec.to_builtins(self.problems),
             "before": asdict(self.before),
             "found": asdict(self.found),
             "kept": asdict(self.kept),
@@ -235,6 +249,7 @@ def tune(
     held_out = cross_validate(first, folds=folds, rounds=rounds, seed=seed)
     best = tried[best_way(first)]
     compared = tuple(_compared(measure, one, held_out, seed) for measure, one in values.items())
+    gains = compared[0].difference.difference > 0
     calibration, quality = _calibrated(queries, held_out)
     documents = {
         query.id: _ranked(query, tried[int(way)], settings, depth)
@@ -245,7 +260,7 @@ def tune(
         queries=len(queries),
         before=tried[0],
         found=best,
-        kept=best if compared[0].difference.difference > 0 else untuned(settings),
+        kept=best if gains and len(queries) >= LEAST_QUERIES else untuned(settings),
         compared=compared,
         calibration=calibration,
         quality=quality,
@@ -263,12 +278,25 @@ def _ranked(query: JudgedQuery, choice: Choice, settings: Settings, depth: int) 
 
 def _compared(measure: str, values: Floats, held_out: CrossValidated, seed: int) -> Compared:
     before, after = values[0], held_out.values(values)
+    difference = paired_randomisation(after, before, resamples=_RESAMPLES, seed=seed)
     return Compared(
         measure,
-        mean_estimate(before),
-        mean_estimate(after),
-        paired_randomisation(after, before, resamples=_RESAMPLES, seed=seed),
+        _share(before),
+        _share(after),
+        replace(difference, interval=_within(difference.interval, -1.0, 1.0)),
     )
+
+
+def _share(values: Floats) -> Estimate:
+    """The mean of shares; t alone does not know that they lie from 0 to 1."""
+    estimate = mean_estimate(values)
+    return replace(estimate, interval=_within(estimate.interval, 0.0, 1.0))
+
+
+def _within(interval: Interval | None, least: float, most: float) -> Interval | None:
+    if interval is None:
+        return None
+    return replace(interval, low=max(least, interval.low), high=min(most, interval.high))
 
 
 def _calibrated(

@@ -59,12 +59,15 @@ class JsonRequest(Request[Any, Any, Any]):
         """The body's value.
 
         Raises:
-            ClientException: it is not UTF-8, which Litestar would take for a failure of ours.
+            ClientException: it is not UTF-8, or has too many levels, which Litestar would take for
+                a failure of ours.
         """
         try:
             return await super().json()
         except UnicodeDecodeError as error:
             raise ClientException(f"the body is no valid JSON: {error.reason}") from None
+        except RecursionError:
+            raise ClientException("the body is JSON of too many levels") from None
 
 
 def create_app(

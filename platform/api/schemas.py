@@ -339,7 +339,10 @@ class HitScoresView(Struct):
 
 
 class HitView(Struct):
-    """A chunk that was found; `text` is the document's `[start, end)`."""
+    """A chunk that was found; `text` is the document's `[start, end)`.
+
+    `near_duplicates` are ids of other chunks that would stand here too and say nearly the same.
+    """
 
     chunk_id: UUID
     document_id: UUID
@@ -354,6 +357,7 @@ class HitView(Struct):
     metadata: dict[str, Any]
     score: float
     scores: HitScoresView
+    near_duplicates: list[UUID]
 
 
 class SpentView(Struct):
@@ -404,7 +408,7 @@ class SearchView(Struct, omit_defaults=True):
 
 
 class PassageView(Struct):
-    """A passage that an answer is made from."""
+    """A passage that an answer is made from; `near_duplicates` are left out for it."""
 
     document_id: UUID
     uri: str
@@ -413,6 +417,7 @@ class PassageView(Struct):
     end: int
     page: int | None
     score: float
+    near_duplicates: list[UUID]
 
 
 class CitationView(Struct):

@@ -57,21 +57,10 @@ SaveCheckpoint = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class NothingRead(RostraError):
-    """A job looked at something and could read nothing of it.
-
-    Args:
-        report: of its run, with at least one failure.
-    """
+    """A job looked at something and could read nothing of it; `report` says why."""
 
     status = 422
     code = "nothing_read"
-
-    def __init__(self, report: IngestReport) -> None:
-        first, count = report.failed[0], len(report.failed)
-        which = f"; the first of {count:,} failures" if count > 1 else ""
-        message = f"nothing could be read{which}: {first.uri}: {first.error}"
-        super().__init__(message, hint=first.hint)
-        self.report = report
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +126,7 @@ class Work:
         else:
             report = await self._files(scope)
         if report.failed and not (report.documents or report.unchanged):
-            raise NothingRead(report)
+            raise _nothing_read(report)
         return report.to_dict()
 
     async def _files(self, scope: Scope) -> IngestReport:
@@ -233,6 +222,13 @@ class Work:
         if self._made_fetcher is None:
             self._made_fetcher = make_fetcher(self._runtime.settings)
         return self._made_fetcher
+
+
+def _nothing_read(report: IngestReport) -> NothingRead:
+    first, count = report.failed[0], len(report.failed)
+    which = f"; the first of {count:,} failures" if count > 1 else ""
+    message = f"nothing could be read{which}: {first.uri}: {first.error}"
+    return NothingRead(message, hint=first.hint, report=report.to_dict())
 
 
 def urls_payload(collection: str, urls: list[str]) -> dict[str, Any]:

@@ -342,7 +342,7 @@ async def _fail_or_defer(session: AsyncSession, held: Claim, reason: BaseExcepti
         later = timedelta(seconds=delay * random.uniform(1, 1.25))
         await defer(session, held, _sentence(reason), code, later)
     else:
-        told = reason.report.to_dict() if isinstance(reason, NothingRead) else None
+        told = reason.details["report"] if isinstance(reason, NothingRead) else None
         await fail(session, held, _sentence(reason), code, told)
 
 

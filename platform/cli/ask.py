@@ -9,7 +9,7 @@ from rich.markup import escape
 from rostra.answer import Answer, Cited, Done, Passages, Question, Stored, TextDelta
 from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.ids import chat_id as read_chat_id
-from rostra.cli.output import console, json_option, print_json, with_runtime
+from rostra.cli.output import console, json_option, print_json, printable, with_runtime
 from rostra.core import ChatNotFound, InvalidRequest, QueryStrategyName
 from rostra.runtime import Runtime
 from rostra.store import list_chats
@@ -83,7 +83,7 @@ class _Printer:
             return
         match event:
             case TextDelta():
-                sys.stdout.write(event.text)
+                sys.stdout.write(printable(event.text))
                 sys.stdout.flush()
             case Cited():
                 self._cited += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -50,6 +51,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("python", "ok", f"{platform.python_version()} on {platform.machine()}")
     yield _torch(settings)
     yield _faiss()
+    yield _dense_index(settings)
     yield _ocr()
     yield _home(settings)
     database = asyncio.run(_database(settings))
@@ -87,6 +89,28 @@ def _faiss() -> Check:
         return Check("faiss", "error", "not installed", "pip install 'rostra[cpu]'")
     gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
     return Check("faiss", "ok", f"{faiss.__version__}, {f'{gpus} GPUs' if gpus else 'CPU'}")
+
+
+def _dense_index(settings: Settings) -> Check:
+    kind = settings.dense_index
+    if kind == "milvus" and importlib.util.find_spec("pymilvus") is None:
+        return Check(
+            "dense index",
+            "warning",
+            "milvus is set and not installed; every vector is looked at",
+            "pip install 'rostra[milvus]'",
+        )
+    if kind.startswith("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            return Check(
+                "dense index",
+                "warning",
+                f"{kind} is set and there is no GPU; every vector is looked at",
+                "Set ROSTRA_DENSE_INDEX=auto.",
+            )
+    return Check("dense index", "ok", kind)
 
 
 def _ocr() -> Check:

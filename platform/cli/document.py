@@ -12,6 +12,7 @@ from rostra.cli.output import (
     offset_option,
     print_json,
     print_table,
+    printable,
     with_runtime,
 )
 from rostra.runtime import Runtime
@@ -101,7 +102,8 @@ def text(document_id: str, start: int, end: int | None, as_json: bool) -> None:
         print_json({"document_id": document_id, "start": start, "text": stored})
     else:
         # Bytes: the terminal's encoding must not change what is cited.
-        sys.stdout.buffer.write(stored.encode())
+        shown = printable(stored) if sys.stdout.isatty() else stored
+        sys.stdout.buffer.write(shown.encode())
         sys.stdout.buffer.flush()
 
 

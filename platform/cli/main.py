@@ -115,11 +115,11 @@ def run(arguments: list[str]) -> int:
 
 def report(error: RostraError, *, as_json: bool) -> int:
     """Prints an error; returns the exit status it means."""
-    from rostra.cli.output import print_json
+    from rostra.cli.output import print_json, printable
 
     if as_json:
         print_json({"error": error.to_dict() | {"status": error.status}})
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(f"error: {printable(error.message)}", err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(f"  {printable(error.hint)}", err=True)
     return 2 if 400 <= error.status < 500 else 1

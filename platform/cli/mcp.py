@@ -298,6 +298,8 @@ def _arguments(given: str) -> dict[str, Any]:
         given.encode()
     except ValueError as error:
         raise InvalidRequest(f"--args is no JSON: {error}", hint=_OBJECT) from None
+    except RecursionError:
+        raise InvalidRequest("--args is JSON of too many levels", hint=_OBJECT) from None
     if not isinstance(arguments, dict):
         raise InvalidRequest("--args must be a JSON object", hint=_OBJECT)
     return arguments

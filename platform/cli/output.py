@@ -1,17 +1,20 @@
 """What every verb prints with: JSON for programs, rich text for people.
 
 What always holds: what goes into a pipe or a file is never cut or wrapped to some width, and the
-cells of a table are shown as they are, whatever brackets and colons they contain.
+cells of a table are shown as they are, whatever brackets and colons they contain. What a document
+or a file name says cannot steer the terminal: what it would obey is left out.
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +27,11 @@ T = TypeVar("T")
 
 # Columns of what is no terminal: more than any line has.
 _UNLIMITED = 1_000_000
+# What a terminal might take for a command, but for line ends and tabs; marks that turn the
+# direction of text; halves of characters, which cannot be written at all.
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 # Every database takes it.
 _MAX_OFFSET = 2**31 - 1
 
@@ -40,10 +48,33 @@ offset_option = click.option(
 )
 
 
+class _SafeConsole(Console):
+    """Prints nothing that steers the terminal but its own colours."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of what is to be printed."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _STEERING.search(segment.text):
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
+
+
+def printable(text: str) -> str:
+    """A text without what would steer a terminal; lines and tabs stay.
+
+    >>> printable("a\x1b[31mb")
+    'a[31mb'
+    """
+    return _STEERING.sub("", text)
+
+
 def console() -> Console:
     """For results, on stdout."""
     piped = not sys.stdout.isatty()
-    return Console(
+    return _SafeConsole(
         highlight=False, emoji=False, soft_wrap=piped, width=_UNLIMITED if piped else None
     )
 

@@ -105,6 +105,8 @@ def _filters(text: str) -> dict[str, Any]:
         filters = json.loads(text)
     except ValueError as error:
         raise InvalidFilter(f"--filter is no JSON: {error}") from None
+    except RecursionError:
+        raise InvalidFilter("--filter is JSON of too many levels") from None
     if not isinstance(filters, dict):
         raise InvalidFilter("--filter takes a JSON object")
     return filters
@@ -113,8 +115,12 @@ def _filters(text: str) -> dict[str, Any]:
 def _print(rank: int, hit: Hit) -> None:
     out = console()
     page = f", page {hit.page}" if hit.page is not None else ""
-    out.print(f"[bold]{rank}. {escape(hit.title)}[/]{page}  [dim]{hit.score:.3f}[/]")
+    title = collapse_whitespace(hit.title)
+    out.print(f"[bold]{rank}. {escape(title)}[/]{page}  [dim]{hit.score:.3f}[/]")
     out.print(f"   [dim]{escape(hit.uri)} {hit.start}-{hit.end}[/]")
     preview = collapse_whitespace(hit.text)
     short = preview[:_PREVIEW_CHARS] + ("…" if len(preview) > _PREVIEW_CHARS else "")
-    out.print(f"   {escape(short)}\n")
+    out.print(f"   {escape(short)}")
+    if hit.near_duplicates:
+        out.print(f"   [dim]and {len(hit.near_duplicates):,} more like this[/]")
+    out.print()

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 import msgspec
 
 from evals import (
+    LEAST_QUERIES,
     JudgedSet,
     TuningReport,
     find_sets,
@@ -18,13 +21,15 @@ from evals import (
     read_judged_set,
     read_judgements,
     tune,
+    with_documents,
 )
 from rostra.cli.bars import advance, bar
+from rostra.cli.eval.text import plain
 from rostra.cli.output import print_json, print_table, settings_of_process
 from rostra.core import InvalidRequest, Settings
 from rostra.ingest import Progress
 from rostra.runtime import Runtime, open_runtime, store_collection_tokens
-from rostra.store import get_collection, set_tuning
+from rostra.store import document_versions, get_collection, set_tuning
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -60,8 +65,8 @@ def command(
 
     With --data each set is ingested apart from your documents and only reported on. With
     --collection, --queries and --qrels what is found is kept for that collection, and its searches
-    are ranked by it from then on. Tuned figures are cross-validated: no query is scored with
-    weights that it helped to choose.
+    are ranked by it from then on; it takes 20 queries for anything to be kept. Tuned figures are
+    cross-validated: no query is scored with weights that it helped to choose.
     """
     settings = settings_of_process()
     if clear:
@@ -79,8 +84,9 @@ def command(
         kept = False
     elif data is None and collection is not None and queries is not None and qrels is not None:
         judged = read_judgements(collection, queries, qrels)
-        reports = [asyncio.run(_collection(settings, judged, late, dry_run, tuned))]
-        kept = not dry_run
+        report = asyncio.run(_collection(settings, judged, late, dry_run, tuned))
+        reports = [report]
+        kept = report.enough and not dry_run
     else:
         raise InvalidRequest(
             "tune what?", hint="Give --data DIR, or --collection NAME --queries FILE --qrels FILE."
@@ -111,10 +117,14 @@ async def _sets(
                     advance(shown, task, progress)
 
                 collection = (await ingest_set(runtime, judged, on_ingest=on_ingest)).collection
+            async with runtime.database.read() as session:
+                target = await get_collection(session, collection)
+            there = await _there(runtime, target.id, judged)
             if late:
                 await _store(runtime, collection, judged.name)
-            found = await _gather(runtime, collection, judged, late)
-            reports.append(await asyncio.to_thread(tuned, judged.name, found))
+            found = await _gather(runtime, collection, there, late)
+            report = await asyncio.to_thread(tuned, judged.name, found)
+            reports.append(replace(report, problems=there.problems))
     return reports
 
 
@@ -128,17 +138,26 @@ async def _collection(
     async with open_runtime(settings) as runtime:
         async with runtime.database.read() as session:
             collection = await get_collection(session, judged.name)
+        judged = await _there(runtime, collection.id, judged)
         if late is None:
             late = await asyncio.to_thread(
                 runtime.late.is_stored, collection.id, collection.space.fingerprint
             )
         found = await _gather(runtime, judged.name, judged, late)
         report = await asyncio.to_thread(tuned, judged.name, found)
-        if not dry_run:
+        report = replace(report, problems=judged.problems)
+        if report.enough and not dry_run:
             kept = msgspec.to_builtins(report.tuning(collection.space.fingerprint))
             async with runtime.database.write() as session:
                 await set_tuning(session, collection.id, kept)
     return report
+
+
+async def _there(runtime: Runtime, collection_id: UUID, judged: JudgedSet) -> JudgedSet:
+    """What is judged of the documents that the collection has."""
+    async with runtime.database.read() as session:
+        documents = await document_versions(session, collection_id)
+    return with_documents(judged, documents.keys())
 
 
 async def _store(runtime: Runtime, collection: str, name: str) -> None:
@@ -189,7 +208,12 @@ def _print(reports: list[TuningReport], kept: bool) -> None:
     for report in reports:
         click.echo(f"{report.name}: {report.queries} queries, {report.folds} folds, "
                    f"{report.rounds} rounds; best on all: {_choice(report.found)}")  # fmt: skip
-        if report.kept != report.found:
+        for problem in report.problems:
+            told = f"  {problem.count}: {problem.reason} ({', '.join(problem.examples)})"
+            click.echo(plain(told))
+        if not report.enough:
+            click.echo(f"  nothing of it is kept: that takes {LEAST_QUERIES} queries at least")
+        elif report.kept != report.found:
             click.echo("  it does not gain on queries it was not tuned on, so the settings stand: "
                        + _choice(report.kept))  # fmt: skip
         if report.quality is not None:

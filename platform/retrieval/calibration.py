@@ -67,13 +67,19 @@ def hit_probabilities(
     return calibration.probabilities(np.array(dense, np.float64), np.array(shares, np.float64))
 
 
-def fit_calibration(dense: Floats, lexical: Floats, relevant: npt.NDArray[np.bool_]) -> Calibration:
+def fit_calibration(
+    dense: Floats,
+    lexical: Floats,
+    relevant: npt.NDArray[np.bool_],
+    weights: Floats | None = None,
+) -> Calibration:
     """The likeliest curve, slopes held at 0 or above.
 
     Args:
         dense: cosines, float64 [judged].
         lexical: shares.
         relevant: whether each was judged relevant.
+        weights: how much each counts, above 0; None counts all the same.
 
     Raises:
         InvalidRequest: there are not both, relevant ones and others.
@@ -82,14 +88,16 @@ def fit_calibration(dense: Floats, lexical: Floats, relevant: npt.NDArray[np.boo
         raise InvalidRequest("a calibration needs hits that are relevant and hits that are not")
     features = np.stack([np.ones(len(dense)), dense, lexical], axis=1)
     signs = np.where(relevant, 1.0, -1.0)
+    counts = np.ones(len(signs)) if weights is None else weights
+    counts = counts / counts.sum()
 
     def loss(coefficients: Floats) -> tuple[float, Floats]:
         margins = signs * (features @ coefficients)
         slope = -signs * special.expit(-margins)
         penalty = _RIDGE * float(coefficients[1:] @ coefficients[1:])
-        gradient = features.T @ slope / len(signs)
+        gradient = features.T @ (counts * slope)
         gradient[1:] += 2 * _RIDGE / len(signs) * coefficients[1:]
-        return float(np.logaddexp(0, -margins).mean()) + penalty / len(signs), gradient
+        return float(counts @ np.logaddexp(0, -margins)) + penalty / len(signs), gradient
 
     found = optimize.minimize(
         loss,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatMediaType, formatWhen } from "../src/text/format";
+import { formatAlike, formatBytes, formatCount, formatMediaType, formatWhen } from "../src/text/format";
 
 describe("formats", () => {
   it("counts", () => {
@@ -7,6 +7,14 @@ describe("formats", () => {
       "0 files",
       "1 file",
       "1,700 files",
+    ]);
+  });
+
+  it("tells of others like it", () => {
+    expect([0, 1, 1200].map(formatAlike)).toEqual([
+      "",
+      "and 1 more like this",
+      "and 1,200 more like this",
     ]);
   });
 

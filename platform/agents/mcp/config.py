@@ -252,7 +252,7 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
     try:
         with path.open("rb") as file:
             data = json.loads(file.read(_MAX_FILE))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"mcp.files: {path}: {error}") from None
     entries = data.get("mcpServers") if isinstance(data, dict) else None
     if not isinstance(entries, dict):

@@ -7,7 +7,6 @@ describe functions and settings that way.
 """
 
 import re
-from collections.abc import Iterator
 
 from lxml import etree
 
@@ -17,6 +16,14 @@ from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile, NoText, TooDeep
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.boilerplate import prune_boilerplate, prune_hidden
+from rostra.ingest.parsers.grid import SpanBudget
+from rostra.ingest.parsers.html_tables import (
+    LINE_BREAK,
+    DataTable,
+    collapsed,
+    data_table,
+    short_row,
+)
 
 
 def _tags(names: str) -> tuple[str, ...]:
@@ -45,15 +52,7 @@ _VERBATIM = frozenset({"pre", "listing", "xmp", "plaintext"})
 # A block without these inside is one run of inline text.
 _INSIDE = (*_BLOCKS, *_VERBATIM, "br")
 _RUNS = frozenset({"p", "dt", "li", "dd", "td", "th", "figcaption", "caption", *_HEADINGS})
-_CELL_BLOCKS = ("table", "h1", "h2", "h3", "h4", "h5", "h6", "pre")
-_PARAGRAPHS = ("p", "div", "li", "br")
-_LARGE_CELL_CHARS = 400
-_SHORT_ROW_CHARS = 1200
 _MAX_TERM_CHARS = 200
-# A line separator, which HTML itself does not break lines at.
-_LINE_BREAK = "\u2028"
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SOFT = str.maketrans("", "", "\xad\u200b\ufeff")
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -146,6 +145,7 @@ class PageReader:
         self._term_start = -1
         self._open_terms = 0
         self._entry_lists: dict[etree._Element, bool] = {}
+        self._spans = SpanBudget()
 
     def read(self, root: etree._Element) -> None:
         """Reads everything under `root`."""
@@ -159,7 +159,7 @@ class PageReader:
                         walker.skip_subtree()
                         continue
                 elif tag == "br":
-                    self._inline.append(_LINE_BREAK)
+                    self._inline.append(LINE_BREAK)
                 if element.text:
                     self._inline.append(element.text)
             else:
@@ -177,10 +177,10 @@ class PageReader:
             self._code(element)
             return True
         if tag == "table":
-            rows = _data_rows(element)
-            if rows is None:
+            table = data_table(element, self._spans)
+            if table is None:
                 return False
-            self._table(element, rows)
+            self._table(element, table)
             return True
         if tag in {"ul", "ol", "menu", "dir"}:
             self._lists.append(_first_number(element) if tag == "ol" else 0)
@@ -188,11 +188,11 @@ class PageReader:
             self._open_terms += 1
         elif tag == "li":
             self._item()
-        elif tag == "tr" and (lines := _short_row(element)):
+        elif tag == "tr" and (lines := short_row(element)):
             self._write("\n".join(lines), None)
             return True
         if tag in _RUNS and next(element.iterdescendants(*_INSIDE), None) is None:
-            if text := _collapsed("".join(element.itertext())):
+            if text := collapsed("".join(element.itertext())):
                 self._write(text, element)
             return True
         return False
@@ -224,11 +224,11 @@ class PageReader:
             return
         raw = "".join(self._inline)
         self._inline.clear()
-        if _LINE_BREAK not in raw:
-            if text := _collapsed(raw):
+        if LINE_BREAK not in raw:
+            if text := collapsed(raw):
                 self._write(text, block)
             return
-        lines = [_collapsed(line) for line in raw.split(_LINE_BREAK)]
+        lines = [collapsed(line) for line in raw.split(LINE_BREAK)]
         if block is not None and block.tag in _HEADINGS:
             self._write(" ".join(filter(None, lines)), block)
         elif block is not None and block.tag == "dt":
@@ -311,22 +311,15 @@ class PageReader:
             self._last = "code"
             self._marker = ""
 
-    def _table(self, element: etree._Element, rows: list[str]) -> None:
+    def _table(self, element: etree._Element, table: DataTable) -> None:
         caption = element.find("caption")
-        if caption is not None and (text := _collapsed("".join(caption.itertext()))):
+        if caption is not None and (text := collapsed("".join(caption.itertext()))):
             self._write(text, None)
-        if rows:
-            self.builder.table(rows)
+        for line in table.above:
+            self._write(line, None)
+        if table.rows:
+            self.builder.table([markdown_row(cells) for cells in table.rows])
             self._last = "table"
-
-
-def _storable(text: str | None) -> str:
-    """A text as lxml takes it back: pages can name characters that it gives but refuses."""
-    return _NO_XML.sub("\ufffd", text or "")
-
-
-def _collapsed(text: str) -> str:
-    return " ".join(text.translate(_SOFT).split())
 
 
 def _first_number(element: etree._Element) -> int:
@@ -346,52 +339,3 @@ def _is_text(element: etree._Element) -> bool:
     """Whether a `div` that follows a list is text of its own, not a section with a heading."""
     first = next(element.iterdescendants("p", "pre", "ul", "table", "dl", *_HEADINGS), None)
     return first is not None and first.tag not in {"dl", *_HEADINGS}
-
-
-def _data_rows(table: etree._Element) -> list[str] | None:
-    """The rows of a table of data as Markdown; None for one that only places blocks."""
-    if table.get("role") in {"presentation", "none"}:
-        return None
-    if next(table.iterdescendants(*_CELL_BLOCKS), None) is not None:
-        return None
-    rows: list[list[str]] = []
-    for row in _rows(table):
-        cells = []
-        for cell in row.iterchildren("td", "th"):
-            text = _cell_text(cell)
-            if len(text) > _LARGE_CELL_CHARS and len(list(cell.iterdescendants(*_PARAGRAPHS))) > 1:
-                return None
-            cells.append(text)
-        if any(cells):
-            rows.append(cells)
-    if all(len(cells) <= 1 for cells in rows):
-        return None
-    return [markdown_row(cells) for cells in rows]
-
-
-def _short_row(row: etree._Element) -> list[str]:
-    """The lines of a short row of a table that is read as text; empty when the row is long."""
-    if next(row.iterdescendants(*_CELL_BLOCKS, "ul", "ol", "dl"), None) is not None:
-        return []
-    for block in row.iterdescendants("td", "th", *_PARAGRAPHS):
-        block.text = _LINE_BREAK + _storable(block.text)
-        block.tail = _LINE_BREAK + _storable(block.tail)
-    text = "".join(row.itertext())
-    lines = [line for part in text.split(_LINE_BREAK) if (line := _collapsed(part))]
-    return lines if sum(map(len, lines)) <= _SHORT_ROW_CHARS else []
-
-
-def _rows(table: etree._Element) -> Iterator[etree._Element]:
-    for child in table:
-        if child.tag == "tr":
-            yield child
-        elif child.tag in {"thead", "tbody", "tfoot"}:
-            yield from child.iterchildren("tr")
-
-
-def _cell_text(cell: etree._Element) -> str:
-    """A cell's text on one line, with a blank where blocks meet."""
-    for block in cell.iterdescendants(*_PARAGRAPHS):
-        block.text = f" {_storable(block.text)}"
-        block.tail = f" {_storable(block.tail)}"
-    return _collapsed("".join(cell.itertext()))

@@ -2,7 +2,7 @@
 
 Formulas give the values that were stored with them, dates are written as ISO 8601, percentages as
 such. Rows without values separate tables; columns without values are left out, so a cell far away
-from the others costs nothing. Sheets hidden from the menus too are no part of the text. The
+from the others costs nothing. Merged cells have their value in each of their rows and columns. Sheets hidden from the menus too are no part of the text. The
 container's parts are counted before any is unpacked, and no entity of their XML is expanded.
 """
 
@@ -22,15 +22,14 @@ from rostra.ingest.container import ZIP_ERRORS, open_container
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile, TooLarge
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.grid import SpanBudget
+from rostra.ingest.parsers.merged import Merged, Row, begins_table, merges_of
 
 # Excel's own last row.
 _MAX_ROWS = 1_048_576
 # Cells, with and without values, looked at in one workbook: minutes of work.
 _MAX_CELLS = 100_000_000
 _NO_TITLE = frozenset({"", "untitled", "workbook"})
-
-# A row's values by column.
-_Row = dict[int, str]
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -87,9 +86,10 @@ def _add_sheet(builder: DocumentBuilder, sheet: Any, reader: "_Cells") -> int:
         TooLarge: if it is larger than any table that is read.
     """
     rows = 0
-    block: list[_Row] = []
+    block: list[Row] = []
     chars = 0
-    for row in reader.rows(sheet):
+    merged = Merged(merges_of(sheet._get_source()), reader.spans)
+    for number, row in enumerate(reader.rows(sheet), start=1):
         if row:
             if not rows:
                 builder.block(clean_title(sheet.title) or "Sheet", SpanKind.HEADING, 1)
@@ -98,15 +98,15 @@ def _add_sheet(builder: DocumentBuilder, sheet: Any, reader: "_Cells") -> int:
             chars += sum(map(len, row.values()))
             builder.check(chars)
         elif block:
-            _add_block(builder, block)
+            _add_block(builder, block, number - len(block), merged)
             block, chars = [], 0
     if block:
-        _add_block(builder, block)
+        _add_block(builder, block, number - len(block) + 1, merged)
     return rows
 
 
-def _add_block(builder: DocumentBuilder, block: list[_Row]) -> None:
-    """Writes rows as a table; lines of single values as paragraphs."""
+def _add_block(builder: DocumentBuilder, block: list[Row], start: int, merged: Merged) -> None:
+    """Writes rows, the first of which has this number; lines of single values as paragraphs."""
     columns = sorted({column for row in block for column in row})
     if len(columns) == 1:
         for index, row in enumerate(block):
@@ -114,12 +114,14 @@ def _add_block(builder: DocumentBuilder, block: list[_Row]) -> None:
         return
     # A line above the table, and its notes below.
     first = 0
+    merges = merged.within(start, start + len(block) - 1)
     while first < len(block) and len(block[first]) == 1 and len(columns) > 2:
+        if begins_table(block[first], start + first, columns, merges):
+            break
         builder.block(next(iter(block[first].values())), SpanKind.PARAGRAPH)
         first += 1
-    builder.table(
-        [markdown_row([row.get(column, "") for column in columns]) for row in block[first:]]
-    )
+    table = merged.table(block[first:], start + first, columns, merges)
+    builder.table([markdown_row(cells) for cells in table])
 
 
 class _Cells:
@@ -128,8 +130,9 @@ class _Cells:
     def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
         self._seen = 0
+        self.spans = SpanBudget()
 
-    def rows(self, sheet: Any) -> Iterator[_Row]:
+    def rows(self, sheet: Any) -> Iterator[Row]:
         """The rows of a sheet; empty where it has no values.
 
         Raises:

@@ -108,6 +108,40 @@ def test_nothing_close_is_not_found(invoke: Invoke, folder: Path) -> None:
     assert answer["answer"] == "Not found in these documents."
 
 
+def test_what_is_left_out_for_a_hit_is_told(invoke: Invoke, folder: Path) -> None:
+    line = "The night watchman locks the northern gate of the old harbour at half past nine "
+    line += "and walks along the quay with two lanterns until the first ferry comes in."
+    for n in range(3):
+        (folder / f"watch{n}.txt").write_text(f"{line} Copy {n}.\n")
+    invoke("ingest", folder)
+    _, found, _ = invoke("search", "when is the northern gate locked", "--json")
+    assert len(found["hits"][0]["near_duplicates"]) == 2
+    status, printed, _ = invoke("search", "when is the northern gate locked")
+    assert (status, printed.count("and 2 more like this")) == (0, 1)
+    assert printed.count("more like this") == 1
+
+
+def test_a_files_name_cannot_steer_the_terminal(invoke: Invoke, folder: Path) -> None:
+    (folder / "many\nlines\x1b[31m.txt").write_text("the hostile \x1b[2J text of a kudu\n")
+    invoke("ingest", folder)
+    for command in (("document", "list"), ("search", "hostile kudu"), ("ask", "hostile kudu")):
+        status, printed, _ = invoke(*command)
+        assert status == 0
+        assert "\x1b" not in printed
+    assert "[31m" in invoke("document", "list")[1]
+
+
+def test_a_filter_of_too_many_levels_is_told(invoke: Invoke) -> None:
+    for depth in (500, 100_000):
+        status, _, told = invoke("search", "x", "--filter", "[" * depth + "]" * depth)
+        assert status == 2
+        assert "--filter" in told
+        assert "internal error" not in told
+    status, _, told = invoke("mcp", "call", "x", "y", "--args", "[" * 100_000)
+    assert status == 2
+    assert "--args" in told
+
+
 def test_changed_and_deleted_files(invoke: Invoke, folder: Path) -> None:
     invoke("ingest", folder, "--json")
     (folder / "valves.txt").write_text("A gauge shows the pressure of the boiler.\n")

@@ -35,6 +35,18 @@ def test_what_is_missing_comes_with_advice(
     assert all(check["detail"] for check in failed.values())
 
 
+def test_a_dense_index_that_cannot_be_made_is_told_of(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for kind, status in (("gpu_flat", "warning"), ("two_stage", "ok")):
+        monkeypatch.setenv("ROSTRA_DENSE_INDEX", kind)
+        assert run(["doctor", "--json"]) == 0
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        (check,) = (check for check in checks if check["name"] == "dense index")
+        assert (check["status"], kind in check["detail"]) == (status, True)
+
+
 def test_settings_are_listed_without_secrets(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

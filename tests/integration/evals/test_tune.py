@@ -52,6 +52,28 @@ def judged(tmp_path: Path) -> Path:
     return folder
 
 
+def asked_thrice(judged: Path) -> list[str]:
+    """Options for tuning on three queries a topic, which are enough for something to be kept."""
+    queries, qrels = judged / "thrice.jsonl", judged / "thrice.tsv"
+    asked = {
+        f"q{number}-{way}": (text, f"{number}-{kind}")
+        for number, topic in enumerate(_TOPICS)
+        for way, (text, kind) in enumerate(
+            (
+                (f"how do I service the {topic}?", "how"),
+                (f"is neglected {topic} a cause of failures?", "why"),
+                (f"steps for the {topic}", "how"),
+            )
+        )
+    }
+    queries.write_text(
+        "\n".join(json.dumps({"_id": id_, "text": text}) for id_, (text, _) in asked.items())
+    )
+    lines = [f"{id_}\t{document}\t1" for id_, (_, document) in asked.items()]
+    qrels.write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]))
+    return ["--queries", str(queries), "--qrels", str(qrels)]
+
+
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
@@ -97,7 +119,7 @@ async def test_rankings_made_from_candidates_are_those_of_search(
 def test_tuning_a_collection_is_kept_and_forgotten(
     settings: Settings, judged: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--queries", str(judged / "queries.jsonl"), "--qrels", str(judged / "qrels.tsv")]
+    given = asked_thrice(judged)
     assert run(["ingest", "--beir", str(judged), "-c", "garage"]) == 0
     capsys.readouterr()
     search = ["search", "how do I service the belt?", "-c", "garage", "--json"]
@@ -113,7 +135,7 @@ def test_tuning_a_collection_is_kept_and_forgotten(
     assert (dry["kept"], told["kept"]) == (False, True)
     assert dry["results"] == told["results"]
     (result,) = told["results"]
-    assert (result["queries"], result["folds"], result["late"]) == (8, 5, False)
+    assert (result["queries"], result["folds"], result["late"]) == (24, 5, False)
     assert [one["measure"] for one in result["measures"]] == ["ndcg@10", "recall@100"]
     assert result["brier"] < result["brier_base"]
 
@@ -222,6 +244,28 @@ def test_judgements_that_name_nothing_found_are_refused(
     arguments = ["tune", "-c", "garage", "--queries", str(judged / "queries.jsonl")]
     assert run([*arguments, "--qrels", str(other), "--json"]) != 0
     assert "uri" in capsys.readouterr().out
+
+
+def test_a_few_queries_are_told_of_and_nothing_is_kept(
+    settings: Settings, judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ingest", "--beir", str(judged), "-c", "garage"]) == 0
+    qrels = tmp_path / "few.tsv"
+    qrels.write_text(
+        "query-id\tcorpus-id\tscore\nq0\t0-how\t1\nq1\t1-how\t1\nq1\tno-such\t1\nq2\tgone\t1\n"
+    )
+    capsys.readouterr()
+    arguments = ["tune", "-c", "garage", "--queries", str(judged / "queries.jsonl")]
+    arguments += ["--qrels", str(qrels)]
+    assert run([*arguments, "--json"]) == 0
+    told = printed(capsys)
+    (result,) = told["results"]
+    assert (told["kept"], result["enough"], result["queries"]) == (False, False, 2)
+    assert any(one["examples"] == ["q2"] for one in result["problems"])
+    assert run(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "nothing of it is kept" in shown
+    assert "document no-such" in shown
 
 
 def test_measures_are_those_of_ir_measures(judged: Path) -> None:

@@ -324,6 +324,7 @@ async def test_a_file_that_turns_bad_keeps_its_last_good_text(library: Library) 
 
 async def test_equal_contents_share_a_vector(library: Library) -> None:
     copies = [Given(f"{at}.md", note("The same paragraph.")) for at in range(5)]
+    library.settings = library.settings.model_copy(update={"near_duplicates": 0.0})
     await library.ingester().ingest(copies, "default")
     await library.ingester().ingest([replace(copies[0], folder="other:/")], "default")
     assert len(library.embedder.embedded) == await vectors(library) == 1

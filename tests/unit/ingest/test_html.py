@@ -136,6 +136,49 @@ def test_layout_tables_flow_as_text(parse: Parse, texts: Texts) -> None:
     assert texts(entries, "row") == []
 
 
+SCORES = """<table><caption>Marks</caption>{head}
+<tr><td rowspan=2>Ann</td><td>1</td><td>2</td></tr>
+<tr><td colspan=2>absent</td></tr><tr><td colspan=3>All others</td></tr>
+<tr><td>Bob</td><td>3</td><td>4</td></tr></table>"""
+BODY = ["| Ann | 1 | 2 |", "| Ann | absent | absent |", "| All others |", "| Bob | 3 | 4 |"]
+TWO_LINES = (
+    "<tr><th rowspan=2>Name</th><th colspan=2>Score</th></tr><tr><th>Math</th><th>Art</th></tr>"
+)
+
+
+@pytest.mark.parametrize("head", [f"<thead>{TWO_LINES}</thead>", TWO_LINES])
+def test_cells_that_span_others(head: str, parse: Parse, texts: Texts) -> None:
+    page = parse(SCORES.format(head=head), "a.html")
+    assert texts(page, "row") == ["| Name | Score Math | Score Art |", *BODY]
+    assert page.text.startswith("Marks\n\n| Name")
+    titled = parse(SCORES.format(head=f"<tr><th colspan=9>In 2026</th></tr>{head}"), "a.html")
+    if head is TWO_LINES:
+        assert titled.text.startswith("Marks\n\nIn 2026\n\n| Name | Score Math |")
+
+
+def test_spans_end_where_their_part_of_the_table_does(parse: Parse, texts: Texts) -> None:
+    page = parse(
+        "<table><thead><tr><th rowspan=9>A</th><th>B</th></tr></thead>"
+        "<tbody><tr><td rowspan=0>1</td><td colspan=x>2</td></tr><tr><td>3</td></tr></tbody>"
+        "<tbody><tr><td rowspan=-1>4</td><td colspan=1000000>5</td></tr></tbody></table>",
+        "a.html",
+    )
+    assert texts(page, "row") == ["| A | B |", "| 1 | 2 |", "| 1 | 3 |", "| 4 | 5 |"]
+    only = parse(
+        "<table><tr><th>A</th><th>B</th></tr><tr><th>C</th><th>D</th></tr></table>", "a.html"
+    )
+    assert texts(only, "row") == ["| A | B |", "| C | D |"]
+
+
+def test_spans_made_to_do_harm(parse: Parse) -> None:
+    """Past what may be repeated, tables are read cell by cell."""
+    wide = "<tr><td>" + "<td>".join(["x"] * 1_000) + "</tr>"
+    rows = "<tr><td colspan=500>" + "y" * 300 + "<td colspan=500>z</tr>"
+    assert len(parse(f"<table>{wide}{rows * 500}</table>", "a.html").text) < 1_000_000
+    tall = "<tr>" + "<td rowspan=60000>" * 3_000 + "<td>a</tr>" + "<tr><td>b</tr>" * 20_000
+    assert len(parse(f"<table>{tall}</table>", "a.html").text) < 1_000_000
+
+
 def test_line_breaks_and_entities(parse: Parse) -> None:
     page = parse("<p>a<br>b &amp; &lt;c&gt;&nbsp;d<br><br>e&shy;f</p>", "a.html")
     assert page.text == "a\nb & <c> d\n\nef"
@@ -187,7 +230,18 @@ TAGS += ["h2", "span", "a", "nav", "b", "section"]
 PIECES = st.lists(
     st.one_of(
         st.sampled_from([f"<{tag}>" for tag in TAGS] + [f"</{tag}>" for tag in TAGS]),
-        st.sampled_from(["<dt id=x>", "<div class=note>", "<div class=navbar>", "&amp;", "&#0;"]),
+        st.sampled_from(
+            [
+                "<dt id=x>",
+                "<td rowspan=3>",
+                "<th colspan=2>",
+                "<thead>",
+                "<div class=note>",
+                "<div class=navbar>",
+                "&amp;",
+                "&#0;",
+            ]
+        ),
         st.text(alphabet="ab |\n\u2028\xa0é😀", max_size=5),
     ),
     max_size=40,

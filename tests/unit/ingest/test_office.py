@@ -128,6 +128,57 @@ def test_a_workbook(parse: Parse, texts: Texts) -> None:
     assert texts(book, "row")[0] == "| Day | Shop | Sum | Share | Open |"
 
 
+def test_merged_cells(parse: Parse, texts: Texts) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        rows = [["Marks of 2026"], ["Name", "Score", None, "Place"], [None, "Math", "Art"]]
+        rows += [["Ann", 1, 2, "Ulm"], [None, 3, 4, "Bonn"], ["Bob", "absent", None, "Jena"]]
+        for row in [*rows, ["A note on all of it"]]:
+            sheet.append(row)
+        merges = "A1:D1 A2:A3 B2:C2 D2:D3 A4:A5 B6:C6 A7:D7 F1:XFD1048576"
+        for merge in merges.split():
+            sheet.merge_cells(merge)
+        sheet.append([])
+        for row in [[None, "Score"], ["Name", "Math", "Art"], ["Cid", 5, 6]]:
+            sheet.append(row)
+        sheet.merge_cells("B9:C9")
+
+    book = parse(workbook(fill), "a.xlsx")
+    assert book.text.startswith("Sheet\n\nMarks of 2026\n\n| Name |")
+    assert texts(book, "row") == [
+        "| Name | Score Math | Score Art | Place |",
+        "| Ann | 1 | 2 | Ulm |",
+        "| Ann | 3 | 4 | Bonn |",
+        "| Bob | absent | absent | Jena |",
+        "| A note on all of it |  |  |  |",
+        "| Name | Score Math | Score Art |",
+        "| Cid | 5 | 6 |",
+    ]
+
+
+def test_merges_made_to_do_harm(parse: Parse) -> None:
+    def fill(book: openpyxl.Workbook) -> None:
+        sheet = book.active
+        assert sheet is not None
+        for number in range(1, 2_000, 2):
+            sheet.cell(number, 1, "a")
+            sheet.cell(number, 2, "b" * 300)
+
+    def merge(xml: bytes) -> bytes:
+        merges = b'<mergeCell ref="A1:XFD1048576"/>' + b"".join(
+            b'<mergeCell ref="A%d:B1048576"/>' % number for number in range(1, 15_000)
+        )
+        odd = b'<mergeCell ref="A0:ZZZ9999999"/><mergeCell ref="B2"/><mergeCell ref="ZZ:1"/>'
+        return xml.replace(
+            b"</sheetData>", b"</sheetData><mergeCells>" + merges + odd + b"</mergeCells>"
+        )
+
+    data = replaced(workbook(fill), "xl/worksheets/sheet1.xml", merge)
+    with contextlib.suppress(CorruptFile):
+        assert len(parse(data, "a.xlsx").text) < 1_000_000
+
+
 def test_formulas_give_their_stored_values(parse: Parse) -> None:
     def fill(book: openpyxl.Workbook) -> None:
         sheet = book.active

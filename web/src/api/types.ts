@@ -72,6 +72,8 @@ export type Passage = {
   end: number;
   page: number | null;
   score: number;
+  /** Ids of other chunks that say nearly the same and were left out for this one. */
+  near_duplicates?: string[];
 };
 
 /** `start`/`end` lie in the document, `answer_start`/`answer_end` in the answer. */

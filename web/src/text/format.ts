@@ -10,6 +10,11 @@ export function formatNumber(value: number): string {
   return WHOLE.format(value);
 }
 
+/** What stands beside one of several that say nearly the same; empty where there are no others. */
+export function formatAlike(others: number): string {
+  return others > 0 ? `and ${WHOLE.format(others)} more like this` : "";
+}
+
 export function formatBytes(bytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let value = bytes;

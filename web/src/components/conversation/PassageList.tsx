@@ -1,7 +1,7 @@
 import type { Passage } from "../../api/types";
 import { useApp } from "../../state/context";
 import { sourceKey } from "../../text/answer";
-import { formatCount } from "../../text/format";
+import { formatAlike, formatCount } from "../../text/format";
 import { documentName, passageTarget } from "../source/target";
 
 /** Everything that was read for the answer, folded away. */
@@ -22,10 +22,17 @@ export function PassageList({ passages }: { passages: Passage[] }) {
               <span className="faint">
                 {passage.page === null ? passage.uri : `page ${passage.page}`}
               </span>
+              <Alike passage={passage} />
             </button>
           </li>
         ))}
       </ol>
     </details>
   );
+}
+
+/** How many others were left out because they say nearly the same. */
+function Alike({ passage }: { passage: Passage }) {
+  const told = formatAlike(passage.near_duplicates?.length ?? 0);
+  return told ? <span className="passage-alike">{told}</span> : null;
 }
