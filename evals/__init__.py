@@ -325,7 +325,9 @@ if TYPE_CHECKING:
         read_tool_tasks,
         score_outputs,
     )
+    from evals.tuning.choices import JudgedQuery
     from evals.tuning.judgements import with_documents
+    from evals.tuning.together import Together, calibrated_together
     from evals.tuning.tune import LEAST_QUERIES, TuningReport, judged_queries, tune
     from evals.workspace import (
         open_workspace,
@@ -487,6 +489,9 @@ _HOMES = {
     "judged_queries": "tuning.tune",
     "tune": "tuning.tune",
     "with_documents": "tuning.judgements",
+    "JudgedQuery": "tuning.choices",
+    "Together": "tuning.together",
+    "calibrated_together": "tuning.together",
     "RetrievalReport": "retrieval",
     "report_retrieval": "retrieval",
     "retrieval_tasks": "retrieval",
@@ -578,6 +583,7 @@ __all__ = [
     "JudgeReport",
     "JudgeRun",
     "JudgeStandard",
+    "JudgedQuery",
     "JudgedSet",
     "LoadEndpoint",
     "LoadOptions",
@@ -634,6 +640,7 @@ __all__ = [
     "Task",
     "TaskHeader",
     "TaskReport",
+    "Together",
     "ToolScores",
     "TraceUrlInvalid",
     "Traffic",
@@ -645,6 +652,7 @@ __all__ = [
     "Verdict",
     "ask_for_calls",
     "baseline_of",
+    "calibrated_together",
     "check_sets",
     "check_trace_url",
     "chunking_tasks",

@@ -72,7 +72,9 @@ def calibrated_together(sets: Mapping[str, Sequence[JudgedQuery]]) -> Together:
         name: one for name, one in scored.items() if one.relevant.any() and not one.relevant.all()
     }
     if len(scored) < 2:
-        raise DatasetError("one curve for several sets takes two that tell relevant from other hits")
+        raise DatasetError(
+            "one curve for several sets takes two that tell relevant from other hits"
+        )
     held_out = []
     for name, one in scored.items():
         others = _fitted([other for key, other in scored.items() if key != name])

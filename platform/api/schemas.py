@@ -396,7 +396,7 @@ class SearchView(Struct, omit_defaults=True):
     """What was found, best first; a plain search has no `expansion`.
 
     Hits were `reranked` where that was done in time; `probability` is that of the likeliest hit to
-    be relevant, where the collection was tuned.
+    be relevant, where something says so.
     """
 
     query: str

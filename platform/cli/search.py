@@ -49,7 +49,7 @@ _PREVIEW_CHARS = 320
 @click.option(
     "--min-probability",
     type=float,
-    help="Leave out hits that are less likely relevant, 0 to 1; needs `rostra tune`.",
+    help="Leave out hits that are less likely relevant, 0 to 1.",
 )
 @expand_option
 @click.option("--graph", is_flag=True, help="Use the graph of entities; see `rostra graph`.")

@@ -12,8 +12,11 @@ import msgspec
 
 from evals import (
     LEAST_QUERIES,
+    JudgedQuery,
     JudgedSet,
+    Together,
     TuningReport,
+    calibrated_together,
     find_sets,
     ingest_set,
     judged_queries,
@@ -76,12 +79,15 @@ def command(
         click.echo(f"{collection} is ranked as the settings say")
         return
 
+    together = None
+
     def tuned(name: str, found: Any) -> TuningReport:
         return tune(name, found, settings, folds=folds, rounds=rounds, seed=seed)
 
     if data is not None and collection is None:
-        reports = asyncio.run(_sets(settings, data, bool(late), tuned))
+        reports, gathered = asyncio.run(_sets(settings, data, bool(late), tuned))
         kept = False
+        together = calibrated_together(gathered) if len(gathered) > 1 else None
     elif data is None and collection is not None and queries is not None and qrels is not None:
         judged = read_judgements(collection, queries, qrels)
         report = asyncio.run(_collection(settings, judged, late, dry_run, tuned))
@@ -92,9 +98,14 @@ def command(
             "tune what?", hint="Give --data DIR, or --collection NAME --queries FILE --qrels FILE."
         )
     if as_json:
-        print_json({"kept": kept, "results": [report.to_dict() for report in reports]})
+        body = {"kept": kept, "results": [report.to_dict() for report in reports]}
+        if together is not None:
+            body["together"] = together.to_dict()
+        print_json(body)
         return
-    _print(reports, kept)
+    _print(reports, kept, for_collection=collection is not None)
+    if together is not None:
+        _print_together(together)
 
 
 async def _clear(settings: Settings, collection: str) -> None:
@@ -105,8 +116,9 @@ async def _clear(settings: Settings, collection: str) -> None:
 
 async def _sets(
     settings: Settings, data: Path, late: bool, tuned: Callable[[str, Any], TuningReport]
-) -> list[TuningReport]:
+) -> tuple[list[TuningReport], dict[str, list[JudgedQuery]]]:
     reports = []
+    gathered: dict[str, list[JudgedQuery]] = {}
     sets = [read_judged_set(folder) for folder in find_sets(data)]
     async with open_workspace(settings) as runtime:
         for judged in sets:
@@ -125,7 +137,8 @@ async def _sets(
             found = await _gather(runtime, collection, there, late)
             report = await asyncio.to_thread(tuned, judged.name, found)
             reports.append(replace(report, problems=there.problems))
-    return reports
+            gathered[judged.name] = found
+    return reports, gathered
 
 
 async def _collection(
@@ -170,7 +183,9 @@ async def _store(runtime: Runtime, collection: str, name: str) -> None:
         )
 
 
-async def _gather(runtime: Runtime, collection: str, judged: JudgedSet, late: bool) -> Any:
+async def _gather(
+    runtime: Runtime, collection: str, judged: JudgedSet, late: bool
+) -> list[JudgedQuery]:
     with bar() as shown:
         task = shown.add_task(f"{judged.name}: search", total=len(judged.queries))
         return await judged_queries(
@@ -183,7 +198,7 @@ async def _gather(runtime: Runtime, collection: str, judged: JudgedSet, late: bo
         )
 
 
-def _print(reports: list[TuningReport], kept: bool) -> None:
+def _print(reports: list[TuningReport], kept: bool, *, for_collection: bool) -> None:
     rows = []
     for report in reports:
         for one in report.to_dict()["measures"]:
@@ -211,7 +226,7 @@ def _print(reports: list[TuningReport], kept: bool) -> None:
         for problem in report.problems:
             told = f"  {problem.count}: {problem.reason} ({', '.join(problem.examples)})"
             click.echo(plain(told))
-        if not report.enough:
+        if not report.enough and for_collection:
             click.echo(f"  nothing of it is kept: that takes {LEAST_QUERIES} queries at least")
         elif report.kept != report.found:
             click.echo("  it does not gain on queries it was not tuned on, so the settings stand: "
@@ -223,6 +238,19 @@ def _print(reports: list[TuningReport], kept: bool) -> None:
             )
     if kept:
         click.echo("kept; `rostra tune --collection NAME --clear` forgets it")
+
+
+def _print_together(together: Together) -> None:
+    curve = together.calibration
+    click.echo(
+        f"one curve for all sets: {curve.intercept:g}, {curve.dense:g} a cosine, "
+        f"{curve.lexical:g} a lexical share"
+    )
+    for one in together.held_out:
+        click.echo(
+            f"  {one.name}, by the curve of the others: Brier score {one.brier:.4f}, "
+            f"{one.base:.4f} without scores"
+        )
 
 
 def _choice(choice: Any) -> str:

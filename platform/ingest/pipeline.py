@@ -58,7 +58,7 @@ from rostra.store import (
 log = get_logger(__name__)
 
 # Raise when parsers or chunkers give other text or spans for equal bytes: files are then re-read.
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 # Chunks embedded and committed together: enough to sort by length, little to lose. The first batch
 # is small, so that the embedder starts early, and each next one twice as large.
 _FIRST_BATCH_CHUNKS = 64

@@ -1,5 +1,9 @@
 """How likely a hit is relevant, from its raw scores; fitted on judged queries by `rostra tune`.
 
+The packaged embedding model has a curve that serves where nothing was tuned. It tells what is about
+something else from what is not, on sets that it was not fitted on; its levels are rough, since how
+many candidates are relevant differs between collections. docs/search.md has the figures.
+
 A logistic curve over the cosine and over the share of the query's term weight that BM25 counts.
 Never over fused or reranked scores: these are normalised within a query, which erases the level
 that says whether anything was found at all.
@@ -7,14 +11,14 @@ that says whether anything was found at all.
 What always holds: a probability lies from 0 to 1 and never falls when a score rises.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from rostra.core import InvalidRequest
+from rostra.core import EmbeddingSpace, InvalidRequest
 from rostra.retrieval.hits import Hit
 
 Floats = npt.NDArray[np.float64]
@@ -45,6 +49,27 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         odds = self.intercept + self.dense * dense + self.lexical * lexical
         return np.asarray(special.expit(odds), np.float64)
+
+
+# The weights of all-MiniLM-L6-v2, in whose cosines the curve below is.
+_FITTED_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_FITTED_DIMENSIONS = 384
+# Fitted on CISI, Cranfield and the training part of SciFact, each counting the same: what
+# `rostra tune --data` says of the three together.
+_FITTED = Calibration(intercept=-6.409558, dense=7.257349, lexical=1.77376)
+
+
+def default_calibration(spaces: Iterable[EmbeddingSpace]) -> Calibration | None:
+    """The curve for collections that nothing was tuned for; None where their cosines are others.
+
+    A rotation leaves cosines at full width as they are.
+    """
+    for space in spaces:
+        if space.revision != _FITTED_WEIGHTS or space.dimensions != _FITTED_DIMENSIONS:
+            return None
+        if space.query_prompt or space.document_prompt:
+            return None
+    return _FITTED
 
 
 def lexical_share(score: float | None, term_weights: Mapping[str, float]) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rostra.core import InvalidRequest, ModelUnavailable, Settings
-from rostra.retrieval.calibration import Calibration, hit_probabilities
+from rostra.retrieval.calibration import Calibration, default_calibration, hit_probabilities
 from rostra.retrieval.diversity import diverse_order
 from rostra.retrieval.fuse import FusionKind, min_max
 from rostra.retrieval.hits import Hit
@@ -101,11 +101,14 @@ class Refiner:
             min_probability: likewise.
 
         Raises:
-            InvalidRequest: a probability is asked for that nothing was tuned for.
+            InvalidRequest: a probability is asked for, nothing was tuned, and the embedding model
+                has no curve of its own.
             ModelUnavailable: the reranker that the settings name cannot be had.
         """
         tuning = tuning_of(collections)
         calibration = tuning.calibration if tuning is not None else None
+        if calibration is None and self._settings.bm25 == "okapi":  # what it was fitted with
+            calibration = default_calibration(one.space for one in collections)
         if min_probability is not None and calibration is None:
             raise InvalidRequest(
                 "nothing says how likely hits of this search are relevant",
@@ -215,7 +218,7 @@ def judged(
 ) -> tuple[list[Hit], float | None]:
     """The first `k` hits that are likely enough, and how likely the likeliest is relevant.
 
-    The probability is None where none was tuned, or a side did not score.
+    The probability is None where there is no calibration, or a side did not score.
     """
     if plan.calibration is None:
         return list(hits[:k]), None

@@ -30,7 +30,8 @@ class SearchRequest:
         per_document: most hits of one document; None sets no limit.
         diversity: how much hits that resemble better ones are put back, 0 to 1; None takes the
             setting.
-        min_probability: leave out hits that are less likely relevant; needs a tuned collection.
+        min_probability: leave out hits that are less likely relevant; needs a tuned collection or
+            the packaged embedding model.
         candidates: return every candidate, whatever `k`, fused and nothing more.
         operators: read "words in quotes" as a phrase that must occur, and word* as the terms that
             start so; else they are words like others.
@@ -59,7 +60,7 @@ class SearchResult:
         timings_ms: how long each stage took.
         term_weights: how much each of the query's terms matters, above 0; see `term_weight`.
         reranked: whether a reranker had its say; not when it took too long.
-        probability: how likely the likeliest hit is relevant; None where nothing was tuned.
+        probability: how likely the likeliest hit is relevant; None where nothing says so.
     """
 
     query: str

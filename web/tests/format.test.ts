@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { formatAlike, formatBytes, formatCount, formatMediaType, formatWhen } from "../src/text/format";
+import {
+  formatAlike,
+  formatBytes,
+  formatCount,
+  formatMediaType,
+  formatWhen,
+} from "../src/text/format";
 
 describe("formats", () => {
   it("counts", () => {

@@ -100,14 +100,20 @@ class Merged:
         filled = [dict(row) for row in block]
         try:
             for merge in merges:
-                self._fill(block, filled, first, columns, merge)
+                self._fill(block, filled, first, columns, merge, header)
         except SpansTooLarge:
             filled = block
         rows = [[row.get(column, "") for column in columns] for row in filled]
         return [joined_header(rows[:header]), *rows[header:]] if header > 1 else rows
 
     def _fill(
-        self, block: list[Row], filled: list[Row], first: int, columns: list[int], merge: Merge
+        self,
+        block: list[Row],
+        filled: list[Row],
+        first: int,
+        columns: list[int],
+        merge: Merge,
+        header: int,
     ) -> None:
         if not first <= merge.top < first + len(block):
             return
@@ -117,7 +123,7 @@ class Merged:
         inside = _inside(columns, merge)
         for number in range(merge.top, min(merge.bottom + 1, first + len(block))):
             own = block[number - first]
-            is_alone = number == merge.top and len(own) == 1
+            is_alone = number == merge.top and len(own) == 1 and number >= first + header
             for column in inside[:1] if is_alone else inside:
                 if column not in own:
                     filled[number - first][column] = self._budget.take(text)

@@ -1,9 +1,10 @@
 """XLSX: each sheet is a section; its blocks of cells are tables of Markdown rows.
 
 Formulas give the values that were stored with them, dates are written as ISO 8601, percentages as
-such. Rows without values separate tables; columns without values are left out, so a cell far away
-from the others costs nothing. Merged cells have their value in each of their rows and columns. Sheets hidden from the menus too are no part of the text. The
-container's parts are counted before any is unpacked, and no entity of their XML is expanded.
+such. Merged cells have their value in each of their rows and columns. Rows without values separate
+tables; columns without values are left out, so a cell far away from the others costs nothing.
+Sheets hidden from the menus too are no part of the text. The container's parts are counted before
+any is unpacked, and no entity of their XML is expanded.
 """
 
 import datetime

@@ -124,12 +124,12 @@ def test_tuning_a_collection_is_kept_and_forgotten(
     capsys.readouterr()
     search = ["search", "how do I service the belt?", "-c", "garage", "--json"]
     assert run(search) == 0
-    assert printed(capsys)["probability"] is None
+    untuned = printed(capsys)["probability"]
 
     assert run(["tune", "-c", "garage", *given, "--dry-run", "--json"]) == 0
     dry = printed(capsys)
     assert run(search) == 0
-    assert printed(capsys)["probability"] is None
+    assert printed(capsys)["probability"] == untuned
     assert run(["tune", "-c", "garage", *given, "--json"]) == 0
     told = printed(capsys)
     assert (dry["kept"], told["kept"]) == (False, True)
@@ -142,10 +142,39 @@ def test_tuning_a_collection_is_kept_and_forgotten(
     assert run(search) == 0
     found = printed(capsys)
     assert 0 < found["probability"] <= 1
+    assert found["probability"] != untuned
     assert run(["tune", "-c", "garage", "--clear"]) == 0
     capsys.readouterr()
     assert run(search) == 0
+    assert printed(capsys)["probability"] == untuned
+
+
+def test_what_is_about_nothing_in_a_collection_finds_nothing(
+    settings: Settings,
+    judged: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without any tuning, by the curve that the packaged model comes with."""
+    assert run(["ingest", "--beir", str(judged), "-c", "garage"]) == 0
+    capsys.readouterr()
+    for query in ("ahgjd qqwez xxzzy", "cheap flights to Lisbon"):
+        search = ["search", query, "-c", "garage", "--json"]
+        assert run(search) == 0
+        plain = printed(capsys)
+        assert plain["hits"]
+        assert plain["probability"] < 0.1
+        assert run([*search, "--min-probability", "0.1"]) == 0
+        assert printed(capsys)["hits"] == []
+    search = ["search", "which brake pads are worn too far?", "-c", "garage", "--json"]
+    assert run([*search, "--min-probability", "0.1"]) == 0
+    assert any("brake" in hit["text"] for hit in printed(capsys)["hits"])
+    # Scores of another form of BM25 are not what the curve was fitted on.
+    monkeypatch.setenv("ROSTRA_BM25", "plus")
+    assert run(search) == 0
     assert printed(capsys)["probability"] is None
+    assert run([*search, "--min-probability", "0.1"]) == 2
+    assert printed(capsys)["error"]["code"] == "invalid_request"
 
 
 def test_token_vectors_by_the_command_line_rerank_searches(

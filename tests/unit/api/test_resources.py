@@ -101,6 +101,22 @@ async def test_an_upload_is_read_found_cited_and_deleted(client: Client, upload:
     assert again.json()["hits"] == []
 
 
+async def test_what_is_left_out_for_a_hit_is_named(client: Client, upload: Upload) -> None:
+    words = " ".join(f"word{n}" for n in range(60))
+    await upload(*((f"{n}.txt", f"{words} copy {n}".encode()) for n in range(3)))
+    body = {"query": "word7 word8", "collection": "docs", "mode": "lexical"}
+    (hit,) = (await client.post("/api/search", json=body)).json()["hits"]
+    assert len(set(hit["near_duplicates"]) - {hit["chunk_id"]}) == 2
+    asked = await client.post(
+        "/api/ask",
+        json={"question": "word7 word8?", "collection": "docs"},
+        headers={"accept": "text/event-stream"},
+    )
+    frame = next(part for part in asked.text.split("\n\n") if "event: passages" in part)
+    (passage,) = json.loads(frame.partition("data: ")[2])["passages"]
+    assert len(passage["near_duplicates"]) == 2
+
+
 async def test_several_collections_are_searched_as_one(client: Client, upload: Upload) -> None:
     await upload(("a.txt", b"harbour pilot alpha"), collection="one")
     await upload(("b.txt", b"harbour pilot beta"), collection="two")

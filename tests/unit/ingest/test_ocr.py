@@ -3,7 +3,10 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
@@ -15,7 +18,7 @@ from rostra.ingest.document import ParsedDocument
 from rostra.ingest.errors import CorruptFile, NoText, TooLarge, UnsupportedType
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parser_process import ParserProcess
-from rostra.ingest.parsers import parse_bytes
+from rostra.ingest.parsers import ocr, parse_bytes
 from rostra.ingest.parsers.image import page_ranges
 from rostra.ingest.parsers.ocr import TextBox, in_lines
 
@@ -75,6 +78,55 @@ def test_frames_are_pages_and_clear_parts_are_paper(parse: Parse) -> None:
     both = parse(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), "a.tiff")
     assert both.text == "First page\n\nSecond page"
     assert [s.level for s in both.spans if s.kind == "page"] == [1, 2]
+
+
+WORDS = ("The quarterly report of the museum", "In March the number was 4,711", "See the garden")
+
+
+@needs_ocr
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_pictures_on_their_side_or_head(turn: int, parse: Parse) -> None:
+    image = picture(*WORDS).rotate(turn, expand=True)
+    assert parse(encoded(image, "PNG"), "a.png").text == " ".join(WORDS)
+    page = parse(scanned(picture(*WORDS).rotate(180)), "a.pdf")
+    assert page.text == " ".join(WORDS)
+
+
+class Engine:
+    """Finds one line of this score in pictures of these widths, a worse one in others."""
+
+    def __init__(self, score: float, *widths: int) -> None:
+        self.score = score
+        self.widths = widths
+        self.seen: list[tuple[int, ...]] = []
+
+    def __call__(self, picture: np.ndarray[Any, Any]) -> SimpleNamespace:
+        self.seen.append(picture.shape)
+        good = picture.shape[1] in self.widths
+        box = [(0, 0), (90, 0), (90, 20), (0, 20)]
+        return SimpleNamespace(
+            boxes=[box], txts=["good" if good else "bad"], scores=[self.score if good else 0.6]
+        )
+
+
+def test_what_is_tried_and_for_how_long(
+    limits: ParseLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(engine: Engine, seconds: float = 100.0) -> list[str]:
+        monkeypatch.setattr(ocr, "_engine", lambda: engine)
+        reader = ocr.Recogniser(replace(limits, ocr_seconds=seconds))
+        return [line.text for line in reader.lines(np.zeros((50, 100, 3), np.uint8))]
+
+    upright = Engine(0.95, 100)
+    assert (read(upright), len(upright.seen)) == (["good"], 1)
+    turned = Engine(0.95, 50)
+    assert (read(turned), len(turned.seen)) == (["good"], 2)
+    hasty = Engine(0.95, 50)
+    assert (read(hasty, 0.0), len(hasty.seen)) == ([], 1)
+    fair = Engine(0.8, 100)
+    assert (read(fair), len(fair.seen)) == (["good"], 4)
+    noise = Engine(0.7, 100, 50)
+    assert (read(noise), len(noise.seen)) == ([], 4)
 
 
 @needs_ocr

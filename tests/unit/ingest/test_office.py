@@ -136,7 +136,7 @@ def test_merged_cells(parse: Parse, texts: Texts) -> None:
         rows += [["Ann", 1, 2, "Ulm"], [None, 3, 4, "Bonn"], ["Bob", "absent", None, "Jena"]]
         for row in [*rows, ["A note on all of it"]]:
             sheet.append(row)
-        merges = "A1:D1 A2:A3 B2:C2 D2:D3 A4:A5 B6:C6 A7:D7 F1:XFD1048576"
+        merges = "A1:D1 A2:A3 B2:C2 D2:D3 A4:A5 B6:C6 A7:D7"
         for merge in merges.split():
             sheet.merge_cells(merge)
         sheet.append([])

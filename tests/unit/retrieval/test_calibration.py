@@ -1,13 +1,16 @@
 """Probabilities from raw scores: monotone, and near the truth that data were drawn from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from rostra.core import InvalidRequest
+from rostra.core import EmbeddingSpace, InvalidRequest
 from rostra.retrieval import Calibration, fit_calibration, lexical_share
+from rostra.retrieval.calibration import default_calibration
 
 
 def drawn(seed: int, on_dense: float, on_lexical: float) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
@@ -64,3 +67,43 @@ def test_lexical_shares_compare_across_queries() -> None:
     assert lexical_share(-1.0, {"a": 2.0}) == 0.0
     assert lexical_share(None, {"a": 2.0}) == lexical_share(1.0, {}) == 0.0
     assert Calibration(0.0, 1.0, 1.0).probabilities(np.zeros(1), np.zeros(1)).tolist() == [0.5]
+
+
+def test_what_counts_more_is_fitted_as_if_it_were_there_more_often() -> None:
+    dense, lexical, relevant = drawn(1, 5.0, 1.0)
+    often = [np.concatenate([one, one[:1000], one[:1000]]) for one in (dense, lexical, relevant)]
+    weights = np.where(np.arange(4000) < 1000, 3.0, 1.0)
+    one = fit_calibration(dense, lexical, relevant, weights)
+    other = fit_calibration(*often)
+    assert [one.intercept, one.dense, one.lexical] == pytest.approx(
+        [other.intercept, other.dense, other.lexical], abs=0.01
+    )
+
+
+PACKAGED = EmbeddingSpace(
+    "all-MiniLM-L6-v2", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 384
+)
+
+
+def test_the_packaged_model_has_a_curve_of_its_own() -> None:
+    found = default_calibration([PACKAGED, replace(PACKAGED, rotation="f" * 64)])
+    assert found is not None
+    # About the subject, in other words; about something else, with a word or two in common.
+    about, other = found.probabilities(np.array([0.6, 0.25]), np.array([0.4, 0.3]))
+    assert about > 0.2
+    assert other < 0.05
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"revision": "0" * 64},
+        {"dimensions": 128},
+        {"query_prompt": "q: "},
+        {"document_prompt": "d"},
+    ],
+)
+def test_other_cosines_have_none(changed: dict[str, str | int]) -> None:
+    space = replace(PACKAGED, **changed)  # type: ignore[arg-type]
+    assert default_calibration([space]) is None
+    assert default_calibration([PACKAGED, space]) is None

@@ -14,7 +14,7 @@ def queries(seed: int, count: int, intercept: float) -> list[JudgedQuery]:
     made = []
     for number in range(count):
         dense, shares = generator.uniform(0, 0.9, 50), generator.uniform(0, 1.2, 50)
-        right = generator.random(50) < special.expit(intercept + 6 * dense + 2 * shares)
+        rows = generator.random(50) < special.expit(intercept + 6 * dense + 2 * shares)
         documents = tuple(f"d{at}" for at in range(50))
         made.append(
             JudgedQuery(
@@ -24,7 +24,7 @@ def queries(seed: int, count: int, intercept: float) -> list[JudgedQuery]:
                 lexical=shares,
                 shares=shares,
                 late=None,
-                relevant={one: 1 for one, is_right in zip(documents, right, strict=True) if is_right},
+                relevant={f"d{at}": 1 for at in np.flatnonzero(rows)},
             )
         )
     return made
