@@ -40,6 +40,7 @@ from rostra.ingest.items import FailedSource, Source
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers import attachment_name
 from rostra.ingest.parsers.letter import NAMES, STEP
+from rostra.ingest.reasons import words_of
 
 _END_RECORD = b"PK\x05\x06"
 _END_RECORD_BYTES = 22
@@ -187,10 +188,12 @@ class Archive:
                     raise file_too_large(member.filename, self._max_bytes)
                 return self._opened().read(member)
             except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
-                raise CorruptFile(f"{member.filename} is damaged: {error}") from None
+                raise CorruptFile(f"{member.filename} is damaged: {words_of(error)}") from None
             except (NotImplementedError, RuntimeError, ValueError) as error:
                 # What zipfile raises for versions and flags it does not know.
-                raise CorruptFile(f"{member.filename} cannot be unpacked: {error}") from None
+                raise CorruptFile(
+                    f"{member.filename} cannot be unpacked: {words_of(error)}"
+                ) from None
             except OSError as error:
                 raise os_reason(error, display_name(self._path)) from None
             finally:
@@ -232,7 +235,7 @@ class Archive:
             NotImplementedError,
             ValueError,
         ) as error:
-            raise CorruptFile(f"{name} is no zip archive or damaged: {error}") from None
+            raise CorruptFile(f"{name} is no zip archive or damaged: {words_of(error)}") from None
         except OSError as error:
             raise os_reason(error, name) from None
 

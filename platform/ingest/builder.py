@@ -4,9 +4,13 @@ What always holds: text is normalised before an offset into it is taken, blocks 
 many newlines as the larger wish of both, and a text over the limit is refused while it grows.
 """
 
+import re
+
 from rostra.core import collapse_whitespace, normalize_text
 from rostra.ingest.document import MAX_TITLE_CHARS, JsonScalar, ParsedDocument, Span, SpanKind
 from rostra.ingest.errors import TooLarge
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class DocumentBuilder:
@@ -92,8 +96,14 @@ def make_document(
 
 
 def clean_title(title: str) -> str:
-    """The title as one line of at most 300 code points; may be empty."""
-    return collapse_whitespace(normalize_text(title))[:MAX_TITLE_CHARS].rstrip()
+    """The title as one line of at most 300 code points, with `…` where it is cut; may be empty.
+
+    Control characters, which would act on a terminal that shows it, are left out.
+    """
+    line = collapse_whitespace(_CONTROLS.sub(" ", normalize_text(title)))
+    if len(line) <= MAX_TITLE_CHARS:
+        return line
+    return line[: MAX_TITLE_CHARS - 1].rstrip() + "…"
 
 
 def text_too_large(max_chars: int) -> TooLarge:

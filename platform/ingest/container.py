@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from rostra.core import UnreadableFile
 from rostra.ingest.errors import ArchiveBomb, CorruptFile, EncryptedFile, UnsupportedType
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.reasons import words_of
 
 _RATIO_FROM_BYTES = 1024 * 1024
 _ENCRYPTED = 0x1
@@ -44,7 +45,7 @@ def open_container(data: bytes, limits: ParseLimits) -> zipfile.ZipFile:
     try:
         container = zipfile.ZipFile(io.BytesIO(data))
     except ZIP_ERRORS as error:
-        raise CorruptFile(f"the file is damaged: {error}") from None
+        raise CorruptFile(f"the file is damaged: {words_of(error)}") from None
     check_members(container.infolist(), limits)
     return container
 

@@ -90,7 +90,7 @@ async def ask_for_names(model: ChatModel, reader: NameReader, text: str) -> Chun
             await stream.aclose()
     try:
         body = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return _checked(reader, shown, body)
 

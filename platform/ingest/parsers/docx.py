@@ -21,6 +21,7 @@ from rostra.ingest.container import check_members
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.reasons import words_of
 
 _HEADING_STYLE = re.compile(r"heading (\d)", re.I)
 _BODY_CONTAINERS = frozenset(
@@ -58,10 +59,10 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
         styles = {style.style_id: style for style in document.styles if style.style_id}
         core_title, author = document.core_properties.title, document.core_properties.author
     except (zipfile.BadZipFile, etree.XMLSyntaxError, OpcError) as error:
-        raise CorruptFile(f"the DOCX is damaged: {error}") from None
+        raise CorruptFile(f"the DOCX is damaged: {words_of(error)}") from None
     except (KeyError, ValueError, AttributeError, EOFError, NotImplementedError, OSError) as error:
         # What python-docx and zipfile raise for parts that are missing, cut off or not Word's.
-        raise CorruptFile(f"the file is no complete Word document: {error}") from None
+        raise CorruptFile(f"the file is no complete Word document: {words_of(error)}") from None
     reader = _Reader(limits, styles)
     reader.read(body)
     facts: dict[str, JsonScalar] = {}

@@ -21,6 +21,7 @@ from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.boilerplate import prune_hidden
 from rostra.ingest.parsers.html import PageReader, page_source, page_tree
 from rostra.ingest.parsers.xml_parts import local_name, xml_root
+from rostra.ingest.reasons import words_of
 
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
@@ -197,4 +198,4 @@ def _read(container: zipfile.ZipFile, path: str) -> bytes:
     try:
         return container.read(path)
     except (KeyError, *ZIP_ERRORS) as error:
-        raise CorruptFile(f"{path} is missing or damaged: {error}") from None
+        raise CorruptFile(f"{path} is missing or damaged: {words_of(error)}") from None

@@ -17,6 +17,7 @@ from rostra.ingest.errors import CorruptFile, NoText, TooLarge
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.ocr import MAX_SIDE, TextBox, recogniser
 from rostra.ingest.parsers.page_text import PageLine, add_page
+from rostra.ingest.reasons import words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
         raise TooLarge(f"the image is too large: {error}") from None
     except (OSError, ValueError, SyntaxError, EOFError, UnidentifiedImageError) as error:
         # What Pillow raises for images that are cut off or damaged.
-        raise CorruptFile(f"the image is damaged: {str(error)[:200]}") from None
+        raise CorruptFile(f"the image is damaged: {words_of(error)}") from None
     if not builder.length:
         raise NoText("no text was found in the image")
     facts: dict[str, JsonScalar] = {"pages": frames, "ocr": True}

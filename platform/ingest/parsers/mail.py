@@ -8,7 +8,7 @@ from rostra.core import normalize_text
 from rostra.ingest import media
 from rostra.ingest.builder import DocumentBuilder
 from rostra.ingest.decode import decode_text
-from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
+from rostra.ingest.document import MAX_TITLE_CHARS, JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile, NoText, TooDeep
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.boilerplate import prune_hidden
@@ -18,6 +18,7 @@ from rostra.ingest.parsers.mime import read_mime
 from rostra.ingest.parsers.outlook import read_outlook
 from rostra.ingest.parsers.plain import paragraphs
 from rostra.ingest.parsers.rtf import RtfReader
+from rostra.ingest.reasons import words_of
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -52,7 +53,9 @@ def enclosed(letter: Letter, number: int) -> tuple[str, bytes | Letter]:
     try:
         return enclosure.name, enclosure.open()
     except (OSError, ValueError, LookupError) as error:
-        raise CorruptFile(f"the attachment {enclosure.name} is damaged: {error}") from None
+        raise CorruptFile(
+            f"the attachment {enclosure.name} is damaged: {words_of(error)}"
+        ) from None
 
 
 def letter_document(
@@ -63,7 +66,11 @@ def letter_document(
     headers = {"from": letter.sender, "to": letter.to, "cc": letter.cc, "date": letter.date}
     headers = {key: " ".join(normalize_text(value).split()) for key, value in headers.items()}
     if subject := " ".join(letter.subject.split()):
-        builder.block(subject, SpanKind.HEADING, 1)
+        # A longer one is text: as a heading it would stand above every part of the message.
+        if len(subject) <= MAX_TITLE_CHARS:
+            builder.block(subject, SpanKind.HEADING, 1)
+        else:
+            builder.block(subject, SpanKind.PARAGRAPH)
     lines = [f"{key.capitalize()}: {value}" for key, value in headers.items() if value]
     if lines:
         builder.block("\n".join(lines), SpanKind.PARAGRAPH)

@@ -15,6 +15,7 @@ from rostra.ingest.errors import CorruptFile, TooDeep
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.markdown import MarkdownText
 from rostra.ingest.parsers.plain import read_text
+from rostra.ingest.reasons import words_of
 
 # Colours and cursor movements of terminals.
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -37,7 +38,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
     except RecursionError:
         raise TooDeep("the notebook's values are nested too deeply") from None
     except ValueError as error:
-        raise CorruptFile(f"the notebook is no JSON: {error}") from None
+        raise CorruptFile(f"the notebook is no JSON: {words_of(error)}") from None
     if not isinstance(notebook, dict):
         raise CorruptFile("the file is no notebook")
     metadata = notebook.get("metadata")

@@ -23,6 +23,7 @@ from rostra.ingest.parsers.letter import (
     file_name,
     name_of,
 )
+from rostra.ingest.reasons import words_of
 
 _SUBJECT, _SENDER, _SENDER_SMTP, _SENDER_ADDRESS = "0037", "0C1A", "5D01", "0C1F"
 _TO, _CC, _PLAIN, _RTF, _HTML = "0E04", "0E03", "1000", "1009", "1013"
@@ -63,7 +64,7 @@ def read_outlook(data: bytes) -> Letter:
         return letter
     except (OSError, ValueError, IndexError, struct.error, TypeError, AttributeError) as error:
         # What olefile raises for containers that are cut off or damaged.
-        raise CorruptFile(f"the Outlook message is damaged: {error}") from None
+        raise CorruptFile(f"the Outlook message is damaged: {words_of(error)}") from None
 
 
 def _has_forms(letter: Letter) -> bool:

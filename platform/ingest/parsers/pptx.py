@@ -1,4 +1,4 @@
-"""PPTX: one page for each slide, with its title as heading, its tables, and its notes.
+"""PPTX: one page for each slide, with its title as heading, its tables and charts, and its notes.
 
 Shapes are read in the order in which they lie on the slide, the title first; what a slide takes
 from its layout (dates, numbers, footers) is left out. Pictures are not read. The container's parts
@@ -19,6 +19,8 @@ from rostra.ingest.container import ZIP_ERRORS, open_container
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.chart import chart_text
+from rostra.ingest.reasons import words_of
 
 _FURNITURE = frozenset(
     {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.HEADER}
@@ -52,8 +54,10 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
             reader.slide(slide, number)
     except (etree.XMLSyntaxError, PythonPptxError, KeyError, AttributeError, *ZIP_ERRORS) as error:
         # What python-pptx raises for parts that are missing, cut off or not PowerPoint's.
-        raise CorruptFile(f"the file is no complete presentation: {error}") from None
+        raise CorruptFile(f"the file is no complete presentation: {words_of(error)}") from None
     facts: dict[str, JsonScalar] = {"slides": len(slides)}
+    if reader.charts_not_read:
+        facts["charts_not_read"] = reader.charts_not_read
     if author := clean_title(author or ""):
         facts["author"] = author
     title = clean_title(core_title or "")
@@ -68,6 +72,8 @@ class _Reader:
     def __init__(self, limits: ParseLimits) -> None:
         self.builder = DocumentBuilder(limits.max_text_chars)
         self.title = ""
+        self.charts_not_read = 0
+        self._limits = limits
         # Where the page at hand begins; -1 while it has no text.
         self._start = -1
 
@@ -85,7 +91,9 @@ class _Reader:
             if _place(shape) in _FURNITURE:
                 continue
             if getattr(shape, "has_table", False):
-                self._table(shape.table)
+                self._table([[cell.text for cell in row.cells] for row in shape.table.rows])
+            elif getattr(shape, "has_chart", False):
+                self._chart(shape)
             elif getattr(shape, "has_text_frame", False):
                 self._paragraphs(shape.text_frame, listed=_place(shape) in _BODIES)
         notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
@@ -112,8 +120,21 @@ class _Reader:
             mark = f"{'  ' * level}- " if bullets else ""
             self._block(mark + text, kind, newlines=1 if index else newlines)
 
-    def _table(self, table: Any) -> None:
-        rows = [markdown_row([cell.text for cell in row.cells]) for row in table.rows]
+    def _chart(self, shape: Any) -> None:
+        """The titles and numbers of a chart; one whose part is missing is counted."""
+        try:
+            root = shape.chart.part._element
+        except (KeyError, AttributeError):
+            self.charts_not_read += 1
+            return
+        text = chart_text(root, self.builder, self._limits)
+        for title in text.titles:
+            self._block(title, SpanKind.PARAGRAPH)
+        for table in text.tables:
+            self._table(table)
+
+    def _table(self, table: list[list[str]]) -> None:
+        rows = [markdown_row(cells) for cells in table]
         rows = [row for row in rows if row.strip("| ")]
         if rows:
             before = self.builder.length

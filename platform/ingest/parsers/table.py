@@ -10,6 +10,7 @@ from rostra.ingest.decode import decode_text
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.errors import CorruptFile
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.reasons import words_of
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 8 * 1024
@@ -37,7 +38,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
             if any(cell.strip() for cell in cells):
                 rows.append(markdown_row(cells))
     except csv.Error as error:
-        raise CorruptFile(f"the table cannot be read: {error}") from None
+        raise CorruptFile(f"the table cannot be read: {words_of(error)}") from None
     builder.table(rows)
     facts = {"rows": max(0, len(rows) - 1), **decoded.metadata}
     return builder.build(name, media_type, facts)

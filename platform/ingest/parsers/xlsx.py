@@ -25,6 +25,7 @@ from rostra.ingest.errors import CorruptFile, TooLarge
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.grid import SpanBudget
 from rostra.ingest.parsers.merged import Merged, Row, begins_table, merges_of
+from rostra.ingest.reasons import words_of
 
 # Excel's own last row.
 _MAX_ROWS = 1_048_576
@@ -70,8 +71,7 @@ def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> Parse
         *ZIP_ERRORS,
     ) as error:
         # What openpyxl raises for parts that are missing, cut off or not Excel's.
-        reason = str(error).split("\n", 1)[0] or type(error).__name__
-        raise CorruptFile(f"the file is no complete workbook: {reason[:200]}") from None
+        raise CorruptFile(f"the file is no complete workbook: {words_of(error)}") from None
     facts: dict[str, JsonScalar] = {"sheets": sheets, "rows": rows}
     if (author := clean_title(properties.creator or "")) and author != "openpyxl":
         facts["author"] = author

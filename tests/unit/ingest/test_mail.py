@@ -21,6 +21,7 @@ from rostra.ingest.items import FailedSource, Source
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers import attachment_name, parse_bytes
 from rostra.ingest.parsers.outlook import unpacked_rtf
+from rostra.ingest.reasons import words_of
 
 Parse = Callable[[bytes | str, str], ParsedDocument]
 Texts = Callable[[ParsedDocument, str], list[str]]
@@ -402,6 +403,30 @@ def test_compressed_rich_text(parse: Parse) -> None:
     body = struct.pack("<II4sI", 0, 200, b"MELA", 0) + b"{\\rtf1 said in \\b rich\\b0  text}"
     data = ole(outlook(**{"__substg1.0_10090102": body}))
     assert parse(data, "a.msg").text.endswith("\n\nsaid in rich text")
+
+
+def test_long_subjects_are_text_and_a_bounded_title(parse: Parse, texts: Texts) -> None:
+    letter = parse(message("word " * 500 + "end").as_bytes(), "a.eml")
+    assert (len(letter.title), letter.title[-3:]) == (300, "rd…")
+    assert texts(letter, "heading") == []
+    assert texts(letter, "paragraph")[0].endswith("word end")
+    escapes = "Subject: a\x1b[31mred\x07\x9b\n\nbody".encode()
+    assert parse(escapes, "a.eml").title == "a [31mred"
+
+
+def test_reasons_are_about_the_file(limits: ParseLimits) -> None:
+    """Not about the interpreter that found the damage."""
+    header = bytearray(ole(outlook()))
+    # A sector of 2 ** 65535 bytes.
+    header[30:32] = b"\xff\xff"
+    with pytest.raises(CorruptFile, match="damaged: it holds a number that is far too large"):
+        parse_bytes(bytes(header), "junk.msg", limits)
+    number = b'{"cells": [], "nbformat": ' + b"9" * 5_000 + b"}"
+    with pytest.raises(CorruptFile, match="it holds a number that is far too large"):
+        parse_bytes(number, "a.ipynb", limits)
+    assert words_of(KeyError()) == "KeyError"
+    assert words_of(ValueError("long" * 500)) == "long" * 49 + "lon…"
+    assert words_of(ValueError("first\nsecond")) == "first"
 
 
 def test_damaged_outlook_messages(limits: ParseLimits) -> None:

@@ -6,10 +6,13 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 
 import openpyxl
 import pptx
 import pytest
+from pptx.chart.data import CategoryChartData, XyChartData
+from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from rostra.core import Settings
@@ -91,6 +94,89 @@ def test_a_presentation(parse: Parse, texts: Texts) -> None:
     assert [number for number, _ in pages] == [1, 2, 3]
     assert pages[0][1] == "Plan of the year\n\nBy Ann"
     assert pages[2][1].startswith("| Name")
+
+
+def with_charts() -> bytes:
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[5])
+    slide.shapes.title.text = "Sales"
+    place = (0, 0, Inches(4), Inches(3))
+    shops = CategoryChartData(number_format="0%")
+    shops.categories = ["Ulm", "Köln", "Jena"]
+    shops.add_series("2025", (0.25, 0.5, None))
+    shops.add_series("2026", (0.75, 1, 0.125))
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, *place, shops).chart
+    chart.has_title = True
+    chart.chart_title.text_frame.text = "Share by shop"
+    chart.category_axis.axis_title.text_frame.text = "Shop"
+    chart.value_axis.axis_title.text_frame.text = "Part of all"
+    days = CategoryChartData()
+    days.categories = [datetime.date(2026, 3, 1), datetime.date(2026, 3, 2)]
+    days.add_series("Guests", (12, 1200.5))
+    slide.shapes.add_chart(XL_CHART_TYPE.LINE, *place, days)
+    points = XyChartData()
+    series = points.add_series("Height")
+    series.add_data_point(1.5, 2)
+    series.add_data_point(3, 4.5)
+    slide.shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, *place, points)
+    buffer = io.BytesIO()
+    show.save(buffer)
+    return buffer.getvalue()
+
+
+def test_charts_are_their_titles_and_numbers(parse: Parse, texts: Texts) -> None:
+    show = parse(with_charts(), "a.pptx")
+    assert show.text.startswith("Sales\n\nShare by shop\n\nPart of all\n\n| Shop | 2025 |")
+    assert texts(show, "row") == [
+        "| Shop | 2025 | 2026 |",
+        "| Ulm | 25% | 75% |",
+        "| Köln | 50% | 100% |",
+        "| Jena |  | 12.5% |",
+        "|  | Guests |",
+        "| 2026-03-01 | 12 |",
+        "| 2026-03-02 | 1200.5 |",
+        "|  | Height |",
+        "| 1.5 | 2 |",
+        "| 3 | 4.5 |",
+    ]
+    assert [show.text[s.start : s.end] for s in show.spans if s.kind == "page"] == [show.text]
+
+
+def chart_parts(data: bytes) -> list[str]:
+    with zipfile.ZipFile(io.BytesIO(data)) as container:
+        return sorted(name for name in container.namelist() if name.startswith("ppt/charts/chart"))
+
+
+def test_charts_made_to_do_harm(parse: Parse, limits: ParseLimits) -> None:
+    data = with_charts()
+    part = chart_parts(data)[0]
+
+    def claims(xml: bytes) -> bytes:
+        xml = re.sub(rb'ptCount val="\d+"', b'ptCount val="4000000000"', xml)
+        return xml.replace(b'idx="1"', b'idx="3999999999"').replace(b'idx="2"', b'idx="-1"')
+
+    assert "| Ulm | 25% | 75% |" in parse(replaced(data, part, claims), "a.pptx").text
+
+    def many(xml: bytes) -> bytes:
+        points = b"".join(b'<c:pt idx="%d"><c:v>1</c:v></c:pt>' % n for n in range(2_000))
+        long = (
+            b"<c:ser><c:val><c:numRef><c:numCache>" + points + b"</c:numCache></c:numRef></c:val>"
+        )
+        one = (
+            b'<c:ser><c:val><c:numLit><c:pt idx="1"><c:v>1</c:v></c:pt></c:numLit></c:val></c:ser>'
+        )
+        at = xml.index(b"<c:ser>")
+        return xml[:at] + long + b"</c:ser>" + one * 9_000 + xml[at:]
+
+    with pytest.raises(TooLarge):
+        parse_bytes(replaced(data, part, many), "a.pptx", limits)
+    with pytest.raises(TooLarge, match="columns"):
+        parse_bytes(replaced(data, part, many), "a.pptx", replace(limits, max_columns=100))
+    relations = "ppt/slides/_rels/slide1.xml.rels"
+    lost = parse(
+        replaced(data, relations, lambda xml: re.sub(rb"<[^<]*chart[^<]*/>", b"", xml)), "a"
+    )
+    assert (lost.text, lost.metadata["charts_not_read"]) == ("Sales", 3)
 
 
 def test_a_workbook(parse: Parse, texts: Texts) -> None:
