@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 _MAX_REPEATED_CHARS = 400
 _CELL_COST = 10
@@ -44,8 +45,7 @@ class SpanBudget:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class SpanCell:
+class SpanCell(NamedTuple):
     """A cell as it is written.
 
     Attributes:
@@ -59,8 +59,7 @@ class SpanCell:
     rows: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """A cell in its place: columns `[first, after)`, down to before the row `until`."""
 
     first: int
@@ -88,9 +87,19 @@ def filled(groups: Sequence[Sequence[Sequence[SpanCell]]], budget: SpanBudget) -
     Raises:
         SpansTooLarge: when it is more than the budget.
     """
+    if all(
+        cell.columns == 1 and cell.rows == 1 for group in groups for row in group for cell in row
+    ):
+        return [own_texts(row) for group in groups for row in group]
     rows = [row for group in groups for row in _placed(group, budget)]
     columns = sorted({cell.first for row in rows for cell in row.placed})
     return [_texts(row, number, columns, budget) for row, number in _numbered(rows, groups)]
+
+
+def own_texts(cells: Sequence[SpanCell]) -> list[str]:
+    """The texts of a row as it is written; empty where none of its cells has any."""
+    texts = [cell.text for cell in cells]
+    return texts if any(texts) else []
 
 
 def joined_header(rows: Sequence[Sequence[str]]) -> list[str]:

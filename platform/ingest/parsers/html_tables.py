@@ -14,6 +14,7 @@ from rostra.ingest.parsers.grid import (
     SpanCell,
     SpansTooLarge,
     filled,
+    own_texts,
     with_header,
 )
 
@@ -86,7 +87,7 @@ def data_table(table: etree._Element, budget: SpanBudget) -> DataTable | None:
     try:
         texts = filled(groups, budget)
     except SpansTooLarge:
-        texts = [_own_texts(cells) for group in groups for cells in group]
+        texts = [own_texts(cells) for group in groups for cells in group]
     kept = [(cells, kind) for cells, kind in zip(texts, kinds, strict=True) if cells]
     return DataTable(*with_header([cells for cells, _ in kept], _header_rows(kept)))
 
@@ -98,11 +99,6 @@ def _header_rows(rows: list[tuple[list[str], tuple[bool, bool]]]) -> int:
         if 0 < count < len(rows):
             return count
     return 0
-
-
-def _own_texts(cells: list[SpanCell]) -> list[str]:
-    texts = [cell.text for cell in cells]
-    return texts if any(texts) else []
 
 
 def _span(cell: etree._Element, name: str) -> int:
