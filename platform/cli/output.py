@@ -99,8 +99,9 @@ def print_table(
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout; UUIDs and times as strings."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """One JSON value on stdout; UUIDs and times as strings, what steers a terminal escaped."""
+    text = msgspec.json.encode(value).decode()
+    sys.stdout.write(_STEERING.sub(lambda one: f"\\u{ord(one[0]):04x}", text) + "\n")
     sys.stdout.flush()
 
 

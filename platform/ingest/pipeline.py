@@ -297,6 +297,9 @@ class _Run:
                 latest.remove(prepared)
                 failed.add(prepared.document.uri)
                 self._fail(prepared.document.uri, _not_embedded(prepared, unusable))
+            # What only failed documents say would never be released: no chunk has it.
+            wanted = {key for prepared in latest for key in prepared.texts}
+            vectors = {key: vector for key, vector in vectors.items() if key in wanted}
             try:
                 async with self._database.write() as session:
                     await self._store(session, latest, vectors)

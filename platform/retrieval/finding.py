@@ -230,8 +230,11 @@ class HitFinder:
         found: Sequence[Candidates],
         wanted: int,
     ) -> list[Hit]:
-        """The best candidates, of near duplicates the best one, which names the others."""
-        threshold = self._settings.near_duplicates
+        """The best candidates, of near duplicates the best one, which names the others.
+
+        Where all candidates are wanted, each of these is one.
+        """
+        threshold = 0.0 if request.candidates else self._settings.near_duplicates
         hits: list[Hit] = []
         groups: dict[UUID, UUID] = {}
         at, most = 0, wanted

@@ -16,6 +16,8 @@ from rostra.retrieval.diversity import diverse_order
 from rostra.retrieval.fuse import FusionKind, min_max
 from rostra.retrieval.hits import Hit
 from rostra.retrieval.index import searchable_text
+from rostra.retrieval.indexes import lexical_model
+from rostra.retrieval.lexical import Bm25
 from rostra.retrieval.rerank import LateInteraction, LateReranker, Reranker, rerank_hits
 from rostra.retrieval.tuning import tuning_of
 from rostra.store import Collection, Database, vectors_of_chunks
@@ -107,7 +109,7 @@ class Refiner:
         """
         tuning = tuning_of(collections)
         calibration = tuning.calibration if tuning is not None else None
-        if calibration is None and self._settings.bm25 == "okapi":  # what it was fitted with
+        if calibration is None and lexical_model(self._settings) == Bm25():  # as it was fitted
             calibration = default_calibration(one.space for one in collections)
         if min_probability is not None and calibration is None:
             raise InvalidRequest(

@@ -125,6 +125,7 @@ from rostra.store.graph_reads import (
     count_unread,
     put_reads,
     read_chunks,
+    reads_beside,
     reads_by_content,
     unread_chunks,
 )
@@ -413,6 +414,7 @@ __all__ = [
     "read_events",
     "read_matching_ids",
     "read_records",
+    "reads_beside",
     "reads_by_content",
     "relations_from",
     "release",

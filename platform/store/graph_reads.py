@@ -171,6 +171,22 @@ async def chunk_texts(session: AsyncSession, chunk_ids: Collection[UUID]) -> dic
     return found
 
 
+async def reads_beside(
+    session: AsyncSession, collection_id: UUID, known: Collection[UUID]
+) -> dict[UUID, bytes]:
+    """What was read of a collection's chunks other than these."""
+    ids = await session.scalars(
+        select(GraphReadRow.chunk_id).where(GraphReadRow.collection_id == collection_id)
+    )
+    found: dict[UUID, bytes] = {}
+    for part in parts(sorted(set(ids) - set(known)), MOST_PARAMETERS):
+        rows = await session.execute(
+            select(GraphReadRow.chunk_id, GraphReadRow.found).where(GraphReadRow.chunk_id.in_(part))
+        )
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
 async def existing_chunks(
     session: AsyncSession, collection_id: UUID, chunk_ids: Sequence[UUID]
 ) -> set[UUID]:

@@ -22,6 +22,8 @@ from rostra.store.one_hop import execute_many
 # Values of one statement. The interpreter's lock is let go of and waited for once a statement, so
 # that statements of many rows leave a core to others.
 _MOST_VALUES = 900
+# No value: None is one, which JSON has a word for.
+_NOTHING = object()
 
 
 async def insert_rows(
@@ -109,7 +111,8 @@ def _prepared(table: Table, columns: tuple[str, ...], ignore: bool, dialect: Dia
 
 def _each(convert: Callable[[Any], Any], values: Sequence[Any]) -> Iterable[Any]:
     """Converted values; what stands there several times in a row is converted once."""
-    last = made = None
+    last: Any = _NOTHING
+    made = None
     for value in values:
         if value is not last:
             last, made = value, convert(value)

@@ -15,6 +15,7 @@ from uuid import UUID
 from rostra.core import ChatModel, InvalidRequest, ModelUnavailable, Overloaded, get_logger
 from rostra.ingest.graph.asking import ask_for_names
 from rostra.ingest.graph.communities import TOLD_PASSAGES, find_communities, with_sentences
+from rostra.ingest.graph.follow import mention
 from rostra.ingest.graph.making import NamedChunk, make_entities
 from rostra.ingest.graph.reading import joined, packed, read_by_rules, unpacked
 from rostra.retrieval import NameReader
@@ -32,6 +33,7 @@ from rostra.store import (
     put_graph,
     put_reads,
     read_chunks,
+    reads_beside,
     reads_by_content,
     unread_chunks,
 )
@@ -144,6 +146,11 @@ class GraphBuilder:
                 recipe=self._recipe,
                 generation=now.generation,
             )
+            # What followed the old graph meanwhile is read, and nobody would come back to it.
+            late = await reads_beside(session, collection.id, {one.id for one in kept})
+            if late:
+                names = {chunk: unpacked(found) for chunk, found in late.items()}
+                await mention(session, collection.id, names)
         return GraphReport(
             name,
             read,

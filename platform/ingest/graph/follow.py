@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from rostra.ingest.graph.mentioned import Standing, mentioned_names
 from rostra.ingest.graph.reading import ChunkNames, packed, read_by_rules
 from rostra.retrieval import NameKind, NameReader
@@ -75,15 +77,22 @@ class GraphFollower:
         """Keeps what was read of chunks; False where the graph went meanwhile."""
         recipe = self._reader.recipe
         reads = {chunk: Read(recipe, packed(found)) for chunk, found in names.items()}
-        keys = {name.key for found in names.values() for name in found.names}
-        ids = {key: entity_id(self._collection, key) for key in keys}
         async with self._database.write() as session:
             if not self._serves(await hold_graph(session, self._collection)):
                 return False
-            known = await entities_by_id(session, ids.values())
             await put_reads(session, self._collection, reads)
-            await add_mentions(session, self._collection, _mentions(names, known.values(), ids))
+            await mention(session, self._collection, names)
         return True
+
+
+async def mention(
+    session: AsyncSession, collection_id: UUID, names: Mapping[UUID, ChunkNames]
+) -> None:
+    """Puts chunks into a graph that is held, as far as it knows what was read of them."""
+    keys = {name.key for found in names.values() for name in found.names}
+    ids = {key: entity_id(collection_id, key) for key in keys}
+    known = await entities_by_id(session, ids.values())
+    await add_mentions(session, collection_id, _mentions(names, known.values(), ids))
 
 
 def _mentions(

@@ -62,7 +62,12 @@ class BatchAnalysis:
             known = self._known
             if known is None or known.is_full:
                 known = self._known = _Pieces(analyzer)
-            return known.rows(texts)
+            try:
+                return known.rows(texts)
+            except BaseException:
+                # Some pieces may have numbers, and no terms yet.
+                self._known = None
+                raise
 
     def forget(self) -> None:
         """Gives memory back."""

@@ -29,7 +29,13 @@ def has_wide_products() -> bool:
     said: str | None = config.CPU_FEATURES
     if said is not None:
         return "+avx512bw" in said
-    return bool(binding.get_host_cpu_features().get("avx512bw"))
+    # Where numba is told to leave AVX alone, LLVM would end the process over such an instruction.
+    if not config.ENABLE_AVX:
+        return False
+    try:
+        return bool(binding.get_host_cpu_features().get("avx512bw"))
+    except RuntimeError:  # LLVM cannot say; numba takes it for a processor with nothing special
+        return False
 
 
 @intrinsic  # type: ignore[untyped-decorator]

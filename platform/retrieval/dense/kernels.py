@@ -1,17 +1,17 @@
 """Scores of int8 codes, as machine code that releases the interpreter's lock.
 
 Compiled on the first call and kept where a folder for it can be written. One pass over memory is
-what it
-costs: 128 MB for a million codes of 128 dimensions.
+what it costs: 128 MB for a million codes of 128 dimensions.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
+
+from rostra.retrieval.lexical import compiling
 
 Array = npt.NDArray[Any]
 
@@ -50,13 +50,7 @@ def compiled(function: Any, assumed: Iterable[str] = ()) -> Any:
     """
     # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only
     # that, since infinities are meant.
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", *assumed}}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:  # numba's word for: no folder to write to
-        if "cache" not in str(error):
-            raise
-        return numba.njit(**options)(function)
+    return compiling.compiled(function, fastmath={"reassoc", "contract", *assumed})
 
 
 def _read_rows(files: Array, capacity: int, positions: Array, taken: Array) -> int:

@@ -53,6 +53,9 @@ class FrequentTerms:
                 place = int(self.places[slot])
                 entries = slice(int(self._starts[place]), int(self._starts[place + 1]))
                 docs, tfs = self._docs[entries], self._tfs[entries]
+                inside = docs.view(np.uint32) < self.table.shape[1]
+                if not inside.all():  # the file is damaged
+                    docs, tfs = docs[inside], tfs[inside]
                 self.table[slot, docs] = tfs
                 self.filled[slot] = True
                 # From now on they are hardly read, and there are many.

@@ -202,7 +202,7 @@ def copy_rows(starts: Array, terms: Array, moved: Array, places: Array, at: int,
     """Appends the terms of a segment's live rows. Where it ended."""
     for row in range(len(starts) - 1):
         if moved[row] >= 0:
-            for entry in range(starts[row], starts[row + 1]):
+            for entry in range(max(starts[row], 0), min(starts[row + 1], len(terms))):
                 term = terms[entry]
                 if 0 <= term < len(places) and at < len(out):
                     out[at] = places[term]

@@ -107,7 +107,7 @@ def _factor(factors: Array, form: Array, tf: int, length: int) -> Any:
         return factors[max(tf, 0), max(length, 0)]
     k1, flat, slope, lift = form[0], form[1], form[2], form[3]
     shape = flat + slope * length
-    if lift == 0.0:
+    if np.isnan(lift):
         return tf * (k1 + 1.0) / (tf + k1 * shape)
     spread = tf / shape + lift
     return tf * (k1 + 1.0) * spread / (k1 + spread)
@@ -523,8 +523,8 @@ def search(
         per_block: postings in a block.
         weights: float64 [terms], all above 0; the order of terms is that of summing.
         factors: float64 [counts, lengths], what a term's weight is multiplied with.
-        form: float64 [4], k1, 1 - b, b / mean length, and lift where it is BM25L's, else 0: where
-            `factors` ends.
+        form: float64 [4], k1, 1 - b, b / mean length, and lift where it is BM25L's, else NaN:
+            where `factors` ends.
         base: what every row gets.
         mask: bool [positions], or empty: rows that alone may be found.
         tie: uint64 [positions], or empty.

@@ -147,14 +147,15 @@ def factor_table(model: Bm25, mean_length: float) -> tuple[Scores, Scores]:
 
     Returns:
         float64 [counts, lengths], the gains of a weight of 1 for usual counts and lengths, and
-        float64 [4], k1, 1 - b, b / mean length, and delta where it is BM25L's, else 0.
+        float64 [4], k1, 1 - b, b / mean length, and delta where it is BM25L's, else NaN: BM25L's
+        own may be 0.
     """
     counts = np.arange(_TABLE[0], dtype=np.float64)[:, None]
     lengths = np.arange(_TABLE[1], dtype=np.float64)[None, :]
     table = np.zeros(_TABLE, np.float64)
     # A count of 0 never occurs; with a length of 0 it would divide by 0 where b is 1.
     table[1:, 1:] = gains(model, 1.0, counts[1:], lengths[:, 1:], mean_length)
-    lift = model.lift if model.variant is Variant.L else 0.0
+    lift = model.lift if model.variant is Variant.L else np.nan
     form = np.array([model.k1, 1.0 - model.b, model.b / mean_length, lift])
     table.flags.writeable = form.flags.writeable = False
     return table, form

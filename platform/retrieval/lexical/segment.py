@@ -110,10 +110,16 @@ class Segment:
         """How many distinct terms it has."""
         return len(self.starts) - 1
 
-    @cached_property
+    @property
     def frequent(self) -> FrequentTerms:
-        """Counts by row of its most frequent terms."""
-        return FrequentTerms(self.starts, self.docs, self.tfs, self.rows)
+        """Counts by row of its most frequent terms; the same ones, however many ask at once."""
+        kept: FrequentTerms | None = self.__dict__.get("_frequent")
+        if kept is None:
+            # In one step, which a cached property is not from Python 3.12 on: a search that filled
+            # the counts of one and read those of another would count nothing.
+            made = FrequentTerms(self.starts, self.docs, self.tfs, self.rows)
+            kept = self.__dict__.setdefault("_frequent", made)
+        return kept
 
     def term(self, at: int) -> bytes:
         """A term in UTF-8."""

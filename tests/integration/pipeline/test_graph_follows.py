@@ -1,7 +1,12 @@
 """A graph follows what is ingested after it was built, as far as it knows the names."""
 
+from typing import Any
+
+import pytest
+
 from rostra.ingest import GraphBuilder
-from rostra.retrieval import GraphSearcher, GraphWeights, SearchRequest
+from rostra.ingest.graph import build
+from rostra.retrieval import GraphSearcher, GraphWeights, NameReader, SearchRequest
 from rostra.store import (
     Graph,
     count_unread,
@@ -59,6 +64,34 @@ async def test_what_is_ingested_later_is_in_the_graph(library: Library) -> None:
         assert state.chunks == len({chunk for _, chunk in graph.mentions})
         # It was not built from what came later, and says so.
         assert state.generation < target.generation
+
+
+async def test_what_is_ingested_during_a_build_is_in_the_graph(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await library.ingester().ingest(given(PAGES), "default")
+    builder = GraphBuilder(library.database)
+    await builder.build("default")
+    before = mentioned(await whole(library))
+    texts = build.chunk_texts
+
+    async def late(session: Any, chunks: Any) -> Any:
+        await library.ingester().ingest([LATER], "default")
+        return await texts(session, chunks)
+
+    monkeypatch.setattr(build, "chunk_texts", late)
+    await builder.build("default")
+    graph = await whole(library)
+    after = mentioned(graph)
+    assert after["rebuild tabl"] == before["rebuild tabl"] + 1
+    assert after["exclus lock"] == before["exclus lock"] + 1
+    assert {one.key: one.df for one in graph.entities} == after
+    async with library.database.read() as session:
+        target = await get_collection(session, "default")
+        assert await count_unread(session, target.id, NameReader().recipe) == 0
+        state = await graph_state(session, target.id)
+    assert state is not None and state.generation < target.generation
+    assert state.chunks == len({chunk for _, chunk in graph.mentions})
 
 
 async def test_the_next_build_reads_nothing_and_makes_what_one_from_nothing_makes(

@@ -447,6 +447,28 @@ async def test_a_text_that_cannot_be_embedded_fails_its_document_alone(
     assert sources[2].uri not in await stored(library)
 
 
+async def test_a_document_that_fails_leaves_no_vectors(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = library.embedder.embed_documents
+
+    def poisoned(texts: Sequence[str], on_batch: Any = None) -> FloatMatrix:
+        vectors = embed(texts, on_batch)
+        vectors[[row for row, text in enumerate(texts) if "Locks" in text]] = 0.0
+        return vectors
+
+    monkeypatch.setattr(library.embedder, "embed_documents", poisoned)
+    both = "\n\n".join(f"Word{n} " * 20 + "grow." for n in range(6)) + "\n\nLocks wait."
+    # The same twice: each of them fails.
+    files = [Given("bad.txt", both), Given("again.txt", both), Given("good.txt", "Heaps grow.")]
+    report = await library.ingester(chunk_tokens=32).ingest(files, "default")
+    assert sorted(failure.uri for failure in report.failed) == [
+        "test:/again.txt", "test:/bad.txt",
+    ]  # fmt: skip
+    assert len(library.embedder.embedded) > 3
+    assert await vectors(library) == await contents(library) == 1
+
+
 async def test_a_query_that_cannot_be_embedded_is_refused(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -616,6 +638,9 @@ async def test_near_duplicates_are_shown_once_and_named(library: Library) -> Non
     every = (await each.search(SearchRequest("heaps grow word1 word2", k=3))).hits
     assert len(every) == 3
     assert best.near_duplicates[0] in {hit.chunk_id for hit in every} - {best.chunk_id}
+    # Whoever judges candidates judges each.
+    asked = SearchRequest("heaps grow word1 word2", k=1, candidates=True)
+    assert (await searcher.search(asked)).hits == (await each.search(asked)).hits
 
 
 async def test_an_ingest_over_a_damaged_index_builds_it_anew(library: Library) -> None:

@@ -1,13 +1,14 @@
 """What is printed: nothing that a document says steers the terminal, our own colours stay."""
 
 import io
+import json
 import sys
 
 import pytest
 from rich.markup import escape
 
 from rostra.cli.main import report
-from rostra.cli.output import console, print_table, printable
+from rostra.cli.output import console, print_json, print_table, printable
 from rostra.core import PathNotFound
 
 HOSTILE = "a\x1b[31m\x9b2J\x07\x00\r\u202eb \udcff\u2066 \u200cc\u00a0d"
@@ -29,6 +30,16 @@ def test_cells_and_lines_cannot_steer(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert is_clean(out)
     assert out.count("a[31m2Jb") == 2
+
+
+def test_json_says_the_same_and_cannot_steer(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": HOSTILE.replace("\udcff", "") + "\x7f\u2028\\ é\n", "n": [1, None]}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert is_clean(out)
+    assert not any(ord(one) == 0x7F or one == "\u2028" for one in out)
+    assert "é" in out and out.count("\n") == 1
+    assert json.loads(out) == value
 
 
 def test_a_terminal_keeps_our_colours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,16 @@ def test_text_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert "documents=3" in captured.err
 
 
+def test_what_is_logged_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "text")
+    hostile = "a\x1b[2Jb\x9b31m\x07\u202ec"
+    get_logger("rostra.test").info("not ingested", uri=hostile, others=[hostile])
+    logging.getLogger("somebody.else").warning("fetched %s", hostile)
+    text = capsys.readouterr().err
+    assert not any(one in text for one in "\x1b\x9b\x07\u202e")
+    assert "uri=a[2Jb31mc" in text and "fetched a[2Jb31mc" in text
+
+
 def test_levels_hide_what_is_below_and_libraries_stay_quiet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -75,6 +75,16 @@ def test_there_is_room_for_any_number_and_what_is_remembered_is_bounded(
     assert analysis._known is None
 
 
+def test_a_batch_that_failed_loses_nothing_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = BatchAnalysis(ENGLISH)
+    check(analysis, ["one"])
+    with monkeypatch.context() as patch:
+        patch.setattr(EnglishAnalyzer, "terms_of_pieces", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            analysis.rows(["two of three"])
+    check(analysis, ["one two", "three four"])
+
+
 @pytest.mark.parametrize("analyzer", [UnicodeAnalyzer(), CodeAnalyzer()])
 def test_others_are_asked_text_by_text(analyzer: UnicodeAnalyzer | CodeAnalyzer) -> None:
     texts = ["getHTTPResponse2 e\u0301", "", "= \u0338 =\u0338"]

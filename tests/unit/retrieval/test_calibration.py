@@ -1,6 +1,7 @@
 """Probabilities from raw scores: monotone, and near the truth that data were drawn from."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from rostra.core import EmbeddingSpace, InvalidRequest
+from rostra.core import EmbeddingSpace, InvalidRequest, Settings, new_id
 from rostra.retrieval import Calibration, fit_calibration, lexical_share
 from rostra.retrieval.calibration import default_calibration
+from rostra.retrieval.refine import Refiner
+from rostra.store import Collection, Database
+from rostra.store.tables import utc_now
 
 
 def drawn(seed: int, on_dense: float, on_lexical: float) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
@@ -107,3 +111,19 @@ def test_other_cosines_have_none(changed: dict[str, str | int]) -> None:
     space = replace(PACKAGED, **changed)  # type: ignore[arg-type]
     assert default_calibration([space]) is None
     assert default_calibration([PACKAGED, space]) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "has_one"),
+    [({}, True), ({"bm25": "plus"}, False), ({"bm25_k1": 20.0}, False), ({"bm25_b": 0.1}, False)],
+)
+def test_other_scores_of_terms_have_none(
+    settings: Settings, changed: dict[str, Any], has_one: bool
+) -> None:
+    now = utc_now()
+    collection = Collection(new_id(), "a", "", PACKAGED, new_id(), 1, now, now)
+    refiner = Refiner(cast(Database, None), settings.model_copy(update=changed), lambda: None)
+    assert (refiner.plan([collection], 5).calibration is not None) == has_one
+    if not has_one:
+        with pytest.raises(InvalidRequest, match="nothing says how likely"):
+            refiner.plan([collection], 5, min_probability=0.5)

@@ -133,3 +133,11 @@ def test_products_of_blocks(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None
     out = np.empty(LANES, np.int32)
     products(kept.blocks, query, out)
     np.testing.assert_array_equal(out, rows.astype(np.int64) @ query.astype(np.int64))
+
+
+def test_a_processor_that_is_not_to_use_avx_has_no_wide_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", 0)
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    assert not blocks.has_wide_products()

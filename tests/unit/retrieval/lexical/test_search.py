@@ -1,7 +1,10 @@
 """Pruned search over segments of thousands of rows finds what sorting all scores does."""
 
+import dataclasses
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +93,7 @@ def with_counts_by_row(reader: LexicalReader, monkeypatch: pytest.MonkeyPatch) -
     """The same, with tables of counts, which only larger segments have."""
     monkeypatch.setattr(frequent, "_LEAST_ROWS", 1)
     for part in reader.parts:
-        part.segment.__dict__.pop("frequent", None)
+        part.segment.__dict__.pop("_frequent", None)
     return LexicalReader(reader.parts, reader.delta, reader.statistics)
 
 
@@ -119,10 +122,41 @@ def test_searches_at_the_same_time_do_not_disturb_one_another(
     assert together == alone
 
 
+def test_whoever_asks_first_for_counts_by_row_all_get_the_same_ones(
+    reader: LexicalReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    class Slow(frequent.FrequentTerms):
+        def __init__(self, *arrays: Any) -> None:
+            both.wait(10)
+            super().__init__(*arrays)
+
+    monkeypatch.setattr(segment, "FrequentTerms", Slow)
+    one = dataclasses.replace(reader.parts[0].segment)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: one.frequent, range(2))
+    assert first is second is one.frequent
+
+
+def test_bm25l_without_a_lift_is_exact_beyond_the_table_too(reader: LexicalReader) -> None:
+    model = Bm25(Variant.L, delta=0.0)
+    this = LexicalReader(reader.parts, reader.delta, reader.statistics, model)
+    for query in (["w001"], ["w002", "w399"]):
+        scores = this.scores(query)
+        positions, found = this.search(query, 50)
+        best = best_positions(scores, 50)
+        assert positions.tolist() == best.tolist()
+        assert found.tolist() == scores[best].tolist()
+
+
+@pytest.mark.parametrize("by_row", [False, True])
 @pytest.mark.parametrize("damaged", ["docs", "tfs", "block_last", "block_tf", "block_length"])
 def test_damage_that_nobody_noticed_yet_gives_wrong_results_and_no_faults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str, by_row: bool
 ) -> None:
+    if by_row:
+        monkeypatch.setattr(frequent, "_LEAST_ROWS", 1)
     random = np.random.default_rng(7)
     index = LexicalWriter(tmp_path, "test-1")
     index.add([row[:200] for row in zipf_rows(random, ROWS)])
