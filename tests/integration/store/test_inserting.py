@@ -29,7 +29,8 @@ async def test_values_are_those_of_an_ordinary_insert(
     owner = new_id()
     rows = [(at, value, owner if at % 2 else None) for at, value in enumerate(told)]
     async with database.write() as session:
-        await (await session.connection()).run_sync(TABLE.metadata.create_all)
+        connection = await session.connection()
+        await connection.run_sync(TABLE.create)
         await insert_rows(session, TABLE, ("id", "told", "owner"), rows)
         given = [{"id": at + 100, "told": value, "owner": whose} for at, value, whose in rows]
         await session.execute(insert(TABLE), given)
@@ -38,5 +39,7 @@ async def test_values_are_those_of_an_ordinary_insert(
                 select(cast(TABLE.c.told, String), TABLE.c.owner).order_by(TABLE.c.id)
             )
         ).all()
+        # In the same transaction: whatever comes to pass, no later test meets this table.
+        await connection.run_sync(TABLE.drop)
     assert kept[: len(rows)] == kept[len(rows) :]
     assert len(kept) == 2 * len(rows)
