@@ -27,6 +27,7 @@ from rostra.retrieval.lexical.storage import (
     DamagedIndex,
     Sections,
     check_digests,
+    let_go,
     reading,
     writing,
 )
@@ -179,9 +180,10 @@ class Segment:
         Raises:
             DamagedIndex: something differs.
         """
-        sections = self.entry.sections
-        arrays = {name: getattr(self, name) for name in sections}
-        check_digests(self.path, arrays, sections, sections)
+        for name in self.entry.sections:
+            array = getattr(self, name)
+            check_digests(self.path, {name: array}, self.entry.sections, [name])
+            let_go(array)
 
     def _find(self, term: bytes) -> int:
         at = bisect_left(range(self.terms), term, key=self.term)
