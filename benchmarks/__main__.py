@@ -12,12 +12,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import agents, evals, ingest, many_chunks, retrieval_peers, search
+from benchmarks import agents, evals, gpu_search, ingest, many_chunks, retrieval_peers, search
 from rostra.core import configure_logging, load_settings
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[list[dict[str, Any]]]]] = {
     "agents": agents.run,
     "evals": evals.run,
+    "gpu_search": gpu_search.run,
     "ingest": ingest.run,
     "many_chunks": many_chunks.run,
     "retrieval_peers": retrieval_peers.run,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
         random_engine,
         random_runs,
     )
+    from evals.agents.react_runs import (
+        ReactReport,
+        evaluate_react,
+    )
     from evals.agents.retrieval import (
         AgentRetrievalReport,
         evaluate_agent_retrieval,
@@ -202,7 +206,14 @@ if TYPE_CHECKING:
     from evals.rag.read import read_rag_set
     from evals.rag.report import RagReport, report_rag
     from evals.rag.sets import RagSet
-    from evals.rag.tasks import LEFT_OUT, RAG_SYSTEMS, RagPlan, rag_tasks
+    from evals.rag.tasks import (
+        LEFT_OUT,
+        QUOTING,
+        RAG_SYSTEMS,
+        RagPlan,
+        evidence_tasks,
+        rag_tasks,
+    )
     from evals.reports.baseline import (
         baseline_of,
     )
@@ -346,6 +357,8 @@ _HOMES = {
     "read_chunking_set": "chunking",
     "report_chunking": "chunking",
     "LEFT_OUT": "rag.tasks",
+    "QUOTING": "rag.tasks",
+    "evidence_tasks": "rag.tasks",
     "RAG_SYSTEMS": "rag.tasks",
     "RagPlan": "rag.tasks",
     "rag_tasks": "rag.tasks",
@@ -363,6 +376,8 @@ _HOMES = {
     "RandomReport": "agents.random_runs",
     "random_engine": "agents.random_runs",
     "random_runs": "agents.random_runs",
+    "ReactReport": "agents.react_runs",
+    "evaluate_react": "agents.react_runs",
     "AgentRetrievalReport": "agents.retrieval",
     "evaluate_agent_retrieval": "agents.retrieval",
     "StrategyReport": "agents.strategies",
@@ -546,6 +561,7 @@ __all__ = [
     "DIMENSIONS",
     "LEAST_QUERIES",
     "LEFT_OUT",
+    "QUOTING",
     "RAG_SYSTEMS",
     "SEARCH_PEERS",
     "SHORTLIST",
@@ -609,6 +625,7 @@ __all__ = [
     "RagSet",
     "RandomReport",
     "Rankings",
+    "ReactReport",
     "Reduce",
     "ReferenceScorer",
     "RetrievalReport",
@@ -666,7 +683,9 @@ __all__ = [
     "evaluate_agent_retrieval",
     "evaluate_agent_tasks",
     "evaluate_judges",
+    "evaluate_react",
     "evaluate_schemas",
+    "evidence_tasks",
     "find_measure",
     "find_rubric",
     "find_run",

@@ -331,7 +331,7 @@ def _solver(
             contents.append(one.content)
     late = late_embedder(settings, embedder) if settings.chunker == "late" else None
     vectors = embed_contents(contents, embedder, late)
-    names = {"chunker", "chunk_tokens", "chunk_overlap", "chunk_headers"}
+    names = {"chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "chunk_neighbours"}
     facts = settings.model_dump(mode="json", include=names)
     facts["space"] = embedder.space.fingerprint
     return ChunkingSolver(name, facts, where, vectors, sizes, embedder)

@@ -3,12 +3,13 @@
 Each judged set is ingested as `rostra eval run retrieval` does it; the vectors of its chunks and
 queries are then searched exactly: at full width; by their first d coordinates alone; and in two
 stages, a shortlist of chunks by the first d coordinates, rescored at full width. Each with the
-model's own vectors, and with a rotation fitted on the set's chunks as `rostra embed fit` does it,
-which leaves full width as it was. (Kusupati et al., "Matryoshka Representation Learning", 2022,
-train a model for what the rotation gives here.)
+model's own vectors, with the rotation of the settings (the one that ships, by default) and, where
+asked for, with one fitted on the set's chunks as `rostra embed fit` does it. A rotation leaves
+full width as it was. (Kusupati et al., "Matryoshka Representation Learning", 2022, train a model
+for what rotations give here.)
 
-What always holds: all ways rank the same vectors, documents by their best chunk; the rotation has
-seen no query; what a way keeps is a share of full width's measure over the same queries.
+What always holds: all ways rank the same vectors, documents by their best chunk; no rotation has
+seen a query; what a way keeps is a share of full width's measure over the same queries.
 """
 
 import asyncio
@@ -25,7 +26,13 @@ from evals.ingested import ingest_set
 from evals.retrieval_measures import DEPTH, K, RankingScorer
 from rostra.core import FloatMatrix, FloatVector, InvalidRequest
 from rostra.ingest import OnProgress
-from rostra.retrieval import fit_rotation, truncate
+from rostra.retrieval import (
+    Rotation,
+    SentenceEmbedder,
+    fit_rotation,
+    shipped_rotation,
+    truncate,
+)
 from rostra.runtime import Runtime
 from rostra.store import document_stamps, get_collection, index_rows
 
@@ -47,7 +54,7 @@ class DimensionSolver:
         short: the same, truncated; the same as `vectors` for `full`.
         documents: of each chunk.
         queries: vectors by text, of full width.
-        facts: that the vectors depend on; `vectors` among them says plain or rotated.
+        facts: that the vectors depend on; `vectors` among them names the rotation, or says plain.
         shortlist: chunks of a two-stage search's first stage.
         k: documents.
     """
@@ -76,7 +83,8 @@ class DimensionSolver:
     @property
     def name(self) -> str:
         """Vectors, way and dimensions."""
-        before = "rotated, " if self._facts["vectors"] == "rotated" else ""
+        kind = self._facts["vectors"]
+        before = "" if kind == "plain" else f"{kind}, "
         return f"{before}{self._way} {self._short.shape[1]}"
 
     def config(self) -> dict[str, Any]:
@@ -115,10 +123,10 @@ class JudgedVectors:
     """A set with its vectors.
 
     Attributes:
-        vectors: of chunks, float32 [chunks, width].
+        vectors: of chunks, float32 [chunks, width], not rotated.
         documents: of each chunk.
-        queries: vectors by text.
-        rotated: chunks' and queries' vectors after rotation; None where the set is too small.
+        queries: vectors by text, likewise.
+        rotations: by name, `rotated` that of the settings, `fitted` that of the set.
         facts: what they depend on.
     """
 
@@ -126,7 +134,7 @@ class JudgedVectors:
     vectors: FloatMatrix
     documents: list[str]
     queries: dict[str, FloatVector]
-    rotated: tuple[FloatMatrix, dict[str, FloatVector]] | None
+    rotations: dict[str, Rotation]
     facts: dict[str, Any]
 
 
@@ -134,22 +142,25 @@ async def judged_vectors(
     runtime: Runtime,
     judged: JudgedSet,
     *,
+    fit: bool = False,
     on_ingest: OnProgress | None = None,
     on_query: Callable[[int, int], None] = lambda done, total: None,
 ) -> JudgedVectors:
-    """Ingests a set, embeds its queries, fits a rotation.
+    """Ingests a set, embeds its queries, fits a rotation where asked.
 
     Vectors of documents stay in the workspace, so that another run embeds queries alone.
 
+    Args:
+        fit: a rotation on the set's chunks, if these are enough.
+
     Raises:
-        InvalidRequest: the settings truncate or rotate vectors already.
+        InvalidRequest: the settings truncate vectors already.
         PathNotFound, DatasetError: of the set.
     """
-    settings = runtime.settings
-    if settings.embedding_rotation or settings.embedding_dimensions:
+    if runtime.settings.embedding_dimensions:
         raise InvalidRequest(
-            "the settings truncate or rotate vectors already",
-            hint="Unset ROSTRA_EMBEDDING_ROTATION and ROSTRA_EMBEDDING_DIMENSIONS.",
+            "the settings truncate vectors already",
+            hint="Unset ROSTRA_EMBEDDING_DIMENSIONS.",
         )
     taken = await ingest_set(runtime, judged, on_ingest=on_ingest)
     async with runtime.database.read() as session:
@@ -165,15 +176,22 @@ async def judged_vectors(
     for done, text in enumerate(texts, 1):
         queries[text] = await asyncio.to_thread(embedder.embed_query, text)
         on_query(done, len(texts))
-    rotated = None
+    rotations: dict[str, Rotation] = {}
+    if isinstance(embedder, SentenceEmbedder) and embedder.rotation is not None:
+        rotations["rotated"] = own = embedder.rotation
+        queries = {text: own.undo(vector[None, :])[0] for text, vector in queries.items()}
+        vectors = own.undo(vectors)
+    elif runtime.settings.embedding_rotation == "auto" and (
+        shipped := shipped_rotation(embedder.space.revision)
+    ):
+        rotations["rotated"] = shipped  # at full width nothing is rotated by itself
     distinct = np.unique(vectors, axis=0)
-    if len(distinct) >= 2 * vectors.shape[1]:
-        rotation = await asyncio.to_thread(fit_rotation, distinct, embedder.space.revision)
-        turned = {text: rotation.apply(vector[None, :])[0] for text, vector in queries.items()}
-        rotated = rotation.apply(vectors), turned
+    if fit and len(distinct) >= 2 * vectors.shape[1]:
+        fitting = asyncio.to_thread(fit_rotation, distinct, embedder.space.revision)
+        rotations["fitted"] = await fitting
     facts = {"corpus": taken.digest, "space": embedder.space.fingerprint, "chunks": len(vectors)}
     documents = [uris[row.document_id] for row in rows]
-    return JudgedVectors(taken.dataset, vectors, documents, queries, rotated, facts)
+    return JudgedVectors(taken.dataset, vectors, documents, queries, rotations, facts)
 
 
 def dimension_tasks(
@@ -195,8 +213,11 @@ def dimension_tasks(
     if not all(1 <= dimension < width for dimension in dimensions):
         raise InvalidRequest(f"dimensions are 1 to {width - 1}, below full width")
     kinds = [("plain", judged.vectors, judged.queries)]
-    if judged.rotated is not None:
-        kinds.append(("rotated", *judged.rotated))
+    for kind, rotation in judged.rotations.items():
+        turned = {
+            text: rotation.apply(vector[None, :])[0] for text, vector in judged.queries.items()
+        }
+        kinds.append((kind, rotation.apply(judged.vectors), turned))
     solvers = []
     for kind, vectors, queries in kinds:
 

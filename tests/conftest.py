@@ -61,8 +61,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(_clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """Defaults with an empty data directory, which ROSTRA_HOME names for child processes too."""
+    """Defaults with an empty data directory, which ROSTRA_HOME names for child processes too.
+
+    Without the reader that ships: a test that wants one brings a tiny one (`tests/readers.py`).
+    """
     monkeypatch.setenv("ROSTRA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ROSTRA_READER", "never")
     return Settings()
 
 

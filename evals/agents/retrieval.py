@@ -252,7 +252,7 @@ async def evaluate_agent_retrieval(
     dataset = needy_dataset(folder)
     sources = read_task_documents(folder)
     await runtime.ingester.ingest(sources, _COLLECTION, on_progress=on_ingest, delete_missing=("",))
-    solver = _Searching(runtime, model, strategy, await _uris(runtime))
+    solver = _Searching(runtime, model, strategy, await document_uris(runtime, _COLLECTION))
     # What is measured is this program's search; nothing of another version may come from a cache.
     record = await execute([Task(dataset, solver, (NeededFound(), Effort()), cached=False)])
     return AgentRetrievalReport.of(record)
@@ -330,11 +330,11 @@ def _recall(needed: frozenset[str], found: Sequence[str]) -> float:
     return len(needed & set(found)) / len(needed)
 
 
-async def _uris(runtime: Runtime) -> Mapping[str, str]:
-    """Address by id of the collection's documents."""
+async def document_uris(runtime: Runtime, name: str) -> Mapping[str, str]:
+    """Address by id of a collection's documents."""
     found: dict[str, str] = {}
     async with runtime.database.read() as session:
-        collection = await get_collection(session, _COLLECTION)
+        collection = await get_collection(session, name)
         while True:
             page, total = await list_documents(
                 session, collection.id, limit=_PAGE, offset=len(found)

@@ -20,6 +20,7 @@ from evals.load.targets import LoadTargets
 from evals.statistics import Interval, percentile_estimate, proportion_estimate
 
 PERCENTS = (50, 95, 99)
+_CLOCK_SECONDS = 1e-9  # what a clock tells from nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,8 @@ def _cached_share(completed: Sequence[RequestRecord]) -> float | None:
 
 
 def _per(count: float, seconds: float) -> float | None:
-    return count / seconds if seconds > 0 else None
+    """A rate; None over a time that no clock tells from nothing."""
+    return count / seconds if seconds >= _CLOCK_SECONDS else None
 
 
 def _rounded(value: float | None) -> float | None:

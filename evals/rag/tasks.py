@@ -16,9 +16,11 @@ from evals.core.dataset import Dataset, Problems, make_dataset
 from evals.judge.ask import Judge
 from evals.rag.samples import gold_documents, gold_sentences, gold_spans
 from evals.rag.scorers.abstention import Abstention
+from evals.rag.scorers.answer_sentence import AnswerSentence
 from evals.rag.scorers.citations import CitationExactness, CitationSpans
 from evals.rag.scorers.context import Context
 from evals.rag.scorers.correctness import JudgedCorrectness
+from evals.rag.scorers.decoding import Decoding
 from evals.rag.scorers.exact_match import ExactMatch
 from evals.rag.scorers.faithfulness import Faithfulness
 from evals.rag.scorers.generated import Generated
@@ -28,12 +30,12 @@ from evals.rag.scorers.relevance import AnswerRelevance, JudgedRelevance
 from evals.rag.scorers.sentence_f1 import SentenceF1
 from evals.rag.scorers.token_f1 import TokenF1
 from evals.rag.sets import RagSet
-from evals.solvers.ask import AskSolver, LeadSolver, SentenceTable
+from evals.solvers.ask import AskSolver, LeadSolver, SentenceTable, Way
 from evals.solvers.disturbed import Disturbance
 from evals.solvers.facts import corpus_digest
 from evals.solvers.model import ModelSolver
 from evals.solvers.remembered import RememberedEmbedder
-from rostra.core import ChatModel
+from rostra.core import ChatModel, ConfigError, ModelUnavailable
 from rostra.ingest import IngestReport, OnProgress
 from rostra.runtime import Runtime
 from rostra.store import document_versions, get_collection
@@ -43,12 +45,16 @@ _DISTURBED = {
     "shuffled": Disturbance.SHUFFLED,
     "reversed": Disturbance.REVERSED,
 }
-RAG_SYSTEMS = ("ask", "first-sentence", *_DISTURBED, "model", "endpoint")
+# Ways to choose what is quoted, whatever the settings say.
+QUOTING = ("quote-similarity", "quote-scorer", "reader-point", "reader-copy")
+RAG_SYSTEMS = ("ask", "first-sentence", *_DISTURBED, "model", "endpoint", *QUOTING)
 LEFT_OUT = "left_out"  # in the arguments of a run: reasons by measure or system
 _USUAL = ("ask", "first-sentence", "distractors", "shuffled")
 _JUDGED = (JudgedFaithfulness, JudgedCorrectness, JudgedRelevance, JudgedContext)
 _OF_PASSAGES = (Context, JudgedContext)
 NO_MODEL = "no model is set"
+NO_READER = "no model is set, and no reader ships or is let"
+NO_SCORER = "no evidence scorer ships or is set, or it is broken (`rostra doctor`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,40 @@ async def rag_tasks(
 def quote_scorers() -> list[Scorer]:
     """Those of `rostra eval run quote`."""
     return [SentenceF1(), Context(), Abstention(), CitationExactness()]
+
+
+async def evidence_tasks(
+    runtime: Runtime,
+    questions: RagSet,
+    systems: Sequence[str] = (),
+    *,
+    on_ingest: OnProgress | None = None,
+) -> RagTasks:
+    """Ways to choose what is quoted, by the measures that tell them apart.
+
+    Args:
+        systems: of `QUOTING`; none are all of them.
+
+    Raises:
+        ConfigError: none of them can be had.
+    """
+    plan = RagPlan(systems=tuple(systems) or QUOTING)
+    made = await rag_tasks(runtime, questions, plan, on_ingest=on_ingest)
+    left_out = {name: why for name, why in made.left_out.items() if name in QUOTING}
+    if not made.tasks:
+        reasons = ", ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise ConfigError(f"there is no system to ask ({reasons})")
+    scorers: list[Scorer] = [
+        AnswerSentence(),
+        SentenceF1(),
+        TokenF1(),
+        CitationSpans(),
+        CitationExactness(),
+        Abstention(),
+        Generated(),
+        Decoding(),
+    ]
+    return RagTasks(only(made, scorers), left_out)
 
 
 def only(made: RagTasks, scorers: Sequence[Scorer]) -> list[Task]:
@@ -216,6 +256,11 @@ def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solv
             return ModelSolver(plan.endpoint, name=name, at=plan.endpoint_at)
         case "endpoint":
             return "no endpoint is given"
+        case _ if system in QUOTING:
+            way = _way(runtime, system)
+            if isinstance(way, str):
+                return way
+            return AskSolver(runtime, collections, digest, sentences=sentences, way=way)
         case _ if system in _DISTURBED:
             return AskSolver(
                 runtime,
@@ -227,6 +272,23 @@ def _solver(runtime: Runtime, system: str, place: _Place, plan: RagPlan) -> Solv
             )
         case _:
             return f"there is no system {system!r}"
+
+
+def _way(runtime: Runtime, system: str) -> Way | str:
+    """A way to choose what is quoted, or why it cannot be had."""
+    if system == "quote-similarity":
+        return Way(system)
+    if system == "quote-scorer":
+        scorer = runtime.scorer()
+        return NO_SCORER if scorer is None else Way(system, scorer=scorer)
+    model: ChatModel | None = runtime.generator
+    if model is None and runtime.reader is not None:
+        try:
+            runtime.reader.check()
+        except ModelUnavailable as error:
+            return error.message
+        model = runtime.reader
+    return NO_READER if model is None else Way(system, model, system.removeprefix("reader-"))
 
 
 async def _ingested(

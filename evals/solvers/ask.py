@@ -7,7 +7,8 @@ a `Disturbance` only the passages that it is made from are others.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,7 +17,7 @@ from evals.rag.samples import gold_documents, said_before
 from evals.solvers.claims import claims_of, without_marks
 from evals.solvers.counted import CountedModel
 from evals.solvers.disturbed import Disturbance, DisturbedSearcher
-from evals.solvers.facts import answer_facts
+from evals.solvers.facts import answer_facts, evidence_facts
 from rostra.answer import (
     Answer,
     Answerer,
@@ -27,16 +28,38 @@ from rostra.answer import (
     Question,
     read_turns,
 )
-from rostra.core import Embedder, normalize_text, sentence_spans
+from rostra.core import ChatModel, Embedder, normalize_text, sentence_spans
 from rostra.retrieval import ExpandedSearcher, Hit, SearchRequest
 from rostra.runtime import Runtime
 from rostra.store import get_text
+
+if TYPE_CHECKING:
+    from rostra.answer import EvidenceScorer
 
 # The `[start, end)` of a document's sentences, in code points, by document.
 SentenceTable = Mapping[str, Sequence[tuple[int, int]]]
 MODE = "mode"
 DISTURBED = "disturbed"  # whether a disturbance made the passages others than they were
 SENTENCES = "sentences"  # those that citations cover, as [document, place among its sentences]
+BEST = "best sentences"  # the same of the most telling citation alone
+MODEL_SECONDS = "model seconds"  # that a generator took for its part
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to answer, whatever the settings say.
+
+    Attributes:
+        name: of the system.
+        generator: chooses or writes; None leaves the answer to a picker of evidence.
+        style: what the generator does, as the setting `answer_style` has it.
+        scorer: of evidence; None is similarity's pick.
+    """
+
+    name: str
+    generator: ChatModel | None = None
+    style: str = "point"
+    scorer: "EvidenceScorer | None" = None
 
 
 class AskSolver:
@@ -49,6 +72,7 @@ class AskSolver:
         sentences: of annotated documents; an answer's state then says which ones it cites.
         disturbance: of the passages; None for what users get.
         embedder: of the sentences that quote mode reads; the platform's by default.
+        way: to answer, by plain searches; what users get by default.
     """
 
     def __init__(
@@ -60,8 +84,10 @@ class AskSolver:
         sentences: SentenceTable | None = None,
         disturbance: Disturbance | None = None,
         embedder: Callable[[], Embedder] | None = None,
+        way: Way | None = None,
     ) -> None:
         self._runtime = runtime
+        self._way = way
         self._embedder = embedder or runtime.embedder
         self._collections = tuple(collections)
         self._sentences = sentences
@@ -70,10 +96,18 @@ class AskSolver:
             "corpus": digest,
             "disturbance": str(disturbance or ""),
         }
+        if way is not None:
+            self._facts |= {
+                "generator": way.generator.name if way.generator is not None else "",
+                "answer_style": way.style,
+                "evidence": evidence_facts(way.scorer),
+            }
 
     @property
     def name(self) -> str:
-        """`ask`, and what is done to its passages."""
+        """The way's; else `ask`, and what is done to its passages."""
+        if self._way is not None:
+            return self._way.name
         return "ask" if self._disturbance is None else f"ask {self._disturbance}"
 
     def config(self) -> dict[str, Any]:
@@ -83,22 +117,35 @@ class AskSolver:
     async def __call__(self, state: State, seed: int) -> State:
         """See `Solver`."""
         runtime = self._runtime
-        generator = runtime.generator
+        way, settings = self._way, runtime.answer_settings
+        generator = runtime.writer
+        if way is not None:
+            generator = way.generator
+            settings = settings.model_copy(update={"answer_style": way.style})
         counted = CountedModel(generator) if generator is not None else None
         searcher, disturbed = runtime.searcher, None
-        expanded: ExpandedSearcher | None = runtime.expanded.by(counted)
+        expanded: ExpandedSearcher | None = None
+        if way is None:
+            expanded = runtime.expanded.by(counted)
         if self._disturbance is not None:
             gold = gold_documents(state.sample)
             searcher = disturbed = DisturbedSearcher(runtime, self._disturbance, gold, seed)
             expanded = None
-        answerer = Answerer(searcher, self._embedder, runtime.settings, counted, expanded=expanded)
+        answerer = Answerer(
+            searcher,
+            self._embedder,
+            settings,
+            counted,
+            expanded=expanded,
+            scorer=runtime.scorer if way is None else lambda: way.scorer,
+        )
         asked = Question(
             normalize_text(state.sample.input),
             self._collections,
             read_turns(said_before(state.sample)),
         )
         hits, answer = await _asked(answerer, asked)
-        marked = answer.mode is AnswerMode.GENERATE and runtime.settings.answer_style == "write"
+        marked = answer.mode is AnswerMode.GENERATE and settings.answer_style == "write"
         claims, backed = claims_of(
             answer.answer if answer.found else "",
             [(one.answer_start, one.answer_end) for one in answer.citations],
@@ -111,6 +158,10 @@ class AskSolver:
         data: dict[str, Any] = {MODE: str(answer.mode)}
         if self._sentences is not None:
             data[SENTENCES] = sentences_in(cited, self._sentences)
+            best = [] if answer.best is None else [cited[answer.best]]
+            data[BEST] = sentences_in(best, self._sentences)
+        if counted is not None and counted.steps:
+            data[MODEL_SECONDS] = counted.seconds
         if disturbed is not None:
             data[DISTURBED] = disturbed.has_changed(hits)
         return msgspec.structs.replace(
@@ -182,7 +233,7 @@ class LeadSolver:
     def _data(self, cited: Sequence[Cited]) -> dict[str, Any]:
         data: dict[str, Any] = {MODE: str(AnswerMode.QUOTE)}
         if self._sentences is not None:
-            data[SENTENCES] = sentences_in(cited, self._sentences)
+            data[SENTENCES] = data[BEST] = sentences_in(cited, self._sentences)
         return data
 
 

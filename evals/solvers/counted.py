@@ -1,7 +1,7 @@
 """A model that counts what it is asked, for who does not see the questions."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 
 from evals.core.states import Usage, usage_of
 from rostra.core import ChatEvent, ChatMessage, ChatModel, Delta, Finish, GenerationOptions
@@ -14,12 +14,14 @@ class CountedModel:
     Attributes:
         steps: questions asked.
         usage: of those that were answered to the end.
+        seconds: from question to end, of all.
     """
 
     def __init__(self, model: ChatModel) -> None:
         self._model = model
         self.steps = 0
         self.usage = Usage()
+        self.seconds = 0.0
 
     @property
     def name(self) -> str:
@@ -32,16 +34,16 @@ class CountedModel:
         """As the model's."""
         self.steps += 1
         heard: list[str] = []
+        began = time.perf_counter()
         events = self._model.stream(messages, options)
-        if isinstance(events, AsyncGenerator):
-            async with aclosing(events):
-                async for event in events:
-                    self._count(event, heard, messages, options)
-                    yield event
-        else:
+        try:
             async for event in events:
                 self._count(event, heard, messages, options)
                 yield event
+        finally:
+            self.seconds += time.perf_counter() - began
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
 
     def _count(
         self,

@@ -5,17 +5,22 @@ What always holds: no secret, no path and no limit that only guards is among it.
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rostra.core import Settings
 from rostra.ingest import ReadySource
 from rostra.runtime import Runtime
 
-_SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "dense_index", "fusion",
-           "dense_weight", "rrf_k", "shortlist", "embedding_dtype")  # fmt: skip
+if TYPE_CHECKING:
+    from rostra.answer import EvidenceScorer
+
+_SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "chunk_neighbours",
+           "dense_index", "fusion", "dense_weight", "rrf_k", "shortlist",
+           "embedding_dtype")  # fmt: skip
 _RERANK = ("reranker", "reranker_model", "rerank_candidates", "rerank_weight")
 _QUERY = ("query_strategies", "query_seconds", "query_tokens", "query_limit")
 _ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
+SIMILARITY = "similarity"  # picks evidence where no scorer does
 
 
 def search_facts(runtime: Runtime, *, rerank: bool) -> dict[str, Any]:
@@ -26,13 +31,21 @@ def search_facts(runtime: Runtime, *, rerank: bool) -> dict[str, Any]:
 
 
 def answer_facts(runtime: Runtime) -> dict[str, Any]:
-    """Of answers, and of the search before them."""
+    """Of answers, and of the search before them; loads the scorer of evidence too."""
     rerank = bool(runtime.settings.reranker_model)
-    generator = runtime.generator
-    facts = search_facts(runtime, rerank=rerank) | _chosen(runtime.settings, _ANSWER)
+    generator = runtime.writer
+    facts = search_facts(runtime, rerank=rerank) | _chosen(runtime.answer_settings, _ANSWER)
     if runtime.settings.query_strategies:
         facts |= _chosen(runtime.settings, _QUERY)
-    return facts | {"generator": generator.name if generator is not None else ""}
+    return facts | {
+        "generator": generator.name if generator is not None else "",
+        "evidence": evidence_facts(runtime.scorer()),
+    }
+
+
+def evidence_facts(scorer: "EvidenceScorer | None") -> str:
+    """Who picks evidence: `similarity`, or the digest of a scorer's file."""
+    return SIMILARITY if scorer is None else scorer.revision
 
 
 def corpus_digest(sources: Iterable[ReadySource]) -> str:

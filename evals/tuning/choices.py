@@ -12,8 +12,8 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from rostra.core import Settings
-from rostra.retrieval import FusionKind, fused_scores, mixed_scores
+from rostra.core import FusionKind, Settings
+from rostra.retrieval import fused_scores, mixed_scores
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,9 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from rostra.answer.copied import copy_evidence
 from rostra.answer.events import (
     Answer,
     AnswerEvent,
@@ -20,8 +22,9 @@ from rostra.answer.events import (
     Stage,
     Status,
 )
-from rostra.answer.evidence import Evidence, pick_evidence
+from rostra.answer.evidence import Evidence, EvidencePicker
 from rostra.answer.generate import generate_events
+from rostra.answer.pickers import make_picker
 from rostra.answer.point import point_at_evidence
 from rostra.answer.quote import quote_events
 from rostra.core import (
@@ -37,7 +40,6 @@ from rostra.core import (
     get_logger,
 )
 from rostra.retrieval import (
-    PACKAGED_MODEL,
     ExpandedResult,
     ExpandedSearcher,
     ExpansionReport,
@@ -48,11 +50,11 @@ from rostra.retrieval import (
 from rostra.serving import PromptTooLong
 from rostra.store import DEFAULT_COLLECTION, Filters
 
+if TYPE_CHECKING:
+    from rostra.answer.scorer.scorer import EvidenceScorer
+
 log = get_logger(__name__)
 
-# Where development questions with and without an answer part best, for the packaged embedder.
-# Other models put cosines elsewhere; for them only a search without any hit is `not found`.
-_TUNED_THRESHOLD = 0.66
 # Words that point back to the turn before.
 _ANAPHORA = re.compile(
     r"\b(it|its|they|them|their|this|that|these|those|he|she|his|her|there|one|ones|same|"
@@ -94,6 +96,7 @@ class Answerer:
         generator: ChatModel | None = None,
         *,
         expanded: ExpandedSearcher | None = None,
+        scorer: Callable[[], "EvidenceScorer | None"] = lambda: None,
     ) -> None:
         """Ties the parts together.
 
@@ -103,12 +106,15 @@ class Answerer:
             settings: how much is searched and quoted.
             generator: writes answers; without one they quote.
             expanded: searches with query strategies; without it searches are plain.
+            scorer: of evidence, called in a thread for each quoted answer; by default there is
+                none, and similarity picks.
         """
         self._searcher = searcher
         self._expanded = expanded
         self._embedder = embedder
         self._settings = settings
         self._generator = generator
+        self._scorer = scorer
 
     async def answer(self, question: Question) -> Answer:
         """The whole answer at once.
@@ -164,13 +170,17 @@ class Answerer:
                     log.warning("quote mode answers instead", reason=error.message)
                     break
         best: tuple[SearchResult, Evidence] | None = None
+        threshold, picked_by = float("-inf"), ""
         for reading in readings(question, self._settings.max_query_chars):
             found = await self._search(question, reading)
             yield Status(Stage.READING)
-            evidence = await self._read(reading, found)
+            # In a thread, as a model may have to be loaded.
+            picker = await asyncio.to_thread(self._picker)
+            threshold, picked_by = self._threshold(picker), picker.name
+            evidence = await self._read(picker, reading, found)
             if best is None or evidence.score > best[1].score:
                 best = found, evidence
-            if evidence.sentences and evidence.score >= self._threshold():
+            if evidence.sentences and evidence.score >= threshold:
                 break
         if best is None:
             raise RuntimeError("a question has at least one reading")
@@ -178,7 +188,9 @@ class Answerer:
         yield Passages(found.hits)
         yield Status(Stage.WRITING)
         pages = await self._pages(evidence)
-        for event in quote_events(evidence, pages, self._threshold(), found.timings_ms):
+        for event in quote_events(
+            evidence, pages, threshold, found.timings_ms, picked_by=picked_by
+        ):
             yield _finished(event, started, report)
             # Lets the event reach its reader before the next one is made.
             await asyncio.sleep(0)
@@ -186,7 +198,7 @@ class Answerer:
     async def _generated(
         self, model: ChatModel, question: Question, found: SearchResult
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """The generator's answer: its own words with marks, or the sentences it points at."""
+        """The generator's answer: its own words with marks, or the text it chose."""
         if self._settings.answer_style == "write":
             async with aclosing(
                 generate_events(
@@ -197,26 +209,24 @@ class Answerer:
                     yield event
             return
         most = self._settings.answer_sentences
-        evidence = await point_at_evidence(
-            model, question.text, found.hits, question.history, most=most
-        )
+        choose = point_at_evidence if self._settings.answer_style == "point" else copy_evidence
+        evidence = await choose(model, question.text, found.hits, question.history, most=most)
         pages = await self._pages(evidence)
-        for event in quote_events(evidence, pages, 0.0, found.timings_ms, AnswerMode.GENERATE):
+        for event in quote_events(
+            evidence, pages, 0.0, found.timings_ms, AnswerMode.GENERATE, model.name
+        ):
             yield event
 
-    async def _read(self, question: str, found: SearchResult) -> Evidence:
+    async def _read(self, picker: EvidencePicker, question: str, found: SearchResult) -> Evidence:
         """Picks what to quote from the passages found; adds its time to theirs."""
         began = time.perf_counter()
-        evidence = await asyncio.to_thread(
-            pick_evidence,
-            question,
-            found,
-            self._embedder(),
-            self._searcher.query_terms,
-            most=self._settings.answer_sentences,
-        )
+        most = self._settings.answer_sentences
+        evidence = await asyncio.to_thread(picker.pick, question, found, most=most)
         found.timings_ms["evidence"] = round((time.perf_counter() - began) * 1000, 3)
         return evidence
+
+    def _picker(self) -> EvidencePicker:
+        return make_picker(self._scorer(), self._embedder, self._searcher.query_terms)
 
     async def _pages(self, evidence: Evidence) -> list[int | None]:
         """The page of each sentence; its passage may have begun on an earlier one."""
@@ -243,11 +253,9 @@ class Answerer:
             request, expand, question=question.text, turns=question.history
         )
 
-    def _threshold(self) -> float:
-        if self._settings.answer_threshold is not None:
-            return self._settings.answer_threshold
-        space = self._embedder().space
-        return _TUNED_THRESHOLD if space.model.endswith(PACKAGED_MODEL) else float("-inf")
+    def _threshold(self, picker: EvidencePicker) -> float:
+        given = self._settings.answer_threshold
+        return picker.threshold if given is None else given
 
 
 def readings(question: Question, longest: int) -> list[str]:

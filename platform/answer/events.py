@@ -52,6 +52,8 @@ class Answer:
 
     Attributes:
         expansion: what query strategies added to the search; None for a plain one.
+        picked_by: who chose the evidence; None where it was written with the answer.
+        best: place among the citations of the most telling one; None without any.
     """
 
     answer: str
@@ -60,12 +62,15 @@ class Answer:
     citations: list[Citation]
     timings_ms: dict[str, float] = field(default_factory=dict)
     expansion: ExpansionReport | None = None
+    picked_by: str | None = None
+    best: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As the CLI's `--json` and the API print it."""
         body = asdict(self)
-        if self.expansion is None:
-            del body["expansion"]
+        for name in ("expansion", "picked_by", "best"):
+            if body[name] is None:
+                del body[name]
         return body
 
 

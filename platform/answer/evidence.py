@@ -1,30 +1,18 @@
-"""Picks the sentences of some passages that best answer a question.
+"""Sentences that can be quoted, and whoever picks the best of them.
 
-What always holds: a picked sentence is a verbatim span of its passage; the evidence score judges
-the whole pick and is on one scale for all questions asked of one embedding model, so that it can be
-held against a threshold.
-
-A sentence is scored by the cosine of question and sentence (read under its headings), by the share
-of the question's term weight that it contains, and by how well its passage was ranked. The weights
-were set on development questions (`rostra eval run quote` prints what they give) and are not
-settings: they mean nothing without the threshold that belongs to them.
+What always holds: a picked sentence is a verbatim span of its passage; a picker's evidence score
+judges the whole pick and is on one scale for all questions, its own, so that it can be held against
+that picker's threshold.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-import numpy as np
+from rostra.core import sentence_spans
+from rostra.retrieval import Hit, SearchResult
 
-from rostra.core import Embedder, sentence_spans
-from rostra.retrieval import Hit, SearchResult, searchable_text
-
-_TERM_WEIGHT = 0.3
-_RANK_WEIGHT = 0.3
-# In the evidence score, beside the best cosine.
-_EVIDENCE_TERM_WEIGHT = 0.2
-# A sentence this much worse than the best one is not quoted.
-_RELATIVE = 0.7
 # Fewer words say nothing by themselves: headings, cell labels, lone symbols.
 _MIN_WORDS = 4
 # A sentence of no more words can need the next one.
@@ -58,46 +46,27 @@ class Evidence:
     score: float
 
 
-def pick_evidence(
-    question: str,
-    found: SearchResult,
-    embedder: Embedder,
-    terms: Callable[[str], list[str]],
-    *,
-    most: int,
-) -> Evidence:
-    """Chooses up to `most` sentences. Blocks while it embeds.
+class EvidencePicker(Protocol):
+    """Chooses what quote mode quotes."""
 
-    Args:
-        question: as asked.
-        found: the passages to read, with the weights of the question's terms.
-        embedder: of the space that the passages were found in.
-        terms: analyses a sentence as the lexical index does.
-        most: most sentences.
-    """
-    candidates = candidate_sentences(found.hits)
-    if not candidates:
-        return Evidence([], 0.0)
-    asked = embedder.embed_query(question)
-    read = embedder.embed_documents(
-        [searchable_text(s.hit.context or s.hit.title, s.text) for s in candidates]
-    )
-    cosines = np.asarray(read @ asked, np.float64)
-    shares = np.array([_share(terms(s.text), found.term_weights) for s in candidates])
-    ranks = _rank_scores(found.hits)
-    prior = np.array([ranks[s.hit.chunk_id] for s in candidates])
-    scores = cosines + _TERM_WEIGHT * shares + _RANK_WEIGHT * prior
-    best = scores.max()
-    chosen: list[Sentence] = []
-    for row in np.argsort(-scores, kind="stable"):
-        sentence = candidates[row]
-        if len(chosen) == most or scores[row] < _RELATIVE * best:
-            break
-        if all(sentence.text != other.text for other in chosen):
-            chosen.append(Sentence(sentence.hit, sentence.start, sentence.end, float(scores[row])))
-    closest = max(float(cosines.max()), *(hit.scores.dense or 0.0 for hit in found.hits))
-    evidence = closest + _EVIDENCE_TERM_WEIGHT * float(shares.max())
-    return Evidence(reading_order(chosen), round(evidence, 6))
+    @property
+    def name(self) -> str:
+        """Which one it is, for logs and reports."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Evidence that scores less is `not found`, unless a setting says otherwise."""
+        ...
+
+    def pick(self, question: str, found: SearchResult, *, most: int) -> Evidence:
+        """Chooses up to `most` sentences of the passages found. Blocks while it reads.
+
+        Args:
+            question: as asked.
+            found: the passages to read, with the weights of the question's terms.
+        """
+        ...
 
 
 def candidate_sentences(hits: Sequence[Hit]) -> list[Sentence]:
@@ -157,20 +126,6 @@ def _leans_on(text: str, sentence: tuple[int, int], following: tuple[int, int]) 
         and "\n" not in text[sentence[1] : following[0]]
         and _POINTS_BACK.match(text, *following) is not None
     )
-
-
-def _share(terms: Sequence[str], weights: Mapping[str, float]) -> float:
-    """How much of the question's term weight these terms hold, 0 to 1."""
-    total = sum(weights.values())
-    if total <= 0:
-        return 0.0
-    return sum(weights[term] for term in set(terms) if term in weights) / total
-
-
-def _rank_scores(hits: Sequence[Hit]) -> dict[object, float]:
-    scores = [hit.score for hit in hits]
-    low, high = min(scores), max(scores)
-    return {hit.chunk_id: (hit.score - low) / (high - low) if high > low else 1.0 for hit in hits}
 
 
 def reading_order(chosen: Sequence[Sentence]) -> list[Sentence]:

@@ -7,6 +7,8 @@ first, so that a prefix cache can keep it.
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import rostra.core as core
@@ -48,8 +50,24 @@ async def point_at_evidence(
         max_tokens=_TOKENS_A_NUMBER * (most + 1),
         constraint=core.Evidence(sentences=len(candidates), most=most),
     )
+    reply = await whole_reply(model, _prompt(question, candidates, history), options)
+    chosen = [
+        replace(candidates[number - 1], score=1 / place)
+        for place, number in enumerate(_numbers(reply, len(candidates)), 1)
+    ]
+    return Evidence(reading_order(chosen), 1.0 if chosen else 0.0)
+
+
+async def whole_reply(
+    model: ChatModel, messages: Sequence[ChatMessage], options: GenerationOptions
+) -> str:
+    """What a model says to the end.
+
+    Raises:
+        Overloaded, ModelUnavailable: the model cannot answer.
+    """
     reply = ""
-    stream = model.stream(_prompt(question, candidates, history), options)
+    stream = model.stream(messages, options)
     try:
         async for event in stream:
             if isinstance(event, Delta):
@@ -58,8 +76,7 @@ async def point_at_evidence(
         # A reader that leaves ends the generation now, not when the garbage is collected.
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
-    chosen = [candidates[number - 1] for number in _numbers(reply, len(candidates))]
-    return Evidence(reading_order(chosen), 1.0 if chosen else 0.0)
+    return reply
 
 
 def _prompt(
@@ -82,11 +99,16 @@ def _prompt(
 
 
 def _numbers(reply: str, highest: int) -> list[int]:
-    """Each number once; what a model without grammars may add is passed over."""
+    """Each number once; those of no sentence are passed over."""
+    valid = [n for n in said_array(reply) if type(n) is int and 1 <= n <= highest]
+    return list(dict.fromkeys(valid))
+
+
+def said_array(reply: str) -> list[Any]:
+    """The JSON array in a reply; what a model without grammars says around it is passed over."""
     start, end = reply.find("["), reply.rfind("]")
     try:
-        named = json.loads(reply[start : end + 1]) if 0 <= start < end else []
+        found: list[Any] = json.loads(reply[start : end + 1]) if 0 <= start < end else []
     except ValueError:
         return []
-    valid = [n for n in named if type(n) is int and 1 <= n <= highest]
-    return list(dict.fromkeys(valid))
+    return found

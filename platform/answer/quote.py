@@ -24,6 +24,7 @@ def quote_events(
     threshold: float,
     timings_ms: dict[str, float],
     mode: AnswerMode = AnswerMode.QUOTE,
+    picked_by: str | None = None,
 ) -> Iterator[AnswerEvent]:
     """Lays out the evidence as an answer: deltas, a citation after each sentence, then `Done`.
 
@@ -32,11 +33,12 @@ def quote_events(
         pages: of each sentence, the page on which it begins; None without pages.
         threshold: evidence that scores less is not good enough to show.
         timings_ms: of the stages so far.
-        mode: who chose the evidence.
+        mode: whether a generator chose the evidence.
+        picked_by: who chose it, by name.
     """
     if not evidence.sentences or evidence.score < threshold:
         yield TextDelta(NOT_FOUND)
-        yield Done(Answer(NOT_FOUND, mode, False, [], timings_ms))
+        yield Done(Answer(NOT_FOUND, mode, False, [], timings_ms, picked_by=picked_by))
         return
     text = ""
     citations: list[Citation] = []
@@ -59,7 +61,9 @@ def quote_events(
         yield Cited(citation)
         citations.append(citation)
         previous = sentence
-    yield Done(Answer(text, mode, True, citations, timings_ms))
+    scores = [sentence.score for sentence in evidence.sentences]
+    best = scores.index(max(scores))
+    yield Done(Answer(text, mode, True, citations, timings_ms, picked_by=picked_by, best=best))
 
 
 def _separator(previous: Sentence | None, sentence: Sentence) -> str:

@@ -21,13 +21,13 @@ from rostra.api.schemas import (
 from rostra.api.services import Services
 from rostra.api.uploads import JOB_KIND, Incoming
 from rostra.core import DocumentNotFound, InvalidRequest
+from rostra.retrieval import collection_for
 from rostra.runtime import Runtime
 from rostra.store import (
     Job,
     check_name,
     delete_document,
     enqueue,
-    ensure_collection,
     get_collection,
     get_document,
     get_spans,
@@ -145,7 +145,7 @@ async def _enqueue(services: Services, collection: str, incoming: Incoming) -> J
     job: Job | None = None
     try:
         async with services.runtime.database.write() as session:
-            await ensure_collection(session, collection, embedder.space)
+            await collection_for(session, collection, embedder)
             job = await enqueue(session, JOB_KIND, incoming.payload(collection))
             # Before the commit: whoever claims the job finds its files.
             await asyncio.to_thread(services.uploads.adopt, incoming, job.id)

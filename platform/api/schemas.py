@@ -577,11 +577,14 @@ class Health(Struct):
     status: str
 
 
+ModelState = Literal["idle", "loading", "ready", "failed", "closed"]
+
+
 class DecoderView(Struct):
     """The decoder that writes answers; what it says of itself is null until it is loaded."""
 
     name: str
-    state: Literal["idle", "loading", "ready", "failed", "closed"]
+    state: ModelState
     progress: float
     failure: str | None
     architecture: str | None
@@ -593,8 +596,24 @@ class DecoderView(Struct):
     kv_bytes: int | None
 
 
+class ReaderView(Struct):
+    """The small model that comes with Rostra, where it runs agents or answers.
+
+    It loads when it is first needed; `failure` says why it could not, and `hint` what to do.
+    """
+
+    name: str
+    answers: bool
+    state: ModelState
+    failure: str | None
+    hint: str | None
+
+
 class StatusView(Struct):
-    """What this server is; the model's facts are null when it cannot be loaded."""
+    """What this server is; the model's facts are null when it cannot be loaded.
+
+    `generator` writes answers and `agents` runs agents, each the name of a model or null.
+    """
 
     version: str
     mode: Literal["quote", "generate"]
@@ -602,6 +621,8 @@ class StatusView(Struct):
     dimensions: int | None
     device: str
     generator: str | None
+    agents: str | None
+    reader: ReaderView | None
     decoder: DecoderView | None
     reranker: str | None
     collections: int

@@ -14,8 +14,10 @@ from rostra.api.background import Background
 from rostra.api.models import Models
 from rostra.api.uploads import Uploads
 from rostra.api.worker import Pace, Worker
-from rostra.core import Embedder
+from rostra.core import Embedder, RostraError, get_logger
 from rostra.runtime import Runtime
+
+log = get_logger(__name__)
 
 RuntimeFactory = Callable[[], AbstractAsyncContextManager[Runtime]]
 
@@ -56,8 +58,8 @@ async def open_services(open_runtime: RuntimeFactory, pace: Pace) -> AsyncIterat
         )
         services.background.start("load models", services.models.load())
         services.background.start("load decoder", services.models.load_decoder())
-        if runtime.generator is not None:
-            services.background.start("recover runs", runtime.agents.recover())
+        if runtime.runner is not None:
+            services.background.start("recover runs", _recover(runtime))
         worker = asyncio.create_task(services.worker.run(), name="job worker")
         try:
             yield services
@@ -66,6 +68,17 @@ async def open_services(open_runtime: RuntimeFactory, pace: Pace) -> AsyncIterat
             with suppress(asyncio.CancelledError):
                 await worker
             await services.background.close()
+
+
+async def _recover(runtime: Runtime) -> None:
+    """Goes on with runs whose process died, unless that would end those of a broken reader."""
+    if runtime.reader is not None:
+        try:
+            await asyncio.to_thread(runtime.reader.check)
+        except RostraError as error:
+            log.error("runs wait for the reader", reason=error.message, hint=error.hint)
+            return
+    await runtime.agents.recover()
 
 
 def provide_services(state: State) -> Services:

@@ -8,9 +8,10 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 
 from rostra.api.about import own_version
-from rostra.api.schemas import DecoderView, StatusView
+from rostra.api.schemas import DecoderView, ModelState, ReaderView, StatusView
 from rostra.api.services import Services
 from rostra.core import RostraError, pick_device
+from rostra.runtime import Runtime
 from rostra.store import list_collections
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ async def status(services: NamedDependency[Services]) -> StatusView:
         _, collections = await list_collections(session, limit=1)
     return StatusView(
         version=own_version(),
-        mode="generate" if runtime.generator else "quote",
+        mode="generate" if runtime.writer else "quote",
         embedding_model=space.model if space else runtime.settings.embedding_model,
         dimensions=space.dimensions if space else None,
         device=_device(runtime.settings.device),
-        generator=runtime.generator.name if runtime.generator else None,
+        generator=runtime.writer.name if runtime.writer else None,
+        agents=runtime.runner.name if runtime.runner else None,
+        reader=_reader(runtime),
         decoder=_decoder(runtime.engine),
         reranker=runtime.settings.reranker_model or None,
         collections=collections,
@@ -66,6 +69,21 @@ def _decoder(engine: "AsyncEngine | None") -> DecoderView | None:
         context=info.max_context if info else None,
         weight_bytes=info.weight_bytes if info else None,
         kv_bytes=info.kv_bytes if info else None,
+    )
+
+
+def _reader(runtime: Runtime) -> ReaderView | None:
+    reader = runtime.reader
+    if reader is None:
+        return None
+    failure, engine = reader.failure, reader.engine
+    state: ModelState = engine.state.value if engine is not None else "idle"
+    return ReaderView(
+        name=reader.name,
+        answers=runtime.writer is reader,
+        state="failed" if failure is not None else state,
+        failure=failure.message if failure is not None else None,
+        hint=failure.hint if failure is not None else None,
     )
 
 

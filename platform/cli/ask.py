@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 from rich.markup import escape
 
-from rostra.answer import Answer, Cited, Done, Passages, Question, Stored, TextDelta
+from rostra.answer import Answer, AnswerMode, Cited, Done, Passages, Question, Stored, TextDelta
 from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.ids import chat_id as read_chat_id
 from rostra.cli.output import console, json_option, print_json, printable, with_runtime
@@ -40,7 +40,7 @@ def command(
         raise InvalidRequest("choose one of --chat, --last and --new-chat")
     keep = bool(chat) or new_chat or last
 
-    async def work(runtime: Runtime) -> tuple[Answer, Stored | None]:
+    async def work(runtime: Runtime) -> tuple[Answer, Stored | None, str | None]:
         printer = _Printer(quiet=as_json)
         stored: Stored | None = None
         if keep:
@@ -58,12 +58,15 @@ def command(
                 printer.show(event)
         if printer.answer is None:
             raise RuntimeError("an answer's stream ended without its end")
-        return printer.answer, stored
+        return printer.answer, stored, _instead(runtime, printer.answer)
 
-    answer, stored = with_runtime(work)
+    answer, stored, instead = with_runtime(work)
+    if instead is not None and not as_json:
+        console().print(instead, style="yellow", markup=False)
     if as_json:
+        said = {"instead_of_reader": instead} if instead is not None else {}
         kept = {"chat_id": stored.chat_id, "message_id": stored.message_id} if stored else {}
-        print_json(answer.to_dict() | kept)
+        print_json(answer.to_dict() | said | kept)
     elif stored:
         console().print(f"[dim]continue with: rostra ask --chat {stored.chat_id} QUESTION[/]")
 
@@ -100,6 +103,16 @@ class _Printer:
             out.print(f"    [dim]{escape(citation.uri)} {citation.start}-{citation.end}[/]")
         print_expansion(answer.expansion)
         out.print(f"[dim]{answer.mode} mode, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
+
+
+def _instead(runtime: Runtime, answer: Answer) -> str | None:
+    """Why quotes answer where the reader should have; None where it did, or is not to."""
+    reader = runtime.reader
+    if reader is None or runtime.writer is not reader or answer.mode is not AnswerMode.QUOTE:
+        return None
+    if (failure := reader.failure) is None:
+        return None
+    return f"Quoted without the reader: {failure.message}. {failure.hint or ''}".strip()
 
 
 async def _last_chat(runtime: Runtime) -> UUID:

@@ -15,7 +15,8 @@ from rich.markup import escape
 from sqlalchemy import make_url
 
 from mcp_servers import SandboxRunner
-from rostra.cli.doctor_checks import Check, chat_checks, server_checks
+from rostra.cli.doctor_checks import Check, chat_checks, server_checks, shipped_checks
+from rostra.cli.doctor_models import maker_checks
 from rostra.cli.output import console, json_option, print_json, print_table, settings_of_process
 from rostra.core import RostraError, Settings, pick_device, pick_dtype
 from rostra.ingest import has_ocr
@@ -56,11 +57,13 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _home(settings)
     database = asyncio.run(_database(settings))
     yield database
+    yield from shipped_checks()
     yield _embedder(settings)
     yield _reranker(settings)
     yield asyncio.run(_generator(settings))
     yield from asyncio.run(chat_checks(settings))
     if database.status != "error":
+        yield from asyncio.run(maker_checks(settings))
         yield from asyncio.run(server_checks(settings))
     yield asyncio.run(_sandbox(settings))
     yield _web()

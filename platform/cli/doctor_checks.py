@@ -1,4 +1,4 @@
-"""Checks of `rostra doctor` that ask others: chat endpoints and MCP servers.
+"""Checks of `rostra doctor`: models that ship with the package, chat endpoints and MCP servers.
 
 What always holds: nothing is generated and no tool is called; who does not answer is given up after
 seconds, and all are asked side by side.
@@ -13,6 +13,7 @@ from rostra.agents import McpToolset, ToolFailure
 from rostra.core import RostraError, Settings
 from rostra.models import ConfiguredModels, OpenAIModel, make_model
 from rostra.runtime import open_runtime
+from rostra.shipped import ShippedModelBroken, check_shipped
 
 _SECONDS = 20.0
 _SHOWN = 3
@@ -33,6 +34,25 @@ class Check:
     status: Literal["ok", "warning", "error"]
     detail: str
     hint: str = ""
+
+
+def shipped_checks() -> Sequence[Check]:
+    """Whether the models that come with the package are whole, a finding each."""
+    try:
+        models = check_shipped()
+    except ShippedModelBroken as error:
+        return [Check("shipped models", "error", error.message, error.hint or "")]
+    if not models:
+        return [Check("shipped models", "ok", "none come with this version")]
+    checks = []
+    for model in models:
+        name = f"shipped {model.name}"
+        if model.broken is None:
+            checks.append(Check(name, "ok", f"whole, {model.bytes / 1e6:.1f} MB"))
+            continue
+        # Where the settings need it, what uses it is an error of its own.
+        checks.append(Check(name, "warning", model.broken.message, model.broken.hint or ""))
+    return checks
 
 
 async def chat_checks(settings: Settings) -> Sequence[Check]:

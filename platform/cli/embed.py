@@ -26,7 +26,7 @@ from rostra.retrieval import (
     TokenManifest,
     fit_rotation,
     load_embedder,
-    load_rotation,
+    shipped_rotation,
     truncate,
 )
 from rostra.runtime import Runtime, drop_collection_tokens, store_collection_tokens
@@ -50,14 +50,16 @@ def command() -> None:
 def fit(out: Path | None, collection: str, as_json: bool) -> None:
     """Fit the rotation that makes this encoder's vectors truncatable.
 
-    Uses a collection's stored vectors, which must be of full width. Set ROSTRA_EMBEDDING_ROTATION
+    The packaged encoder has one that ships; one fitted on what you search may keep more. Uses a
+    collection's stored vectors, which must be of full width. Set ROSTRA_EMBEDDING_ROTATION
     and ROSTRA_EMBEDDING_DIMENSIONS afterwards, then run `rostra embed apply`.
     """
 
     async def work(runtime: Runtime) -> tuple[Rotation, FloatMatrix]:
         async with runtime.database.read() as session:
             found = await get_collection(session, collection)
-            if found.space.rotation:
+            shipped = shipped_rotation(found.space.revision) if found.space.rotation else None
+            if found.space.rotation and (shipped is None or found.space.rotation != shipped.sha256):
                 raise SpaceMismatch(
                     f"collection {collection!r} is rotated already",
                     hint="Fit on a collection that was embedded without a rotation.",
@@ -73,10 +75,12 @@ def fit(out: Path | None, collection: str, as_json: bool) -> None:
         if not rows:
             raise InvalidRequest(f"collection {collection!r} is empty")
         vectors = np.unique(np.stack([row.vector for row in rows]), axis=0)
+        if shipped is not None:
+            vectors = shipped.undo(vectors)
         return await asyncio.to_thread(fit_rotation, vectors, found.space.revision), vectors
 
     settings = settings_of_process().model_copy(
-        update={"embedding_rotation": None, "embedding_dimensions": None}
+        update={"embedding_rotation": "off", "embedding_dimensions": None}
     )
     rotation, vectors = with_runtime(work, settings)
     path = out or settings.home / "rotations" / f"{rotation.sha256[:12]}.safetensors"
@@ -178,9 +182,10 @@ def export(folder: Path, as_json: bool) -> None:
 
     logging.disable_progress_bar()
     settings = settings_of_process()
-    model = load_embedder(settings).model
-    if settings.embedding_rotation:
-        model.append(load_rotation(settings.embedding_rotation).as_module())
+    embedder = load_embedder(settings)
+    model = embedder.model
+    if embedder.rotation is not None:
+        model.append(embedder.rotation.as_module())
     model.float().save(str(folder))
     if as_json:
         print_json({"saved": str(folder)})

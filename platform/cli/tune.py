@@ -153,9 +153,7 @@ async def _collection(
             collection = await get_collection(session, judged.name)
         judged = await _there(runtime, collection.id, judged)
         if late is None:
-            late = await asyncio.to_thread(
-                runtime.late.is_stored, collection.id, collection.space.fingerprint
-            )
+            late = await asyncio.to_thread(runtime.late.is_stored, collection.id, collection.space)
         found = await _gather(runtime, judged.name, judged, late)
         report = await asyncio.to_thread(tuned, judged.name, found)
         report = replace(report, problems=judged.problems)

@@ -3,6 +3,8 @@
 Imports nothing of ours.
 """
 
+from typing import TYPE_CHECKING
+
 from rostra.core.chat import (
     ChatEvent,
     ChatMessage,
@@ -28,6 +30,7 @@ from rostra.core.constraint import (
     StructuralTag,
 )
 from rostra.core.devices import pick_device, pick_dtype, quiet_loading
+from rostra.core.digests import file_digest
 from rostra.core.embedding import (
     Embedder,
     EmbeddingSpace,
@@ -64,8 +67,17 @@ from rostra.core.imports import import_transformers
 from rostra.core.lazy import lazy_names
 from rostra.core.log import Logger, configure_logging, get_logger
 from rostra.core.sentences import sentence_spans
-from rostra.core.settings import QueryStrategyName, Settings, load_settings
+from rostra.core.settings import (
+    DenseIndexKind,
+    FusionKind,
+    QueryStrategyName,
+    Settings,
+    load_settings,
+)
 from rostra.core.text import collapse_whitespace, normalize_text
+
+if TYPE_CHECKING:
+    from rostra.core.kept_code import code_cache
 
 __all__ = [
     "AnyJson",
@@ -80,6 +92,7 @@ __all__ = [
     "Conflict",
     "Constraint",
     "Delta",
+    "DenseIndexKind",
     "DocumentNotFound",
     "Ebnf",
     "Embedder",
@@ -90,6 +103,7 @@ __all__ = [
     "FinishReason",
     "FloatMatrix",
     "FloatVector",
+    "FusionKind",
     "GenerationOptions",
     "InvalidFilter",
     "InvalidRequest",
@@ -118,8 +132,10 @@ __all__ = [
     "ToolCall",
     "ToolSpec",
     "UnreadableFile",
+    "code_cache",
     "collapse_whitespace",
     "configure_logging",
+    "file_digest",
     "get_logger",
     "import_transformers",
     "lazy_names",
@@ -132,3 +148,6 @@ __all__ = [
     "quiet_loading",
     "sentence_spans",
 ]
+
+# It needs numba, which most commands do without.
+__getattr__ = lazy_names(__name__, {"code_cache": "kept_code"})

@@ -36,6 +36,22 @@ HostHeader = Annotated[
     str, Field(max_length=260, pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
 ]
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
+# Ways of searching vectors; see `rostra.retrieval.dense`.
+DenseIndexKind = Literal[
+    "auto",
+    "flat",
+    "pruned",
+    "hnsw",
+    "ivf_sq",
+    "two_stage",
+    "int8",
+    "binary",
+    "gpu_flat",
+    "gpu_ivf",
+    "milvus",
+]
+# Ways of making one ranking of two; see `rostra.retrieval.fuse`.
+FusionKind = Literal["convex", "zscore", "rrf"]
 # Ways of asking in other words; see `rostra.retrieval.queries`.
 QueryStrategyName = Literal["rewrite", "filters", "hyde", "multi", "step_back", "decompose"]
 
@@ -72,8 +88,11 @@ class Settings(BaseSettings):
     embedding_dimensions: int | None = Field(
         None, ge=1, le=8192, description="Truncate vectors to this width; unset keeps all."
     )
-    embedding_rotation: Path | None = Field(
-        None, description="Rotation file written by `rostra embed fit`."
+    embedding_rotation: Literal["auto", "off"] | Path = Field(
+        "auto",
+        description="What makes vectors truncatable: auto takes the rotation that ships, for the "
+        "packaged encoder where its vectors are truncated; off takes none; or a file written by "
+        "`rostra embed fit`.",
     )
     embedding_query_prompt: str | None = Field(
         None, description="Text before each query; unset takes the model's own prompt."
@@ -101,6 +120,11 @@ class Settings(BaseSettings):
     )
     chunk_headers: bool = Field(
         True, description="Embed and index a chunk with the title and headings above it."
+    )
+    chunk_neighbours: bool = Field(
+        True,
+        description="Let a chunk's vector know of the chunks before and after it; `late` does so "
+        "by itself.",
     )
     chunk_parent_tokens: int | None = Field(
         None,
@@ -158,19 +182,7 @@ class Settings(BaseSettings):
     )
 
     # Search
-    dense_index: Literal[
-        "auto",
-        "flat",
-        "pruned",
-        "hnsw",
-        "ivf_sq",
-        "two_stage",
-        "int8",
-        "binary",
-        "gpu_flat",
-        "gpu_ivf",
-        "milvus",
-    ] = Field(
+    dense_index: DenseIndexKind = Field(
         "auto",
         description="How vectors are searched: auto exactly up to 100,000 chunks (pruned) and by "
         "two_stage above, flat looks at all of them; the others are in docs/search.md.",
@@ -180,7 +192,7 @@ class Settings(BaseSettings):
         description="Milvus server for `dense_index = milvus`; empty takes a file in the data "
         "directory, by milvus-lite.",
     )
-    fusion: Literal["convex", "zscore", "rrf"] = Field(
+    fusion: FusionKind = Field(
         "convex",
         description="How two rankings become one: by scores moved to 0..1, by z-scores, or by "
         "reciprocal ranks.",
@@ -191,6 +203,13 @@ class Settings(BaseSettings):
         description="How texts become terms: english, unicode (words as they are), cjk, code "
         "(identifiers split), or a language that Snowball stems, such as german. Indexes are "
         "built anew when it changes.",
+    )
+    lexical_device: str = Field(
+        "",
+        max_length=40,
+        description="Torch device that scores terms, such as cuda: it looks at every chunk that "
+        "has one of them. Empty, machine code on the CPU does, which rules most chunks out. Both "
+        "find the same; where the device is missing the CPU searches.",
     )
     bm25: Literal["okapi", "plus", "l"] = Field("okapi", description="Form of BM25.")
     bm25_k1: FiniteFloat = Field(
@@ -247,13 +266,24 @@ class Settings(BaseSettings):
     answer_passages: int = Field(6, ge=1, le=50, description="Passages an answer is made from.")
     answer_sentences: int = Field(4, ge=1, le=20, description="Most sentences quoted.")
     answer_threshold: FiniteFloat | None = Field(
-        None, description="Evidence under this score is `not found`; unset takes the tuned value."
+        None,
+        description="Evidence under this score is `not found`; unset takes the tuned value. What "
+        "it is held against depends on the picker: a similarity, or the scorer's probability.",
+    )
+    evidence_picker: Literal["auto", "scorer", "similarity"] = Field(
+        "auto",
+        description="Who picks the sentences that are quoted: the trained scorer, or similarity to "
+        "the question. auto is the scorer where one ships; similarity stands in for one that is "
+        "missing or broken.",
+    )
+    evidence_model: Path | None = Field(
+        None, description="Folder with an evidence scorer to use instead of the shipped one."
     )
 
-    answer_style: Literal["write", "point"] = Field(
+    answer_style: Literal["write", "point", "copy"] = Field(
         "write",
-        description="What a generator does: write the answer with marks, or point at sentences, "
-        "which are then quoted.",
+        description="What a generator does: write the answer with marks, point at sentences, which "
+        "are then quoted, or copy text from the passages, which a grammar holds to their words.",
     )
 
     # Generator
@@ -293,6 +323,13 @@ class Settings(BaseSettings):
     batch_invariant: bool = Field(
         False,
         description="Bit for bit the same output whatever else is computed beside it; slower.",
+    )
+
+    reader: Literal["auto", "agents", "always", "never"] = Field(
+        "auto",
+        description="What the small model that comes with Rostra does where no other is set: runs "
+        "agents (agents), answers questions too (always), nothing (never). auto is agents, and "
+        "answers too where that was measured to be best.",
     )
 
     # Another generator than the decoder of this machine

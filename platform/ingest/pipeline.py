@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rostra.core import (
     Embedder,
     FloatVector,
+    Part,
     RostraError,
     Settings,
     SpaceMismatch,
@@ -37,7 +38,7 @@ from rostra.ingest.graph.follow import GraphFollower
 from rostra.ingest.items import FailedSource, ReadySource, Source
 from rostra.ingest.media import has_ocr
 from rostra.ingest.parser_process import ParserProcess
-from rostra.retrieval import Indexes, late_embedder
+from rostra.retrieval import Indexes, collection_for, late_embedder
 from rostra.store import (
     Collection,
     Database,
@@ -47,7 +48,6 @@ from rostra.store import (
     UnusableVector,
     delete_document,
     document_versions,
-    ensure_collection,
     get_collection,
     known_hashes,
     put_documents,
@@ -58,7 +58,7 @@ from rostra.store import (
 log = get_logger(__name__)
 
 # Raise when parsers or chunkers give other text or spans for equal bytes: files are then re-read.
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 # Chunks embedded and committed together: enough to sort by length, little to lose. The first batch
 # is small, so that the embedder starts early, and each next one twice as large.
 _FIRST_BATCH_CHUNKS = 64
@@ -175,7 +175,7 @@ class Ingester:
         started = time.monotonic()
         embedder = await asyncio.to_thread(self._embedder)
         async with self._database.write() as session:
-            target = await ensure_collection(session, collection, embedder.space)
+            target, embedder = await collection_for(session, collection, embedder)
         graph = GraphFollower(self._database, target.id)
         run = _Run(self._database, target, embedder, self._settings, len(sources), on_progress)
         async with self._database.read() as session:
@@ -288,14 +288,14 @@ class _Run:
         async with self._database.read() as session:
             missing = await self._missing(session, texts)
         vectors: dict[bytes, FloatVector] = {}
-        failed: set[str] = set()
+        failed: dict[str, _Prepared] = {}
         while True:
             new = await self._embed({key: texts[key] for key in missing})
             unusable = unusable_vectors(new)
             vectors |= {key: vector for key, vector in new.items() if key not in unusable}
             for prepared in [one for one in latest if not unusable.keys().isdisjoint(one.texts)]:
                 latest.remove(prepared)
-                failed.add(prepared.document.uri)
+                failed[prepared.document.uri] = prepared
                 self._fail(prepared.document.uri, _not_embedded(prepared, unusable))
             # What only failed documents say would never be released: no chunk has it.
             wanted = {key for prepared in latest for key in prepared.texts}
@@ -311,6 +311,7 @@ class _Run:
             if prepared.document.uri not in failed:
                 self.report.documents += 1
                 self.report.chunks += len(prepared.document.chunks)
+            if failed.get(prepared.document.uri) is not prepared:  # else it is counted already
                 self._advance()
 
     async def _store(
@@ -457,7 +458,9 @@ class _Run:
 
 def _not_embedded(prepared: _Prepared, unusable: Mapping[bytes, str]) -> UnusableVector:
     key, content = next(one for one in prepared.texts.items() if one[0] in unusable)
-    text = content if isinstance(content, str) else content.text[content.start : content.end]
+    text = content if isinstance(content, str) else content.text
+    if isinstance(content, Part):
+        text = text[content.start : content.end]
     start = " ".join(text.split())[:60]
     return UnusableVector(
         f"the vector of {start!r} {unusable[key]}",

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 
 from rostra.core import Embedder
+from rostra.ingest.chunking import Beside, Content, content_key, embed_contents
 from rostra.retrieval import Indexes, searchable_text
 from rostra.store import (
     Database,
+    PendingChunk,
     ensure_space,
     get_collection,
     move_to_space,
@@ -50,8 +52,8 @@ async def reembed(
         async with database.read() as session:
             pending = await pending_chunks(session, target.id, space_id, _BATCH_CHUNKS)
         if pending:
-            texts = [searchable_text(chunk.context, chunk.text) for chunk in pending]
-            vectors = await asyncio.to_thread(embedder.embed_documents, texts)
+            contents = [_content(chunk) for chunk in pending]
+            vectors = await asyncio.to_thread(embed_contents, contents, embedder, None)
             keys = [chunk.content_hash for chunk in pending]
             async with database.write() as session:
                 await put_vectors(
@@ -67,3 +69,16 @@ async def reembed(
                 break
     await indexes.save(collection)
     return done
+
+
+def _content(chunk: PendingChunk) -> Content:
+    """What its vector was made of, by its key: its text and those beside it, else its text alone.
+
+    So are parts of longer passages (`late`), since these are not stored.
+    """
+    text = searchable_text(chunk.context, chunk.text)
+    if chunk.neighbours:
+        beside = Beside(text, tuple(searchable_text(*one) for one in chunk.neighbours))
+        if content_key(beside) == chunk.content_hash:
+            return beside
+    return text

@@ -10,7 +10,7 @@ from rostra.core import lazy_names
 if TYPE_CHECKING:
     from rostra.retrieval.calibration import Calibration, fit_calibration, lexical_share
     from rostra.retrieval.embed import SentenceEmbedder, load_embedder
-    from rostra.retrieval.fuse import FusionKind, fused_scores
+    from rostra.retrieval.fuse import fused_scores
     from rostra.retrieval.graph.names import Name, NameKind, NameReader, heading_parts
     from rostra.retrieval.graph.searching import (
         GraphNotBuilt,
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from rostra.retrieval.index import searchable_text
     from rostra.retrieval.indexes import Indexes
     from rostra.retrieval.late import LateEmbedder, late_embedder
-    from rostra.retrieval.models import PACKAGED_MODEL
+    from rostra.retrieval.models import (
+        PACKAGED_MODEL,
+        PACKAGED_REVISION,
+        find_model,
+        weights_digest,
+    )
     from rostra.retrieval.once import Once, once_each
     from rostra.retrieval.ordering import outside_in
     from rostra.retrieval.parents import expand
@@ -39,8 +44,16 @@ if TYPE_CHECKING:
         mixed_scores,
         store_tokens,
     )
-    from rostra.retrieval.rotation import Rotation, fit_rotation, load_rotation, truncate
+    from rostra.retrieval.rotation import (
+        SHIPPED_ROTATION,
+        Rotation,
+        fit_rotation,
+        load_rotation,
+        shipped_rotation,
+        truncate,
+    )
     from rostra.retrieval.searcher import Searcher
+    from rostra.retrieval.spaces import collection_for, embedder_within
     from rostra.retrieval.texts import TextIndex
     from rostra.retrieval.tuning import Tuning, tuning_of
     from rostra.retrieval.wording import Shingles, band_keys, resemblance, shingles
@@ -68,6 +81,8 @@ _HOMES = {
     "LateEmbedder": "late",
     "late_embedder": "late",
     "PACKAGED_MODEL": "models",
+    "find_model": "models",
+    "weights_digest": "models",
     "ExpandedResult": "queries.expanded",
     "ExpandedSearcher": "queries.expanded",
     "ExpansionReport": "queries.expansion",
@@ -76,7 +91,6 @@ _HOMES = {
     "Calibration": "calibration",
     "fit_calibration": "calibration",
     "lexical_share": "calibration",
-    "FusionKind": "fuse",
     "fused_scores": "fuse",
     "outside_in": "ordering",
     "LateInteraction": "rerank",
@@ -89,7 +103,12 @@ _HOMES = {
     "Reranker": "rerank",
     "load_reranker": "rerank",
     "Rotation": "rotation",
+    "collection_for": "spaces",
+    "embedder_within": "spaces",
     "fit_rotation": "rotation",
+    "shipped_rotation": "rotation",
+    "SHIPPED_ROTATION": "rotation",
+    "PACKAGED_REVISION": "models",
     "load_rotation": "rotation",
     "truncate": "rotation",
     "Hit": "hits",
@@ -103,11 +122,12 @@ _HOMES = {
 
 __all__ = [
     "PACKAGED_MODEL",
+    "PACKAGED_REVISION",
+    "SHIPPED_ROTATION",
     "Calibration",
     "ExpandedResult",
     "ExpandedSearcher",
     "ExpansionReport",
-    "FusionKind",
     "GraphNotBuilt",
     "GraphSearcher",
     "GraphWeights",
@@ -134,7 +154,10 @@ __all__ = [
     "TokenManifest",
     "Tuning",
     "band_keys",
+    "collection_for",
+    "embedder_within",
     "expand",
+    "find_model",
     "fit_calibration",
     "fit_rotation",
     "fused_scores",
@@ -152,9 +175,11 @@ __all__ = [
     "resemblance",
     "searchable_text",
     "shingles",
+    "shipped_rotation",
     "store_tokens",
     "truncate",
     "tuning_of",
+    "weights_digest",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rostra.core import FloatVector
 from rostra.retrieval.index import CollectionIndex
-from rostra.retrieval.lexical import LexicalQuery, Mask, Positions, Scores
+from rostra.retrieval.lexical import LexicalQuery, Mask, Positions, Scores, TermSearch
 from rostra.store import Collection
 
 
@@ -53,7 +53,7 @@ def find_candidates(
     vector: FloatVector | None,
     query: LexicalQuery,
     *,
-    by_terms: bool,
+    terms: TermSearch | None,
     wanted: int,
     watch: Callable[[str], AbstractContextManager[None]],
 ) -> Candidates:
@@ -63,7 +63,7 @@ def find_candidates(
         opened: where.
         vector: the query's; None leaves the dense side out.
         query: its terms, and the phrases that must occur.
-        by_terms: whether terms find and score; phrases count in any case.
+        terms: finds by terms; None leaves them out, phrases count in any case.
         wanted: candidates of each side.
         watch: times the stages `dense` and `lexical`.
     """
@@ -77,9 +77,9 @@ def find_candidates(
     if vector is not None:
         with watch("dense"):
             near = index.dense.search(vector, wanted, mask, tie)
-    if by_terms:
+    if terms is not None:
         with watch("lexical"):
-            sharing = index.lexical.search(query.terms, wanted, mask, tie)
+            sharing = terms.search(index.lexical, query.terms, wanted, mask, tie)
     positions = np.unique(np.concatenate([near[0], sharing[0]]))
     positions = positions[np.lexsort((positions, tie[positions]))]
     nothing = np.full(len(positions), np.nan)
@@ -87,7 +87,7 @@ def find_candidates(
     if vector is not None:
         with watch("dense"):
             dense = _filled(positions, near, partial(index.dense.scores, vector))
-    if by_terms:
+    if terms is not None:
         with watch("lexical"):
             lexical = _filled(positions, sharing, partial(index.lexical.scores, query.terms))
     return Candidates(opened.collection, index, positions, dense, lexical)

@@ -7,8 +7,10 @@ alone and batched only with texts of the same padded length, sorted so that litt
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from rostra.core import (
     quiet_loading,
 )
 from rostra.retrieval.models import find_model, first_line, weights_digest
-from rostra.retrieval.rotation import Rotation, load_rotation, truncate
+from rostra.retrieval.rotation import Rotation, rotation_for, truncate
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -41,17 +43,28 @@ _COUNT_TEXTS = 4096
 
 
 class SentenceEmbedder:
-    """An `Embedder` over one sentence-transformers model. Make with `load_embedder`."""
+    """An `Embedder` over one sentence-transformers model. Make with `load_embedder`.
+
+    Attributes:
+        rotation: of its vectors; None leaves them as the model gives them.
+
+    Args:
+        is_chosen: whether somebody asked for this rotation, or for none. A rotation that nobody
+            asked for is left out for collections that were made without; see `within`.
+    """
 
     def __init__(
         self,
         model: "SentenceTransformer",
         space: EmbeddingSpace,
         rotation: Rotation | None = None,
+        *,
+        is_chosen: bool = True,
     ) -> None:
         self.model = model
+        self.rotation = rotation
         self._space = space
-        self._rotation = rotation
+        self._is_chosen = is_chosen
         self._tokenizer = SubwordTokenizer(model.tokenizer)
         self._batch_tokens = _BATCH_TOKENS.get(model.device.type, 2048)
         # The model's tokenizer keeps how to pad between calls, so whoever uses the model takes
@@ -61,6 +74,23 @@ class SentenceEmbedder:
     @property
     def space(self) -> EmbeddingSpace:
         return self._space
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether vectors have fewer dimensions than the model gives."""
+        return self._space.dimensions != self.model.get_embedding_dimension()
+
+    def within(self, space: EmbeddingSpace) -> Self | None:
+        """See `RelatedSpaces.within`: the model without a rotation that nobody asked for."""
+        if space.fingerprint == self._space.fingerprint:
+            return self
+        plain = replace(self._space, rotation="")
+        if self._is_chosen or space.fingerprint != plain.fingerprint:
+            return None
+        other = copy(self)  # same model, and taking turns at it
+        other.rotation = None
+        other._space = plain
+        return other
 
     @property
     def max_tokens(self) -> int:
@@ -77,11 +107,11 @@ class SentenceEmbedder:
         self, texts: Sequence[str], on_batch: Callable[[int], None] | None = None
     ) -> FloatMatrix:
         full = self._encode(texts, self._space.document_prompt, on_batch)
-        return reshape_vectors(full, self._space.dimensions, self._rotation)
+        return reshape_vectors(full, self._space.dimensions, self.rotation)
 
     def embed_query(self, text: str) -> FloatVector:
         full = self._encode([text], self._space.query_prompt, None)
-        vector: FloatVector = reshape_vectors(full, self._space.dimensions, self._rotation)[0]
+        vector: FloatVector = reshape_vectors(full, self._space.dimensions, self.rotation)[0]
         return vector
 
     def token_vectors(self, texts: Sequence[str], *, query: bool = False) -> list[FloatMatrix]:
@@ -96,13 +126,30 @@ class SentenceEmbedder:
             ModelUnavailable: the model gives no vectors of tokens.
         """
         prompt = self._space.query_prompt if query else self._space.document_prompt
+        found: list[FloatMatrix] = [np.zeros((0, 0), np.float32)] * len(texts)
+        for rows, read in self.read_tokens(texts, prompt):
+            for row, tokens in zip(rows, read, strict=True):
+                found[row] = truncate(tokens, tokens.shape[1])
+        return found
+
+    def read_tokens(
+        self, texts: Sequence[str], prompt: str
+    ) -> Iterator[tuple[list[int], list[FloatMatrix]]]:
+        """Yields, batch by batch, rows of `texts` and the vectors of their tokens.
+
+        Those are as the model gives them, float32 [tokens, width], of the prompt's tokens too, and
+        of none that was cut off; special tokens are left out.
+
+        Raises:
+            ModelUnavailable: the model gives no vectors of tokens.
+        """
         special = int(self.model.tokenizer.num_special_tokens_to_add())
         if special not in (0, 2):
             raise ModelUnavailable(
                 f"{self._space.model} does not say which of its vectors are of tokens",
-                hint="Set `reranker` to off, or use another embedding model.",
+                hint="Use another embedding model, or set `reranker` to off and `chunker` to "
+                "another one than late.",
             )
-        found: list[FloatMatrix] = [np.zeros((0, 0), np.float32)] * len(texts)
         for padded, rows in self._batches(texts, prompt):
             with self.turn:
                 encoded = self.model.encode(
@@ -114,10 +161,8 @@ class SentenceEmbedder:
                     convert_to_numpy=False,
                     processing_kwargs={"text": {"padding": "max_length", "max_length": padded}},
                 )
-            for row, tokens in zip(rows, encoded, strict=True):
-                inner = tokens[1:-1] if special else tokens
-                found[row] = truncate(inner.float().cpu().numpy(), inner.shape[1])
-        return found
+            inner = [tokens[1:-1] if special else tokens for tokens in encoded]
+            yield rows, [tokens.float().cpu().numpy() for tokens in inner]
 
     def _encode(
         self, texts: Sequence[str], prompt: str, on_batch: Callable[[int], None] | None
@@ -200,6 +245,7 @@ def load_embedder(settings: Settings) -> SentenceEmbedder:
 
     Raises:
         ModelUnavailable: it cannot be found or read, or its rotation does not fit it.
+        ShippedModelBroken: the rotation that ships for it is not what was shipped.
     """
     source = find_model(settings.embedding_model)
     device = pick_device(settings.device)
@@ -223,19 +269,13 @@ def load_embedder(settings: Settings) -> SentenceEmbedder:
             ) from error
     model.eval()
     revision = weights_digest(Path(source.location)) if source.is_local else _hub_revision(model)
-    rotation = load_rotation(settings.embedding_rotation) if settings.embedding_rotation else None
     width = model.get_embedding_dimension() or 0
-    if rotation is not None and (rotation.revision != revision or len(rotation.weight) != width):
-        raise ModelUnavailable(
-            f"rotation {settings.embedding_rotation} was fitted for another model "
-            f"than {source.name}",
-            hint="Fit one with `rostra embed fit`.",
-        )
     dimensions = settings.embedding_dimensions or width
     if dimensions > width:
         raise ModelUnavailable(
             f"embedding_dimensions: {dimensions} is more than the {width} of {source.name}"
         )
+    rotation = rotation_for(settings.embedding_rotation, source.name, revision, width, dimensions)
     space = EmbeddingSpace(
         model=source.name,
         revision=revision,
@@ -245,7 +285,8 @@ def load_embedder(settings: Settings) -> SentenceEmbedder:
         document_prompt=_prompt(model, settings.embedding_document_prompt, "document"),
     )
     log.info("embedder loaded", model=source.name, device=device, dtype=str(dtype))
-    return SentenceEmbedder(model, space, rotation)
+    is_chosen = settings.embedding_rotation != "auto"
+    return SentenceEmbedder(model, space, rotation, is_chosen=is_chosen)
 
 
 def _prompt(

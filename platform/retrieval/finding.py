@@ -21,6 +21,7 @@ from rostra.retrieval.lexical import (
     DamagedIndex,
     LexicalQuery,
     ParsedQuery,
+    TermSearch,
     parse_query,
     term_weight,
 )
@@ -28,6 +29,7 @@ from rostra.retrieval.once import once_each
 from rostra.retrieval.ranking import Ranking
 from rostra.retrieval.refine import Plan, Refiner
 from rostra.retrieval.request import SearchMode, SearchRequest
+from rostra.retrieval.spaces import check_comparable, embedder_within
 from rostra.retrieval.stopwatch import Stopwatch
 from rostra.retrieval.table import Ids
 from rostra.store import (
@@ -92,6 +94,7 @@ class HitFinder:
         self._embedder = embedder
         self._settings = settings
         self._refiner = refiner
+        self._terms = TermSearch(settings.lexical_device)
 
     def begin(self, request: SearchRequest, watch: Stopwatch) -> tuple[list[Target], Found | None]:
         """What to search in, and what is found there where every index is up to date.
@@ -125,7 +128,7 @@ class HitFinder:
 
         Raises:
             InvalidRequest, ModelUnavailable: see `Refiner.plan`.
-            SpaceMismatch: a collection is in another space than the settings' model.
+            SpaceMismatch: a collection is in another space than the settings' model gives.
             StoreUnavailable: an index cannot be read, or the database does not answer.
             UnusableVector: the model makes nothing of the query that can be searched for.
         """
@@ -133,12 +136,15 @@ class HitFinder:
             opened = [_opened(*one) for one in zip(targets, indexes, strict=True)]
             plan = self._plan(request, [one.collection for one in opened])
         parsed = parse_query(request.query) if request.operators else ParsedQuery(request.query)
-        vector = None
+        vectors: Sequence[FloatVector | None] = [None] * len(opened)
         if request.mode is not SearchMode.LEXICAL:
             with watch("embed"):
-                vector = self._embed(parsed.words or " ".join(parsed.prefixes), opened)
+                vectors = self._embed(parsed.words or " ".join(parsed.prefixes), opened)
         query = self._indexes.analyzed(parsed, [one.index.lexical for one in opened])
-        found = [self._candidates(request, one, vector, query, watch) for one in opened]
+        found = [
+            self._candidates(request, one, vector, query, watch)
+            for one, vector in zip(opened, vectors, strict=True)
+        ]
         with watch("fuse"):
             ranking = Ranking.of(
                 found,
@@ -170,7 +176,7 @@ class HitFinder:
         return targets
 
     def _plan(self, request: SearchRequest, collections: Sequence[Collection]) -> Plan:
-        return self._refiner.plan(
+        plan = self._refiner.plan(
             collections,
             request.k,
             automatic=request.mode is SearchMode.HYBRID,
@@ -178,26 +184,27 @@ class HitFinder:
             diversity=0.0 if request.candidates else request.diversity,
             min_probability=request.min_probability,
         )
+        # The curve takes the scores of both sides.
+        return plan if request.mode is SearchMode.HYBRID else replace(plan, calibration=None)
 
-    def _embed(self, query: str, opened: Sequence[OpenCollection]) -> FloatVector:
+    def _embed(self, query: str, opened: Sequence[OpenCollection]) -> list[FloatVector]:
+        """The query's vector for each collection; one vector where they are of one space."""
         embedder = self._embedder()
-        space = embedder.space
-        fingerprint = space.fingerprint
+        by_space: dict[str, FloatVector] = {}
         for one in opened:
-            if one.index.space != fingerprint:
+            own = embedder_within(embedder, one.collection.space)
+            if one.index.space != own.space.fingerprint:
                 raise SpaceMismatch(
                     f"collection {one.collection.name!r} has vectors of {one.collection.space}, "
-                    f"the settings ask for {space}",
+                    f"the settings ask for {embedder.space}",
                     hint=f"Run `rostra embed apply --collection {one.collection.name}`, "
                     "or set the embedding model back.",
                 )
-        vector = embedder.embed_query(query)
-        if not np.isfinite(vector).all() or not vector.any():
-            raise UnusableVector(
-                "the embedding model gives this query a vector of zeros or one that is not finite",
-                hint="Search with mode `lexical`, or look at the embedding model.",
-            )
-        return vector
+            if one.index.space not in by_space:
+                by_space[one.index.space] = _usable(own.embed_query(query))
+        if len(by_space) > 1:
+            check_comparable(embedder, [one.collection for one in opened])
+        return [by_space[one.index.space] for one in opened]
 
     def _candidates(
         self,
@@ -212,7 +219,7 @@ class HitFinder:
                 one,
                 vector,
                 query,
-                by_terms=request.mode is not SearchMode.DENSE,
+                terms=self._terms if request.mode is not SearchMode.DENSE else None,
                 wanted=max(self._settings.shortlist, request.k),
                 watch=watch,
             )
@@ -291,6 +298,15 @@ class HitFinder:
                     if record.twins is not None:
                         groups[id_] = record.twins
         return at
+
+
+def _usable(vector: FloatVector) -> FloatVector:
+    if not np.isfinite(vector).all() or not vector.any():
+        raise UnusableVector(
+            "the embedding model gives this query a vector of zeros or one that is not finite",
+            hint="Search with mode `lexical`, or look at the embedding model.",
+        )
+    return vector
 
 
 def _opened(target: Target, index: CollectionIndex) -> OpenCollection:

@@ -6,16 +6,13 @@ query and mean nothing across queries: normalising erases the level, so whether 
 was found is decided on raw scores.
 """
 
-from typing import Literal
-
 import numpy as np
 
+from rostra.core import FusionKind
 from rostra.retrieval.lexical import Scores
 
 # Relative to the greatest score.
 _ROUNDING = 1e-12
-
-FusionKind = Literal["convex", "zscore", "rrf"]
 
 
 def fuse(

@@ -44,13 +44,13 @@ from rostra.retrieval.lexical import (
 )
 from rostra.retrieval.table import Ids
 from rostra.store import (
-    AtOnce,
     Collection,
     Database,
     DocumentStamp,
     IndexRows,
     WrittenDocuments,
     get_collection,
+    read_at_once,
     removals_are_known,
     removed_documents,
     rows_to_index,
@@ -89,7 +89,6 @@ class Indexes:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._rows = AtOnce(database)
         self._analyzer = make_analyzer(settings.analyzer)
         self._folders = IndexFolders(
             Path(settings.home) / "indexes",
@@ -180,7 +179,6 @@ class Indexes:
         while self._held:
             _, held = self._held.popitem()
             await asyncio.to_thread(held.end)
-        self._rows.close()
 
     # --- Within ---------------------------------------------------------------------------------
     async def _current(self, collection: Collection) -> CollectionIndex:
@@ -216,7 +214,7 @@ class Indexes:
         while True:
             held = await self._opened(wanted)
             try:
-                now = await self._caught_up(held.writer, wanted)
+                found = await self._caught_up(held, wanted)
             except DamagedIndex as error:
                 await self._give_up(held, wanted.id, forget=True)
                 if rebuilt:
@@ -236,9 +234,9 @@ class Indexes:
                 log.warning("index not brought up", collection=wanted.name, reason=str(error))
                 await self._give_up(held, wanted.id)
                 raise
-            if now.space.fingerprint == held.writer.identity.space:
-                return held.publish()
-            wanted = now  # it was embedded anew meanwhile
+            if isinstance(found, CollectionIndex):
+                return found
+            wanted = found  # it was embedded anew meanwhile
 
     async def _opened(self, collection: Collection) -> HeldIndex:
         identity = Identity(
@@ -258,11 +256,23 @@ class Indexes:
         self._held.pop(collection_id, None)
         await asyncio.to_thread(held.end, flush=False, patience=-1, forget=forget)
 
-    async def _caught_up(self, writer: CollectionWriter, collection: Collection) -> Collection:
-        """`_catch_up` in a thread, which ends soon after the event loop does."""
+    async def _caught_up(
+        self, held: HeldIndex, collection: Collection
+    ) -> CollectionIndex | Collection:
+        """What searches see from now on; the collection where it has another space by now.
+
+        In a thread, which may wait for whoever writes and ends soon after the event loop does.
+        """
         stop = threading.Event()
+
+        def work() -> CollectionIndex | Collection:
+            now = self._catch_up(held.writer, collection, stop)
+            if now.space.fingerprint != held.writer.identity.space or stop.is_set():
+                return now
+            return held.publish()
+
         try:
-            return await asyncio.to_thread(self._catch_up, writer, collection, stop)
+            return await asyncio.to_thread(work)
         finally:
             stop.set()
 
@@ -276,7 +286,7 @@ class Indexes:
             collection: the one it is of; nothing is done where that has another space by now.
             stop: set where nobody wants the rest any more.
         """
-        news = self._rows.read(partial(_news, writer=writer, collection=collection))
+        news = read_at_once(self._database, partial(_news, writer=writer, collection=collection))
         if isinstance(news, Collection):
             return news
         now, removed, written = news.collection, news.removed, news.written
@@ -297,7 +307,7 @@ class Indexes:
                 if read < len(written):
                     # What is read while the last is taken in.
                     later = partial(_changes, collection=now, written=written, at=read)
-                    next_ = ahead.submit(self._rows.read, later)
+                    next_ = ahead.submit(read_at_once, self._database, later)
                 writer.take_in(replace(changes, removed=removed, more=next_ is not None))
                 removed = removed[:0]
                 if next_ is None:

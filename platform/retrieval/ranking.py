@@ -11,8 +11,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from rostra.core import FusionKind
 from rostra.retrieval.candidates import Candidates
-from rostra.retrieval.fuse import FusionKind, fuse
+from rostra.retrieval.fuse import fuse
 from rostra.retrieval.hits import HitScores
 from rostra.retrieval.lexical import Positions, Scores
 from rostra.retrieval.request import SearchMode

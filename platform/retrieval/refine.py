@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rostra.core import InvalidRequest, ModelUnavailable, Settings
+from rostra.core import FusionKind, InvalidRequest, ModelUnavailable, Settings
 from rostra.retrieval.calibration import Calibration, default_calibration, hit_probabilities
 from rostra.retrieval.diversity import diverse_order
-from rostra.retrieval.fuse import FusionKind, min_max
+from rostra.retrieval.fuse import min_max
 from rostra.retrieval.hits import Hit
 from rostra.retrieval.index import searchable_text
 from rostra.retrieval.indexes import lexical_model
@@ -158,9 +158,7 @@ class Refiner:
         ids = [one.id for one in collections]
         if kind == "late":
             return late.reranker(ids)
-        stored = len(collections) == 1 and late.is_stored(
-            collections[0].id, collections[0].space.fingerprint
-        )
+        stored = len(collections) == 1 and late.is_stored(collections[0].id, collections[0].space)
         if not asked and (not automatic or not weight):
             return None
         if not (asked or stored or late.is_fast()):

@@ -30,8 +30,8 @@ class SearchRequest:
         per_document: most hits of one document; None sets no limit.
         diversity: how much hits that resemble better ones are put back, 0 to 1; None takes the
             setting.
-        min_probability: leave out hits that are less likely relevant; needs a tuned collection or
-            the packaged embedding model.
+        min_probability: leave out hits that are less likely relevant; needs both sides, and a tuned
+            collection or the packaged embedding model.
         candidates: return every candidate, whatever `k`, fused and nothing more.
         operators: read "words in quotes" as a phrase that must occur, and word* as the terms that
             start so; else they are words like others.

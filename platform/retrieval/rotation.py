@@ -9,16 +9,19 @@ subtracting the mean (principal component analysis; Jolliffe 2002, chapter 2).
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from rostra.core import FloatMatrix, InvalidRequest, ModelUnavailable
+from rostra.retrieval.models import PACKAGED_REVISION
+from rostra.shipped import is_shipped, shipped_folder
 
 if TYPE_CHECKING:
     from sentence_transformers.sentence_transformer.modules import Dense
 
+SHIPPED_ROTATION = "rotation.safetensors"
 _TOLERANCE = 1e-3
 
 
@@ -34,14 +37,29 @@ class Rotation:
     weight: FloatMatrix
     revision: str
 
+    @classmethod
+    def of_covariance(cls, covariance: npt.NDArray[np.float64], revision: str) -> Self:
+        """The eigenvectors of a covariance, float64 [width, width], or of a multiple of one."""
+        _, directions = np.linalg.eigh(covariance)
+        weight = directions.T[::-1]
+        # An eigenvector's sign is arbitrary; fix it so that equal corpora give equal files.
+        signs = np.sign(weight[np.arange(len(weight)), np.abs(weight).argmax(axis=1)])
+        return cls(np.ascontiguousarray(weight * signs[:, None], dtype=np.float32), revision)
+
     @property
     def sha256(self) -> str:
         """Digest of the weights; part of the embedding space's fingerprint."""
         return hashlib.sha256(self.weight.astype("<f4").tobytes()).hexdigest()
 
     def apply(self, vectors: FloatMatrix) -> FloatMatrix:
-        """Rotates vectors, float32 [n, width]."""
-        return np.asarray(vectors @ self.weight.T, dtype=np.float32)
+        """Rotates vectors, float32 [n, width]; each by itself, so that its company is no matter."""
+        # One product of all would round a row differently by how many there are.
+        turned = [self.weight @ vector for vector in vectors]
+        return np.array(turned, dtype=np.float32).reshape(vectors.shape)
+
+    def undo(self, vectors: FloatMatrix) -> FloatMatrix:
+        """What `apply` made these of, float32 [n, width]."""
+        return np.asarray(vectors @ self.weight, dtype=np.float32)
 
     def save(self, path: Path) -> None:
         """Writes the rotation as safetensors."""
@@ -86,11 +104,7 @@ def fit_rotation(vectors: FloatMatrix, revision: str) -> Rotation:
             hint="Ingest more documents into the collection first.",
         )
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    weight = directions.T[::-1]
-    # An eigenvector's sign is arbitrary; fix it so that equal corpora give equal files.
-    signs = np.sign(weight[np.arange(width), np.abs(weight).argmax(axis=1)])
-    return Rotation(np.ascontiguousarray(weight * signs[:, None], dtype=np.float32), revision)
+    return Rotation.of_covariance(centred.T @ centred, revision)
 
 
 def load_rotation(path: Path) -> Rotation:
@@ -114,6 +128,49 @@ def load_rotation(path: Path) -> Rotation:
     if not square or not _is_orthogonal(weight):
         raise ModelUnavailable(f"rotation file {path} holds no orthogonal matrix")
     return Rotation(weight.astype(np.float32), revision)
+
+
+def shipped_rotation(revision: str) -> Rotation | None:
+    """The rotation that ships for an encoder; None where none does.
+
+    Args:
+        revision: sha256 of the encoder's weights.
+
+    Raises:
+        ShippedModelBroken: its file is not what was shipped.
+    """
+    if revision != PACKAGED_REVISION or not is_shipped("rotation"):
+        return None
+    return load_rotation(shipped_folder("rotation") / SHIPPED_ROTATION)
+
+
+def rotation_for(
+    asked: Path | Literal["auto", "off"], model: str, revision: str, width: int, dimensions: int
+) -> Rotation | None:
+    """The rotation of an encoder's vectors, as the settings say.
+
+    By itself only where vectors are truncated: at full width it would change nothing.
+
+    Args:
+        asked: `embedding_rotation`.
+        model: the encoder's name, for messages.
+        revision: sha256 of its weights.
+        width: of its vectors.
+        dimensions: that these are cut to.
+
+    Raises:
+        ModelUnavailable: the file cannot be read, or was fitted for another encoder.
+        ShippedModelBroken: see `shipped_rotation`.
+    """
+    if asked == "off" or (asked == "auto" and dimensions >= width):
+        return None
+    found = shipped_rotation(revision) if asked == "auto" else load_rotation(Path(asked))
+    if found is not None and (found.revision != revision or len(found.weight) != width):
+        raise ModelUnavailable(
+            f"rotation {asked} was fitted for another model than {model}",
+            hint="Fit one with `rostra embed fit`.",
+        )
+    return found
 
 
 def _is_orthogonal(weight: FloatMatrix) -> bool:

@@ -23,7 +23,7 @@ from rostra.retrieval.hits import Hit
 from rostra.retrieval.indexes import Indexes
 from rostra.retrieval.parents import expand
 from rostra.retrieval.refine import Refiner, judged
-from rostra.retrieval.request import SearchRequest, SearchResult
+from rostra.retrieval.request import SearchMode, SearchRequest, SearchResult
 from rostra.retrieval.rerank import LateInteraction, Reranker
 from rostra.retrieval.stopwatch import Stopwatch
 from rostra.store import Database, page_starts
@@ -65,7 +65,8 @@ class Searcher:
         Raises:
             EmptyQuery: there is no word in it.
             QueryTooLong: it is longer than `max_query_chars`.
-            InvalidRequest: k or the collections are out of bounds.
+            InvalidRequest: k or the collections are out of bounds, or a probability is asked for
+                that one side alone cannot give.
         """
         if not request.query.strip():
             raise EmptyQuery("the query is empty", hint="Ask with at least one word.")
@@ -85,6 +86,13 @@ class Searcher:
             given = getattr(request, name)
             if given is not None and not 0 <= given <= 1:
                 raise InvalidRequest(f"{name} must be from 0 to 1", field=name)
+        if request.min_probability is not None and request.mode is not SearchMode.HYBRID:
+            raise InvalidRequest(
+                "how likely a hit is relevant is known where both sides have scored it, and mode "
+                f"{str(request.mode)!r} asks one",
+                field="min_probability",
+                hint="Search with mode `hybrid`, or leave `min_probability` out.",
+            )
         if not 1 <= len(request.collections) <= _MAX_COLLECTIONS:
             raise InvalidRequest(f"search 1 to {_MAX_COLLECTIONS} collections at once")
         return request

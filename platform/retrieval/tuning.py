@@ -10,9 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from rostra.core import get_logger
+from rostra.core import FusionKind, get_logger
 from rostra.retrieval.calibration import Calibration
-from rostra.retrieval.fuse import FusionKind
 from rostra.store import Collection
 
 log = get_logger(__name__)

@@ -46,7 +46,16 @@ from rostra.agents import (
     servers_away,
     several_samples,
 )
-from rostra.core import ChatModel, ConfigError, Embedder, InvalidRequest, ModelUnavailable, Settings
+from rostra.core import (
+    ChatMessage,
+    ChatModel,
+    ConfigError,
+    Embedder,
+    GenerationOptions,
+    InvalidRequest,
+    ModelUnavailable,
+    Settings,
+)
 from rostra.retrieval import Searcher
 from rostra.runtime.handoffs import (
     effect_of,
@@ -57,17 +66,21 @@ from rostra.runtime.handoffs import (
     offered,
     tool_name,
 )
-from rostra.runtime.tools import document_tools
+from rostra.runtime.reader import READER_TOKENS, Reader
+from rostra.runtime.tools import CALCULATE, calculating, document_tools
 from rostra.store import Database
 
+_CALCULATOR = "calculator"
 # Servers that come with the platform; settings can replace them or switch them off.
 _OWN_SERVERS: Mapping[str, Mapping[str, Any]] = {
-    "calculator": {
+    _CALCULATOR: {
         "command": sys.executable,
         "args": ["-m", "mcp_servers.calculator"],
         "trust": "annotations",
     }
 }
+# Of a result, in characters for each token of a small model's window: more than one has to fit.
+_CHARS_A_TOKEN = 2
 
 
 class Workshop:
@@ -81,6 +94,7 @@ class Workshop:
         model: writes steps and answers; None refuses runs.
         code: where agents run Python; None where they do not.
         roles: models of roles other than the main one, for those that have their own.
+        reader: writes steps where there is no `model`; None where it does not.
 
     Raises:
         ConfigError: an agent of the settings cannot work.
@@ -95,15 +109,17 @@ class Workshop:
         model: ChatModel | None,
         code: CodeRunner | None = None,
         roles: Mapping[str, ChatModel] | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._settings = settings
+        self._reader = reader if model is None else None
         self._roles = dict(roles or {})
         self._code = code if settings.agent_python else None
         self._others = load_agents(settings)
         self._agents: Agents | None = None
         self._database = database
         self._searcher = searcher
-        self._model = model
+        self._model = model or reader
         self._servers: dict[str, Toolset] = {}
         self._memory = LongMemory(database, embedder)
         self._tool_vectors = ToolVectors(embedder)
@@ -139,11 +155,13 @@ class Workshop:
 
         Raises:
             UnknownStrategy, InvalidRequest: it can never be executed.
-            ModelUnavailable: no model is set.
+            ModelUnavailable: no model is set; the reader's files are damaged.
         """
         make_strategy(request.strategy, request.options, Means(steps=request.budget.steps))
         if self._model is None:
             raise _no_model()
+        if self._reader is not None:
+            self._reader.admit(request)
         for name in ("steps", "calls", "seconds", "cost"):
             most = getattr(self._settings, f"agent_{name}")
             asked = getattr(request.budget, name)
@@ -167,6 +185,10 @@ class Workshop:
         self.check(request)
         if self._model is None:
             raise RuntimeError("checked before")
+        if self._reader is not None:
+            request = self._reader.equip(request)
+            # While tools are looked for, it loads.
+            await self._reader.begin()
         models = {**self._roles, "main": self._model}
         patterns = self._patterns(request)
         toolsets = self._wanted(patterns)
@@ -201,7 +223,11 @@ class Workshop:
             UnknownStrategy, InvalidRequest: it can never be executed.
             ModelUnavailable: models are to be asked again, and none is set.
         """
-        if told.ask_models and self._model is None:
+        model = self._model
+        if self._reader is not None and told.model.name != self._reader.name:
+            # Another model's run: how its prompts were cut, the reader does not know.
+            model = None
+        if told.ask_models and model is None:
             raise _no_model()
         shares = {
             tool_name(name): agent.share
@@ -210,7 +236,7 @@ class Workshop:
             ).items()
             if any(info.name == tool_name(name) for info in told.tools)
         }
-        models = {**self._roles, "main": self._model or told.model}
+        models = {**self._roles, "main": model or told.model}
         yield await self._parts(request, models, NoTools(told.tools), shares)
 
     async def _parts(
@@ -221,6 +247,10 @@ class Workshop:
         shares: Mapping[str, float],
         problems: tuple[str, ...] = (),
     ) -> Parts:
+        window = await self._window(models)
+        observation = self._settings.agent_observation_chars
+        if window.count is not None:
+            observation = min(observation, _CHARS_A_TOKEN * window.tokens)
         guard = default_guard(
             Policy(trusted_tools=frozenset(request.approve)),
             make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
@@ -233,18 +263,14 @@ class Workshop:
                 request.options,
                 Means(
                     chooser=self._choose,
-                    window=await Window.of(
-                        self._settings.agent_context_tokens,
-                        *models.values(),
-                        summarise=self._settings.agent_context == "summarise",
-                    ),
+                    window=window,
                     steps=request.budget.steps,
                 ),
             ),
             guard=guard,
             prompts=prompts,
             limits=Limits(
-                observation=self._settings.agent_observation_chars,
+                observation=observation,
                 call_seconds=self._settings.agent_call_seconds,
                 shares=shares,
             ),
@@ -252,12 +278,28 @@ class Workshop:
             workspace=request.user,
         )
 
+    async def _window(self, models: Mapping[str, ChatModel]) -> Window:
+        most = self._settings.agent_context_tokens
+        reader = self._reader if models["main"] is self._reader else None
+        context = await reader.max_context() if reader is not None else None
+        if reader is None or context is None:
+            summarise = self._settings.agent_context == "summarise"
+            return await Window.of(most, *models.values(), summarise=summarise)
+
+        async def count(messages: Sequence[ChatMessage]) -> int:
+            return await reader.count_tokens(messages, GenerationOptions())
+
+        return await Window.counted(most, context, count, answer=READER_TOKENS)
+
     async def _catalog(
         self, servers: Mapping[str, Toolset], patterns: list[str] | None, seconds: float
     ) -> Catalog:
         """All tools of this process and of some servers that patterns may name."""
         documents = document_tools(self._database, self._searcher)
         catalog = await Catalog.open({"local": documents, **servers}, seconds=seconds)
+        if self._reader is not None and _CALCULATOR in servers:
+            own = calculating(catalog, _CALCULATOR)
+            catalog = catalog.with_toolset(await own.list(), own)
         if self._settings.agent_memory:
             memories = memory_tools(self._memory)
             catalog = catalog.with_toolset(await memories.list(), memories)
@@ -315,7 +357,7 @@ class Workshop:
     def _wanted(self, patterns: list[str] | None) -> dict[str, Toolset]:
         found: dict[str, Toolset] = {}
         for name, config in configured_servers(self._settings).items():
-            if patterns is not None and not any(may_name(one, name) for one in patterns):
+            if patterns is not None and not any(self._may_name(one, name) for one in patterns):
                 continue
             if name not in self._servers:
                 self._servers[name] = McpToolset(
@@ -325,6 +367,12 @@ class Workshop:
                 )
             found[name] = self._servers[name]
         return found
+
+    def _may_name(self, pattern: str, server: str) -> bool:
+        """Whether a pattern may be meant for a server's tools."""
+        if self._reader is not None and server == _CALCULATOR and matches(pattern, CALCULATE):
+            return True
+        return may_name(pattern, server)
 
 
 def configured_servers(settings: Settings) -> dict[str, Any]:
@@ -344,7 +392,8 @@ def configured_servers(settings: Settings) -> dict[str, Any]:
 def _no_model() -> ModelUnavailable:
     return ModelUnavailable(
         "agents need a model, and none is set",
-        hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
+        hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL; `rostra doctor` says why "
+        "the reader that comes with Rostra does not run them.",
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rostra.agents import CodeRunner
-from rostra.answer import Answerer, Conversations
+from rostra.answer import Answerer, Conversations, load_scorer
 from rostra.core import ChatModel, ConfigError, Embedder, Settings
 from rostra.ingest import Ingester
 from rostra.retrieval import (
@@ -26,9 +26,12 @@ from rostra.retrieval import (
     load_reranker,
 )
 from rostra.runtime.agents import Workshop
+from rostra.runtime.choice import Maker, choose
+from rostra.runtime.reader import Reader
 from rostra.store import Database, open_database
 
 if TYPE_CHECKING:
+    from rostra.answer import EvidenceScorer
     from rostra.models import ConfiguredModels
     from rostra.serving import AsyncEngine
 
@@ -59,7 +62,13 @@ class Runtime:
     """All parts of one running platform. Make with `open_runtime`.
 
     Attributes:
-        generator: what writes answers; None leaves them to quote the documents.
+        generator: the model that is set or was given, which writes answers and runs agents.
+        choice: who answers and who runs agents, and why.
+        reader: the model that comes with Rostra, where it does one of both. It loads when it is
+            first asked.
+        writer: what writes answers, under `answer_settings`; None leaves them to quote the
+            documents.
+        runner: what runs agents; None refuses runs.
         agents: runs of several steps; `workshop` makes what they work with.
         searcher: plain searches; `expanded` has the query strategies, `graph` the entities.
         engine: the decoder behind it, when `model` is set and no other generator is given. It
@@ -92,6 +101,13 @@ class Runtime:
                 hint="Set ROSTRA_MODEL, or ROSTRA_CHAT_URL and ROSTRA_CHAT_MODEL.",
             )
         self.generator = generator
+        self.choice = choose(settings, generator=generator is not None)
+        readers = Maker.READER in (self.choice.answers, self.choice.agents)
+        self.reader: Reader | None = Reader(settings) if readers else None
+        answers = self.choice.answers is Maker.READER
+        self.answer_settings = _quoting(settings) if answers else settings
+        self.writer: ChatModel | None = self.reader if answers else generator
+        self.runner: ChatModel | None = generator or self.reader
         self.embedder: Once[Embedder] = Once(lambda: load_embedder(settings))
         self.reranker: Once[Reranker | None] = Once(lambda: load_reranker(settings))
         self.indexes = Indexes(database, settings)
@@ -104,12 +120,25 @@ class Runtime:
         )
         self.graph = GraphSearcher(self.searcher, database, settings)
         self.expanded = ExpandedSearcher(self.searcher, passages, database, settings, generator)
+        self.scorer: Once[EvidenceScorer | None] = Once(lambda: load_scorer(settings))
         self.answerer = Answerer(
-            self.searcher, self.embedder, settings, generator, expanded=self.expanded
+            self.searcher,
+            self.embedder,
+            self.answer_settings,
+            self.writer,
+            expanded=self.expanded,
+            scorer=self.scorer,
         )
         self.conversations = Conversations(database, self.answerer)
         self.workshop = Workshop(
-            settings, database, self.searcher, self.embedder, self.generator, code, roles
+            settings,
+            database,
+            self.searcher,
+            self.embedder,
+            self.generator,
+            code,
+            roles,
+            self.reader,
         )
         self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)
@@ -122,6 +151,8 @@ class Runtime:
             await self._chat_models.close()
         if self.engine is not None:
             await self.engine.close()
+        if self.reader is not None:
+            await self.reader.close()
         await self.indexes.close()
 
 
@@ -159,6 +190,13 @@ def _other_model(settings: Settings) -> ChatModel | None:
         api_key=settings.chat_api_key.get_secret_value() or None,
         script=settings.chat_script,
     )
+
+
+def _quoting(settings: Settings) -> Settings:
+    """Settings for the reader, which writes nothing of its own."""
+    if settings.answer_style != "write":
+        return settings
+    return settings.model_copy(update={"answer_style": "point"})
 
 
 def _begins_cascade(settings: Settings) -> bool:

@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 from rostra.core import ModelUnavailable, SpaceMismatch
-from rostra.retrieval import SentenceEmbedder, TokenManifest, searchable_text, store_tokens
+from rostra.retrieval import (
+    SentenceEmbedder,
+    TokenManifest,
+    embedder_within,
+    searchable_text,
+    store_tokens,
+)
 from rostra.runtime.runtime import Runtime
 from rostra.store import collection_texts, get_collection, list_collections
 
@@ -34,7 +40,7 @@ async def store_collection_tokens(
     embedder = await asyncio.to_thread(runtime.embedder)
     if not isinstance(embedder, SentenceEmbedder):
         raise ModelUnavailable("this embedding model gives no vectors of tokens")
-    if found.space.fingerprint != embedder.space.fingerprint:
+    if found.space.fingerprint != embedder_within(embedder, found.space).space.fingerprint:
         raise SpaceMismatch(
             f"collection {collection!r} has vectors of {found.space}, "
             f"the settings ask for {embedder.space}",

@@ -4,11 +4,14 @@ What always holds: nothing here changes anything; what is shown of a document is
 with its place, so that an answer can cite it; results are bounded.
 """
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from rostra.agents import (
+    CallContext,
+    Catalog,
     DocumentSpan,
     Effect,
     Origin,
@@ -31,6 +34,8 @@ from rostra.store import (
 _MAX_HITS = 20
 _MAX_DOCUMENTS = 50
 _MAX_TEXT = 8000
+
+CALCULATE = "calculate"
 
 CollectionName = Annotated[str, Field(max_length=128, description="Name of a collection.")]
 
@@ -111,6 +116,24 @@ def document_tools(
 
     list_of_documents.__name__ = "list_documents"
     return function_toolset(search, read_document, list_of_documents, effect=Effect.READ)
+
+
+def calculating(catalog: Catalog, server: str) -> StaticToolset:
+    """A calculator's `calculate` under its plain name, as models that ship know it.
+
+    Args:
+        catalog: that its server's tools are in.
+        server: its name.
+    """
+    qualified = f"{server}__{CALCULATE}"
+    info = catalog.find(qualified)
+    if info is None:
+        return StaticToolset()
+
+    async def calculate(arguments: dict[str, Any], context: CallContext) -> ToolResult:
+        return await catalog.call(qualified, arguments, context)
+
+    return StaticToolset(((replace(info, name=CALCULATE), calculate),))
 
 
 class _Shown:

@@ -3,7 +3,7 @@
 Repositories are functions that take a session of `Database.read()` or `Database.write()`.
 """
 
-from rostra.store.at_once import AtOnce
+from rostra.store.at_once import read_at_once
 from rostra.store.changes import (
     WrittenDocuments,
     matching_ids,
@@ -238,7 +238,6 @@ __all__ = [
     "MAX_ATTEMPTS",
     "MOST_UNDER_A_KEY",
     "AnsweredQuestion",
-    "AtOnce",
     "Batch",
     "BatchClaim",
     "BatchEnded",
@@ -409,6 +408,7 @@ __all__ = [
     "put_rating",
     "put_reads",
     "put_vectors",
+    "read_at_once",
     "read_chunks",
     "read_collection",
     "read_events",

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from rostra.core import FloatVector
 from rostra.store.filters import Filters, filter_conditions
@@ -61,11 +62,20 @@ class ChunkRecord:
 
 @dataclass(frozen=True, slots=True)
 class PendingChunk:
-    """A chunk whose vector is to be computed anew."""
+    """A chunk whose vector is to be computed anew.
+
+    Attributes:
+        content_hash: what its vector is kept under.
+        context: embedded before its text.
+        text: its own.
+        neighbours: contexts and texts of the chunks before and after it in its document, in their
+            order: one of each, where there is one.
+    """
 
     content_hash: bytes
     context: str
     text: str
+    neighbours: tuple[tuple[str, str], ...] = ()
 
 
 async def document_stamps(session: AsyncSession, collection_id: UUID) -> list[DocumentStamp]:
@@ -180,20 +190,42 @@ async def pending_chunks(
     session: AsyncSession, collection_id: UUID, space_id: UUID, limit: int
 ) -> list[PendingChunk]:
     """Some chunks that have no vector in this space yet, each content once."""
+    before, after = aliased(ChunkRow), aliased(ChunkRow)
     rows = await session.execute(
-        select(ChunkRow.content_hash, ChunkRow.context, ChunkRow.text)
+        select(
+            ChunkRow.content_hash,
+            ChunkRow.context,
+            ChunkRow.text,
+            before.context,
+            before.text,
+            after.context,
+            after.text,
+        )
         .outerjoin(
             VectorRow,
             (VectorRow.collection_id == ChunkRow.collection_id)
             & (VectorRow.content_hash == ChunkRow.content_hash)
             & (VectorRow.space_id == space_id),
         )
+        .outerjoin(
+            before,
+            (before.document_id == ChunkRow.document_id) & (before.ordinal == ChunkRow.ordinal - 1),
+        )
+        .outerjoin(
+            after,
+            (after.document_id == ChunkRow.document_id) & (after.ordinal == ChunkRow.ordinal + 1),
+        )
         .where(ChunkRow.collection_id == collection_id, VectorRow.content_hash.is_(None))
         .limit(limit)
     )
-    return list(
-        {bytes(row[0]): PendingChunk(bytes(row[0]), row[1], row[2]) for row in rows}.values()
-    )
+    return list({bytes(row[0]): _pending(row) for row in rows}.values())
+
+
+def _pending(row: Any) -> PendingChunk:
+    content_hash, context, text, *beside = row
+    pairs = [(beside[at], beside[at + 1]) for at in (0, 2)]
+    neighbours = tuple(pair for pair in pairs if pair[1] is not None)
+    return PendingChunk(bytes(content_hash), context, text, neighbours)
 
 
 def _index_row(row: Any) -> IndexRow:

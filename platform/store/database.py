@@ -158,22 +158,6 @@ def open_log_connection(
     return connection
 
 
-def sqlite_listeners(
-    *, writes: bool, busy_timeout: float = 30.0
-) -> list[tuple[str, Callable[..., None]]]:
-    """What every engine over the SQLite file listens to, by event.
-
-    Args:
-        writes: whether transactions may write, and then begin with the lock for it.
-        busy_timeout: seconds to wait for another writer.
-    """
-    return [
-        ("connect", _sqlite_set_up(busy_timeout)),
-        ("connect", _set_up_writer if writes else _set_up_reader),
-        ("begin", _begin_immediate if writes else _begin_deferred),
-    ]
-
-
 async def _sqlite(url: URL, busy_timeout: float) -> Database:
     file = url.database
     if not file or file == ":memory:":
@@ -193,8 +177,13 @@ async def _sqlite(url: URL, busy_timeout: float) -> Database:
     )
     reader = create_async_engine(url, module=OneHop(), pool_size=4, pool_timeout=busy_timeout)
     for engine, writes in ((writer, True), (reader, False)):
-        for name, listener in sqlite_listeners(writes=writes, busy_timeout=busy_timeout):
-            event.listen(engine.sync_engine, name, listener)
+        for listener in (
+            _sqlite_set_up(busy_timeout),
+            _set_up_writer if writes else _set_up_reader,
+        ):
+            event.listen(engine.sync_engine, "connect", listener)
+        begin = _begin_immediate if writes else _begin_deferred
+        event.listen(engine.sync_engine, "begin", begin)
         event.listen(engine.sync_engine, "invalidate", _end_abandoned)
     threads = create_engine(
         url.set(drivername="sqlite+pysqlite"),

@@ -26,7 +26,7 @@ _Told = tuple[Any, int, int | None]
 
 
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
-    __slots__ = ("_told",)
+    __slots__ = ("_told", "arraysize")
 
     # Not the parent's: that makes the driver's cursor, which takes a hand-over.
     def __init__(self, adapt_connection: Any) -> None:
@@ -34,6 +34,8 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         self._connection = adapt_connection._connection
         self._rows = deque()
         self._told: _Told = (None, -1, None)
+        # Of `fetchmany()`, as PEP 249 has it.
+        self.arraysize = 1
 
     @property
     def description(self) -> Any:

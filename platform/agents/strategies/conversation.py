@@ -45,14 +45,7 @@ class Conversation:
 
         Chat templates of many models refuse two messages of one role in a row.
         """
-        sent: list[Message] = []
-        for message in self.messages:
-            if sent and sent[-1].role is message.role is Role.USER:
-                pieces = (*sent[-1].pieces, Piece("\n\n"), *message.pieces)
-                sent[-1] = Message(Role.USER, pieces)
-            else:
-                sent.append(message)
-        return sent
+        return as_sent(self.messages)
 
     @property
     def taint(self) -> tuple[Piece, ...]:
@@ -93,6 +86,18 @@ class Conversation:
     def told(self, text: str) -> None:
         """Our own words, in the user's role."""
         self.messages.append(Message(Role.USER, (Piece(text),)))
+
+
+def as_sent(messages: Iterable[Message]) -> list[Message]:
+    """Messages, those that follow each other in the user's role joined."""
+    sent: list[Message] = []
+    for message in messages:
+        if sent and sent[-1].role is message.role is Role.USER:
+            pieces = (*sent[-1].pieces, Piece("\n\n"), *message.pieces)
+            sent[-1] = Message(Role.USER, pieces)
+        else:
+            sent.append(message)
+    return sent
 
 
 def shown(observation: Observation, at: int = 1, of: int = 1) -> tuple[Piece, ...]:

@@ -82,15 +82,17 @@ class ReAct:
 
     async def _step(self, scope: Scope, talk: Conversation, last: bool) -> Step:
         """Asks for the next step and adds it to the conversation."""
+        most = self.max_tokens
         if self.window is not None:
             await make_room(scope, talk, self.window, model=self.model)
+            most = min(most, self.window.answer or most)
         tools = [] if last else talk.toolbox.shown
         if self.native:
             specs = tuple(tool.spec for tool in tools)
-            options = GenerationOptions(self.max_tokens, tools=specs)
+            options = GenerationOptions(most, tools=specs)
         else:
             constraint = step_constraint(tools, talk.sentences, self.most_calls)
-            options = GenerationOptions(self.max_tokens, constraint=constraint)
+            options = GenerationOptions(most, constraint=constraint)
         reply = await scope.ask("step", talk.prompt, options, model=self.model)
         key = scope.key()
         step = read_step(

@@ -36,6 +36,11 @@ _RUN = {
         "dimensions",
         "nDCG of truncated and of two-stage search by vectors, as shares of full width.",
     ),
+    "evidence": Later(
+        f"{_HERE}.evidence",
+        "evidence",
+        "Who chooses best what is quoted: similarity, the scorer, or a decoder that reads?",
+    ),
     "graph": Later(
         f"{_HERE}.graph",
         "graph",
@@ -65,6 +70,11 @@ _RUN = {
         f"{_HERE}.agents",
         "random_agents",
         "Runs of a model with random weights: invalid steps, spent budgets, runs without an end.",
+    ),
+    "react": Later(
+        f"{_HERE}.react",
+        "react",
+        "ReAct runs over pages: supported answers, right abstentions, steps, invalid steps.",
     ),
     "retrieval": Later(
         f"{_HERE}.retrieval",

@@ -43,15 +43,16 @@ from rostra.ingest import Progress
     show_default=True,
     help="Chunks that two-stage search rescores at full width.",
 )
+@click.option("--fit", is_flag=True, help="Also with a rotation fitted on each set's documents.")
 @run_options
 def dimensions(
-    data: Path, dimensions: tuple[int, ...], shortlist: int, options: RunOptions
+    data: Path, dimensions: tuple[int, ...], shortlist: int, fit: bool, options: RunOptions
 ) -> None:
     """nDCG of truncated and of two-stage search by vectors, as shares of full width.
 
     A set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv (BEIR's layout). With the
-    model's own vectors, and with a rotation fitted on the documents of each set. Intervals are of
-    95 %; the vectors of documents are kept for the next run.
+    model's own vectors, and with the rotation of the settings, by default the one that ships.
+    Intervals are of 95 %; the vectors of documents are kept for the next run.
     """
     settings = settings_of_process()
     sets = [read_judged_set(folder) for folder in find_sets(data)]
@@ -72,10 +73,10 @@ def dimensions(
                         show(shown, task, done, total)
 
                     found = await judged_vectors(
-                        runtime, judged, on_ingest=on_ingest, on_query=on_query
+                        runtime, judged, fit=fit, on_ingest=on_ingest, on_query=on_query
                     )
                     tasks += dimension_tasks(found, dimensions=wanted, shortlist=shortlist)
-            given = {"dimensions": list(wanted), "shortlist": shortlist}
+            given = {"dimensions": list(wanted), "shortlist": shortlist, "fit": fit}
             report = await execute(settings, "dimensions", tasks, options, arguments=given)
             record = read_run(run_file(settings, options, report.run))
             return DimensionsReport(record, options.seed)

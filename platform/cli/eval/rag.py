@@ -41,8 +41,8 @@ from rostra.runtime import Runtime, open_runtime
     multiple=True,
     type=click.Choice(RAG_SYSTEMS),
     help="Only this one; may be given several times. `distractors`, `shuffled` and `reversed` are "
-    "`ask` over other passages.  [default: ask, first-sentence, distractors, shuffled, and the "
-    "models that there are]",
+    "`ask` over other passages; `quote-` and `reader-` are as in `evidence`.  [default: ask, "
+    "first-sentence, distractors, shuffled, and the models that there are]",
 )
 @click.option(
     "-c",
@@ -134,8 +134,12 @@ def _judge_of(
     return runtime.generator, ""
 
 
-def print_rag(told: dict[str, Any]) -> None:
-    """Prints a report as JSON has it."""
+def print_rag(told: dict[str, Any], baseline: str = "ask") -> None:
+    """Prints a report as JSON has it.
+
+    Args:
+        baseline: the system that the others are compared with.
+    """
     rows = told["results"]
     names = list(dict.fromkeys(name for row in rows for name in row["measures"]))
     print_table(
@@ -153,7 +157,7 @@ def print_rag(told: dict[str, Any]) -> None:
             ("questions", "", *(row["questions"] for row in rows)),
         ),
     )
-    compared = [one for one in told["comparisons"] if one["baseline_system"] == "ask"]
+    compared = [one for one in told["comparisons"] if one["baseline_system"] == baseline]
     changed = [one for one in (*told["robustness"], *compared) if one["wins"] or one["losses"]]
     if changed:
         click.echo()

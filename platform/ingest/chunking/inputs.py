@@ -15,12 +15,13 @@ from rostra.core import Embedder, FloatMatrix, Part, PartEmbedder, Settings
 from rostra.ingest.chunking.chunk import CONTEXT_TOKENS, Chunk
 from rostra.ingest.chunking.late import late_part
 from rostra.ingest.chunking.make import make_chunker
+from rostra.ingest.chunking.neighbours import VERSION, Beside, blended, with_neighbours
 from rostra.ingest.chunking.places import SEPARATOR
 from rostra.ingest.document import ParsedDocument
 from rostra.ingest.tokens import TokenIndex
 from rostra.retrieval import searchable_text
 
-Content = str | Part
+Content = str | Beside | Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ChunkInput:
 
     Attributes:
         chunk: with the context that is embedded and indexed.
-        content: a text, or a part of one where chunking is late.
+        content: a text, alone or with those beside it, or a part of one where chunking is late.
         key: of the content.
     """
 
@@ -44,11 +45,13 @@ def chunk_inputs(
     """Cuts a document as the settings say. Blocks; some chunkers embed."""
     chunks = make_chunker(settings, embedder).chunk(document)
     chunks = [_fitted(chunk, document.text, settings, embedder) for chunk in chunks]
+    contents: list[Content]
     if settings.chunker != "late":
-        contents: list[Content] = [
+        texts = [
             searchable_text(chunk.context, document.text[chunk.start : chunk.end])
             for chunk in chunks
         ]
+        contents = [*(with_neighbours(texts) if settings.chunk_neighbours else texts)]
     else:
         tokens = TokenIndex(document.text, embedder.tokenizer)
         contents = [
@@ -56,7 +59,7 @@ def chunk_inputs(
             for chunk in chunks
         ]
     return [
-        ChunkInput(chunk, content, _key(content))
+        ChunkInput(chunk, content, content_key(content))
         for chunk, content in zip(chunks, contents, strict=True)
     ]
 
@@ -79,22 +82,61 @@ def embed_contents(
         ValueError: there are parts and nothing to embed them.
     """
     vectors = np.empty((len(contents), embedder.space.dimensions), np.float32)
-    rows = [row for row, content in enumerate(contents) if isinstance(content, str)]
-    texts = [content for content in contents if isinstance(content, str)]
-    parts = [content for content in contents if isinstance(content, Part)]
+    parts = {row: content for row, content in enumerate(contents) if isinstance(content, Part)}
+    texts = {row: content for row, content in enumerate(contents) if not isinstance(content, Part)}
     if texts:
-        vectors[rows] = embedder.embed_documents(texts, on_batch)
+        vectors[list(texts)] = _embed_texts(list(texts.values()), embedder, on_batch)
     if parts:
         if late is None:
             raise ValueError("parts of texts need an embedder of parts")
-        others = [row for row, content in enumerate(contents) if isinstance(content, Part)]
-        vectors[others] = late.embed_parts(parts, on_batch)
+        vectors[list(parts)] = late.embed_parts(list(parts.values()), on_batch)
     return vectors
 
 
-def _key(content: Content) -> bytes:
+def _embed_texts(
+    contents: Sequence[str | Beside],
+    embedder: Embedder,
+    on_batch: Callable[[int], None] | None,
+) -> FloatMatrix:
+    """Embeds each text once, whether chunks are it or stand beside it."""
+    places: dict[str, int] = {}
+    own = []
+    for content in contents:
+        text = content if isinstance(content, str) else content.text
+        own.append(places.setdefault(text, len(places)))
+    beside = [
+        []
+        if isinstance(content, str)
+        else [places.setdefault(text, len(places)) for text in content.neighbours]
+        for content in contents
+    ]
+    left = len(contents)
+
+    def on_texts(count: int) -> None:
+        nonlocal left
+        if on_batch and (done := min(count, left)):
+            left -= done
+            on_batch(done)
+
+    read = embedder.embed_documents(list(places), on_texts)
+    on_texts(left)
+    vectors = read[own]
+    mixed = [row for row, neighbours in enumerate(beside) if neighbours]
+    if mixed:
+        first = read[[beside[row][0] for row in mixed]]
+        last = read[[beside[row][-1] for row in mixed]]
+        vectors[mixed] = blended(vectors[mixed], first, last)
+    return vectors
+
+
+def content_key(content: Content) -> bytes:
+    """Under which the vector of a content is kept."""
     if isinstance(content, str):
         return hashlib.sha256(content.encode()).digest()
+    if isinstance(content, Beside):
+        # No text has NUL in it.
+        facts = "\0".join(("", f"beside {VERSION}", content.text, *content.neighbours))
+        return hashlib.sha256(facts.encode()).digest()
     # No text begins so: NUL is not stored.
     facts = f"\0late\0{content.start}\0{content.end}\0{content.text}"
     return hashlib.sha256(facts.encode()).digest()

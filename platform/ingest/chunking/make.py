@@ -5,6 +5,7 @@ that a document is read again when one of them changes.
 """
 
 from rostra.core import Embedder, Settings
+from rostra.ingest.chunking import neighbours
 from rostra.ingest.chunking.chunk import Chunker
 from rostra.ingest.chunking.fixed import FixedChunker
 from rostra.ingest.chunking.headers import WithoutHeaders
@@ -48,6 +49,8 @@ def chunking_facts(settings: Settings, embedder: Embedder) -> list[str | int | b
     ]
     if settings.chunk_parent_tokens is not None:
         facts.append(VERSIONS["structure"])
+    if settings.chunk_neighbours and settings.chunker != "late":
+        facts.append(f"neighbours {neighbours.VERSION}")
     if settings.chunker in ("semantic", "late"):
         facts.append(embedder.space.fingerprint)
     return facts

@@ -7,7 +7,7 @@ comments are no part of the text. The container's parts are counted before any i
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import docx
@@ -21,6 +21,7 @@ from rostra.ingest.container import check_members
 from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile
 from rostra.ingest.limits import ParseLimits
+from rostra.ingest.parsers.grid import SpanBudget, SpanCell, office_table
 from rostra.ingest.reasons import words_of
 
 _HEADING_STYLE = re.compile(r"heading (\d)", re.I)
@@ -40,6 +41,8 @@ _CHARACTERS = {
     qn("w:noBreakHyphen"): "-",
 }
 _MAX_LEVEL = 6
+# More than Word allows.
+_MAX_COLUMNS_SPANNED = 100
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -82,19 +85,23 @@ class _Reader:
         self._styles = styles
         self._levels: dict[str, int] = {}
         self._in_list = False
+        self._budget = SpanBudget()
 
     def read(self, container: Any) -> None:
         """Reads the blocks of a container and of the containers in it."""
         for block in _blocks(container):
             if block.tag == _TABLE:
-                rows = [
-                    markdown_row(["".join(_characters(cell)) for cell in _children(row, _CELL)])
-                    for row in _children(block, _ROW)
-                ]
-                self.builder.table([row for row in rows if row.strip("| ")])
+                self._table(block)
                 self._in_list = False
             else:
                 self._paragraph(block)
+
+    def _table(self, table: Any) -> None:
+        rows = list(_children(table, _ROW))
+        above, lines = office_table(_span_cells(rows), self._budget, _header_rows(rows))
+        for line in above:
+            self.builder.block(line, SpanKind.PARAGRAPH)
+        self.builder.table([markdown_row(line) for line in lines])
 
     def _paragraph(self, paragraph: Any) -> None:
         text = "".join(_characters(paragraph)).strip()
@@ -173,6 +180,49 @@ def _children(parent: Any, tag: str) -> Iterator[Any]:
             yield child
         elif child.tag in _BODY_CONTAINERS:
             stack.append(iter(child))
+
+
+def _span_cells(rows: Sequence[Any]) -> list[list[SpanCell]]:
+    """The cells of a table, those that go on from the row above put together with theirs."""
+    written: list[list[SpanCell]] = []
+    # By first column: the row and the place of a cell that may go on below.
+    open_: dict[int, tuple[int, int]] = {}
+    for number, row in enumerate(rows):
+        properties = row.find(qn("w:trPr"))
+        skipped = _value(properties, "w:gridBefore", 0)
+        cells = [SpanCell("", skipped)] if skipped else []
+        column, going_on = skipped, open_
+        open_ = {}
+        for cell in _children(row, _CELL):
+            columns = _value(cell.tcPr, "w:gridSpan", 1)
+            merge = cell.tcPr.find(qn("w:vMerge")) if cell.tcPr is not None else None
+            begun = going_on.get(column)
+            if merge is not None and merge.get(qn("w:val")) != "restart" and begun is not None:
+                above = written[begun[0]][begun[1]]
+                written[begun[0]][begun[1]] = above._replace(rows=number - begun[0] + 1)
+                open_[column] = begun
+            else:
+                if merge is not None:
+                    open_[column] = number, len(cells)
+                text = "".join(_characters(cell))
+                cells.append(SpanCell(" ".join(text.split()), columns))
+            column += columns
+        written.append(cells)
+    return written
+
+
+def _header_rows(rows: Sequence[Any]) -> int:
+    """How many of the first rows the table repeats on each of its pages."""
+    mark = f"{qn('w:trPr')}/{qn('w:tblHeader')}"
+    return next((at for at, row in enumerate(rows) if row.find(mark) is None), 0)
+
+
+def _value(properties: Any, name: str, default: int) -> int:
+    element = properties.find(qn(name)) if properties is not None else None
+    value = element.get(qn("w:val")) if element is not None else None
+    if value is None or not value.isdecimal():
+        return default
+    return max(default, min(_MAX_COLUMNS_SPANNED, int(value[:9])))
 
 
 def _characters(block: Any) -> Iterator[str]:

@@ -113,6 +113,43 @@ def joined_header(rows: Sequence[Sequence[str]]) -> list[str]:
     return header
 
 
+def office_table(
+    rows: Sequence[Sequence[SpanCell]], budget: SpanBudget, headers: int = 0
+) -> tuple[list[str], list[list[str]]]:
+    """A table of an office document, which seldom says what its header is.
+
+    Args:
+        rows: as they are written.
+        budget: for what is repeated.
+        headers: how many of the first rows the document calls headers.
+
+    Returns:
+        As `with_header`.
+    """
+    try:
+        texts = filled([rows], budget)
+    except SpansTooLarge:
+        texts = [own_texts(row) for row in rows]
+    kept = [(text, row) for text, row in zip(texts, rows, strict=True) if text]
+    if headers < 2:
+        headers = _levels([row for _, row in kept])
+    return with_header([text for text, _ in kept], headers if headers < len(kept) else 1)
+
+
+def _levels(rows: Sequence[Sequence[SpanCell]]) -> int:
+    """How many rows are a title and a header of two levels: its cells span columns or both rows.
+
+    In a form, whose first row may have a wide cell too, others stand beside that one.
+    """
+    titles = 0
+    while titles < min(len(rows), _MAX_HEADER_ROWS) and len(rows[titles]) == 1:
+        titles += 1
+    above = rows[titles] if titles < len(rows) else ()
+    grouped = any(cell.columns > 1 for cell in above)
+    tall = all(cell.columns > 1 or cell.rows > 1 or not cell.text for cell in above)
+    return titles + (2 if grouped and tall else 1)
+
+
 def with_header(rows: Sequence[Sequence[str]], count: int) -> tuple[list[str], list[list[str]]]:
     """Joins a table's first rows to one header.
 

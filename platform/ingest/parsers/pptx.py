@@ -20,6 +20,7 @@ from rostra.ingest.document import JsonScalar, ParsedDocument, SpanKind
 from rostra.ingest.errors import CorruptFile
 from rostra.ingest.limits import ParseLimits
 from rostra.ingest.parsers.chart import chart_text
+from rostra.ingest.parsers.grid import SpanBudget, SpanCell, office_table
 from rostra.ingest.reasons import words_of
 
 _FURNITURE = frozenset(
@@ -31,6 +32,8 @@ _TITLES = frozenset(
 _BODIES = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT, PP_PLACEHOLDER.VERTICAL_BODY})
 _MAX_GROUPS = 50
 _TITLE_LEVEL = 2
+# More rows or columns than PowerPoint allows.
+_MAX_SPANNED = 1_000
 
 
 def parse(data: bytes, name: str, media_type: str, limits: ParseLimits) -> ParsedDocument:
@@ -74,6 +77,7 @@ class _Reader:
         self.title = ""
         self.charts_not_read = 0
         self._limits = limits
+        self._budget = SpanBudget()
         # Where the page at hand begins; -1 while it has no text.
         self._start = -1
 
@@ -91,7 +95,10 @@ class _Reader:
             if _place(shape) in _FURNITURE:
                 continue
             if getattr(shape, "has_table", False):
-                self._table([[cell.text for cell in row.cells] for row in shape.table.rows])
+                above, lines = office_table(_span_cells(shape.table), self._budget)
+                for line in above:
+                    self._block(line, SpanKind.PARAGRAPH)
+                self._table(lines)
             elif getattr(shape, "has_chart", False):
                 self._chart(shape)
             elif getattr(shape, "has_text_frame", False):
@@ -141,6 +148,24 @@ class _Reader:
             self.builder.table(rows)
             start = before + 2 if before else 0
             self._start = start if self._start < 0 else self._start
+
+
+def _span_cells(table: Any) -> list[list[SpanCell]]:
+    """The cells of a table, without those that others span."""
+    return [
+        [
+            SpanCell(
+                " ".join(cell.text.split()),
+                max(1, min(_MAX_SPANNED, cell.span_width)),
+                max(1, min(_MAX_SPANNED, cell.span_height)),
+            )
+            if cell.is_merge_origin
+            else SpanCell(" ".join(cell.text.split()))
+            for cell in row.cells
+            if not cell.is_spanned
+        ]
+        for row in table.rows
+    ]
 
 
 def _shapes(shapes: Any) -> Iterator[Any]:

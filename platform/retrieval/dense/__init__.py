@@ -7,7 +7,7 @@ What always holds: scores are inner products of unit vectors; a mask is honoured
 never after it; `scores` is exact for any position. Kinds differ in how they find candidates only.
 """
 
-from rostra.retrieval.dense.finder import DenseOptions, FinderFailed, FinderKind
+from rostra.retrieval.dense.finder import DenseOptions, FinderFailed
 from rostra.retrieval.dense.live import MOST_FOUND, DenseReader, DenseWriter
 from rostra.retrieval.dense.store import VectorStore, VectorView
 
@@ -17,7 +17,6 @@ __all__ = [
     "DenseReader",
     "DenseWriter",
     "FinderFailed",
-    "FinderKind",
     "VectorStore",
     "VectorView",
 ]

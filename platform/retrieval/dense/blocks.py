@@ -2,8 +2,6 @@
 
 Rows stand as `BoundedRows` has them, so nothing has to be summed across; a step of two coordinates
 is one instruction or two where the processor has AVX-512, and a few elsewhere.
-
-numba keys what it keeps to the file a kernel stands in: after an edit here, delete `__pycache__`.
 """
 
 from typing import Any

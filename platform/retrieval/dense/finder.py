@@ -6,27 +6,13 @@ filters.
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from rostra.core import FloatMatrix, FloatVector
+from rostra.core import DenseIndexKind, FloatMatrix, FloatVector
 from rostra.retrieval.dense.rows import Octets
 from rostra.retrieval.lexical import Mask, Positions
-
-FinderKind = Literal[
-    "auto",
-    "flat",
-    "pruned",
-    "hnsw",
-    "ivf_sq",
-    "two_stage",
-    "int8",
-    "binary",
-    "gpu_flat",
-    "gpu_ivf",
-    "milvus",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class DenseOptions:
         milvus_collection: what this collection's names there start with; letters, digits and `_`.
     """
 
-    kind: FinderKind = "two_stage"
+    kind: DenseIndexKind = "two_stage"
     code_dimensions: int = 128
     shortlist: int = 500
     train_at: int = 16_384

@@ -8,7 +8,7 @@ are tested where there is no GPU.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import faiss
 import numpy as np
@@ -22,9 +22,6 @@ from rostra.retrieval.dense.recheck import oversampled
 from rostra.retrieval.dense.rows import Octets
 from rostra.retrieval.dense.sharing import ReadersWriter
 from rostra.retrieval.lexical import Positions
-
-if TYPE_CHECKING:
-    pass
 
 # FAISS's limits on a GPU.
 _MOST_FOUND = 2048

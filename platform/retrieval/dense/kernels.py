@@ -4,7 +4,7 @@ Compiled on the first call and kept where a folder for it can be written. One pa
 what it costs: 128 MB for a million codes of 128 dimensions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,15 +42,17 @@ def _score_codes(codes: Array, scales: Array, query: Array, mask: Array, scores:
         scores[row] = total * scales[row]
 
 
-def compiled(function: Any, assumed: Iterable[str] = ()) -> Any:
+def compiled(function: Any, assumed: Iterable[str] = (), sources: Sequence[str] = ()) -> Any:
     """Machine code of a function, kept for the next process where there is a folder for it.
 
     Args:
         assumed: LLVM's words for what else holds of its floats.
+        sources: see `compiling.compiled`.
     """
     # Sums may be taken in any order, the same for every row: equal codes have equal scores. Only
     # that, since infinities are meant.
-    return compiling.compiled(function, fastmath={"reassoc", "contract", *assumed})
+    own = [__file__, *sources]
+    return compiling.compiled(function, own, fastmath={"reassoc", "contract", *assumed})
 
 
 def _read_rows(files: Array, capacity: int, positions: Array, taken: Array) -> int:

@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rostra.retrieval.dense import blocks, bounded, kernels
 from rostra.retrieval.dense.blocks import block_products
 from rostra.retrieval.dense.bounded import LANES
-from rostra.retrieval.dense.kernels import compiled
 
 Array = npt.NDArray[Any]
 
+_compiled = partial(kernels.compiled, sources=(blocks.__file__, bounded.__file__))
 # A largest number is found in one pass only where no NaN has to be looked out for.
-_without_nan = partial(compiled, assumed=("nnan", "nsz"))
+_without_nan = partial(_compiled, assumed=("nnan", "nsz"))
 
 # A sum of products of int8 numbers and of the query's must fit into 32 bits.
 _MOST_SUM = 2**31 - 1
@@ -39,7 +40,7 @@ def query_range(dimensions: int) -> int:
     return int(min(32_767, _MOST_SUM // (MOST_CODE * max(1, dimensions))))
 
 
-@compiled
+@_compiled
 def _in_numbers(values: Array, most: int, numbers: Array) -> tuple[Any, Any]:
     """Values as whole numbers; their unit, and how far all of them are off."""
     largest = np.float32(0)
@@ -58,7 +59,7 @@ def _in_numbers(values: Array, most: int, numbers: Array) -> tuple[Any, Any]:
     return unit, np.float32(np.sqrt(off))
 
 
-@compiled
+@_compiled
 def encode_rows(rows: Array, directions: int, heads: Array, tails: Array, facts: Array) -> None:
     """Codes of rows.
 
@@ -83,7 +84,7 @@ def encode_rows(rows: Array, directions: int, heads: Array, tails: Array, facts:
         facts[row, 5] = np.sqrt(inside + outside)
 
 
-@compiled
+@_compiled
 def _product(codes: Array, query: Array) -> Any:
     """Of int8 and int16 numbers, in 32 bits."""
     total = np.int32(0)
@@ -92,7 +93,7 @@ def _product(codes: Array, query: Array) -> Any:
     return total
 
 
-@compiled
+@_compiled
 def _lift(heap: Array, value: Any) -> None:
     """Puts a value in the place of a heap's smallest, which it exceeds."""
     at, count = 0, len(heap)
@@ -166,7 +167,7 @@ def _bound_heads(
     return heap[0]
 
 
-@compiled
+@_compiled
 def prune(
     rotation: Array,
     directions: int,

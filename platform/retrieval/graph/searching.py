@@ -162,9 +162,12 @@ class GraphSearcher:
                 hint=f"Run `rostra graph build -c {request.collections[0]}`.",
             )
         hits = {hit.chunk_id: hit for hit in plain.hits}
-        hits |= {
-            id_: hit_of(one, 0.0, HitScores()) for id_, one in records.items() if id_ not in hits
-        }
+        if request.min_probability is None:  # nothing says it of what the graph alone finds
+            hits |= {
+                id_: hit_of(one, 0.0, HitScores())
+                for id_, one in records.items()
+                if id_ not in hits
+            }
         # Rounded, so that the last bits of a sum do not decide ties.
         near.sort(key=lambda one: (-round(one[0], 12), one[1]))
         scores = fused(

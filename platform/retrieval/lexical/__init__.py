@@ -6,6 +6,7 @@ mean length are computed from what is there now. Only chunks that share a term w
 ever returned, whatever the sign of their score.
 """
 
+from rostra.retrieval.lexical.placing import TermSearch
 from rostra.retrieval.lexical.query import (
     LexicalQuery,
     ParsedQuery,
@@ -44,6 +45,7 @@ __all__ = [
     "Positions",
     "Scores",
     "Statistics",
+    "TermSearch",
     "Ties",
     "Variant",
     "analyzed_query",

@@ -1,21 +1,26 @@
 """Scores of every row for many queries at once, with torch, on a GPU where there is one.
 
 What always holds: in float64 scores equal `LexicalReader.scores` to 1e-9; what `search` returns is
-ranked by the reader's own scores, so that it equals `LexicalReader.search`, ties included.
+ranked by the reader's own scores, so that it equals `LexicalReader.search`, ties included. A
+segment's postings are moved to a device once, for all readers that have it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rostra.retrieval.lexical.reader import LexicalReader
-from rostra.retrieval.lexical.runs import counted
 from rostra.retrieval.lexical.scoring import Mask, Positions, Scores, Ties, Variant
+from rostra.retrieval.lexical.storage import DamagedIndex
 from rostra.retrieval.lexical.top import best_positions
+
+if TYPE_CHECKING:
+    from rostra.retrieval.lexical.reader import LexicalReader, PreparedQuery
+    from rostra.retrieval.lexical.segment import Segment
 
 # Sums of one batch: queries times rows.
 _MOST_SUMS = 1 << 27
@@ -23,74 +28,70 @@ _MOST_SUMS = 1 << 27
 _SLACK = {torch.float64: 1e-9, torch.float32: 1e-4}
 
 
+@dataclass(frozen=True)
+class DevicePostings:
+    """A segment's postings on a device.
+
+    Attributes:
+        docs: int32 [postings], rows, all within the segment.
+        tfs: uint8 or int32 [postings].
+        lengths: int32 [rows].
+    """
+
+    docs: Tensor
+    tfs: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, segment: "Segment", device: torch.device) -> "DevicePostings":
+        """Moves them there.
+
+        Raises:
+            DamagedIndex: they name rows that there are not, which a GPU would not survive.
+            RuntimeError: there is no such device, or no room on it.
+        """
+        docs = _moved(segment.docs, device)
+        if len(docs) and not 0 <= int(docs.min()) <= int(docs.max()) < segment.rows:
+            raise DamagedIndex(segment.path, "has postings of rows that there are not")
+        return cls(docs, _moved(segment.tfs, device), _moved(segment.lengths, device))
+
+
 class TorchScorer:
-    """A reader's postings on a device.
+    """A reader on a device.
 
     Args:
         reader: to score; later changes are another reader's.
         device: of torch.
         dtype: of sums, float64 or float32; the smaller halves memory, and `scores` are right to
             about 1e-5 of a score; `search` is exact with both.
+
+    Raises:
+        DamagedIndex, RuntimeError: see `DevicePostings.of`.
     """
 
     def __init__(
         self,
-        reader: LexicalReader,
+        reader: "LexicalReader",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float64,
     ) -> None:
         self._reader = reader
         self._device = torch.device(device)
         self._dtype = dtype
-        # Postings of all parts and of the delta, one after another; a term has a run in each.
-        rows, counts = [], []
-        self._offsets = [0]
-        for part in reader.parts:
-            rows.append(part.segment.docs.astype(np.int64) + part.segment.first)
-            counts.append(part.segment.tfs.astype(np.int32))
-            self._offsets.append(self._offsets[-1] + len(rows[-1]))
-        delta = reader.delta
-        owner = np.repeat(np.arange(delta.rows, dtype=np.int64), delta.lengths)
-        pairs, repeats = counted(delta.tokens.astype(np.int64) << 32 | owner)
-        rows.append((pairs & 0xFFFFFFFF) + delta.first)
-        counts.append(repeats.astype(np.int32))
-        self._recent_starts = np.searchsorted(pairs >> 32, np.arange(delta.known + 1))
-        self._rows = self._moved(np.concatenate(rows))
-        self._counts = self._moved(np.concatenate(counts))
-        lengths = [part.segment.lengths for part in reader.parts]
-        self._lengths = self._moved(np.concatenate([*lengths, reader.delta.lengths]))
-        self._live = self._moved(reader.live)
+        self._parts = [part.segment.on_device(self._device) for part in reader.parts]
+        self._live = _moved(reader.live, self._device)
 
     def scores(self, queries: Sequence[Sequence[str]]) -> Tensor:
         """[queries, positions] on the device; NaN where a row is dead or shares no term."""
         reader, size = self._reader, len(self._reader)
-        runs: list[tuple[int, int, float, int]] = []
-        bases = []
-        for at, query in enumerate(queries):
-            prepared = reader.prepare(query)
-            bases.append(prepared.base)
-            for number, (term, weight) in enumerate(
-                zip(prepared.terms, prepared.weights.tolist(), strict=True)
-            ):
-                places = [int(found[number]) for found in prepared.places]
-                runs += [(*run, weight, at) for run in self._runs(term, places)]
+        prepared = [reader.prepare(query) for query in queries]
+        bases = [one.base for one in prepared]
         total = torch.tensor(bases, dtype=self._dtype, device=self._device)
         total = total.repeat_interleave(size)
         touched = torch.zeros(len(queries) * size, dtype=torch.bool, device=self._device)
-        if runs:
-            begins = self._moved(np.array([run[0] for run in runs], np.int64))
-            sizes = self._moved(np.array([run[1] - run[0] for run in runs], np.int64))
-            weights = self._moved(np.array([run[2] for run in runs])).to(self._dtype)
-            first = self._moved(np.array([run[3] * size for run in runs], np.int64))
-            run_of = torch.arange(len(runs), device=self._device).repeat_interleave(sizes)
-            ends = sizes.cumsum(0)
-            entries = torch.arange(len(run_of), device=self._device)
-            entries += (begins - (ends - sizes))[run_of]
-            rows = self._rows[entries]
-            gain = self._gain(self._counts[entries], self._lengths[rows]) * weights[run_of]
-            rows += first[run_of]
-            total.index_add_(0, rows, gain)
-            touched[rows] = True
+        for number in range(len(self._parts)):
+            self._add_part(number, prepared, total, touched)
+        self._add_recent(prepared, total, touched)
         found = total.view(len(queries), size)
         kept = touched.view(len(queries), size) & self._live
         return found.masked_fill_(~kept, float("nan"))
@@ -104,7 +105,7 @@ class TorchScorer:
     ) -> list[tuple[Positions, Scores]]:
         """For each query what `LexicalReader.search` finds; see there."""
         step = max(1, _MOST_SUMS // max(1, len(self._reader)))
-        allowed = None if mask is None else self._moved(mask)
+        allowed = None if mask is None else _moved(mask, self._device)
         results: list[tuple[Positions, Scores]] = []
         for begin in range(0, len(queries), step):
             batch = queries[begin : begin + step]
@@ -124,6 +125,56 @@ class TorchScorer:
                 results.append((at[order], exact[order]))
         return results
 
+    # --- Within ---------------------------------------------------------------------------------
+    def _add_part(
+        self, number: int, queries: "Sequence[PreparedQuery]", total: Tensor, touched: Tensor
+    ) -> None:
+        """Adds the gains of a segment's rows."""
+        segment, held = self._reader.parts[number].segment, self._parts[number]
+        runs: list[tuple[int, int, float, int]] = []
+        for at, query in enumerate(queries):
+            offset = at * len(self._reader) + segment.first
+            for place, weight in zip(
+                query.places[number].tolist(), query.weights.tolist(), strict=True
+            ):
+                if place >= 0:
+                    # What a damaged file says must not lead beyond what is there.
+                    start = min(max(int(segment.starts[place]), 0), len(held.docs))
+                    stop = min(max(int(segment.starts[place + 1]), start), len(held.docs))
+                    runs.append((start, stop - start, weight, offset))
+        if not runs:
+            return
+        columns = zip(*runs, strict=True)
+        kinds = (torch.int64, torch.int64, self._dtype, torch.int64)
+        begins, sizes, weights, offsets = (
+            torch.tensor(column, dtype=kind, device=self._device)
+            for column, kind in zip(columns, kinds, strict=True)
+        )
+        run_of = torch.arange(len(runs), device=self._device).repeat_interleave(sizes)
+        entries = torch.arange(len(run_of), device=self._device)
+        entries += (begins - (sizes.cumsum(0) - sizes))[run_of]
+        rows = held.docs[entries].long()
+        gain = self._gain(held.tfs[entries], held.lengths[rows]) * weights[run_of]
+        rows += offsets[run_of]
+        total.index_add_(0, rows, gain)
+        touched[rows] = True
+
+    def _add_recent(
+        self, queries: "Sequence[PreparedQuery]", total: Tensor, touched: Tensor
+    ) -> None:
+        """Adds the gains of the rows behind all segments, which are few."""
+        delta = self._reader.delta
+        for at, query in enumerate(queries):
+            for (found, counts), weight in zip(query.recent, query.weights.tolist(), strict=True):
+                if not len(found):
+                    continue
+                lengths = _moved(delta.lengths[found], self._device)
+                rows = _moved(found, self._device) + (at * len(self._reader) + delta.first)
+                total.index_add_(
+                    0, rows, self._gain(_moved(counts, self._device), lengths) * weight
+                )
+                touched[rows] = True
+
     def _gain(self, counts: Tensor, lengths: Tensor) -> Tensor:
         """As `scoring.gains`, for a weight of 1."""
         model, mean = self._reader.model, self._reader.statistics.mean_length
@@ -134,18 +185,6 @@ class TorchScorer:
             return tf * (model.k1 + 1.0) * spread / (model.k1 + spread)
         return tf * (model.k1 + 1.0) / (tf + model.k1 * shape)
 
-    def _runs(self, term: str, places: Sequence[int]) -> list[tuple[int, int]]:
-        """Where the postings of a term are."""
-        runs = []
-        for part, place, offset in zip(self._reader.parts, places, self._offsets, strict=False):
-            if place >= 0:
-                starts = part.segment.starts
-                runs.append((offset + int(starts[place]), offset + int(starts[place + 1])))
-        number = self._reader.delta.number(term)
-        if number >= 0:
-            starts = self._recent_starts + self._offsets[-1]
-            runs.append((int(starts[number]), int(starts[number + 1])))
-        return runs
 
-    def _moved(self, array: npt.NDArray[Any]) -> Tensor:
-        return torch.tensor(array, device=self._device)
+def _moved(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    return torch.tensor(np.asarray(array), device=device)

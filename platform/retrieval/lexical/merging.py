@@ -8,6 +8,7 @@ Source of the policy: O'Neil et al., "The log-structured merge-tree", 1996, with
 Lucene's TieredMergePolicy held to neighbours.
 """
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +36,8 @@ _MOST_DEAD = 0.2
 # searches become a third quicker, and adding too, by writing all of them into one.
 _SCATTERED = 1 / 8
 _WORTH_GATHERING = 1 << 20
+# Postings name rows by int32.
+_MOST_ROWS = 2**31 - 1
 
 
 def due(sizes: Sequence[int], dead: Sequence[float]) -> range | None:
@@ -71,6 +74,11 @@ def scattered(sizes: Sequence[int]) -> bool:
     return total >= _WORTH_GATHERING and total - max(sizes) > _SCATTERED * total
 
 
+def fits(rows: int) -> bool:
+    """Whether one segment can have so many rows."""
+    return rows <= _MOST_ROWS
+
+
 def _tier(size: int) -> int:
     tier = 0
     limit = _FLOOR
@@ -97,7 +105,8 @@ def merge(
         renumber: dead rows have no place either; the others move up, to position 0 on.
 
     Raises:
-        OSError: the disk is full or not writable; nothing is left.
+        OSError: the disk is full or not writable, or these are too many rows for one; nothing is
+            left.
     """
     from rostra.retrieval.lexical import merge_kernels as kernels
 
@@ -106,6 +115,8 @@ def merge(
     gone = np.concatenate(dead)
     taken = ~gone if renumber else np.ones(len(gone), np.bool_)
     moved = np.where(gone, -1, np.cumsum(taken) - 1)
+    if not fits(int(np.count_nonzero(taken))):
+        raise OSError(errno.EFBIG, "too many rows for one segment", str(folder / name))
     bounds = spread(np.array([segment.rows for segment in segments]))
     moves = [moved[bounds[at] : bounds[at + 1]] for at in range(len(segments))]
     for segment, move, place in zip(segments, moves, places, strict=True):

@@ -98,6 +98,32 @@ def _limit(scores: Array, size: int) -> Any:
     return scores[0] - abs(scores[0]) * _SLACK
 
 
+# --- What a segment has --------------------------------------------------------------------------
+@inlined
+def _postings(part: Array) -> Any:
+    """Its rows by term, their counts in one of two arrays, lengths, who is dead, counts by row."""
+    rows = part[_ROWS]
+    narrow = 0 if part[_WIDE] else part[_POSTINGS]
+    return (
+        carray(pointer(part[_DOCS]), part[_POSTINGS], np.int32),
+        carray(pointer(part[_TFS]), narrow, np.uint8),
+        carray(pointer(part[_TFS]), part[_POSTINGS] - narrow, np.int32),
+        carray(pointer(part[_LENGTHS]), rows, np.int32),
+        carray(pointer(part[_DEAD]), rows if part[_DEAD] else 0, np.bool_),
+        carray(pointer(part[_TABLE]), part[_SLOTS] * rows, np.uint8),
+    )
+
+
+@inlined
+def _blocks(part: Array) -> Any:
+    """The last row of each block of postings, its highest count and its shortest length."""
+    return (
+        carray(pointer(part[_BLOCK_LAST]), part[_BLOCKS], np.int32),
+        carray(pointer(part[_BLOCK_TF]), part[_BLOCKS], np.int32),
+        carray(pointer(part[_BLOCK_LENGTH]), part[_BLOCKS], np.int32),
+    )
+
+
 # --- Terms and rows -----------------------------------------------------------------------------
 @inlined
 def _factor(factors: Array, form: Array, tf: int, length: int) -> Any:
@@ -178,15 +204,8 @@ def _score_rows(
         How much of the heap is filled, and how many terms of rows were looked up.
     """
     terms, rows = len(order), part[_ROWS]
-    docs = carray(pointer(part[_DOCS]), part[_POSTINGS], np.int32)
-    narrow = 0 if part[_WIDE] else part[_POSTINGS]
-    tfs = carray(pointer(part[_TFS]), narrow, np.uint8)
-    wide = carray(pointer(part[_TFS]), part[_POSTINGS] - narrow, np.int32)
-    lengths = carray(pointer(part[_LENGTHS]), rows, np.int32)
-    block_tf = carray(pointer(part[_BLOCK_TF]), part[_BLOCKS], np.int32)
-    block_length = carray(pointer(part[_BLOCK_LENGTH]), part[_BLOCKS], np.int32)
-    dead = carray(pointer(part[_DEAD]), rows if part[_DEAD] else 0, np.bool_)
-    table = carray(pointer(part[_TABLE]), part[_SLOTS] * rows, np.uint8)
+    docs, tfs, wide, lengths, dead, table = _postings(part)
+    _, block_tf, block_length = _blocks(part)
     first = part[_FIRST]
     term = order[number]
     weight = weights[term]
@@ -360,16 +379,8 @@ def _score_windows(
         How much of the heap is filled now.
     """
     terms, rows = len(weights), part[_ROWS]
-    docs = carray(pointer(part[_DOCS]), part[_POSTINGS], np.int32)
-    narrow = 0 if part[_WIDE] else part[_POSTINGS]
-    tfs = carray(pointer(part[_TFS]), narrow, np.uint8)
-    wide = carray(pointer(part[_TFS]), part[_POSTINGS] - narrow, np.int32)
-    lengths = carray(pointer(part[_LENGTHS]), rows, np.int32)
-    block_last = carray(pointer(part[_BLOCK_LAST]), part[_BLOCKS], np.int32)
-    block_tf = carray(pointer(part[_BLOCK_TF]), part[_BLOCKS], np.int32)
-    block_length = carray(pointer(part[_BLOCK_LENGTH]), part[_BLOCKS], np.int32)
-    dead = carray(pointer(part[_DEAD]), rows if part[_DEAD] else 0, np.bool_)
-    table = carray(pointer(part[_TABLE]), part[_SLOTS] * rows, np.uint8)
+    docs, tfs, wide, lengths, dead, table = _postings(part)
+    block_last, block_tf, block_length = _blocks(part)
     first = part[_FIRST]
     block = firsts.copy()
     upper = np.zeros(terms)
@@ -544,8 +555,7 @@ def search(
         part = parts[at]
         starts = carray(pointer(part[_STARTS]), part[_TERMS] + 1, np.int64)
         block_starts = carray(pointer(part[_BLOCK_STARTS]), part[_TERMS] + 1, np.int64)
-        block_tf = carray(pointer(part[_BLOCK_TF]), part[_BLOCKS], np.int32)
-        block_length = carray(pointer(part[_BLOCK_LENGTH]), part[_BLOCKS], np.int32)
+        _, block_tf, block_length = _blocks(part)
         for term in range(terms):
             place = places[at, term]
             if place >= 0:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ from rostra.retrieval.lexical.scoring import (
 from rostra.retrieval.lexical.segment import SMALL, Segment
 from rostra.retrieval.lexical.storage import Array
 from rostra.retrieval.lexical.top import best_positions, ordered
+
+if TYPE_CHECKING:
+    from rostra.retrieval.lexical.accelerated import TorchScorer
 
 Ids = npt.NDArray[np.int64]
 
@@ -180,6 +184,22 @@ class LexicalReader:
             return best, scores[best]
         return self._pruned(query, k, mask, tie)
 
+    def on_device(self, device: str) -> "TorchScorer":
+        """What scores all rows on a device of torch, kept with this reader.
+
+        Raises:
+            DamagedIndex, RuntimeError: see `TorchScorer`.
+        """
+        import torch
+
+        from rostra.retrieval.lexical.accelerated import TorchScorer
+
+        kept = self._scorers.get(device)
+        if kept is None:
+            # Half as wide as scores are; what is found is ranked by exact ones all the same.
+            kept = self._scorers[device] = TorchScorer(self, device, torch.float32)
+        return kept
+
     def scores(self, terms: Sequence[str], positions: Positions | None = None) -> Scores:
         """float64 [positions given, or all]; NaN where a row is dead or shares no term."""
         query = self.prepare(terms)
@@ -257,6 +277,10 @@ class LexicalReader:
                 self._prepared.clear()
             self._prepared[asked] = found
         return found
+
+    @cached_property
+    def _scorers(self) -> "dict[str, TorchScorer]":
+        return {}
 
     @cached_property
     def _prepared(self) -> dict[tuple[str, ...], PreparedQuery]:

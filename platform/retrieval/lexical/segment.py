@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -31,6 +32,11 @@ from rostra.retrieval.lexical.storage import (
     reading,
     writing,
 )
+
+if TYPE_CHECKING:
+    import torch
+
+    from rostra.retrieval.lexical.accelerated import DevicePostings
 
 Ids = npt.NDArray[np.int64]
 
@@ -120,6 +126,19 @@ class Segment:
             # the counts of one and read those of another would count nothing.
             made = FrequentTerms(self.starts, self.docs, self.tfs, self.rows)
             kept = self.__dict__.setdefault("_frequent", made)
+        return kept
+
+    def on_device(self, device: "torch.device") -> "DevicePostings":
+        """Its postings on a device, as long as it is there itself.
+
+        Raises:
+            DamagedIndex, RuntimeError: see `DevicePostings.of`.
+        """
+        from rostra.retrieval.lexical.accelerated import DevicePostings
+
+        kept: DevicePostings | None = self.__dict__.get(f"_on {device}")
+        if kept is None:
+            kept = self.__dict__.setdefault(f"_on {device}", DevicePostings.of(self, device))
         return kept
 
     def term(self, at: int) -> bytes:

@@ -21,7 +21,7 @@ from rostra.core import get_logger
 from rostra.retrieval.analysis import TermRows
 from rostra.retrieval.lexical.delta import Delta
 from rostra.retrieval.lexical.manifest import FORMAT, Manifest, named_files, open_manifest
-from rostra.retrieval.lexical.merging import due, merge, scattered
+from rostra.retrieval.lexical.merging import due, fits, merge, scattered
 from rostra.retrieval.lexical.reader import LexicalReader, Part, decoded, encoded
 from rostra.retrieval.lexical.runs import counted
 from rostra.retrieval.lexical.scoring import Bm25, Mask, Positions, Statistics
@@ -240,6 +240,8 @@ class LexicalWriter:
                 if chosen is None:
                     return False
                 sources = [self._parts[at].segment for at in chosen]
+                if not fits(sum(one.rows for one in sources)):
+                    return False
                 dead = [self._dead_rows[one.first : one.first + one.rows].copy() for one in sources]
                 name = self._new_file("seg")
                 self._pending.add(name)
@@ -255,7 +257,7 @@ class LexicalWriter:
     def is_scattered(self) -> bool:
         """Whether `gather` would pay."""
         with self._lock:
-            return scattered(self._sizes())
+            return fits(self.flushed) and scattered(self._sizes())
 
     def gather(self) -> None:
         """Makes one segment of all that were flushed. Reading and writing go on meanwhile.

@@ -157,6 +157,8 @@ class ExpandedSearcher:
                 report, own = replace(report, filters_dropped=True), plain
         others = [await self._further(deep, query) for query in plan.queries]
         parts += others
+        if request.min_probability is not None:
+            others = _without_unjudged(own, plan.queries, others)
         hits = merge_hits(
             own.hits,
             [one.hits for one in others],
@@ -174,7 +176,10 @@ class ExpandedSearcher:
         text = query.text[: self._settings.max_query_chars]
         request = replace(deep, query=text, rerank=False, operators=False)
         if query.is_passage:
-            return await self._passages.search(replace(request, mode=SearchMode.DENSE))
+            # One side alone does not say how likely a hit is; see `_without_unjudged`.
+            return await self._passages.search(
+                replace(request, mode=SearchMode.DENSE, min_probability=None)
+            )
         return await self._searcher.search(request)
 
     async def _facets(self, request: SearchRequest) -> list[Facet]:
@@ -183,6 +188,19 @@ class ExpandedSearcher:
             ids = [(await get_collection(session, name)).id for name in request.collections]
             facets = await metadata_facets(session, ids)
         return [facet for facet in facets if facet.field not in request.filters]
+
+
+def _without_unjudged(
+    own: SearchResult, queries: Sequence[Query], others: Sequence[SearchResult]
+) -> list[SearchResult]:
+    """What passages found only where a query in words found it too, and so judged it likely."""
+    judged = {hit.chunk_id for hit in own.hits}
+    for query, one in zip(queries, others, strict=True):
+        if not query.is_passage:
+            judged |= {hit.chunk_id for hit in one.hits}
+    return [
+        replace(one, hits=[hit for hit in one.hits if hit.chunk_id in judged]) for one in others
+    ]
 
 
 def _summed(parts: Sequence[SearchResult]) -> dict[str, float]:

@@ -7,6 +7,7 @@ is to be compared with passages, so that the embedder is asked for a document's 
 from collections.abc import Callable, Sequence
 
 from rostra.core import Embedder, EmbeddingSpace, FloatMatrix, FloatVector, Tokenizer
+from rostra.retrieval.spaces import RelatedSpaces, embedder_within
 
 
 class PassageEmbedder:
@@ -35,6 +36,15 @@ class PassageEmbedder:
     ) -> FloatMatrix:
         """See `Embedder`."""
         return self._embedder.embed_documents(texts, on_batch)
+
+    @property
+    def is_truncated(self) -> bool:
+        """See `RelatedSpaces`."""
+        return isinstance(self._embedder, RelatedSpaces) and self._embedder.is_truncated
+
+    def within(self, space: EmbeddingSpace) -> "PassageEmbedder":
+        """See `RelatedSpaces`."""
+        return PassageEmbedder(embedder_within(self._embedder, space))
 
     def embed_query(self, text: str) -> FloatVector:
         """The vector of a passage."""

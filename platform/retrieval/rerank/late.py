@@ -8,6 +8,7 @@ the collection has stored tokens, else the vectors as they are.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ import numpy as np
 
 from rostra.core import (
     Embedder,
+    EmbeddingSpace,
     FloatMatrix,
     InvalidRequest,
     ModelUnavailable,
@@ -43,6 +45,11 @@ _CACHE_BYTES = 64 * 1024 * 1024
 _FIT_TOKENS = 60_000
 _FIT_PASSAGES = 500
 _BATCH = 256
+
+
+def token_space(space: EmbeddingSpace) -> str:
+    """What names the token vectors of a space: they are not rotated, whatever its own are."""
+    return replace(space, rotation="").fingerprint
 
 
 class LateInteraction:
@@ -74,15 +81,15 @@ class LateInteraction:
                 "this embedding model gives no vectors of tokens, which late interaction needs",
                 hint="Set `reranker` to off.",
             )
-        stored = [self._stored(one, embedder.space.fingerprint) for one in collections]
+        stored = [self._stored(one, token_space(embedder.space)) for one in collections]
         there = [one for one in stored if one is not None]
         # Several collections have different directions, and scores of one search must compare.
         alone = there[0] if len(there) == len(stored) == 1 else None
         return LateReranker(embedder, alone, self._cache, self._worker)
 
-    def is_stored(self, collection: UUID, space: str) -> bool:
+    def is_stored(self, collection: UUID, space: EmbeddingSpace) -> bool:
         """Whether a collection has stored tokens of this space that can be read."""
-        return self._stored(collection, space) is not None
+        return self._stored(collection, token_space(space)) is not None
 
     def drop(self, collection: UUID) -> bool:
         """Removes what is stored of a collection; whether there was anything."""
@@ -206,7 +213,7 @@ def store_tokens(
         raise InvalidRequest(
             "there is no passage to store token vectors of", hint="Ingest documents first."
         )
-    space = embedder.space.fingerprint
+    space = token_space(embedder.space)
     texts = list(dict.fromkeys(passages))
     before = folder.open(collection, space)
     if before is not None and sum(text in before for text in texts) * 2 < len(texts):

@@ -21,9 +21,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rostra.core import FloatMatrix, get_logger, new_id
+from rostra.core import FloatMatrix, file_digest, get_logger, new_id
 from rostra.retrieval.lexical import DamagedIndex
-from rostra.retrieval.models import file_digest
 from rostra.retrieval.rerank.tokens import TokenCodec, TokenCodes, text_key
 
 log = get_logger(__name__)

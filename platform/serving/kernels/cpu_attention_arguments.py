@@ -2,8 +2,6 @@
 
 An address leads to int64s: counters, then the layer's arguments, in the order in which
 `attention.cpu` launches it; the last of them leads to what is the same for all layers of a step.
-
-As in `cpu_vector`, delete `__pycache__` after an edit here.
 """
 
 from rostra.serving.kernels.cpu_vector import Kind, compiled, read_int, read_int32, size_of

@@ -4,8 +4,6 @@ Each is generated for a few heights of tile, so that all sums stay in registers;
 is fetched meanwhile.
 
 What always holds: a row's sums are taken in one order, in lanes of their own, whatever the height.
-
-As in `cpu_vector`, delete `__pycache__` after an edit here.
 """
 
 from typing import Any

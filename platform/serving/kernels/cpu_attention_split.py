@@ -3,8 +3,6 @@
 A *partial result* is the highest scores of 8 rows, their sums of weights (float32 each), then their
 weighted values [8, dim]. Strips of keys are added to it in order, and a later split's joins that of
 the earlier ones.
-
-As in `cpu_vector`, delete `__pycache__` after an edit here.
 """
 
 import math

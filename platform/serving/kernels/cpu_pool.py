@@ -22,12 +22,15 @@ from array import array
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
-import numba
 import torch
 from numba import types
+from numba.core import sigutils
+from numba.core.ccallback import CFunc
 
+from rostra.core import code_cache
 from rostra.serving.kernels.cpu_vector import (
     call_code,
     compiled,
@@ -46,7 +49,7 @@ class Kernel:
     """A numba function `f(address: int64) -> None`, compiled when first launched.
 
     The code is kept on disk beside its source, or in the user's cache folder, and only in memory
-    where neither can be written.
+    where neither can be written; it is made anew when a file of this folder changes.
     """
 
     def __init__(self, function: Callable[[int], None]) -> None:
@@ -65,12 +68,20 @@ class Kernel:
 
     @cached_property
     def _compiled(self) -> Any:
-        try:
-            return numba.cfunc(_SIGNATURE, nopython=True, cache=True)(self._function)
-        except RuntimeError as error:  # numba's word for: no folder to write to
-            if "cache" not in str(error):
-                raise
-            return numba.cfunc(_SIGNATURE, nopython=True)(self._function)
+        signature = sigutils.normalize_signature(_SIGNATURE)
+        made: Any = CFunc(self._function, signature, locals={}, options={"nopython": True})
+        # Kernels are put together from all files of this folder.
+        cache = code_cache(self._function, _sources())
+        if cache is not None:
+            made._cache = cache
+        made.compile()
+        return made
+
+
+@cache
+def _sources() -> list[str]:
+    """Where kernels' code comes from."""
+    return sorted(map(str, Path(__file__).parent.glob("*.py")))
 
 
 def kernel(function: Callable[[int], None]) -> Kernel:

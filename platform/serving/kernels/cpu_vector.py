@@ -7,8 +7,6 @@ bounds-checked.
 
 What always holds: a lane's result does not depend on the other lanes, and reductions over lanes
 have one fixed order; so the same inputs give the same bits wherever they stand.
-
-numba keys its disk cache to the file a kernel stands in: after an edit here, delete `__pycache__`.
 """
 
 import math

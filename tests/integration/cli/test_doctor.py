@@ -5,11 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from rostra.cli import doctor_checks
 from rostra.cli.main import run
 from rostra.core import Settings
+from rostra.shipped import ShippedModel, ShippedModelBroken
 
 
 def test_a_sound_installation(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,3 +115,25 @@ def test_a_role_without_a_model_is_said(
     checks = json.loads(capsys.readouterr().out)["checks"]
     (said,) = [check["detail"] for check in checks if check["name"] == "chat models"]
     assert "chat_roles.planner" in said
+
+
+def test_models_that_ship_are_listed_and_a_broken_one_comes_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ShippedModelBroken.at(tmp_path / "model.safetensors", "is missing")
+    models = [ShippedModel("evidence", 21_300_000, None), ShippedModel("reader", 2, broken)]
+    monkeypatch.setattr(doctor_checks, "check_shipped", lambda: models)
+    whole, missing = doctor_checks.shipped_checks()
+    assert (whole.name, whole.status) == ("shipped evidence", "ok")
+    assert "21.3 MB" in whole.detail
+    assert (missing.name, missing.status) == ("shipped reader", "warning")
+    assert "model.safetensors is missing" in missing.detail
+    assert missing.hint == broken.hint
+
+    def damaged() -> list[ShippedModel]:
+        raise ShippedModelBroken.at(tmp_path / "manifest.json", "is missing")
+
+    monkeypatch.setattr(doctor_checks, "check_shipped", damaged)
+    (said,) = doctor_checks.shipped_checks()
+    assert (said.status, "manifest.json is missing" in said.detail) == ("error", True)
+    assert "rostra==" in said.hint

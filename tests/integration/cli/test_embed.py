@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,49 @@ def test_fit_apply_and_export(
     ours = load_embedder(Settings()).embed_query("the water pump is hot")
     other = theirs.encode("the water pump is hot", normalize_embeddings=True)
     np.testing.assert_allclose(ours, other, atol=1e-5)
+
+
+def test_a_collection_from_before_goes_on_without_the_rotation_that_ships(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROSTRA_EMBEDDING_DTYPE", "float32")
+    monkeypatch.setenv("ROSTRA_EMBEDDING_DIMENSIONS", "128")
+    for name in ("pump", "boiler", "train"):
+        (tmp_path / f"{name}.txt").write_text(f"The {name} was repaired.")
+
+    def told(*command: str) -> dict[str, Any]:
+        capsys.readouterr()
+        assert run([*command, "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    monkeypatch.setenv("ROSTRA_EMBEDDING_ROTATION", "off")
+    told("ingest", "-c", "old", "pump.txt")
+    before = told("search", "-c", "old", "--mode", "dense", "a pump")["hits"]
+    monkeypatch.delenv("ROSTRA_EMBEDDING_ROTATION")
+
+    # It is searched and added to as it is; what is new is rotated.
+    found = told("search", "-c", "old", "--mode", "dense", "a pump")["hits"]
+    assert [hit["scores"] for hit in found] == [hit["scores"] for hit in before]
+    assert told("ingest", "-c", "old", "pump.txt")["unchanged"] == 1
+    told("ingest", "-c", "old", "boiler.txt")
+    told("ingest", "-c", "new", "train.txt")
+    # Truncated vectors of two spaces do not compare.
+    assert run(["search", "-c", "old", "-c", "new", "a pump", "--json"]) == 2
+    assert "rostra embed apply --collection old" in capsys.readouterr().out
+
+    assert told("embed", "apply", "-c", "old")["embedded"] == 2
+    both = told("search", "-c", "old", "-c", "new", "--mode", "dense", "a pump")["hits"]
+    assert len(both) == 3
+    # Who wants none gets none: the collection is another one's by now.
+    monkeypatch.setenv("ROSTRA_EMBEDDING_ROTATION", "off")
+    assert run(["search", "-c", "old", "a pump", "--json"]) == 2
+    refused = json.loads(capsys.readouterr().out)["error"]
+    assert "rostra embed apply --collection old" in refused["hint"]
 
 
 def test_too_few_passages_for_a_rotation(

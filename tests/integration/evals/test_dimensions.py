@@ -52,13 +52,13 @@ def judged(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_table_by_dimension(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["eval", "run", "dimensions", "--data", str(judged), "--dimension", "4"]
-    assert run([*command, "--dimension", "8", "--shortlist", "40", "--json"]) == 0
+    assert run([*command, "--dimension", "8", "--shortlist", "40", "--fit", "--json"]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     rows = {(row["vectors"], row["way"], row["dimensions"]): row for row in told["results"]}
     ways = {(way, width) for way in ("truncated", "two-stage") for width in (4, 8)}
     assert set(rows) == {
         ("plain", "full", 16),
-        *((kind, way, width) for kind in ("plain", "rotated") for way, width in ways),
+        *((kind, way, width) for kind in ("plain", "fitted") for way, width in ways),
     }
     full = rows["plain", "full", 16]["ndcg@10"]
     for (_, way, _), row in rows.items():
@@ -67,11 +67,11 @@ def test_the_table_by_dimension(judged: Path, capsys: pytest.CaptureFixture[str]
         assert row["retained"] == pytest.approx(row["ndcg@10"] / full, abs=2e-4)
         # Every chunk is on the shortlist.
         assert way != "two-stage" or row["ndcg@10"] == full
-    assert rows["rotated", "truncated", 8]["retained"] > rows["plain", "truncated", 4]["retained"]
+    assert rows["fitted", "truncated", 8]["retained"] > rows["plain", "truncated", 4]["retained"]
 
-    assert run([*command, "--shortlist", "3"]) == 0
+    assert run([*command, "--shortlist", "3", "--fit"]) == 0
     table = capsys.readouterr().out
-    assert "two-stage" in table and "rotated" in table and "kept" in table
+    assert "two-stage" in table and "fitted" in table and "kept" in table
 
     assert run(["eval", "run", "dimensions", "--data", str(judged), "--dimension", "16"]) != 0
     assert "below full width" in capsys.readouterr().err

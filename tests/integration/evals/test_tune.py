@@ -91,7 +91,7 @@ async def test_rankings_made_from_candidates_are_those_of_search(
         )
         async with runtime.database.read() as session:
             found = await get_collection(session, collection)
-        assert runtime.late.is_stored(found.id, found.space.fingerprint)
+        assert runtime.late.is_stored(found.id, found.space)
         for choice in (
             Choice("convex", 0.6, 0.5), Choice("zscore", 0.3, 0.2), Choice("rrf", 0.5, 1.0),
             Choice("convex", 0.9),

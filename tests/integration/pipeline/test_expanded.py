@@ -20,6 +20,7 @@ from rostra.core import (
 )
 from rostra.models import ScriptedModel, Turn
 from rostra.retrieval import (
+    Calibration,
     ExpandedResult,
     ExpandedSearcher,
     PassageEmbedder,
@@ -27,6 +28,7 @@ from rostra.retrieval import (
     SearchMode,
     SearchRequest,
     narrowed,
+    refine,
 )
 from rostra.store import get_collection, metadata_facets
 from tests.integration.pipeline.conftest import Library
@@ -124,6 +126,19 @@ async def test_a_passage_is_embedded_as_a_document_and_finds_no_terms(library: L
     assert isinstance(found, ExpandedResult)
     assert found.expansion is not None
     assert found.expansion.strategies[0].outcome == "skipped"
+
+
+async def test_what_a_passage_finds_must_be_likely_too(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(library)
+    curve = Calibration(-8.0, 12.0, 1.0)
+    monkeypatch.setattr(refine, "default_calibration", lambda _: curve)
+    searcher = expanded(library, says(passage="Freezing marks old rows so that counters may wrap."))
+    request = SearchRequest("Vacuum reclaims the storage of dead tuples.", k=4)
+    assert len((await searcher.search(request, ("hyde",))).hits) > 1
+    found = await searcher.search(replace(request, min_probability=0.5), ("hyde",))
+    assert uris(found) == ["vacuum"]
 
 
 async def test_a_passage_longer_than_any_query_is_cut(library: Library) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rostra.core import EmptyQuery, InvalidRequest, ModelUnavailable, Settings
 from rostra.ingest import GraphBuilder, GraphProgress
 from rostra.retrieval import (
+    Calibration,
     GraphNotBuilt,
     GraphSearcher,
     GraphWeights,
@@ -23,6 +24,7 @@ from rostra.retrieval import (
     HitScores,
     SearchRequest,
     SearchResult,
+    refine,
 )
 from rostra.store import (
     Database,
@@ -80,6 +82,20 @@ async def test_the_graph_reaches_what_the_question_does_not_say(library: Library
     assert places.index("locks") < 6
     assert "apart" not in places or places.index("locks") < places.index("apart")
     assert "graph" in found.timings_ms
+
+
+async def test_the_graph_adds_nothing_of_which_nothing_says_how_likely_it_is(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(library)
+    await GraphBuilder(library.database).build("default")
+    monkeypatch.setattr(refine, "default_calibration", lambda _: Calibration(-8.0, 12.0, 1.0))
+    request = SearchRequest(BRIDGE["tool"][0], k=6, min_probability=0.5)
+    likely = {hit.chunk_id for hit in (await library.searcher().search(request)).hits}
+    assert 0 < len(likely) < 6
+    only = GraphWeights(graph=1000, communities=1000)
+    found = await searcher(library, only).search(request)
+    assert {hit.chunk_id for hit in found.hits} == likely
 
 
 async def test_incremental_builds_make_what_a_build_from_nothing_makes(library: Library) -> None:

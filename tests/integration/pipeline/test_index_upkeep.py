@@ -10,11 +10,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from rostra.core import CollectionNotFound, StoreUnavailable
+from rostra.core import CollectionNotFound, DenseIndexKind, StoreUnavailable
 from rostra.retrieval import Indexes, SearchRequest, collection, indexes
 from rostra.retrieval.collection import Changes, CollectionWriter
-from rostra.retrieval.dense import DenseOptions, DenseReader, FinderFailed, FinderKind, live
+from rostra.retrieval.dense import DenseOptions, DenseReader, FinderFailed, live
 from rostra.retrieval.held import HeldIndex
+from rostra.retrieval.index import CollectionIndex
 from rostra.retrieval.lexical import DamagedIndex, merging
 from rostra.store import Collection, delete_collection, get_collection
 from tests.integration.pipeline.conftest import Library
@@ -49,7 +50,7 @@ async def finished(library: Library, of: Indexes) -> None:
     await asyncio.to_thread(thread.join)
 
 
-def use(monkeypatch: pytest.MonkeyPatch, kind: FinderKind = "int8", **options: Any) -> None:
+def use(monkeypatch: pytest.MonkeyPatch, kind: DenseIndexKind = "int8", **options: Any) -> None:
     monkeypatch.setattr(
         indexes, "dense_options", lambda _: DenseOptions(kind=kind, train_at=5, **options)
     )
@@ -77,6 +78,26 @@ async def test_an_index_is_trained_beside_searches_and_then_used(
     assert await answers(library, again) == before
     assert not (await held(library, again)).writer.due
     await again.close()
+
+
+async def test_the_event_loop_never_waits_for_a_writer(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    snapshot = CollectionWriter.snapshot
+
+    def seen(writer: CollectionWriter) -> CollectionIndex:
+        threads.append(threading.current_thread())
+        return snapshot(writer)
+
+    monkeypatch.setattr(CollectionWriter, "snapshot", seen)
+    followed = library.indexes()
+    for count in (1, 2):
+        await fill(library, count)
+        assert (await answers(library, followed))[0]
+        assert len(threads) == count
+    assert threading.current_thread() not in threads
+    await followed.close()
 
 
 async def test_without_the_gpu_that_was_asked_for_every_vector_is_looked_at(

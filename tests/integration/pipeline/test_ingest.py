@@ -469,6 +469,26 @@ async def test_a_document_that_fails_leaves_no_vectors(
     assert await vectors(library) == await contents(library) == 1
 
 
+async def test_every_source_is_counted_when_one_of_several_with_one_uri_fails(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed = library.embedder.embed_documents
+
+    def poisoned(texts: Sequence[str], on_batch: Any = None) -> FloatMatrix:
+        vectors = embed(texts, on_batch)
+        vectors[[row for row, text in enumerate(texts) if "Locks" in text]] = 0.0
+        return vectors
+
+    monkeypatch.setattr(library.embedder, "embed_documents", poisoned)
+    files = [Given("a.txt", "Heaps grow."), Given("b.txt", "Rows."), Given("a.txt", "Locks wait.")]
+    last: list[Progress] = []
+    report = await library.ingester().ingest(
+        files, "default", on_progress=lambda progress: last.append(replace(progress))
+    )
+    assert [failure.uri for failure in report.failed] == ["test:/a.txt"]
+    assert (last[-1].done, last[-1].total) == (3, 3)
+
+
 async def test_a_query_that_cannot_be_embedded_is_refused(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

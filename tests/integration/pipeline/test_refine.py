@@ -149,12 +149,25 @@ async def test_nothing_relevant_is_said_by_raw_scores(filled: Library) -> None:
     # One side alone gives no probability, and drops nothing.
     lexical = await filled.searcher().search(SearchRequest("vacuum", mode=SearchMode.LEXICAL))
     assert lexical.hits and lexical.probability is None
+    nothing = await filled.searcher().search(SearchRequest("zebra", mode=SearchMode.LEXICAL))
+    assert not nothing.hits and nothing.probability is None
 
 
 @pytest.mark.parametrize("given", [{"diversity": 1.5}, {"min_probability": -0.1}])
 async def test_options_out_of_bounds_are_refused(filled: Library, given: dict[str, float]) -> None:
     with pytest.raises(InvalidRequest, match="from 0 to 1"):
         await filled.searcher().search(replace(QUERY, **given))
+
+
+@pytest.mark.parametrize("mode", [SearchMode.DENSE, SearchMode.LEXICAL])
+async def test_one_side_alone_cannot_leave_out_what_is_unlikely(
+    filled: Library, mode: SearchMode
+) -> None:
+    await keep(filled, tuning(filled, calibration=Calibration(-8.0, 12.0, 1.0)))
+    request = replace(QUERY, mode=mode, min_probability=0.5)
+    with pytest.raises(InvalidRequest, match="both sides") as told:
+        await filled.searcher().search(request)
+    assert told.value.to_dict()["field"] == "min_probability"
 
 
 async def test_all_candidates_come_back_with_both_scores(filled: Library) -> None:

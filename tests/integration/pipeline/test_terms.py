@@ -82,3 +82,16 @@ async def test_terms_are_scored_by_the_form_of_the_settings(
         {"1": expected[1], "2": expected[2]}, rel=1e-9
     )
     await indexes.close()
+
+
+@pytest.mark.parametrize("device", ["cpu", "nowhere"])
+async def test_terms_scored_on_a_device_find_the_same(library: Library, device: str) -> None:
+    for at, text in enumerate(TEXTS):
+        await library.put(f"{at}", text, metadata={"even": at % 2 == 0})
+    for mode in (SearchMode.LEXICAL, SearchMode.HYBRID):
+        for filters in ({}, {"even": True}):
+            request = SearchRequest("a cat", mode=mode, filters=filters)
+            plain = await library.searcher().search(request)
+            placed = await library.searcher(lexical_device=device).search(request)
+            assert plain.hits
+            assert placed.hits == plain.hits

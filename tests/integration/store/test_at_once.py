@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from rostra.core import StoreUnavailable, new_id
 from rostra.store import (
-    AtOnce,
     Collection,
     Database,
     IndexRows,
@@ -24,6 +23,7 @@ from rostra.store import (
     open_database,
     put_document,
     put_vectors,
+    read_at_once,
     rows_to_index,
     written_documents,
 )
@@ -42,7 +42,6 @@ async def test_a_thread_reads_one_state(
     async with database.write() as session:
         document_id = await put_document(session, collection.id, document)
         await put_vectors(session, collection.id, collection.space_id, vectors)
-    threads = AtOnce(database)
 
     async def read(session: AsyncSession) -> tuple[Collection, IndexRows, int]:
         now = await get_collection(session, collection.name)
@@ -50,7 +49,7 @@ async def test_a_thread_reads_one_state(
         every = await written_documents(session, now.id)
         return now, found, len(every)
 
-    now, found, count = await asyncio.to_thread(threads.read, read)
+    now, found, count = await asyncio.to_thread(read_at_once, database, read)
     async with database.read() as session:
         expected = await index_rows(session, collection.id, collection.space_id)
         assert now == await get_collection(session, collection.name)
@@ -60,10 +59,7 @@ async def test_a_thread_reads_one_state(
     twice = IndexRows.joined([found, found, IndexRows.of([])])
     assert columns(twice) == columns(found) * 2
     assert len(IndexRows.joined([])) == len(IndexRows.joined([IndexRows.of([])])) == 0
-    threads.close()
-    threads.close()
-    assert threads.read(read)[2] == 1
-    threads.close()
+    assert read_at_once(database, read)[2] == 1
 
 
 def columns(rows: IndexRows) -> list[tuple[Any, ...]]:
@@ -83,27 +79,24 @@ def columns(rows: IndexRows) -> list[tuple[Any, ...]]:
 async def test_threads_cannot_write_and_must_not_wait(
     database: Database, collection: Collection
 ) -> None:
-    threads = AtOnce(database)
 
     async def write(session: AsyncSession) -> None:
         await session.execute(text("DELETE FROM documents"))
 
     with pytest.raises(Exception, match=r"read-?only"):
-        threads.read(write)
+        read_at_once(database, write)
 
     async def wait(session: AsyncSession) -> None:
         await asyncio.sleep(0)
 
     with pytest.raises(RuntimeError, match="awaited something else"):
-        threads.read(wait)
-    found = threads.read(partial(get_collection, name=collection.name))
+        read_at_once(database, wait)
+    found = read_at_once(database, partial(get_collection, name=collection.name))
     assert found.id == collection.id
-    threads.close()
 
 
 async def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
     async with await open_database(f"sqlite:///{tmp_path / 'a' / 'rostra.db'}") as database:
-        threads = AtOnce(database)
         for path in (tmp_path / "a").iterdir():
             path.write_bytes(b"damage" * 1000)
 
@@ -111,8 +104,7 @@ async def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
             return await session.scalar(select(func.count()).select_from(CollectionRow))
 
         with pytest.raises(StoreUnavailable):
-            threads.read(read)
-        threads.close()
+            read_at_once(database, read)
 
 
 async def test_rows_that_break_a_constraint_are_refused_as_a_whole(
@@ -156,6 +148,15 @@ async def test_many_rows_are_all_there(
     assert {key: row.tolist() for key, row in found.items()} == {
         key: row.tolist() for key, row in (vectors | older).items()
     }
+
+
+async def test_rows_are_fetched_in_portions_too(database: Database) -> None:
+    async with database.read() as session:
+        connection = await session.connection()
+        found = await connection.execute(text("SELECT 1 UNION SELECT 2 UNION SELECT 3 ORDER BY 1"))
+        assert [tuple(row) for row in found.fetchmany(2)] == [(1,), (2,)]
+        assert [tuple(row) for row in found.fetchmany()] == [(3,)]
+        assert found.fetchmany() == []
 
 
 async def test_a_cancelled_statement_leaves_no_lock_behind(

@@ -9,8 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rostra.answer import NOT_FOUND, AnswerEvent, AnswerMode, Cited, Done, TextDelta
-from rostra.answer.evidence import Evidence, Sentence, pick_evidence
+from rostra.answer.evidence import Evidence, Sentence
 from rostra.answer.quote import quote_events
+from rostra.answer.similar import SimilarityPicker
 from rostra.retrieval import Hit, SearchResult
 from rostra.retrieval.analysis import EnglishAnalyzer
 from tests.fakes import FakeEmbedder
@@ -47,9 +48,8 @@ def results(draw: st.DrawFn) -> tuple[dict[UUID, str], list[Hit]]:
 
 def pick(hits: Sequence[Hit], most: int = 4) -> Evidence:
     weights = dict.fromkeys(TERMS(QUESTION), 1.0)
-    return pick_evidence(
-        QUESTION, SearchResult(QUESTION, list(hits), {}, weights), EMBEDDER, TERMS, most=most
-    )
+    found = SearchResult(QUESTION, list(hits), {}, weights)
+    return SimilarityPicker(EMBEDDER, TERMS).pick(QUESTION, found, most=most)
 
 
 def quoted(evidence: Evidence, threshold: float = float("-inf")) -> list[AnswerEvent]:

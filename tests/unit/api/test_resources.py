@@ -117,6 +117,16 @@ async def test_what_is_left_out_for_a_hit_is_named(client: Client, upload: Uploa
     assert len(passage["near_duplicates"]) == 2
 
 
+async def test_one_side_alone_is_not_asked_how_likely_hits_are(client: Client) -> None:
+    for mode in ("lexical", "dense"):
+        body = {"query": "harbour", "mode": mode, "min_probability": 0.5}
+        refused = await client.post("/api/search", json=body)
+        assert refused.status_code == 400
+        problem = refused.json()
+        assert problem["code"] == "invalid_request"
+        assert [error["field"] for error in problem["errors"]] == ["min_probability"]
+
+
 async def test_several_collections_are_searched_as_one(client: Client, upload: Upload) -> None:
     await upload(("a.txt", b"harbour pilot alpha"), collection="one")
     await upload(("b.txt", b"harbour pilot beta"), collection="two")
@@ -349,8 +359,8 @@ async def test_unknown_paths_and_methods(client: Client) -> None:
 async def test_status_and_health(client: Client, settings: Settings) -> None:
     status = (await client.get("/api/status")).json()
     assert set(status) == {
-        "version", "mode", "embedding_model", "dimensions", "device", "generator", "decoder",
-        "reranker", "collections",
+        "version", "mode", "embedding_model", "dimensions", "device", "generator", "agents",
+        "reader", "decoder", "reranker", "collections",
     }  # fmt: skip
     assert (status["mode"], status["dimensions"], status["collections"]) == ("quote", 32, 0)
     live = await client.get("/health/live")

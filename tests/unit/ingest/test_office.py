@@ -243,6 +243,27 @@ def test_merged_cells(parse: Parse, texts: Texts) -> None:
     ]
 
 
+def test_cells_of_a_slide_that_span_others(parse: Parse, texts: Texts) -> None:
+    values = [["Region", "Sales", ""], ["", "May", "June"], ["North", "1", "2"], ["", "3", "4"]]
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    frame = slide.shapes.add_table(4, 3, Inches(1), Inches(1), Inches(5), Inches(3))
+    for row, cells in enumerate(values):
+        for column, text in enumerate(cells):
+            frame.table.cell(row, column).text = text
+    for first, last in (((0, 0), (1, 0)), ((0, 1), (0, 2)), ((2, 0), (3, 0))):
+        frame.table.cell(*first).merge(frame.table.cell(*last))
+    buffer = io.BytesIO()
+    show.save(buffer)
+    document = parse(buffer.getvalue(), "a.pptx")
+    assert texts(document, "row") == [
+        "| Region | Sales May | Sales June |",
+        "| North | 1 | 2 |",
+        "| North | 3 | 4 |",
+    ]
+    assert texts(document, "page") == [document.text]
+
+
 def test_merges_made_to_do_harm(parse: Parse) -> None:
     def fill(book: openpyxl.Workbook) -> None:
         sheet = book.active

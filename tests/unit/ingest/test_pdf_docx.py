@@ -23,6 +23,83 @@ Parse = Callable[[bytes | str, str], ParsedDocument]
 Texts = Callable[[ParsedDocument, str], list[str]]
 
 
+def tables_of(*tables: tuple[list[list[str]], list[tuple[int, int, int, int]]]) -> bytes:
+    """A document of tables, each with its texts and the corners of its merges."""
+    document = docx.Document()
+    for texts, merges in tables:
+        table = document.add_table(len(texts), len(texts[0]))
+        for row, cells in enumerate(texts):
+            for column, text in enumerate(cells):
+                table.cell(row, column).text = text
+        for top, left, bottom, right in merges:
+            first = table.cell(top, left)
+            kept = first.text
+            first.merge(table.cell(bottom, right)).text = kept
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+MERGED_TEXTS = [
+    ["Region", "Sales", ""],
+    ["", "May", "June"],
+    ["North", "1", "2"],
+    ["", "3", "4"],
+    ["none in July", "", ""],
+]
+MERGES = [(0, 0, 1, 0), (0, 1, 0, 2), (2, 0, 3, 0), (4, 0, 4, 2)]
+MERGED_ROWS = [
+    "| Region | Sales May | Sales June |",
+    "| North | 1 | 2 |",
+    "| North | 3 | 4 |",
+    "| none in July |",
+]
+
+
+def test_cells_of_word_that_span_others(parse: Parse, texts: Texts) -> None:
+    form = [["Name", "Ada", ""], ["Born", "1815", "London"]]
+    titled = [["Sales of 2024", ""], ["Region", "May"], ["North", "1"]]
+    data = tables_of((MERGED_TEXTS, MERGES), (form, [(0, 1, 0, 2)]), (titled, [(0, 0, 0, 1)]))
+    document = parse(data, "a.docx")
+    assert texts(document, "row") == [
+        *MERGED_ROWS,
+        "| Name | Ada | Ada |",
+        "| Born | 1815 | London |",
+        "| Region | May |",
+        "| North | 1 |",
+    ]
+    assert texts(document, "paragraph") == ["Sales of 2024"]
+
+
+def test_header_rows_that_a_table_of_word_names(parse: Parse, texts: Texts) -> None:
+    document = docx.Document(io.BytesIO(tables_of(([["a", "b"], ["c", "d"], ["1", "2"]], []))))
+    for row in document.tables[0].rows[:2]:
+        row._tr.get_or_add_trPr().append(parse_xml(f"<w:tblHeader {nsdecls('w')}/>"))
+    buffer = io.BytesIO()
+    document.save(buffer)
+    assert texts(parse(buffer.getvalue(), "a.docx"), "row") == ["| a c | b d |", "| 1 | 2 |"]
+
+
+def test_merges_of_word_that_make_no_sense(parse: Parse, texts: Texts) -> None:
+    data = tables_of(([["a", "b"], ["c", "d"]], []))
+    document = docx.Document(io.BytesIO(data))
+    cells = [cell for row in document.tables[0]._tbl.tr_lst for cell in row.tc_lst]
+    odd = (
+        '<w:gridSpan w:val="999999999"/>',
+        '<w:gridSpan w:val="-3"/>',
+        "<w:vMerge/>",
+        '<w:gridSpan w:val="x"/><w:vMerge w:val="odd"/>',
+    )
+    for cell, spans in zip(cells, odd, strict=True):
+        properties = cell.get_or_add_tcPr()
+        for child in parse_xml(f"<w:tcPr {nsdecls('w')}>{spans}</w:tcPr>"):
+            properties.append(child)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    text = parse(buffer.getvalue(), "a.docx").text
+    assert all(one in text for one in "abd")
+
+
 def pdf(*flowables: Flowable, **options: object) -> bytes:
     buffer = io.BytesIO()
     SimpleDocTemplate(buffer, **options).build(list(flowables))

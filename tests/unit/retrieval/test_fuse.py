@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rostra.retrieval.fuse import FusionKind, fuse, min_max
+from rostra.core import FusionKind
+from rostra.retrieval.fuse import fuse, min_max
 
 NAN = float("nan")
 finite = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda number: round(number, 3))

@@ -151,6 +151,15 @@ export type DecoderStatus = {
   kv_bytes: number | null;
 };
 
+/** The small model that comes with Rostra; it loads when it is first needed. */
+export type ReaderStatus = {
+  name: string;
+  answers: boolean;
+  state: "idle" | "loading" | "ready" | "failed" | "closed";
+  failure: string | null;
+  hint: string | null;
+};
+
 export type ServerStatus = {
   version: string;
   mode: "quote" | "generate";
@@ -158,6 +167,8 @@ export type ServerStatus = {
   dimensions: number;
   device: string;
   generator: string | null;
+  agents: string | null;
+  reader: ReaderStatus | null;
   decoder: DecoderStatus | null;
   reranker: string | null;
   collections: number;

@@ -157,6 +157,12 @@ def test_nothing_measured_is_null_and_never_nan(records: list[RequestRecord]) ->
     json.dumps(told, allow_nan=False)
 
 
+def test_a_time_that_no_clock_measures_has_no_rate() -> None:
+    found = measure([answer(0.0, 1e-310)], rate=None, warm_up=0.0, targets=NO_TARGETS)
+    assert found.throughput_rps is None
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
 times = st.floats(0, 100)
 
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from rostra.retrieval.lexical import Bm25, LexicalReader, LexicalWriter, Variant, accelerated
+from rostra.retrieval.lexical import (
+    Bm25,
+    DamagedIndex,
+    LexicalReader,
+    LexicalWriter,
+    TermSearch,
+    Variant,
+    accelerated,
+)
 from rostra.retrieval.lexical.accelerated import TorchScorer
 from tests.unit.retrieval.lexical.test_search import TERMS, queries, zipf_rows
 
@@ -60,3 +68,55 @@ def test_an_empty_index(tmp_path: Path) -> None:
     scorer = TorchScorer(LexicalWriter(tmp_path, "test-1").snapshot())
     assert scorer.scores([["a"]]).shape == (1, 0)
     assert [len(part) for part in scorer.search([[TERMS[0]]], 5)[0]] == [0, 0]
+
+
+@pytest.mark.parametrize("device", ["", *DEVICES, "nowhere"])
+def test_searches_find_the_same_wherever_they_are_made(reader: LexicalReader, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    random = np.random.default_rng(7)
+    terms = TermSearch(device)
+    tie = random.integers(0, 9, ROWS).astype(np.uint64)
+    for query in [*queries(random)[:20], [], ["nothing"]]:
+        for mask in (None, random.random(ROWS) < 0.3):
+            for k in (0, 10):
+                found = terms.search(reader, query, k, mask, tie)
+                expected = reader.search(query, k, mask, tie)
+                assert found[0].tolist() == expected[0].tolist()
+                assert found[1].tolist() == expected[1].tolist()
+    left = "" if device == "nowhere" else device
+    assert terms.device == left
+    with pytest.raises(ValueError, match="positions"):
+        terms.search(reader, TERMS[:2], 5, np.ones(3, np.bool_))
+    assert terms.device == left
+
+
+def test_a_segment_is_moved_once_and_changes_are_followed(tmp_path: Path) -> None:
+    rows = zipf_rows(np.random.default_rng(8), 300)
+    index, terms = LexicalWriter(tmp_path, "test-1"), TermSearch("cpu")
+    index.add(rows[:200])
+    index.flush()
+    moved = index.snapshot().parts[0].segment.on_device(torch.device("cpu"))
+    for step in range(3):
+        reader = index.snapshot()
+        found = terms.search(reader, TERMS[:3], 50)
+        expected = reader.search(TERMS[:3], 50)
+        assert found[0].tolist() == expected[0].tolist()
+        assert found[1].tolist() == expected[1].tolist()
+        assert reader.parts[0].segment.on_device(torch.device("cpu")) is moved
+        index.add(rows[200 + 20 * step : 220 + 20 * step])
+        index.remove(found[0][:5])
+
+
+def test_rows_that_there_are_not_are_told_before_a_device_sees_them(tmp_path: Path) -> None:
+    index = LexicalWriter(tmp_path, "test-1")
+    index.add(zipf_rows(np.random.default_rng(9), 50))
+    index.flush()
+    reader = index.snapshot()
+    docs = reader.parts[0].segment.docs.copy()
+    docs[3] = 50
+    object.__setattr__(reader.parts[0].segment, "docs", docs)
+    terms = TermSearch("cpu")
+    with pytest.raises(DamagedIndex):
+        terms.search(reader, TERMS[:2], 5)
+    assert terms.device == "cpu"

@@ -77,9 +77,23 @@ def test_code_of_an_older_source_is_never_taken_for_the_newer_ones(
     assert fresh(3)(4) == 12
 
 
+def test_code_is_made_anew_when_a_file_changes_that_it_takes_from(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.py"
+    for text, known in (("1", 0), ("1", 1), ("12", 0), ("12", 1), (None, 0), (None, 1)):
+        if text is None:
+            other.unlink(missing_ok=True)
+        elif not other.exists() or other.read_text() != text:
+            other.write_text(text)
+        kernel = compiled(doubled, sources=[str(other)])
+        assert kernel(4) == 8
+        assert hits(kernel) == known
+
+
 def test_nowhere_to_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def nowhere(*_: Any) -> None:
         raise RuntimeError("cannot cache function: no locator available")
 
-    monkeypatch.setattr("rostra.retrieval.lexical.compiling._Kept.__init__", nowhere)
+    monkeypatch.setattr("rostra.core.kept_code.KeptCode.__init__", nowhere)
     assert compiled(doubled)(4) == 8

@@ -127,6 +127,22 @@ def test_a_full_disk_in_a_merge_leaves_the_older_segments_served(
     check(filled.snapshot(), left(), [["a", "t3"]])
 
 
+def test_rows_beyond_what_a_segment_can_name_are_not_merged_into_one(
+    tmp_path: Path, filled: LexicalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging_module, "_WORTH_GATHERING", 0)
+    assert filled.is_scattered
+    monkeypatch.setattr(merging_module, "_MOST_ROWS", len(filled) - 1)
+    assert not filled.merge(everything=True)
+    assert not filled.is_scattered
+    # Without those that are dead they are few enough.
+    filled.compact(tmp_path / "some")
+    monkeypatch.setattr(merging_module, "_MOST_ROWS", len(left()) // 2)
+    with pytest.raises(OSError, match="too many rows"):
+        filled.compact(tmp_path / "none")
+    check(filled.snapshot(), left(), [["a", "t3"]])
+
+
 def test_a_full_disk_in_a_flush_leaves_what_was_flushed_and_can_be_tried_again(
     tmp_path: Path, filled: LexicalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,20 @@
 """Launches on helper threads: all work done once, by whoever is there; and recordings of them."""
 
+import errno
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import numba
 import pytest
 import torch
+from numba.core.caching import IndexDataCacheFile
 from torch import Tensor
 
-from rostra.serving.kernels import cpu
-from rostra.serving.kernels.cpu_pool import kernel, launch
+from rostra.serving.kernels import cpu, cpu_pool
+from rostra.serving.kernels.cpu_pool import Kernel, kernel, launch
 from rostra.serving.kernels.cpu_replay import Replays
 from rostra.serving.kernels.cpu_vector import fetch_add, read_int
 
@@ -37,6 +42,32 @@ def test_every_unit_is_done_once() -> None:
     for _ in range(200):
         launch(_count, cells.buffer_info()[0], len(cells))
     assert set(cells) == {200}
+
+
+def test_a_full_disk_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(IndexDataCacheFile, "_save_index", full)
+    cells = array("q", [0] * 3)
+    again = Kernel(_count._function)
+    launch(again, cells.buffer_info()[0], len(cells))
+    assert set(cells) == {1}
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_code_is_kept_until_a_file_of_the_folder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "a.py"
+    source.write_text("1")
+    monkeypatch.setattr(cpu_pool, "_sources", lambda: [str(source)])
+    assert Kernel(_count._function)._compiled.cache_hits == 0
+    if changed:
+        source.write_text("12")
+    assert Kernel(_count._function)._compiled.cache_hits == (0 if changed else 1)
 
 
 def test_launches_from_several_threads() -> None:

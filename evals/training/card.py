@@ -1,0 +1,143 @@
+"""A model's card and scores: what it is, of what data, how it was trained, how well it does.
+
+What always holds: a score stands beside the command that measures it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.training.atomic import write_whole
+from evals.training.loop import Checkpoint
+from evals.training.work import Work
+
+CARD = "card.md"
+_SCORES = "scores.json"
+# Of the sources that a card may name, by what its name begins with.
+_LICENCES = {
+    "postgresql-doc": "PostgreSQL licence",
+    "python3.11": "PSF licence",
+    "xquad": "CC BY-SA 4.0",
+    "covid-qa": "Apache-2.0",
+}
+_ENCODER = "all-MiniLM-L6-v2 (Apache-2.0)"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """See this module.
+
+    Attributes:
+        what: it is, in a sentence or two.
+        minutes: that its training took; `steps` as many.
+        sources: of the examples' manifest; so are `counts`.
+        scores: on what was held out, by name.
+        limits: a sentence each.
+    """
+
+    name: str
+    what: str
+    recipe: str
+    seed: int
+    steps: int
+    minutes: float
+    sources: Mapping[str, Any]
+    counts: Mapping[str, Mapping[str, int]]
+    scores: Mapping[str, float]
+    limits: tuple[str, ...]
+
+
+def write_card(folder: Path, card: Card) -> Path:
+    """Writes a card beside a model's files; returns its path."""
+    lines = [
+        f"# {card.name}",
+        "",
+        card.what,
+        "",
+        "## Data",
+        "",
+        f"Begun from {_ENCODER}.",
+        "",
+        *_data(card.sources),
+        "",
+        "| examples | " + " | ".join(_kinds(card)) + " |",
+        "|---|" + "---|" * len(_kinds(card)),
+        *(
+            f"| {file.removesuffix('.jsonl')} | "
+            + " | ".join(str(of.get(kind, 0)) for kind in _kinds(card))
+            + " |"
+            for file, of in card.counts.items()
+        ),
+        "",
+        "One page of ten, by a hash of its name, and one passage of ten of the reading set are "
+        "held out: in no example that is trained on.",
+        "",
+        "## Training",
+        "",
+        f"`python -m evals.training train {card.name} --recipe {card.recipe}`: seed {card.seed}, "
+        f"{card.steps:,} steps in {card.minutes:.0f} minutes.",
+        "",
+        "## Scores",
+        "",
+        f"On what was held out, by `python -m evals.training measure {card.name}`:",
+        "",
+        "| measure | score |",
+        "|---|---|",
+        *(f"| {name} | {value:.4f} |" for name, value in card.scores.items()),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in card.limits),
+        "",
+    ]
+    path = folder / CARD
+    write_whole(path, "\n".join(lines))
+    return path
+
+
+def write_scores(
+    work: Work, name: str, found: Checkpoint, scores: Mapping[str, float], **more: float
+) -> Mapping[str, Any]:
+    """Writes a model's scores into its folder; returns what stands there.
+
+    Args:
+        found: the training that they are of.
+        more: numbers that belong to the model and are no scores.
+    """
+    told = {
+        "model": name,
+        "steps": found.step,
+        "minutes": round(found.seconds / 60, 1),
+        **more,
+        "scores": {measure: round(value, 4) for measure, value in scores.items()},
+    }
+    write_whole(work.folder / _SCORES, json.dumps(told, indent=2) + "\n")
+    return told
+
+
+def _kinds(card: Card) -> list[str]:
+    return sorted({kind for of in card.counts.values() for kind in of})
+
+
+def _data(sources: Mapping[str, Any]) -> list[str]:
+    found = []
+    if "pages" in sources:
+        packages = sources.get("packages", [])
+        named = ", ".join(f"{one}{_licence(one)}" for one in packages) or sources.get(
+            "collection", "documents"
+        )
+        found.append(
+            f"- {sources['pages']:,} pages, {sources.get('passages', 0):,} passages, of {named}; "
+            f"sha256 of their texts {sources.get('texts', '')}"
+        )
+    if "reading" in sources:
+        named = ", ".join(f"{one}{_licence(one)}" for one in sources["reading"])
+        found.append(f"- Reading questions of {named}; sha256 {sources.get('reading_sha256', '')}")
+    return found or ["- Not recorded."]
+
+
+def _licence(name: str) -> str:
+    known = next((of for begins, of in _LICENCES.items() if name.startswith(begins)), None)
+    return f" ({known})" if known else ""

@@ -1,0 +1,40 @@
+"""Builds the set from pages; what `python -m evals.training heldout` does."""
+
+import asyncio
+from pathlib import Path
+
+from evals.training.clozes import ClozeMaker, near_words, read_index_terms
+from evals.training.heldout.questions import HeldOutSize, held_out_questions
+from evals.training.heldout.writing import write_held_out
+from evals.training.pages import read_pages, word_counts
+from evals.training.sources import open_sources
+from evals.training.work import Sources
+from rostra.answer import scorer_encoder
+from rostra.core import Settings
+
+
+async def build_held_out(
+    settings: Settings, sources: Sources, out: Path, answerable: int, unanswerable: int, seed: int
+) -> dict[str, int]:
+    """Writes the set to a folder; returns how many questions of each kind.
+
+    Raises:
+        SourcesMissing: there are no pages, or they give no questions.
+    """
+    async with open_sources(settings, sources) as runtime:
+        pages = await read_pages(runtime, sources)
+
+    def make() -> dict[str, int]:
+        maker = ClozeMaker(
+            word_counts(pages.passages), len(pages.passages), near_words(scorer_encoder())
+        )
+        questions = held_out_questions(
+            pages.passages,
+            read_index_terms(sources.docs),
+            maker,
+            HeldOutSize(answerable, unanswerable),
+            seed,
+        )
+        return write_held_out(out, questions, seed)
+
+    return await asyncio.to_thread(make)

@@ -1,0 +1,278 @@
+"""What the commands do for the reader; see `TrainableModel`."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from tokenizers import Tokenizer
+
+from evals.training.atomic import write_whole
+from evals.training.card import Card, write_card, write_scores
+from evals.training.clozes import ClozeMaker, near_words
+from evals.training.errors import ExamplesMissing
+from evals.training.examples.reading import read_reading_set
+from evals.training.examples.storing import texts_digest
+from evals.training.loop import Checkpoint, Plan, load_trained, train
+from evals.training.pages import Passage, read_pages, word_counts
+from evals.training.reader.building import Builder, Building, Pool
+from evals.training.reader.exporting import export_reader
+from evals.training.reader.learning import Course, Learner, Pace
+from evals.training.reader.net import Guides, Reader, Shape
+from evals.training.reader.packs import Marks, StoredPacks, write_packs
+from evals.training.reader.tasks import Question
+from evals.training.reader.vocabulary import first_embedding, train_tokenizer
+from evals.training.sources import open_sources
+from evals.training.work import Work
+from rostra.agents import prompts
+from rostra.answer import scorer_encoder
+from rostra.core import pick_device
+from rostra.retrieval import TextIndex, searchable_text
+from rostra.runtime import Runtime
+
+_TOKENIZER, _MANIFEST = "tokenizer.json", "manifest.json"
+_TRAIN, _HELD = "train", "validation"
+# Tables that a checkpoint belongs to.
+_DECIDING = ("net", "guides", "course", "pace", "train")
+_LAST_STEP_CHARS = 25
+_READING_REPEATS = 3  # of the reading set's texts beside the pages, for the vocabulary
+_TELL_PACKS = 500
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Of what packs were built; written last, so that a folder without it is not whole.
+
+    Attributes:
+        recipe: digest of the configuration's parts that decide them.
+        sources: what they were made of, for people.
+        counts: packs of each stage, of training and validation.
+        tokens: of the packs that are trained on.
+        fingerprint: of vocabulary and packs.
+    """
+
+    recipe: str
+    sources: dict[str, Any]
+    counts: dict[str, dict[str, int]]
+    tokens: int
+    fingerprint: str
+
+
+class ReaderModel:
+    """See this module."""
+
+    config = Path(__file__).with_name("reader.toml")
+
+    def build(self, work: Work) -> None:
+        """See `TrainableModel`."""
+        asyncio.run(_build(work))
+
+    def train(self, work: Work, minutes: float | None) -> None:
+        """See `TrainableModel`."""
+        manifest = _manifest(work, _recipe(work))
+        plan = work.config.section("train", Plan)
+        torch.manual_seed(work.config.seed)
+        device = pick_device(work.settings.device)
+        learner = _learner(work, device)
+        piece = train(
+            learner,
+            plan,
+            work.run,
+            f"reader-{manifest.fingerprint}-{work.config.digest(*_DECIDING)}",
+            device=device,
+            minutes=minutes,
+            tell=work.tell,
+        )
+        work.tell(
+            f"{'done' if piece.is_done else 'to be gone on with'}: {piece.step} steps, "
+            f"{piece.seconds / 60:.1f} minutes"
+        )
+
+    def export(self, work: Work) -> None:
+        """See `TrainableModel`."""
+        learner, found, scores = _scored(work)
+        manifest = _manifest(work)
+        export_reader(learner.net, _tokenizer(work), last_step(), work.exported)
+        write_card(
+            work.exported,
+            Card(
+                name="reader",
+                what="A small decoder of Llama's architecture for the platform's own prompts: it "
+                "names the numbers of the sentences that answer a question, or says that none "
+                "does, and writes an agent's steps in JSON. No model for chat.",
+                recipe=work.config.recipe,
+                seed=work.config.seed,
+                steps=found.step,
+                minutes=found.seconds / 60,
+                sources=manifest.sources,
+                counts=manifest.counts,
+                scores=scores,
+                limits=(
+                    "English, without capitals: what it writes itself is in lower case.",
+                    "Most of its questions were made by a program from sentences of software "
+                    "documentation; only those of the reading set are people's.",
+                    "Sentences above number 200 are not shown to it.",
+                    "It knows the tools `search` and `calculate` and no others, and takes no part "
+                    "in a conversation: earlier turns are not shown to it.",
+                ),
+            ),
+        )
+        work.tell(f"exported to {work.exported}")
+
+    def measure(self, work: Work) -> Mapping[str, Any]:
+        """See `TrainableModel`."""
+        _, found, scores = _scored(work)
+        return write_scores(work, "reader", found, scores)
+
+
+MODEL = ReaderModel()
+
+
+def last_step() -> str:
+    """How the platform's prompt for the last step begins."""
+    return prompts.render("last_step", {})[:_LAST_STEP_CHARS]
+
+
+async def _build(work: Work) -> None:
+    building = work.config.section("build", Building)
+    course = work.config.section("course", Course)
+    (work.examples / _MANIFEST).unlink(missing_ok=True)
+    async with open_sources(work.settings, work.sources) as runtime:
+        pools, told = await _pools(work, runtime)
+    await asyncio.to_thread(_write, work, building, course, pools, told)
+
+
+async def _pools(work: Work, runtime: Runtime) -> tuple[list[Pool], dict[str, Any]]:
+    pages = await read_pages(runtime, work.sources)
+    texts = [searchable_text(one.context, one.text) for one in pages.passages]
+    index = await asyncio.to_thread(TextIndex, texts, pages.vectors)
+    pools = [Pool(pages.passages, index, pages.vectors)]
+    told: dict[str, Any] = {
+        "collection": pages.collection,
+        "packages": sorted({one.page.split("/")[0] for one in pages.passages})[:20],
+        "pages": len({one.page for one in pages.passages}),
+        "passages": len(pages.passages),
+        "texts": texts_digest([one.text for one in pages.passages]),
+    }
+    work.tell(f"{told['passages']} passages of {told['pages']} pages")
+    if work.sources.reading is not None:
+        reading = await asyncio.to_thread(read_reading_set, work.sources.reading)
+        embedder = await asyncio.to_thread(runtime.embedder)
+        texts = [one.text for one in reading.passages]
+        vectors = await asyncio.to_thread(embedder.embed_documents, texts)
+        pool = Pool(reading.passages, TextIndex(texts, vectors), vectors)
+        for question, place, gold in reading.questions:
+            pool.questions.setdefault(place, []).append(Question(question, place, tuple(gold)))
+        pools.append(pool)
+        told |= {"reading": reading.names, "reading_sha256": reading.digest}
+        work.tell(f"{len(reading.questions)} questions of the reading set")
+    return pools, told
+
+
+def _write(
+    work: Work,
+    building: Building,
+    course: Course,
+    pools: Sequence[Pool],
+    told: dict[str, Any],
+) -> None:
+    encoder = scorer_encoder()
+    seed = work.config.seed
+    tokenizer = train_tokenizer(_learnt(pools), building.vocabulary)
+    work.examples.mkdir(parents=True, exist_ok=True)
+    write_whole(work.examples / _TOKENIZER, tokenizer.to_str(pretty=True))
+    passages = [one for pool in pools for one in pool.passages]
+    maker = ClozeMaker(word_counts(passages), len(passages), near_words(encoder))
+    builder = Builder(pools, maker, building, seed)
+    counts: dict[str, dict[str, int]] = {_TRAIN: {}, _HELD: {}}
+    digest = hashlib.sha256(tokenizer.to_str().encode())
+    tokens: Counter[str] = Counter()
+    for stage in course.stages:
+        for part, wanted in ((_TRAIN, stage.packs), (_HELD, building.held_out)):
+
+            def tell(made: int, said: str = f"{part} {stage.name}") -> None:
+                if made % _TELL_PACKS == 0:
+                    work.tell(f"{said}: {made} packs")
+
+            made = builder.packs(stage, wanted, tokenizer, held_out=part == _HELD, tell=tell)
+            folder = work.examples / part / stage.name
+            counts[part][stage.name] = write_packs(folder, made)
+            stored = StoredPacks(folder)
+            tokens[part] += stored.tokens
+            digest.update(stored.digest())
+    manifest = Manifest(_recipe(work), told, counts, tokens[_TRAIN], digest.hexdigest()[:32])
+    body = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
+    write_whole(work.examples / _MANIFEST, body + b"\n")
+    work.tell(f"{sum(counts[_TRAIN].values())} packs, {tokens[_TRAIN]:,} tokens to learn of")
+
+
+def _learnt(pools: Sequence[Pool]) -> Iterator[str]:
+    """Texts for the vocabulary; none that is held out."""
+    for number, pool in enumerate(pools):
+        for one in pool.passages:
+            if not one.is_held_out:
+                yield from [_text(one)] * (_READING_REPEATS if number else 1)
+
+
+def _text(passage: Passage) -> str:
+    return f"{passage.context}\n{passage.text}"
+
+
+def _recipe(work: Work) -> str:
+    return work.config.digest("build", "course")
+
+
+def _manifest(work: Work, recipe: str | None = None) -> Manifest:
+    """The manifest of the packs.
+
+    Raises:
+        ExamplesMissing: they are not there, or were built by another recipe.
+    """
+    hint = "Run `python -m evals.training build reader` first."
+    try:
+        found = msgspec.json.decode((work.examples / _MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError):
+        raise ExamplesMissing(f"there are no whole packs in {work.examples}", hint=hint) from None
+    if recipe is not None and found.recipe != recipe:
+        raise ExamplesMissing(f"the packs in {work.examples} are of another recipe", hint=hint)
+    return found
+
+
+def _tokenizer(work: Work) -> Tokenizer:
+    return Tokenizer.from_file(str(work.examples / _TOKENIZER))
+
+
+def _learner(work: Work, device: str) -> Learner:
+    course = work.config.section("course", Course)
+    shape = work.config.section("net", Shape)
+    seed = work.config.seed
+    tokenizer = _tokenizer(work)
+    embedding = first_embedding(tokenizer, scorer_encoder(), shape.vocabulary, seed)
+    net = Reader(shape, embedding, seed).to(device)
+    train_packs, held = (
+        [StoredPacks(work.examples / part / stage.name) for stage in course.stages]
+        for part in (_TRAIN, _HELD)
+    )
+    return Learner(
+        net,
+        course,
+        work.config.section("pace", Pace),
+        work.config.section("guides", Guides),
+        Marks.of(tokenizer),
+        train_packs,
+        held,
+        seed=seed,
+        device=device,
+    )
+
+
+def _scored(work: Work) -> tuple[Learner, Checkpoint, dict[str, float]]:
+    device = pick_device(work.settings.device)
+    learner = _learner(work, device)
+    found = load_trained(learner.net, work.run)
+    learner.net.to(device).eval()
+    with torch.no_grad():
+        return learner, found, dict(learner.validate())

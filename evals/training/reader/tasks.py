@@ -1,0 +1,235 @@
+"""What the reader learns of: questions about passages, steps of agents, arithmetic.
+
+What always holds: a task is a function of its passages and the random state; passages that are held
+out never come beside those that are not.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evals.training.clozes import ClozeMaker, content_words, is_prose
+from evals.training.pages import Passage
+from evals.training.reader.layout import (
+    CALL_AGAIN,
+    CALL_CALCULATE,
+    CALL_SEARCH,
+    COMPUTED,
+    END_CALL,
+    END_FOUND,
+    FOUND,
+    MOST_NUMBERS,
+    NOTHING,
+    Shown,
+    evidence_question,
+    material,
+    numbers_answer,
+    step_question,
+)
+from rostra.retrieval import outside_in
+
+_FEWEST_WORDS = 4
+_MOST_CHARS = 400  # of a sentence: of what is longer it is the beginning that counts
+_MOST_QUERY_WORDS = 8
+_FRAMES = (
+    "{}",
+    "{}",
+    "{}",
+    "Find out: {}",
+    "Tell me {}",
+    "Please look up {}",
+    "I want to know {}",
+    "Use the documents to answer: {}",
+    "What do the documents say: {}",
+    "Answer this question: {}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question or step, with what is to be said.
+
+    Attributes:
+        prompt: ends with the token that asks for an answer.
+        answer: without the end token.
+        gold: numbers of the sentences that answer, in what is shown; none where nothing does.
+        reads: it is about the material that it stands behind; else it begins by itself.
+    """
+
+    prompt: str
+    answer: str
+    gold: tuple[int, ...] = ()
+    reads: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Material and what is asked behind it."""
+
+    material: str
+    asked: tuple[Asked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, by the passage and the sentences in it that answer it."""
+
+    text: str
+    passage: int
+    sentences: tuple[int, ...]
+
+
+def citable(passage: Passage) -> list[int]:
+    """Its sentences that are numbered: those that can stand as an answer."""
+    return [
+        at for at in range(len(passage.spans)) if len(passage.sentence(at).split()) >= _FEWEST_WORDS
+    ]
+
+
+def cloze_questions(
+    passage: Passage, at: int, make: ClozeMaker, rng: random.Random, hardness: float, most: int
+) -> list[Question]:
+    """Questions that a program makes of a passage's sentences, of each at most one.
+
+    Args:
+        at: the passage's place in its list.
+    """
+    prose = [one for one in citable(passage) if is_prose(passage.sentence(one))]
+    rng.shuffle(prose)
+    made = []
+    for sentence in prose[:most]:
+        text = make.make(passage.sentence(sentence), passage.context, rng, hardness)
+        if text:
+            made.append(Question(text, at, (sentence,)))
+    return made
+
+
+def make_pack(
+    passages: Sequence[Passage],
+    shown: Sequence[int],
+    questions: Sequence[Question],
+    rng: random.Random,
+) -> Pack:
+    """A pack.
+
+    Args:
+        passages: all that there are.
+        shown: which of them the material is made of.
+        questions: those about a passage that is not shown have no answer here.
+    """
+    order = list(shown)
+    rng.shuffle(order)
+    kept = {at: citable(passages[at]) for at in order}
+    while sum(map(len, kept.values())) > MOST_NUMBERS:
+        kept.pop(order.pop())
+    room = MOST_NUMBERS - sum(map(len, kept.values()))
+    # A second search goes on counting where the first one ended.
+    first = rng.randint(1, room) if room > 1 and rng.random() < 0.5 else 1
+    numbers: dict[tuple[int, int], int] = {}
+    parts = []
+    for at in order:
+        lines = []
+        for sentence in kept[at]:
+            numbers[at, sentence] = first + len(numbers)
+            lines.append((numbers[at, sentence], passages[at].sentence(sentence)[:_MOST_CHARS]))
+        if lines:
+            parts.append(Shown(_title(passages[at]), tuple(lines)))
+    if rng.random() < 0.5:
+        parts = list(outside_in(parts))
+    asked = []
+    for question in questions:
+        found = (numbers.get((question.passage, one)) for one in question.sentences)
+        gold = tuple(sorted(number for number in found if number is not None))
+        if not gold and question.passage in kept and question.sentences:
+            continue  # its answer is there, but has no number
+        asked.append(_asked(question.text, gold, rng))
+    return Pack(material(parts), tuple(asked))
+
+
+def opening_steps(question: str, rng: random.Random) -> Asked:
+    """The first step of an agent: it searches."""
+    task = rng.choice(_FRAMES).format(question)
+    prompt = material([]) + step_question(task, calculate=rng.random() < 0.7)
+    return Asked(prompt, CALL_SEARCH + query_of(question) + END_CALL, reads=False)
+
+
+def _asked(question: str, gold: tuple[int, ...], rng: random.Random) -> Asked:
+    if rng.random() < 0.5:
+        return Asked(evidence_question(question), numbers_answer(gold), gold)
+    task = rng.choice(_FRAMES).format(question)
+    queries = [query_of(question)]
+    if rng.random() < 0.3:
+        queries.append(other_query_of(question))
+    last = rng.random() < 0.1
+    prompt = step_question(task, queries, calculate=rng.random() < 0.7, last=last)
+    if gold:
+        listed = numbers_answer(gold)[1:-1]
+        return Asked(prompt, FOUND + listed + END_FOUND, gold)
+    if last or len(queries) > 1:
+        return Asked(prompt, NOTHING)
+    return Asked(prompt, CALL_AGAIN + other_query_of(question) + END_CALL)
+
+
+def query_of(question: str) -> str:
+    """What to search for: the question's words that say something."""
+    found = [word.lower() for word in content_words(question)]
+    return " ".join(list(dict.fromkeys(found))[:_MOST_QUERY_WORDS]) or question.lower()
+
+
+def other_query_of(question: str) -> str:
+    """What to search for next: its three longest words, in their order."""
+    words = query_of(question).split()
+    longest = sorted(words, key=len, reverse=True)[:3]
+    return " ".join(word for word in words if word in longest)
+
+
+def _title(passage: Passage) -> str:
+    return passage.context.split(" > ")[0][:100]
+
+
+# --- Arithmetic ---
+
+_BINARY = (
+    ("what is {a} plus {b}", "{a} + {b}"),
+    ("what is {a} minus {b}", "{a} - {b}"),
+    ("what is {a} times {b}", "{a} * {b}"),
+    ("what is {a} divided by {b}", "{a} / {b}"),
+    ("compute {a} * {b}", "{a} * {b}"),
+    ("how much is {a} + {b}", "{a} + {b}"),
+    ("calculate {a} - {b}", "{a} - {b}"),
+    ("divide {a} by {b}", "{a} / {b}"),
+    ("multiply {a} by {b}", "{a} * {b}"),
+    ("add {a} and {b}", "{a} + {b}"),
+    ("subtract {b} from {a}", "{a} - {b}"),
+    ("what is {a} percent of {b}", "{a} / 100 * {b}"),
+    ("how much is {a}% of {b}", "{a} / 100 * {b}"),
+    ("what is {a} to the power of {b}", "{a} ** {b}"),
+    ("what is the square root of {a}", "sqrt({a})"),
+    ("square root of {a} plus {b}", "sqrt({a}) + {b}"),
+    ("what is the average of {a} and {b}", "mean({a}, {b})"),
+    ("what is the sum of {a}, {b} and {c}", "{a} + {b} + {c}"),
+    ("({a} + {b}) * {c}", "({a} + {b}) * {c}"),
+    ("{a} boxes hold {b} parts each; how many parts is that", "{a} * {b}"),
+    ("how many minutes are {a} hours", "{a} * 60"),
+)
+
+
+def arithmetic_step(rng: random.Random) -> Asked:
+    """A step of a task that is to be computed: the call, or the answer from its result."""
+    asked, expression = rng.choice(_BINARY)
+    numbers = {name: _number(rng) for name in "abc"}
+    asked, expression = asked.format(**numbers), expression.format(**numbers)
+    task = rng.choice(("{}", "{}?", "{} ?", "Please tell me {}")).format(asked)
+    if rng.random() < 0.6:
+        prompt = material([]) + step_question(task, calculate=True)
+        return Asked(prompt, CALL_CALCULATE + expression + END_CALL, reads=False)
+    first = rng.randint(1, MOST_NUMBERS) if rng.random() < 0.5 else 1
+    result = f"value: {_number(rng)}; exact: {rng.choice(('true', 'false'))}; fraction: null"
+    shown = material([Shown("", ((first, result),))]).replace("<|passage|> ", "")
+    prompt = shown + step_question(task, [expression], calculate=True)
+    return Asked(prompt, COMPUTED + str(first) + END_FOUND, reads=False)
+
+
+def _number(rng: random.Random) -> str:
+    whole = rng.randint(0, 10 ** rng.randint(1, 5))
+    return f"{whole}.{rng.randint(1, 99)}" if rng.random() < 0.15 else str(whole)

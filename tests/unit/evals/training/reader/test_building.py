@@ -1,0 +1,116 @@
+"""Packs: the same each time, and never of pages that are held out."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from evals.training.clozes import ClozeMaker
+from evals.training.errors import ExamplesMissing
+from evals.training.pages import Passage
+from evals.training.reader.building import Builder, Building, Pool
+from evals.training.reader.learning import Stage
+from evals.training.reader.packs import BLIND, StoredPacks, TokenPack, write_packs
+from evals.training.reader.tasks import (
+    Question,
+    arithmetic_step,
+    other_query_of,
+    query_of,
+)
+from rostra.core import sentence_spans
+from rostra.retrieval import TextIndex
+
+STAGE = Stage(name="s", passages=3, hardness=0.5, packs=12, unanswerable=0.3, begins=0.0)
+NOUNS = ("server", "planner", "index", "row", "lock", "process", "table", "query")
+
+
+def passage(at: int) -> Passage:
+    word = NOUNS[at % len(NOUNS)]
+    held = at % 4 == 0
+    mark = "hidden" if held else "open"
+    text = (
+        f"The {mark} {word} writes number {at} of its pages every five minutes by default. "
+        f"Another {mark} {word} waits until the first one of them has ended its work. "
+        f"It is {mark} to everybody who asks the {word} for one of its pages."
+    )
+    return Passage(f"page{at // 2}", f"Chapter > {word}", text, sentence_spans(text), held)
+
+
+@pytest.fixture
+def builder() -> Builder:
+    passages = [passage(at) for at in range(40)]
+    vectors = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pool = Pool(passages, TextIndex([one.text for one in passages], vectors), vectors)
+    pool.questions = {1: [Question("who waits for the work?", 1, (1,))]}
+    maker = ClozeMaker({}, 40, lambda word, _: word)
+    return Builder([pool], maker, Building(questions=8), 5)
+
+
+def told(pack: TokenPack, tokenizer: Tokenizer) -> str:
+    return tokenizer.decode([*pack.material.tolist(), *pack.questions.tolist()])
+
+
+def test_the_same_packs_each_time(builder: Builder, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    digests = []
+    for name in ("a", "b"):
+        assert (
+            write_packs(tmp_path / name, builder.packs(STAGE, 12, tokenizer, held_out=False)) == 12
+        )
+        digests.append(StoredPacks(tmp_path / name).digest())
+    assert digests[0] == digests[1]
+
+
+def test_held_out_pages_and_others_never_meet(builder: Builder, tokenizer: Tokenizer) -> None:
+    for pack in builder.packs(STAGE, 12, tokenizer, held_out=False):
+        assert "hidden" not in told(pack, tokenizer)
+    for pack in builder.packs(STAGE, 4, tokenizer, held_out=True):
+        assert "open" not in told(pack, tokenizer)
+
+
+def test_answers_are_numbers_of_what_is_shown(builder: Builder, tokenizer: Tokenizer) -> None:
+    for pack in builder.packs(STAGE, 12, tokenizer, held_out=False):
+        shown = set(pack.owner.tolist())
+        assert {number for _, number in pack.gold.tolist()} <= shown | {0}
+        reading = {int(at) for at in pack.segment[(pack.flags & BLIND) == 0]}
+        assert {question for question, _ in pack.gold.tolist()} == reading
+
+
+def test_packs_are_read_as_they_were_written(
+    builder: Builder, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    packs = list(builder.packs(STAGE, 6, tokenizer, held_out=False))
+    write_packs(tmp_path, packs)
+    stored = StoredPacks(tmp_path)
+    found = [stored[at] for at in range(len(stored))]
+    packs.sort(key=lambda one: (len(one.material), one.material.tobytes()))
+    for one, other in zip(packs, found, strict=True):
+        for name in TokenPack.__slots__:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert stored.tokens == sum(len(one.material) + len(one.questions) for one in packs)
+
+
+def test_packs_that_are_not_there_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ExamplesMissing, match="build reader"):
+        try:
+            StoredPacks(tmp_path)
+        except ExamplesMissing as error:
+            raise ExamplesMissing(error.hint or "") from error
+
+
+def test_queries() -> None:
+    assert query_of("What does the server write?") == "server write"
+    assert query_of("why?") == "why?"
+    assert other_query_of("the big server writes its checkpoints now") == (
+        "server writes checkpoints"
+    )
+
+
+def test_arithmetic_is_copied_from_the_task() -> None:
+    rng = random.Random(1)
+    for _ in range(50):
+        step = arithmetic_step(rng)
+        assert not step.reads
+        assert step.prompt.endswith("<|step|>")
