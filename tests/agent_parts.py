@@ -9,10 +9,15 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import update
+
 from rostra.agents import (
+    Agents,
     CallContext,
     Catalog,
     Effect,
@@ -29,6 +34,8 @@ from rostra.agents import (
     prompts,
 )
 from rostra.core import ChatEvent, ChatMessage, Delta, Finish, FinishReason, GenerationOptions
+from rostra.store import Database
+from rostra.store.tables import RunRow, utc_now
 
 _TEXT = {"type": "string", "maxLength": 200}
 Hook = Callable[[str, str], None]
@@ -44,6 +51,24 @@ def final(text: str, *evidence: int) -> str:
     """A step that answers."""
     claims = [{"text": text, "evidence": list(evidence)}]
     return json.dumps({"thought": "done", "final": {"claims": claims}})
+
+
+def silence(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this server extends no lease, as one that hangs or has died."""
+
+    async def silent(*_: object) -> None:
+        """Extends no lease."""
+
+    monkeypatch.setattr(agents._executor, "_beat", silent)
+
+
+async def expire(database: Database) -> None:
+    """Ends the leases of all runs, as if nothing had been heard of their servers for long."""
+    past = utc_now() - timedelta(hours=1)
+    async with database.write() as session:
+        await session.execute(
+            update(RunRow).where(RunRow.lease_expires_at.is_not(None)).values(lease_expires_at=past)
+        )
 
 
 @dataclass(slots=True)
@@ -82,6 +107,12 @@ class World:
     def done(self) -> list[str]:
         """All that was done, in order."""
         return self.file.read_text().splitlines() if self.file.exists() else []
+
+    def acts(self) -> asyncio.Event:
+        """Is set when the next tool is about to act."""
+        acting = asyncio.Event()
+        self.hook = lambda when, tool: acting.set()
+        return acting
 
     def toolset(self) -> StaticToolset:
         return StaticToolset(tuple((self._info(effect), self._call(effect)) for effect in Effect))

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,7 +41,7 @@ from rostra.agents import (
 from rostra.core import ChatEvent, ChatMessage, Delta, Finish, FinishReason, GenerationOptions
 from rostra.runtime.handoffs import AgentConfig, handoff_tool
 from rostra.store import Database, LostLease, RunConflict, delete_run, get_run, list_runs
-from tests.agent_parts import World, action, final
+from tests.agent_parts import World, action, expire, final, silence
 
 Scripts = Mapping[str, Sequence[str]]
 
@@ -80,13 +79,10 @@ class House:
     effect: Effect = Effect.READ
     share: float = 0.5
     trust: bool = False
-    lease: timedelta = timedelta(seconds=30)
     agents: Agents = field(init=False)
 
     def __post_init__(self) -> None:
-        self.agents = Agents(
-            self.database, self.open, model="tasks", prompts=prompts, lease=self.lease
-        )
+        self.agents = Agents(self.database, self.open, model="tasks", prompts=prompts)
 
     @asynccontextmanager
     async def open(self, request: RunRequest) -> AsyncIterator[Parts]:
@@ -113,6 +109,9 @@ class House:
             prompts=prompts,
             limits=Limits(shares=shares),
         )
+
+    async def run(self, request: RunRequest) -> RunEnded:
+        return await self.ended(await self.agents.start(request))
 
     async def ended(self, run_id: UUID) -> RunEnded:
         event = (await self.agents.wait(run_id)).event
@@ -157,6 +156,14 @@ class House:
     async def status(self, run_id: UUID) -> str:
         async with self.database.read() as session:
             return (await get_run(session, run_id)).status
+
+
+async def stopped(house: House, *tasks: asyncio.Task[Any]) -> None:
+    """Cancels what waits for runs of a house, and closes it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await house.agents.close()
 
 
 READS: Scripts = {
@@ -208,26 +215,19 @@ async def test_a_call_that_was_broken_off_goes_on_in_the_same_run(
     database: Database, world: World, orderly: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process that ends, and by one that gives no sign of life any more."""
-    world.gate = asyncio.Event()
-    lease = timedelta(seconds=30 if orderly else 0.01)
-    first = House(database, world, READS, effect=Effect.UNKNOWN, lease=lease)
+    world.gate, acting = asyncio.Event(), world.acts()
+    first = House(database, world, READS, effect=Effect.UNKNOWN)
     if not orderly:
-
-        async def silent(*_: object) -> None:
-            """Extends no lease."""
-
-        monkeypatch.setattr(first.agents._executor, "_beat", silent)
+        silence(first.agents, monkeypatch)
     run_id = await first.agents.start(RunRequest(task="Ask somebody.", approve=["agent__helper"]))
-    await first.until(run_id, ToolStarted)
+    await acting.wait()
     child = await first.child(run_id)
-    while child not in await first.runs():  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await first.until(child, ToolStarted)
     if orderly:
         await first.agents.close()
+    else:
+        await expire(database)
     second = House(database, World(world.file), READS, effect=Effect.UNKNOWN)
-    while not await second.agents.resume(run_id):  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    assert await second.agents.resume(run_id)
     end = await second.ended(run_id)
     assert end.status is Status.COMPLETED, end.error
     assert set(await second.runs()) == {run_id, child}
@@ -252,7 +252,7 @@ async def test_a_process_that_dies_at_any_write_is_taken_over(
     }
     for moment in itertools.count(1, 3):
         world = World(tmp_path / f"world{moment}.txt")
-        first = House(database, world, scripts, lease=timedelta(seconds=0.01), trust=True)
+        first = House(database, world, scripts, trust=True)
         dead, wake = asyncio.Event(), asyncio.Event()
         write, left = first.agents._log.append, itertools.count(moment - 1, -1)
 
@@ -273,26 +273,26 @@ async def test_a_process_that_dies_at_any_write_is_taken_over(
                     await wake.wait()
                     raise LostLease("dead")
 
-        async def silent(*_: object) -> None:
-            """Extends no lease."""
+        async def resume(_: UUID) -> bool:
+            """What this server began it executes: nothing of that is free for it, dead or not."""
+            return False
 
         monkeypatch.setattr(first.agents._log, "append", append)
-        monkeypatch.setattr(first.agents._executor, "_beat", silent)
+        monkeypatch.setattr(first.agents, "resume", resume)
+        silence(first.agents, monkeypatch)
         before = set(await first.runs())
-        begun = asyncio.create_task(first.agents.start(ASK))
         # It dies, or comes to an end alive.
-        while not dead.is_set():
-            if begun.done() and Status(await first.status(begun.result())).ended:
-                break
-            await asyncio.sleep(0)
+        tasks = [asyncio.create_task(dead.wait()), asyncio.create_task(first.run(ASK))]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         (run_id,) = set(await first.begun_by_people()) - before
         if not dead.is_set():
             assert moment > 10
+            await stopped(first, *tasks)
             break
+        await expire(database)
         second = House(database, World(world.file), scripts, trust=True)
-        while not Status(await second.status(run_id)).ended:
-            if await second.agents.resume(run_id):
-                await second.ended(run_id)
+        if not Status(await second.status(run_id)).ended:
+            assert await second.agents.resume(run_id), moment
         end = await second.ended(run_id)
         assert (end.status, end.spent.steps) == (Status.COMPLETED, 4), moment
         runs = set(await second.runs()) - before
@@ -301,8 +301,7 @@ async def test_a_process_that_dies_at_any_write_is_taken_over(
         for one in runs:
             assert (await second.agents.replay(one)).difference is None, moment
         wake.set()
-        await asyncio.gather(begun, return_exceptions=True)
-        await first.agents.close()
+        await stopped(first, *tasks)
         await second.agents.close()
 
 
@@ -370,12 +369,11 @@ async def test_budgets_hold_over_all_runs_together(
 
 
 async def test_cancelling_ends_all_that_were_handed_on(database: Database, world: World) -> None:
-    world.gate = asyncio.Event()
+    world.gate, acting = asyncio.Event(), world.acts()
     scripts = READS | {"Weigh": [hand("Deep."), final("x", 1)], "Deep": READS["Weigh"]}
     house = House(database, world, scripts, depth=2)
     run_id = await house.agents.start(ASK)
-    while len(await house.runs()) < 3:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await acting.wait()
     await house.agents.cancel(run_id)
     assert [await house.status(one) for one in await house.runs()] == ["cancelled"] * 3
     assert world.done() == []
@@ -412,11 +410,10 @@ async def test_time_ends_all_that_were_handed_on(database: Database, world: Worl
 
 
 async def test_a_cancelled_child_is_an_observation(database: Database, world: World) -> None:
-    world.gate = asyncio.Event()
+    world.gate, acting = asyncio.Event(), world.acts()
     house = House(database, world, READS | {"Ask": [hand("Weigh it."), final("Nothing came.")]})
     run_id = await house.agents.start(ASK)
-    while len(await house.runs()) < 2:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await acting.wait()
     await house.agents.cancel(await house.child(run_id))
     end = await house.ended(run_id)
     assert end.status is Status.COMPLETED
@@ -429,11 +426,11 @@ async def test_a_run_for_which_nobody_waits_any_more_ends(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies between the end of the one and of the other."""
-    world.gate = asyncio.Event()
-    first = House(database, world, READS, lease=timedelta(seconds=0.01))
+    world.gate, acting = asyncio.Event(), world.acts()
+    first = House(database, world, READS)
+    silence(first.agents, monkeypatch)
     run_id = await first.agents.start(ASK)
-    while len(await first.runs()) < 2:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await acting.wait()
     child = await first.child(run_id)
 
     async def died(*_: object) -> None:
@@ -442,8 +439,9 @@ async def test_a_run_for_which_nobody_waits_any_more_ends(
     monkeypatch.setattr(first.agents._executor, "_end_children", died)
     await first.agents.cancel(run_id)
     second = House(database, World(world.file), READS)
-    while not await second.agents.resume(child):  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    assert not await second.agents.resume(child)
+    await expire(database)
+    assert await second.agents.resume(child)
     assert (await second.ended(child)).status is Status.CANCELLED
     assert world.done() == []
     with pytest.raises(RunConflict, match="has ended"):

@@ -33,7 +33,7 @@ class Served:
         """Sends a signal; returns the exit status."""
         self.client.close()
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     def upload(self, collection: str, *files: tuple[str, bytes]) -> str:
         """Sends files; returns the job's id."""

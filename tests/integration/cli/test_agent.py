@@ -30,13 +30,16 @@ from rostra.agents import (
     ToolStarted,
     encode_event,
 )
+from rostra.cli import run_following
 from rostra.cli.main import run
 from rostra.cli.run_decisions import may_have_happened
 from rostra.cli.run_view import RunView
 from rostra.core import Settings
 from rostra.models import ScriptedModel, Turn
+from rostra.runtime import Runtime
 from rostra.runtime.agents import Workshop
 from rostra.store import (
+    Run,
     append_events,
     claim_run,
     create_run,
@@ -44,6 +47,7 @@ from rostra.store import (
     open_database,
     seize_run,
 )
+from tests.agent_parts import expire
 from tests.fakes_runs import Prompts, Tools, World
 
 Invoke = Callable[..., tuple[int, Any, str]]
@@ -353,7 +357,7 @@ def test_results_of_calls_side_by_side_say_whose_they_are() -> None:
 
 
 def test_a_run_that_another_process_holds_is_waited_for(
-    invoke: Invoke, settings: Settings, tools: Tools
+    invoke: Invoke, settings: Settings, tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process has died just now, so that nobody may touch it before its lease is over."""
 
@@ -362,9 +366,18 @@ def test_a_run_that_another_process_holds_is_waited_for(
             config = msgspec.to_builtins(RunRequest(task="look at it"))
             async with database.write() as session:
                 run = await create_run(session, task="look at it", strategy="react", config=config)
-                assert await claim_run(session, "other:17", timedelta(seconds=2), run.id)
+                assert await claim_run(session, "other:17", timedelta(hours=1), run.id)
             return run.id
 
+    standing = run_following._standing
+
+    async def over_when_seen(runtime: Runtime, run_id: UUID) -> Run | None:
+        run = await standing(runtime, run_id)
+        if run is not None and run.holder == "other:17":
+            await expire(runtime.database)
+        return run
+
+    monkeypatch.setattr(run_following, "_standing", over_when_seen)
     run_id = asyncio.run(leave())
     status, text, err = invoke("resume", str(run_id))
     assert status == 0

@@ -1,6 +1,9 @@
 """Examples and the held-out set built through the real platform, over a folder of pages."""
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,16 +48,22 @@ PAGE = """<html><head><title>The {name}</title></head><body><h1>The {name}</h1>
 It was repaired in 19{number} by the two brothers who own the market hall.</p></body></html>"""
 
 
-@pytest.fixture(autouse=True)
-def _fake_embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _fake_embedder() -> Iterator[None]:
     embedder = FakeEmbedder(32)
-    monkeypatch.setattr(runtime_module, "load_embedder", lambda settings: embedder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime_module, "load_embedder", lambda settings: embedder)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ROSTRA_HOME", str(tmp_path / "home"))
 
 
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "doc" / "machines" / "html"
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pages") / "doc" / "machines" / "html"
     folder.mkdir(parents=True)
     entries = []
     for number in range(10, 40):
@@ -72,7 +81,8 @@ def invoke(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def build(tmp_path: Path, docs: Path, name: str) -> Path:
+def build(tmp_path: Path, docs: Path) -> Path:
+    """The work folder of examples built below a folder."""
     config = tmp_path / "config.toml"
     config.write_text(CONFIG)
     reading = tmp_path / "reading.jsonl"
@@ -86,14 +96,28 @@ def build(tmp_path: Path, docs: Path, name: str) -> Path:
         for number in range(12)
     ]
     reading.write_text("\n".join(json.dumps(one) for one in lines))
-    folder = tmp_path / name
+    folder = tmp_path / "work"
     given = ("--work", folder, "--config", config, "--docs", docs, "--reading", reading)
     invoke("build", "evidence", *given)
-    return folder / "examples"
+    return folder
 
 
-def test_two_builds_are_the_same_and_keep_held_out_pages_apart(tmp_path: Path, docs: Path) -> None:
-    one, other = build(tmp_path, docs, "one"), build(tmp_path, docs, "other")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, docs: Path) -> Path:
+    """A work folder with examples, to read only."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith("ROSTRA_")]:
+            patch.delenv(name)
+        patch.setenv("ROSTRA_HOME", str(folder / "home"))
+        return build(folder, docs)
+
+
+def test_two_builds_are_the_same_and_keep_held_out_pages_apart(
+    tmp_path: Path, docs: Path, built: Path
+) -> None:
+    one, other = built / "examples", build(tmp_path, docs) / "examples"
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
     for path in one.iterdir():
         assert path.read_bytes() == (other / path.name).read_bytes(), path.name
     manifest, examples = read_examples(one)
@@ -120,16 +144,17 @@ def test_two_builds_are_the_same_and_keep_held_out_pages_apart(tmp_path: Path, d
     assert max(len(example.passages) for example in examples.train) == 4
 
 
-def test_training_asks_for_examples_of_its_recipe(tmp_path: Path, docs: Path) -> None:
-    examples = build(tmp_path, docs, "one")
+def test_training_asks_for_examples_of_its_recipe(built: Path) -> None:
     with pytest.raises(ExamplesMissing, match="another recipe"):
-        invoke("train", "evidence", "--work", examples.parent)
+        invoke("train", "evidence", "--work", built)
 
 
-def test_the_held_out_set_has_pages_that_training_has_not(tmp_path: Path, docs: Path) -> None:
+def test_the_held_out_set_has_pages_that_training_has_not(
+    tmp_path: Path, docs: Path, built: Path
+) -> None:
     told = json.loads(invoke("heldout", "--out", tmp_path / "set", "--docs", docs))
     assert sum(told.values()) > 0
-    _, examples = read_examples(build(tmp_path, docs, "one"))
+    _, examples = read_examples(built / "examples")
     trained = {examples.passages[at].text for one in examples.train for at in one.passages}
     for name in ("answerable", "unanswerable"):
         for line in (tmp_path / "set" / f"{name}.jsonl").read_text().splitlines():
@@ -141,8 +166,8 @@ def test_without_pages_it_says_what_to_install(tmp_path: Path) -> None:
         invoke("heldout", "--out", tmp_path / "set", "--docs", tmp_path)
 
 
-def test_a_trained_scorer_is_exported_and_read(tmp_path: Path, docs: Path) -> None:
-    folder = build(tmp_path, docs, "one").parent
+def test_a_trained_scorer_is_exported_and_read(tmp_path: Path, built: Path) -> None:
+    folder = shutil.copytree(built, tmp_path / "work")
     config = tmp_path / "config.toml"
     small = CONFIG.replace("[mixture.weights]", "[mixture]\nvalidated = 2\n[mixture.weights]")
     config.write_text(small.replace("[train]", "[train]\nbatch = 2"))

@@ -26,7 +26,7 @@ def connect(request: pytest.FixtureRequest) -> Connect:
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment}
         if request.param == "stdio":
             server = StdioServerParameters(command=sys.executable, args=command, env=variables)
-            async with Client(server, read_timeout_seconds=30) as client:
+            async with Client(server, read_timeout_seconds=60) as client:
                 yield client
             return
         process = await asyncio.create_subprocess_exec(
@@ -48,7 +48,7 @@ def connect(request: pytest.FixtureRequest) -> Connect:
                 seen += line
             url = line.removeprefix(b"serving ").decode().strip()
             mode = request.param.removeprefix("http ")
-            async with Client(url, mode=mode, read_timeout_seconds=30) as client:
+            async with Client(url, mode=mode, read_timeout_seconds=60) as client:
                 yield client
             process.send_signal(signal.SIGINT)
             stdout, stderr = await process.communicate()

@@ -358,7 +358,7 @@ async def test_http_serves_both_revisions_and_refuses_other_sites(
                 assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
                 assert (await call(client, "list_documents"))["total"] == 3
                 assert (await client.call_tool("search", {"query": ""})).is_error
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             for header, status in (
                 ({"host": "evil.example"}, 421),
                 ({"origin": "https://evil.example"}, 403),

@@ -61,7 +61,7 @@ def server(postgres_url: str) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def database(server: tuple[str, str]) -> PostgresDatabase:
-    return PostgresDatabase(server[0], Limits(seconds=5, size=2_000, cell=100))
+    return PostgresDatabase(server[0], Limits(seconds=60, size=2_000, cell=100))
 
 
 def orders(server: tuple[str, str]) -> list[tuple[object, ...]]:

@@ -202,7 +202,7 @@ asyncio.run(main())
         ended = os.pidfd_open(engine)
         client.kill()
         client.wait()
-        readable, _, _ = select.select([ended], [], [], 20)
+        readable, _, _ = select.select([ended], [], [], 50)
         os.kill(forked, signal.SIGKILL)
     assert readable, "the engine's process outlived its client"
 

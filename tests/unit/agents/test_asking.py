@@ -27,7 +27,7 @@ async def ask(*said: Turn) -> tuple[RunEnded, ModelAnswered, int]:
     def script(messages: Sequence[ChatMessage], options: GenerationOptions) -> Turn:
         return left.pop(0) if len(left) > 1 else left[0]
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         ran = await Lab().run(ReAct(), script)
     assert isinstance(ran.last, RunEnded)
     [answered] = ran.all(ModelAnswered)

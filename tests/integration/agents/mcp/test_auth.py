@@ -180,7 +180,7 @@ async def protected(issuer: Issuer) -> AsyncIterator[str]:
 
 async def browser(address: str) -> None:
     """A person who follows the address and comes back."""
-    async with httpx.AsyncClient(follow_redirects=True) as client:
+    async with httpx.AsyncClient(follow_redirects=True, timeout=60) as client:
         page = await client.get(address)
         assert "logged in" in page.text
 
@@ -255,7 +255,7 @@ async def test_a_revoked_login_asks_for_a_person_and_works_with_one(tmp_path: Pa
 async def test_a_refused_login_says_so(tmp_path: Path) -> None:
     async def refuse(address: str) -> None:
         query = httpx.URL(address).params
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             page = await client.get(
                 query["redirect_uri"], params={"error": "access_denied", "state": query["state"]}
             )

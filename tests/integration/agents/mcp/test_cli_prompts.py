@@ -44,7 +44,7 @@ def norm(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 [mcp.servers.norm]
 command = {json.dumps(sys.executable)}
 args = [{json.dumps(str(tmp_path / "norm.py"))}]
-idle_seconds = 2
+idle_seconds = 60
 [mcp.servers.calculator]
 enabled = false
 command = "none"
@@ -63,8 +63,10 @@ command = "none"
     ],
 )
 def test_a_silent_server_is_given_up_as_in_a_call(
-    norm: None, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    norm: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
+    file = tmp_path / "rostra.toml"
+    file.write_text(file.read_text("utf-8").replace("= 60", "= 2"), "utf-8")
     assert run([*arguments, "--json"]) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["code"] == "mcp_server_unavailable"
@@ -73,7 +75,7 @@ def test_a_silent_server_is_given_up_as_in_a_call(
 
 async def test_silence_leaves_the_connection_to_others(tmp_path: Path) -> None:
     config = script(tmp_path, CODE, idle_seconds=1.5)
-    async with closing(McpToolset(config)) as toolset, asyncio.timeout(20):
+    async with closing(McpToolset(config)) as toolset, asyncio.timeout(60):
         await toolset.list()
         for asked in (toolset.get_prompt("mute"), toolset.read_resource("memo://a")):
             with pytest.raises(ToolFailure, match=r"no sign of life for 1\.5 s"):

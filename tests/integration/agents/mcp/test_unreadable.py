@@ -13,8 +13,8 @@ from tests.integration.agents.mcp.peer import closing
 from tests.integration.agents.mcp.test_stdio import raw, script
 
 CONTEXT = CallContext(run="r", call="r:1")
-# Far below every deadline of a connection, far above what an answer takes.
-AT_ONCE = 15
+# Below every deadline of a connection, far above what an answer takes.
+AT_ONCE = 25
 PLAIN = {"type": "object"}
 WRITES = (
     "line = {line}\n"

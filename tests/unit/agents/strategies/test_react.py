@@ -350,7 +350,7 @@ async def test_a_product_is_evidence() -> None:
 async def test_an_answer_that_time_cut_off_is_counted() -> None:
     # It waits in turns of the event loop, for longer than the budget lasts.
     slow = Turn("so slow", delay_events=10**9)
-    lab = Lab(budget=Budget(seconds=0.05))
+    lab = Lab(budget=Budget(seconds=0.5))
     ran = await lab.run(ReAct(), turns(slow))
     assert isinstance(ran.last, RunEnded)
     assert ran.last.status is Status.EXHAUSTED

@@ -151,11 +151,11 @@ async def test_a_plain_function_runs_beside_the_event_loop() -> None:
 
     def wait() -> str:
         asked.set()
-        return "done" if answer.wait(10) else "nobody answered"
+        return "done" if answer.wait(60) else "nobody answered"
 
     _, call = tool(wait)
     waiting = asyncio.create_task(call({}, CONTEXT))
-    assert await asyncio.to_thread(asked.wait, 10)
+    assert await asyncio.to_thread(asked.wait, 60)
     answer.set()
     assert (await waiting).text == "done"
 

@@ -78,7 +78,7 @@ async def url(serve: Serve, engine: ScriptedEngine) -> AsyncIterator[str]:
 @pytest.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A plain client, for what OpenAI's would not send."""
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -86,6 +86,6 @@ async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
 async def openai(url: str) -> AsyncIterator[AsyncOpenAI]:
     """OpenAI's own client."""
     async with AsyncOpenAI(
-        base_url=f"{url}/v1", api_key="unused", max_retries=0, timeout=30
+        base_url=f"{url}/v1", api_key="unused", max_retries=0, timeout=60
     ) as client:
         yield client

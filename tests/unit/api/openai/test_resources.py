@@ -29,7 +29,7 @@ async def test_models(openai: AsyncOpenAI, http: httpx.AsyncClient, engine: Scri
 
 
 async def test_without_a_model_the_answer_says_how_to_set_one(serve: Serve) -> None:
-    async with serve(None) as url, httpx.AsyncClient(base_url=url) as http:
+    async with serve(None) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
         asked = await http.post(
             "/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]}
         )

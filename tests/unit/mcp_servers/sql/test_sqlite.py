@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(file: Path) -> SqliteDatabase:
-    return SqliteDatabase(file, Limits(seconds=5, size=2_000, cell=100))
+    return SqliteDatabase(file, Limits(seconds=60, size=2_000, cell=100))
 
 
 async def test_tables_and_columns(database: SqliteDatabase) -> None:

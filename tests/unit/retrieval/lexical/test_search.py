@@ -129,7 +129,7 @@ def test_whoever_asks_first_for_counts_by_row_all_get_the_same_ones(
 
     class Slow(frequent.FrequentTerms):
         def __init__(self, *arrays: Any) -> None:
-            both.wait(10)
+            both.wait(60)
             super().__init__(*arrays)
 
     monkeypatch.setattr(segment, "FrequentTerms", Slow)

@@ -83,7 +83,9 @@ class Slow:
         return self.submit(query, passages).result()
 
     def submit(self, query: str, passages: Sequence[str]):  # type: ignore[no-untyped-def]
-        return self._batches.submit([(query, passage) for passage in passages])
+        future = self._batches.submit([(query, passage) for passage in passages])
+        assert self.begun.wait(60)  # so that no deadline passes before the first batch is read
+        return future
 
     def _predict(self, pairs: list[tuple[str, str]]) -> Scores:
         self.begun.set()
