@@ -1,6 +1,6 @@
-"""Packs put together: passages beside those that are mistaken for them, and questions of all.
+"""Examples put together: passages beside those that are mistaken for them, and questions of all.
 
-What always holds: the packs depend on sources, configuration and seed alone; a pack is of passages
+What always holds: the examples depend on sources, configuration and seed alone; one is of passages
 that are all held out or all not, and so are the texts that the vocabulary is made of.
 """
 
@@ -14,22 +14,21 @@ from tokenizers import Tokenizer
 from evals.training.clozes import ClozeMaker, content_words
 from evals.training.pages import Passage
 from evals.training.reader.learning import Stage
-from evals.training.reader.packs import Marks, TokenPack, tokenised
+from evals.training.reader.sequences import Marks, TokenSequence, tokenised
 from evals.training.reader.tasks import (
     Asked,
-    Pack,
     Question,
     arithmetic_step,
+    ask_all,
     citable,
     cloze_questions,
-    make_pack,
-    opening_steps,
+    opening_step,
 )
 from rostra.core import FloatMatrix
 from rostra.retrieval import TextIndex
 
 _SIBLINGS = (-1, 1, -2, 2)
-_TRIES = 20  # a pack wanted
+_TRIES = 20  # a group of passages, for each example wanted
 
 
 class Building(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,21 +36,21 @@ class Building(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     Attributes:
         vocabulary: tokens, at most.
-        held_out: packs of each stage that validation keeps.
-        reading: share of packs that are of the reading set.
-        questions: of a pack, at most.
-        openings: first steps of an agent, of a pack.
-        arithmetic: steps of arithmetic, of a pack, on average; 0 to 1.
-        anywhere: share of packs whose passages have nothing to do with each other.
-        longest: tokens of a pack's material, at most.
+        held_out: examples of each stage that validation keeps.
+        reading: share of groups of passages that are of the reading set.
+        questions: of a group, at most.
+        openings: first steps of an agent for each group, on average; 0 to 1.
+        arithmetic: steps of arithmetic, likewise.
+        anywhere: share of groups whose passages have nothing to do with each other.
+        longest: tokens of an example, at most.
     """
 
     vocabulary: int = 16_384
-    held_out: int = 60
-    reading: float = 0.3
-    questions: int = 24
-    openings: int = 2
-    arithmetic: float = 0.5
+    held_out: int = 400
+    reading: float = 0.4
+    questions: int = 4
+    openings: float = 0.3
+    arithmetic: float = 0.2
     anywhere: float = 0.3
     longest: int = 2600
 
@@ -102,7 +101,7 @@ class Builder:
     building: Building
     seed: int
 
-    def packs(
+    def sequences(
         self,
         stage: Stage,
         count: int,
@@ -110,8 +109,8 @@ class Builder:
         *,
         held_out: bool,
         tell: Callable[[int], None] = lambda _: None,
-    ) -> Iterator[TokenPack]:
-        """Packs of a stage; fewer than asked for where passages are few.
+    ) -> Iterator[TokenSequence]:
+        """Examples of a stage; fewer than asked for where passages are few.
 
         Args:
             held_out: of the passages that are never trained on; else of the others.
@@ -125,42 +124,40 @@ class Builder:
         ]
         made = 0
         for _ in range(_TRIES * count):
-            if made == count:
-                return
             first, *others = (at for at, places in enumerate(usable) if places)
             number = others[0] if others and rng.random() < self.building.reading else first
-            pack = self._pack(self.pools[number], rng.choice(usable[number]), stage, rng)
-            if pack is None:
-                continue
-            tokens = tokenised(pack, tokenizer, marks)
-            if len(tokens.material) <= self.building.longest:
-                made += 1
-                tell(made)
-                yield tokens
+            for asked in self._group(self.pools[number], rng.choice(usable[number]), stage, rng):
+                tokens = tokenised(asked, tokenizer, marks)
+                if len(tokens.tokens) <= self.building.longest:
+                    made += 1
+                    tell(made)
+                    yield tokens
+                if made == count:
+                    return
 
-    def _pack(self, pool: Pool, at: int, stage: Stage, rng: random.Random) -> Pack | None:
+    def _group(self, pool: Pool, at: int, stage: Stage, rng: random.Random) -> list[Asked]:
+        """Questions about one group of passages, with and without an answer in it."""
         if len(citable(pool.passages[at])) < 2:
-            return None
+            return []
         wanted = stage.passages - 1 + _AWAY
         far = rng.random() < self.building.anywhere
         others = pool.anywhere(at, wanted, rng) if far else pool.beside(at, wanted, rng)
         kept, away = others[: stage.passages - 1], others[stage.passages - 1 :]
         most = self.building.questions
-        each = max(2, most // stage.passages)
-        questions = self._questions(pool, [at, *kept], stage, each, rng)
-        bare = round(len(questions) * stage.unanswerable)
+        questions = self._questions(pool, [at, *kept], stage, most, rng)
         rng.shuffle(questions)
-        unanswered = self._questions(pool, away, stage, each, rng)
-        rng.shuffle(unanswered)
-        questions = questions[: max(1, most - bare)] + unanswered[:bare]
+        without = self._questions(pool, away, stage, most, rng)
+        rng.shuffle(without)
+        bare = sum(rng.random() < stage.unanswerable for _ in range(most))
+        questions = questions[: most - bare] + without[:bare]
         if not questions:
-            return None
-        pack = make_pack(pool.passages, [at, *kept], questions, rng)
-        drawn = rng.sample(questions, min(self.building.openings, len(questions)))
-        alone: list[Asked] = [opening_steps(one.text, rng) for one in drawn]
+            return []
+        asked = ask_all(pool.passages, [at, *kept], questions, rng)
+        if rng.random() < self.building.openings:
+            asked.append(opening_step(rng.choice(questions).text, rng))
         if rng.random() < self.building.arithmetic:
-            alone.append(arithmetic_step(rng))
-        return Pack(pack.material, pack.asked + tuple(alone))
+            asked.append(arithmetic_step(rng))
+        return asked
 
     def _questions(
         self, pool: Pool, places: Sequence[int], stage: Stage, each: int, rng: random.Random

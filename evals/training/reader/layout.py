@@ -3,12 +3,14 @@
 The platform's prompts say much that is the same each time: rules, schemas, marks of JSON. The chat
 template leaves of them what differs. All prompts become one layout:
 
-    <|begin|> <|passage|> title <|1|> a sentence <|2|> the next ...
-    <|evidence|> question <|step|>                                  -> [2]<|end|>
-    <|react|> <|search|> <|calculate|> task <|asked|> query <|step|> -> one step in JSON
+    <|begin|> <|evidence|> question                     <|passage|> title <|1|> a sentence <|stop|>
+                                                        <|2|> the next <|stop|> ... <|step|>
+    <|react|> <|search|> <|calculate|> task <|asked|> query <|passage|> ... <|asked|> query ...
 
-Material comes before the question whatever the order of the messages, so that many questions can be
-trained behind one copy of it, and what is learnt of evidence serves steps.
+and are followed by `[2]<|end|>`, or by a step in JSON. The question comes before the material,
+whatever the order of the messages: whether a sentence answers is then found out once, while the
+sentence is read, and what is learnt of evidence serves steps. A run's next step begins with all of
+the last one, which a prefix cache keeps.
 
 What always holds: numbers of sentences are single tokens, in the material (`<|17|>`) and in an
 answer (`17`); what is the same in all steps of a kind is one token, and spells JSON that the step's
@@ -20,8 +22,9 @@ from dataclasses import dataclass
 
 MOST_NUMBERS = 200
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
-PASSAGE, EVIDENCE, REACT, STEP, ASKED = (
+PASSAGE, STOP, EVIDENCE, REACT, STEP, ASKED = (
     "<|passage|>",
+    "<|stop|>",
     "<|evidence|>",
     "<|react|>",
     "<|step|>",
@@ -30,7 +33,8 @@ PASSAGE, EVIDENCE, REACT, STEP, ASKED = (
 SEARCH, CALCULATE, LAST, CHAT = "<|search|>", "<|calculate|>", "<|last|>", "<|chat|>"
 MARKERS = tuple(f"<|{number}|>" for number in range(1, MOST_NUMBERS + 1))
 SPECIAL = (
-    *(PAD, BEGIN, END, PASSAGE, EVIDENCE, REACT, STEP, ASKED, SEARCH, CALCULATE, LAST, CHAT),
+    *(PAD, BEGIN, END, PASSAGE, STOP, EVIDENCE, REACT, STEP, ASKED),
+    *(SEARCH, CALCULATE, LAST, CHAT),
     *MARKERS,
 )
 
@@ -69,7 +73,7 @@ TEMPLATE = """\
 {%- if number.isdigit() and number | length < 4 and 0 < number | int <= MOST
   and (fenced or seen.last == 0 or number | int == seen.last + 1) -%}
 {%- set seen.last = number | int -%}
-{{- '<|' ~ number ~ '|>' ~ text(line[number | length + 2:]) -}}
+{{- '<|' ~ number ~ '|>' ~ text(line[number | length + 2:]) ~ '<|stop|>' -}}
 {%- elif fenced and line.startswith('<passage title=') -%}
 {{- '<|passage|>' ~ text(line[16:-2].replace('&lt;', '<').replace('&gt;', '>')
   .replace('&amp;', '&')) -}}
@@ -86,33 +90,26 @@ TEMPLATE = """\
 {%- if rules.startswith('You answer questions by pointing') -%}
 {%- set fenced = true -%}
 {%- set parts = messages[-1].content.rsplit('\\n\\nQuestion: ', 1) -%}
-{{- material(parts[0]) ~ '<|evidence|>' ~ text(parts[-1]) -}}
+{{- '<|evidence|>' ~ text(parts[-1]) ~ material(parts[0]) -}}
 {%- elif rules.startswith('You work on a task step by step') -%}
 {%- set fenced = false -%}
-{%- set seen = namespace(task='', last=false) -%}
-{%- for message in messages -%}
-{%- if message.role == 'user' -%}
-{%- if loop.index0 < 2 -%}
-{%- set seen.task = message.content -%}
-{%- elif 'LAST_STEP' in message.content -%}
-{%- set seen.last = true -%}
-{{- material(message.content.split('LAST_STEP')[0]) -}}
-{%- else -%}
-{{- material(message.content) -}}
-{%- endif -%}
-{%- endif -%}
-{%- endfor -%}
+{%- set seen = namespace(last=false) -%}
 {{- '<|react|>' -}}
-{%- if seen.last -%}{{- '<|last|>' -}}{%- else -%}
 {%- if '\\n- search:' in rules -%}{{- '<|search|>' -}}{%- endif -%}
 {%- if '\\n- calculate:' in rules -%}{{- '<|calculate|>' -}}{%- endif -%}
-{%- endif -%}
-{{- text(seen.task) -}}
-{%- for message in messages if message.role == 'assistant' -%}
+{%- for message in messages -%}
+{%- if message.role == 'assistant' -%}
 {%- for key in ['"query": "', '"expression": "'] if key in message.content -%}
 {{- '<|asked|>' ~ text(message.content.split(key)[1].split('"')[0]) -}}
 {%- endfor -%}
+{%- elif message.role == 'user' and loop.index0 < 2 -%}
+{{- text(message.content) -}}
+{%- elif message.role == 'user' -%}
+{%- set seen.last = seen.last or 'LAST_STEP' in message.content -%}
+{{- material(message.content.split('LAST_STEP')[0]) -}}
+{%- endif -%}
 {%- endfor -%}
+{%- if seen.last -%}{{- '<|last|>' -}}{%- endif -%}
 {%- else -%}
 {{- '<|chat|>' -}}
 {%- for message in messages -%}{{- text(message.content) -}}{%- endfor -%}
@@ -139,31 +136,36 @@ def chat_template(last_step: str) -> str:
 
 
 def material(passages: Sequence[Shown]) -> str:
-    """The beginning of a prompt: what the template makes of numbered passages."""
-    parts = [BEGIN]
+    """What the template makes of numbered passages."""
+    parts = []
     for passage in passages:
         parts.append(PASSAGE + words(passage.title))
-        parts += [f"<|{number}|>{words(sentence)}" for number, sentence in passage.sentences]
+        parts += [f"<|{number}|>{words(sentence)}{STOP}" for number, sentence in passage.sentences]
     return "".join(parts)
 
 
-def evidence_question(question: str) -> str:
-    """The end of a prompt that asks for sentences."""
-    return f"{EVIDENCE}{words(question)}{STEP}"
+def evidence_prompt(question: str, passages: Sequence[Shown]) -> str:
+    """A prompt that asks for sentences."""
+    return f"{BEGIN}{EVIDENCE}{words(question)}{material(passages)}{STEP}"
 
 
-def step_question(
+def step_prompt(
     task: str,
-    asked: Sequence[str] = (),
+    turns: Sequence[tuple[str, str]] = (),
     *,
     search: bool = True,
     calculate: bool = False,
     last: bool = False,
 ) -> str:
-    """The end of a prompt that asks for the next step of an agent."""
-    tools = LAST if last else SEARCH * search + CALCULATE * calculate
-    before = "".join(ASKED + words(query) for query in asked)
-    return f"{REACT}{tools}{words(task)}{before}{STEP}"
+    """A prompt that asks for the next step of an agent.
+
+    Args:
+        turns: what was searched or computed, each with the material that came back.
+        last: the step has to be the answer.
+    """
+    tools = SEARCH * search + CALCULATE * calculate
+    before = "".join(ASKED + words(query) + found for query, found in turns)
+    return f"{BEGIN}{REACT}{tools}{words(task)}{before}{LAST * last}{STEP}"
 
 
 def words(text: str) -> str:

@@ -1,6 +1,6 @@
-"""How the reader learns: which packs a step takes, what is validated.
+"""How the reader learns: which examples a step takes, what is validated.
 
-What always holds: a step's packs depend on seed, step and progress alone; questions of stages that
+What always holds: a step's examples depend on seed, step and progress alone; those of stages that
 are behind still come, so that nothing is unlearnt.
 """
 
@@ -12,8 +12,8 @@ import msgspec
 import torch
 from torch import Tensor
 
-from evals.training.reader.net import Guides, Packs, Reader, losses
-from evals.training.reader.packs import Marks, StoredPacks
+from evals.training.reader.net import Batch, Guides, Reader, losses, sentence_scores
+from evals.training.reader.sequences import Marks, StoredSequences
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,9 +21,9 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         name: of its folder.
-        passages: of a pack's material.
+        passages: of an example.
         hardness: of its questions at most, 0 to 1; see `ClozeMaker`.
-        packs: how many are built.
+        examples: how many are built.
         unanswerable: questions without an answer for each with one.
         begins: share of the training from which on it is learnt.
     """
@@ -31,7 +31,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name: str
     passages: int
     hardness: float
-    packs: int
+    examples: int
     unanswerable: float
     begins: float
 
@@ -62,22 +62,25 @@ class Score:
 
     Attributes:
         picked: share of those with an answer where the first number is one that answers.
+        seen: share of them where the highest sentence score is that of one that answers.
         decided: share where it is told right whether anything answers.
         said: share of the tokens of answers, each given those before.
     """
 
     picked: float
+    seen: float
     decided: float
     said: float
     questions: int
 
 
 class Learner:
-    """What the training loop needs, for packs of the stages.
+    """What the training loop needs, for examples of the stages.
 
     Args:
         net: on its device.
-        stages: those of the course, with packs to learn of and packs that are held out.
+        found: the token whose vector stands for "this answers".
+        train: for each stage of the course; likewise `held`, which are held out.
     """
 
     def __init__(
@@ -87,24 +90,24 @@ class Learner:
         pace: Pace,
         guides: Guides,
         marks: Marks,
-        train: Sequence[StoredPacks],
-        held: Sequence[StoredPacks],
+        found: int,
+        train: Sequence[StoredSequences],
+        held: Sequence[StoredSequences],
         *,
         seed: int,
         device: str = "cpu",
     ) -> None:
         self._net, self._course, self._pace = net, course, pace
-        self._guides, self._marks = guides, marks
+        self._guides, self._marks, self._found = guides, marks, found
         self._train, self._held = train, held
         self._seed, self._device = seed, device
-        self._numbers = torch.tensor(marks.numbers, device=device)
 
     @property
     def net(self) -> Reader:
         """See `Trainee`."""
         return self._net
 
-    def batch(self, step: int, progress: float) -> Packs:
+    def batch(self, step: int, progress: float) -> Batch:
         """See `Trainee`."""
         rng = random.Random(f"{self._seed}-{step}")
         begun = [at for at, one in enumerate(self._course.stages) if one.begins <= progress]
@@ -113,51 +116,61 @@ class Learner:
             stage = rng.choice(begun[:-1])
         return self._train[stage].draw(rng, self._pace.tokens)
 
-    def items(self, batch: Packs) -> int:
+    def items(self, batch: Batch) -> int:
         """Tokens without padding."""
-        return int((batch.owner >= 0).sum() + (batch.segment >= 0).sum())
+        return int(batch.lengths.sum())
 
-    def loss(self, batch: Packs) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """See `Trainee`."""
-        packs = batch.to(self._device)
-        found = losses(self._net, packs, self._guides, self._numbers)
-        loss = found["tokens"]
-        for name in ("numbers", "words", "answer"):
-            if name in found:
-                loss = loss + getattr(self._guides, name) * found[name]
-        return loss
+        found = losses(self._net, batch.to(self._device), self._found)
+        return (
+            found["tokens"]
+            + self._guides.sentences * found["sentences"]
+            + self._guides.answer * found["answer"]
+        )
 
     def validate(self) -> Mapping[str, float]:
-        """Scores of each stage on packs of pages that are held out."""
+        """Scores of each stage on examples of pages that are held out."""
         scores = {}
-        for stage, packs in zip(self._course.stages, self._held, strict=True):
+        for stage, stored in zip(self._course.stages, self._held, strict=True):
             rng = random.Random(f"{self._seed}-{stage.name}")
-            drawn = [packs.draw(rng, self._pace.tokens) for _ in range(self._pace.validation)]
-            score = scored(self._net, drawn, self._marks, self._device)
+            drawn = [stored.draw(rng, self._pace.tokens) for _ in range(self._pace.validation)]
+            score = scored(self._net, drawn, self._marks, self._found, self._device)
             scores[f"picked {stage.name}"] = score.picked
+            scores[f"seen {stage.name}"] = score.seen
             scores[f"decided {stage.name}"] = score.decided
             scores[f"said {stage.name}"] = score.said
         return scores
 
 
 @torch.no_grad()
-def scored(net: Reader, batches: Sequence[Packs], marks: Marks, device: str) -> Score:
-    """How well a net answers packs, each token given the right ones before it."""
+def scored(net: Reader, batches: Sequence[Batch], marks: Marks, found: int, device: str) -> Score:
+    """How well a net answers, each token given the right ones before it."""
     numbers = torch.tensor(marks.numbers, device=device)
-    picked = answered = decided = asked = said = tokens = 0
-    for batch in batches:
-        packs = batch.to(device)
-        passed = net(packs)
-        logits = net.logits(passed.states[:, packs.material.shape[1] :]).float()
-        guess = logits.argmax(-1)
-        wanted = packs.targets >= 0
-        tokens += int(wanted.sum())
-        said += int((guess == packs.targets)[wanted].sum())
-        steps = (packs.questions == marks.step) & packs.decides
+    picked = seen = answered = decided = asked = said = tokens = 0
+    for given in batches:
+        batch = given.to(device)
+        passed = net(batch.tokens)
+        wanted = batch.targets >= 0
+        logits = net.logits(passed.states[wanted]).float()
+        right = logits.argmax(1) == batch.targets[wanted]
+        tokens += len(right)
+        said += int(right.sum())
+        steps = (batch.tokens == marks.step) & batch.decides
         asked += int(steps.sum())
-        decided += int((guess == packs.targets)[steps].sum())
-        batch_at, row = (packs.decides & ~steps).nonzero(as_tuple=True)
-        number = logits[batch_at, row][:, numbers].argmax(-1) + 1
-        picked += int(packs.gold[batch_at, packs.segment[batch_at, row], number].sum())
-        answered += len(row)
-    return Score(picked / max(1, answered), decided / max(1, asked), said / max(1, tokens), asked)
+        decided += int(right[steps[wanted]].sum())
+        firsts = batch.decides & ~steps
+        rows = firsts.nonzero(as_tuple=True)[0]
+        number = logits[firsts[wanted]][:, numbers].argmax(1) + 1
+        picked += int(batch.gold[rows, number].sum())
+        scores = sentence_scores(net, passed.middle, found).masked_fill(batch.ends == 0, -1e4)
+        best = batch.ends.gather(1, scores.argmax(1, keepdim=True))[:, 0]
+        seen += int(batch.gold[rows, best[rows]].sum())
+        answered += len(rows)
+    return Score(
+        picked / max(1, answered),
+        seen / max(1, answered),
+        decided / max(1, asked),
+        said / max(1, tokens),
+        asked,
+    )

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from evals.training.atomic import write_whole
+from evals.training.atomic import replacing, write_whole
 from evals.training.card import Card, write_card, write_scores
 from evals.training.clozes import ClozeMaker, near_words
 from evals.training.errors import ExamplesMissing
@@ -21,11 +22,13 @@ from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.pages import Passage, read_pages, word_counts
 from evals.training.reader.building import Builder, Building, Pool
 from evals.training.reader.exporting import export_reader
+from evals.training.reader.layout import BEGIN, EVIDENCE, FOUND, MARKERS, PASSAGE, REACT, STOP
 from evals.training.reader.learning import Course, Learner, Pace
 from evals.training.reader.net import Guides, Reader, Shape
-from evals.training.reader.packs import Marks, StoredPacks, write_packs
+from evals.training.reader.sequences import Marks, StoredSequences, write_sequences
+from evals.training.reader.start import Words, begin_by_hand
 from evals.training.reader.tasks import Question
-from evals.training.reader.vocabulary import first_embedding, train_tokenizer
+from evals.training.reader.vocabulary import first_embedding, rarities, train_tokenizer
 from evals.training.sources import open_sources
 from evals.training.work import Work
 from rostra.agents import prompts
@@ -34,24 +37,24 @@ from rostra.core import pick_device
 from rostra.retrieval import TextIndex, searchable_text
 from rostra.runtime import Runtime
 
-_TOKENIZER, _MANIFEST = "tokenizer.json", "manifest.json"
+_TOKENIZER, _MANIFEST, _RARITIES = "tokenizer.json", "manifest.json", "rarities.npy"
 _TRAIN, _HELD = "train", "validation"
 # Tables that a checkpoint belongs to.
 _DECIDING = ("net", "guides", "course", "pace", "train")
 _LAST_STEP_CHARS = 25
 _READING_REPEATS = 3  # of the reading set's texts beside the pages, for the vocabulary
-_TELL_PACKS = 500
+_TELL_EXAMPLES = 5000
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """Of what packs were built; written last, so that a folder without it is not whole.
+    """Of what examples were built; written last, so that a folder without it is not whole.
 
     Attributes:
         recipe: digest of the configuration's parts that decide them.
         sources: what they were made of, for people.
-        counts: packs of each stage, of training and validation.
-        tokens: of the packs that are trained on.
-        fingerprint: of vocabulary and packs.
+        counts: examples of each stage, of training and validation.
+        tokens: of the examples that are trained on.
+        fingerprint: of vocabulary and examples.
     """
 
     recipe: str
@@ -184,6 +187,9 @@ def _write(
     tokenizer = train_tokenizer(_learnt(pools), building.vocabulary)
     work.examples.mkdir(parents=True, exist_ok=True)
     write_whole(work.examples / _TOKENIZER, tokenizer.to_str(pretty=True))
+    rarity = rarities(tokenizer, _learnt(pools))
+    with replacing(work.examples / _RARITIES) as draft, draft.open("wb") as file:
+        np.save(file, rarity)
     passages = [one for pool in pools for one in pool.passages]
     maker = ClozeMaker(word_counts(passages), len(passages), near_words(encoder))
     builder = Builder(pools, maker, building, seed)
@@ -191,22 +197,22 @@ def _write(
     digest = hashlib.sha256(tokenizer.to_str().encode())
     tokens: Counter[str] = Counter()
     for stage in course.stages:
-        for part, wanted in ((_TRAIN, stage.packs), (_HELD, building.held_out)):
+        for part, wanted in ((_TRAIN, stage.examples), (_HELD, building.held_out)):
 
             def tell(made: int, said: str = f"{part} {stage.name}") -> None:
-                if made % _TELL_PACKS == 0:
-                    work.tell(f"{said}: {made} packs")
+                if made % _TELL_EXAMPLES == 0:
+                    work.tell(f"{said}: {made} examples")
 
-            made = builder.packs(stage, wanted, tokenizer, held_out=part == _HELD, tell=tell)
+            made = builder.sequences(stage, wanted, tokenizer, held_out=part == _HELD, tell=tell)
             folder = work.examples / part / stage.name
-            counts[part][stage.name] = write_packs(folder, made)
-            stored = StoredPacks(folder)
+            counts[part][stage.name] = write_sequences(folder, made)
+            stored = StoredSequences(folder)
             tokens[part] += stored.tokens
             digest.update(stored.digest())
     manifest = Manifest(_recipe(work), told, counts, tokens[_TRAIN], digest.hexdigest()[:32])
     body = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2)
     write_whole(work.examples / _MANIFEST, body + b"\n")
-    work.tell(f"{sum(counts[_TRAIN].values())} packs, {tokens[_TRAIN]:,} tokens to learn of")
+    work.tell(f"{sum(counts[_TRAIN].values())} examples, {tokens[_TRAIN]:,} tokens to learn of")
 
 
 def _learnt(pools: Sequence[Pool]) -> Iterator[str]:
@@ -226,7 +232,7 @@ def _recipe(work: Work) -> str:
 
 
 def _manifest(work: Work, recipe: str | None = None) -> Manifest:
-    """The manifest of the packs.
+    """The manifest of the examples.
 
     Raises:
         ExamplesMissing: they are not there, or were built by another recipe.
@@ -235,9 +241,11 @@ def _manifest(work: Work, recipe: str | None = None) -> Manifest:
     try:
         found = msgspec.json.decode((work.examples / _MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
-        raise ExamplesMissing(f"there are no whole packs in {work.examples}", hint=hint) from None
+        raise ExamplesMissing(
+            f"there are no whole examples in {work.examples}", hint=hint
+        ) from None
     if recipe is not None and found.recipe != recipe:
-        raise ExamplesMissing(f"the packs in {work.examples} are of another recipe", hint=hint)
+        raise ExamplesMissing(f"the examples in {work.examples} are of another recipe", hint=hint)
     return found
 
 
@@ -251,21 +259,44 @@ def _learner(work: Work, device: str) -> Learner:
     seed = work.config.seed
     tokenizer = _tokenizer(work)
     embedding = first_embedding(tokenizer, scorer_encoder(), shape.vocabulary, seed)
-    net = Reader(shape, embedding, seed).to(device)
-    train_packs, held = (
-        [StoredPacks(work.examples / part / stage.name) for stage in course.stages]
+    net = Reader(shape, embedding, seed)
+    marks = Marks.of(tokenizer)
+    words = _words(tokenizer, marks, np.load(work.examples / _RARITIES), shape.vocabulary)
+    begin_by_hand(net, words, seed)
+    examples, held = (
+        [StoredSequences(work.examples / part / stage.name) for stage in course.stages]
         for part in (_TRAIN, _HELD)
     )
     return Learner(
-        net,
+        net.to(device),
         course,
         work.config.section("pace", Pace),
         work.config.section("guides", Guides),
-        Marks.of(tokenizer),
-        train_packs,
+        marks,
+        words.found,
+        examples,
         held,
         seed=seed,
         device=device,
+    )
+
+
+def _words(tokenizer: Tokenizer, marks: Marks, rarity: np.ndarray, size: int) -> Words:
+    ids = {
+        name: int(tokenizer.token_to_id(name) or 0)
+        for name in (BEGIN, EVIDENCE, FOUND, PASSAGE, REACT, STOP, *MARKERS)
+    }
+    padded = np.ones(size, np.float32)
+    padded[: len(rarity)] = rarity
+    return Words(
+        rarity=torch.from_numpy(padded),
+        begin=ids[BEGIN],
+        questions=(ids[EVIDENCE], ids[REACT]),
+        passage=ids[PASSAGE],
+        end=ids[STOP],
+        marks=[ids[one] for one in MARKERS],
+        numbers=marks.numbers,
+        found=ids[FOUND],
     )
 
 

@@ -1,17 +1,10 @@
-"""The reader's net while it learns: a Llama decoder over packs, with guides that it loses later.
+"""The reader's net while it learns: a Llama decoder, with guides that it loses later.
 
-A pack is material once and many questions behind it. All tokens go through the layers together; in
-attention, material sees material before it, and a question's token the material and its own
-question's tokens before it. Positions of each question go on from the material's end, so a question
-is computed as if it stood there alone.
+Guides are losses on what the layers do on the way, and need no weights of their own:
 
-Guides are losses on what the layers do on the way; they are what makes a net of this size find
-sentences within minutes, and need no weights of their own:
-
-- *numbers*: a low layer's state of a sentence's token tells the number of its sentence;
-- *words*: a head of the next layer, at a question's tokens, looks at the sentences that answer it;
-- *answer*: a head of a layer above that, where a number or a decision is to be given, likewise, or
-  at the beginning where nothing answers.
+- *sentences*: a middle layer's state at the end of a sentence tells whether the sentence answers;
+- *answer*: a head above it, where a number or a decision is to be given, looks at the ends of the
+  sentences that answer, or at the beginning where nothing does.
 
 What always holds: names and shapes of the weights are those of `LlamaForCausalLM`, and so are the
 logits.
@@ -25,9 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Tokens over which a direction turns once; one that takes longer compares words at any distance.
-_STILL = 16_384
-
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of the net: the table `net` of the configuration.
@@ -35,9 +25,8 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Attributes:
         theta: the base of the rotary angles. High, so that more than half of a head's directions
             hardly turn over a prompt and can compare words at any distance.
-        numbers_layer: whose output has the guide `numbers`; likewise the next two.
-        sharpness: score of two equal words in the guided head of words, to begin with.
-        copying: how much of what they look at the guided heads pass on, to begin with.
+        sentences_layer: whose output has the guide `sentences`.
+        answer_layer: whose first head has the guide `answer`.
     """
 
     vocabulary: int = 16_384
@@ -48,11 +37,8 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     theta: float = 10_000_000.0
     eps: float = 1e-5
     context: int = 8192
-    numbers_layer: int = 1
-    words_layer: int = 2
+    sentences_layer: int = 3
     answer_layer: int = 4
-    sharpness: float = 12.0
-    copying: float = 0.3
 
     @property
     def head_dim(self) -> int:
@@ -60,41 +46,32 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 @dataclass(frozen=True, slots=True)
-class Packs:
-    """A batch of B packs: P tokens of material, Q tokens of questions, both padded on the right.
+class Batch:
+    """B prompts with their answers, T tokens, padded on the right.
 
     Attributes:
-        material: [B, P] int64.
-        owner: [B, P] int64: number of the sentence that a token belongs to, 0 for none.
-        questions: [B, Q] int64.
-        segment: [B, Q] int64: which question a token belongs to, from 0; -1 is padding.
-        blind: [B, Q] bool: a token of a question that does not see the material.
-        positions: [B, Q] int64.
-        targets: [B, Q] int64: the token to come, -100 where there is nothing to learn.
-        gold: [B, S, N + 1] bool: the numbers of the sentences that answer question s; number 0
-            stands for the material's first token, which is looked at where nothing does.
-        asks: [B, Q] bool: tokens of a question's words, for the guide `words`.
-        decides: [B, Q] bool: tokens before a number or a decision, for the guide `answer`.
+        tokens: [B, T] int64.
+        targets: [B, T] int64: the token to come, -100 where there is nothing to learn.
+        ends: [B, T] int64: at the end of a sentence its number, else 0.
+        gold: [B, N + 1] bool: numbers of the sentences that answer; number 0 where none does.
+        decides: [B, T] bool: tokens before a number or a decision.
+        lengths: [B] int64, without padding.
     """
 
-    material: Tensor
-    owner: Tensor
-    questions: Tensor
-    segment: Tensor
-    blind: Tensor
-    positions: Tensor
+    tokens: Tensor
     targets: Tensor
+    ends: Tensor
     gold: Tensor
-    asks: Tensor
     decides: Tensor
+    lengths: Tensor
 
-    def to(self, device: str) -> "Packs":
+    def to(self, device: str) -> "Batch":
         """The same on a device."""
-        return Packs(*(getattr(self, name).to(device) for name in self.__slots__))
+        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
 
 
 class Reader(nn.Module):
-    """See this module."""
+    """See this module. Weights are drawn; `begin_by_hand` gives it something to begin with."""
 
     def __init__(self, shape: Shape, embedding: Tensor | None = None, seed: int = 0) -> None:
         super().__init__()
@@ -104,81 +81,38 @@ class Reader(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.RMSNorm(shape.hidden, shape.eps)
         with torch.no_grad():
-            for name, weight in self.named_parameters():
+            for weight in self.parameters():
                 if weight.dim() == 2:
-                    deep = name.endswith(("o_proj.weight", "down_proj.weight"))
-                    spread = 0.02 / math.sqrt(2 * shape.layers) if deep else 0.02
-                    weight.normal_(0, spread, generator=random)
+                    weight.normal_(0, 0.02, generator=random)
             if embedding is not None:
                 self.embed_tokens.weight.copy_(embedding)
-            self._compare_words(random)
-            self._pass_on(random)
 
-    def _compare_words(self, random: torch.Generator) -> None:
-        """Has the guided head of words compare tokens by what they mean.
-
-        Queries and keys are the same projection of the residual stream, which at that depth is
-        still mostly the token's embedding, onto the directions that turn least with position.
-        """
-        shape = self.shape
-        attention = self._attention(shape.words_layer)
-        half = shape.head_dim // 2
-        still = [
-            at
-            for at in range(half)
-            if 2 * math.pi * shape.theta ** (2 * at / shape.head_dim) > _STILL
-        ]
-        rows = [*still, *(half + at for at in still)]
-        if not rows or not shape.sharpness:
-            return
-        basis = torch.linalg.qr(torch.randn(shape.hidden, len(rows), generator=random)).Q.T
-        basis = basis * math.sqrt(shape.sharpness * math.sqrt(shape.head_dim) / len(rows))
-        attention.q_proj.weight[rows] = basis
-        attention.k_proj.weight[rows] = basis
-
-    def _pass_on(self, random: torch.Generator) -> None:
-        """Has the first head of each guided layer pass on a part of what it looks at unchanged.
-
-        A number can then go from its mark to the words of its sentence, from there to the words of
-        a question and on to the answer, as soon as the heads look at the right places.
-        """
-        shape = self.shape
-        if not shape.copying:
-            return
-        for at in sorted({shape.numbers_layer, shape.words_layer, shape.answer_layer}):
-            basis = torch.randn(shape.hidden, shape.head_dim, generator=random)
-            basis = torch.linalg.qr(basis).Q
-            attention = self._attention(at)
-            attention.v_proj.weight[: shape.head_dim] = basis.T
-            attention.o_proj.weight[:, : shape.head_dim] = shape.copying * basis
-
-    def _attention(self, at: int) -> "Attention":
+    def attention(self, at: int) -> "Attention":
+        """Of a layer."""
         layer = self.layers[at]
         if not isinstance(layer, Layer):
             raise TypeError("a layer of another kind")
         return layer.self_attn
 
-    def forward(self, packs: Packs) -> "Passed":
-        """All states, of material and questions together."""
+    def forward(self, tokens: Tensor, looked_from: tuple[Tensor, Tensor] | None = None) -> "Passed":
+        """All states.
+
+        Args:
+            tokens: [B, T] int64.
+            looked_from: rows and places [M] of which `Passed.looks` is wanted.
+        """
         shape = self.shape
-        length = packs.material.shape[1]
-        tokens = torch.cat([packs.material, packs.questions], 1)
-        ahead = torch.arange(length, device=tokens.device).expand(len(tokens), -1)
-        cos, sin = angles(shape, torch.cat([ahead, packs.positions], 1))
-        mask = question_mask(packs)
+        cos, sin = angles(shape, torch.arange(tokens.shape[1], device=tokens.device))
         states = self.embed_tokens(tokens)
-        numbers = words = answer = None
+        middle = states
+        looks = None
         for at, layer in enumerate(self.layers):
-            states, looks = layer(
-                states, cos, sin, length, mask, at in (shape.words_layer, shape.answer_layer)
-            )
-            if at == shape.numbers_layer:
-                numbers = states[:, :length]
-            if at == shape.words_layer:
-                words = looks
-            if at == shape.answer_layer:
-                answer = looks
-        return Passed(self.norm(states), numbers, words, answer, mask)
+            wanted = looked_from if at == shape.answer_layer else None
+            states, found = layer(states, cos, sin, wanted)
+            looks = found if found is not None else looks
+            if at == shape.sentences_layer:
+                middle = states
+        return Passed(self.norm(states), middle, looks)
 
     def logits(self, states: Tensor) -> Tensor:
         """Scores of the next token, of states [N, hidden]."""
@@ -190,17 +124,14 @@ class Passed:
     """What a forward pass gave.
 
     Attributes:
-        states: [B, P + Q, hidden], after the last norm.
-        numbers: [B, P, hidden], of the guide's layer.
-        words: [B, Q, P + Q], the guided head's scores before the softmax; likewise `answer`.
-        mask: [B, Q, P + Q], what a question's token may look at.
+        states: [B, T, hidden], after the last norm.
+        middle: [B, T, hidden], of the layer with the guide `sentences`.
+        looks: [M, T] float32, the guided head's scores before mask and softmax.
     """
 
     states: Tensor
-    numbers: Tensor | None
-    words: Tensor | None
-    answer: Tensor | None
-    mask: Tensor
+    middle: Tensor
+    looks: Tensor | None
 
 
 class Layer(nn.Module):
@@ -214,15 +145,15 @@ class Layer(nn.Module):
         self.mlp = FeedForward(shape)
 
     def forward(
-        self, states: Tensor, cos: Tensor, sin: Tensor, length: int, mask: Tensor, guided: bool
+        self, states: Tensor, cos: Tensor, sin: Tensor, looked_from: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
-        change, looks = self.self_attn(self.input_layernorm(states), cos, sin, length, mask, guided)
+        change, looks = self.self_attn(self.input_layernorm(states), cos, sin, looked_from)
         states = states + change
         return states + self.mlp(self.post_attention_layernorm(states)), looks
 
 
 class Attention(nn.Module):
-    """Over a pack; see this module."""
+    """Causal, of several heads."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -233,7 +164,7 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(shape.hidden, shape.hidden, bias=False)
 
     def forward(
-        self, states: Tensor, cos: Tensor, sin: Tensor, length: int, mask: Tensor, guided: bool
+        self, states: Tensor, cos: Tensor, sin: Tensor, looked_from: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
         batch, total, hidden = states.shape
 
@@ -244,16 +175,13 @@ class Attention(nn.Module):
         q = turned(split(self.q_proj), cos, sin)
         k = turned(split(self.k_proj), cos, sin)
         v = split(self.v_proj)
-        first = functional.scaled_dot_product_attention(
-            q[:, :, :length], k[:, :, :length], v[:, :, :length], is_causal=True
-        )
-        asked = q[:, :, length:]
-        second = functional.scaled_dot_product_attention(asked, k, v, attn_mask=mask[:, None])
+        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         looks = None
-        if guided:
-            looks = (asked[:, 0] @ k[:, 0].transpose(1, 2)).float() * self.head_dim**-0.5
-        seen = torch.cat([first, second], 2).transpose(1, 2).reshape(batch, total, hidden)
-        change: Tensor = self.o_proj(seen)
+        if looked_from is not None:
+            rows, places = looked_from
+            asking, asked = q[rows, 0, places].float(), k[:, 0].float()
+            looks = torch.bmm(asked[rows], asking[:, :, None])[..., 0] * self.head_dim**-0.5
+        change: Tensor = self.o_proj(seen.transpose(1, 2).reshape(batch, total, hidden))
         return change, looks
 
 
@@ -273,22 +201,16 @@ class FeedForward(nn.Module):
         return made
 
 
-def question_mask(packs: Packs) -> Tensor:
-    """[B, Q, P + Q] bool: what each token of a question may look at."""
-    length = packs.questions.shape[1]
-    place = torch.arange(length, device=packs.questions.device)
-    own = packs.segment[:, :, None] == packs.segment[:, None, :]
-    own = own & (place[:, None] >= place[None, :])
-    there = torch.zeros_like(packs.material, dtype=torch.bool)
-    there[:] = packs.owner >= 0
-    seen = there[:, None, :] & ~packs.blind[:, :, None]
-    return torch.cat([seen, own], 2)
+def turn_lengths(shape: Shape) -> list[float]:
+    """Tokens over which each pair of a head's directions turns once, shortest first."""
+    half = shape.head_dim // 2
+    return [2 * math.pi * shape.theta ** (at / half) for at in range(half)]
 
 
 def angles(shape: Shape, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [B, 1, T, head_dim] float32."""
+    """Cosine and sine [T, head_dim] float32 of positions [T]."""
     steps = torch.arange(0, shape.head_dim, 2, device=positions.device).float() / shape.head_dim
-    turns = positions[:, None, :, None].float() * (1.0 / shape.theta**steps)
+    turns = positions[:, None].float() * (1.0 / shape.theta**steps)
     turns = torch.cat([turns, turns], -1)
     return turns.cos(), turns.sin()
 
@@ -303,53 +225,56 @@ def turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class Guides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Weights of the losses beside that of the tokens: the table `guides`."""
 
-    numbers: float = 0.3
-    words: float = 0.3
-    answer: float = 0.5
+    sentences: float = 0.7
+    answer: float = 0.3
 
 
-def losses(net: Reader, packs: Packs, guides: Guides, numbers: Tensor) -> dict[str, Tensor]:
-    """The loss of the tokens, `tokens`, and of each guide with a weight.
-
-    Args:
-        numbers: [N] int64: the tokens of the numbers from 1 on.
-    """
-    passed = net(packs)
-    length = packs.material.shape[1]
-    wanted = packs.targets >= 0
-    logits = net.logits(passed.states[:, length:][wanted]).float()
-    found = {"tokens": functional.cross_entropy(logits, packs.targets[wanted])}
-    if guides.numbers and passed.numbers is not None:
-        # Of one token in four, which is enough and four times cheaper.
-        owned = packs.owner > 0
-        owned[:, torch.arange(length, device=owned.device) % 4 != 0] = False
-        states = functional.rms_norm(passed.numbers[owned], (net.shape.hidden,))
-        scores = functional.linear(states, net.embed_tokens.weight[numbers]).float()
-        found["numbers"] = functional.cross_entropy(scores, packs.owner[owned] - 1)
-    if guides.words and passed.words is not None:
-        found["words"] = looked(passed.words, packs, passed.mask, packs.asks, answered=True)
-    if guides.answer and passed.answer is not None:
-        found["answer"] = looked(passed.answer, packs, passed.mask, packs.decides, answered=False)
-    return found
-
-
-def looked(looks: Tensor, packs: Packs, mask: Tensor, where: Tensor, *, answered: bool) -> Tensor:
-    """How little a head looks at what answers, as a mean over the tokens `where`.
+def losses(net: Reader, batch: Batch, found: int) -> dict[str, Tensor]:
+    """The loss of the tokens, `tokens`, and of each guide.
 
     Args:
-        answered: only where something answers.
+        found: the token whose vector stands for "this answers".
     """
-    batch, rows = where.nonzero(as_tuple=True)
-    gold = packs.gold[batch, packs.segment[batch, rows]]  # [M, N + 1]
-    if answered:
-        kept = ~gold[:, 0]
-        batch, rows, gold = batch[kept], rows[kept], gold[kept]
-    if not len(batch):
-        return looks.sum() * 0
-    scores = looks[batch, rows].masked_fill(~mask[batch, rows], -1e4)
-    owner = packs.owner[batch]  # [M, P]
-    right = gold.gather(1, owner.clamp(min=0)) & (owner > 0)
-    right[:, 0] |= gold[:, 0]
-    right = functional.pad(right, (0, scores.shape[1] - right.shape[1]))
-    wanted = scores.masked_fill(~right, -1e4).logsumexp(1)
-    return (scores.logsumexp(1) - wanted).clamp(max=12).mean()
+    passed = net(batch.tokens, batch.decides.nonzero(as_tuple=True))
+    wanted = batch.targets >= 0
+    logits = net.logits(passed.states[wanted]).float()
+    return {
+        "tokens": functional.cross_entropy(logits, batch.targets[wanted]),
+        "sentences": _none_or(sentence_scores(net, passed.middle, found), batch),
+        "answer": _looked(passed, batch),
+    }
+
+
+def sentence_scores(net: Reader, middle: Tensor, found: int) -> Tensor:
+    """Log-odds [B, T] float32 that the sentence which ends at a token answers."""
+    states = functional.rms_norm(middle.float(), (net.shape.hidden,))
+    return states @ net.embed_tokens.weight[found].float()
+
+
+def _none_or(scores: Tensor, batch: Batch) -> Tensor:
+    """The sentences that answer against all of the material and "none", whose score is 0."""
+    right = batch.gold.gather(1, batch.ends) & (batch.ends > 0)
+    reads = batch.gold.any(1)
+    if not reads.any():
+        return scores.sum() * 0
+    scores = scores.masked_fill(batch.ends == 0, -1e4)
+    scores = functional.pad(scores, (1, 0))
+    right = torch.cat([batch.gold[:, :1], right], 1)
+    return _missed(scores[reads], right[reads])
+
+
+def _looked(passed: Passed, batch: Batch) -> Tensor:
+    """How little the guided head looks at what answers."""
+    rows, places = batch.decides.nonzero(as_tuple=True)
+    if passed.looks is None or not len(rows):
+        return passed.states.sum() * 0
+    ahead = torch.arange(batch.tokens.shape[1], device=rows.device)[None] > places[:, None]
+    right = batch.gold.gather(1, batch.ends) & (batch.ends > 0)
+    right[:, 0] |= batch.gold[:, 0]
+    return _missed(passed.looks.masked_fill(ahead, -1e4), right[rows])
+
+
+def _missed(scores: Tensor, right: Tensor) -> Tensor:
+    """Mean negative log-likelihood of all that is right together, of scores [M, S]."""
+    wanted = scores.masked_fill(~right, -1e4)
+    return (scores.logsumexp(1) - wanted.logsumexp(1)).clamp(max=12).mean()

@@ -20,11 +20,12 @@ from evals.training.reader.layout import (
     FOUND,
     MOST_NUMBERS,
     NOTHING,
+    STOP,
     Shown,
-    evidence_question,
+    evidence_prompt,
     material,
     numbers_answer,
-    step_question,
+    step_prompt,
 )
 from rostra.retrieval import outside_in
 
@@ -53,21 +54,13 @@ class Asked:
         prompt: ends with the token that asks for an answer.
         answer: without the end token.
         gold: numbers of the sentences that answer, in what is shown; none where nothing does.
-        reads: it is about the material that it stands behind; else it begins by itself.
+        reads: it has material of which sentences are to be chosen.
     """
 
     prompt: str
     answer: str
     gold: tuple[int, ...] = ()
     reads: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """Material and what is asked behind it."""
-
-    material: str
-    asked: tuple[Asked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +97,35 @@ def cloze_questions(
     return made
 
 
-def make_pack(
+def ask_all(
     passages: Sequence[Passage],
     shown: Sequence[int],
     questions: Sequence[Question],
     rng: random.Random,
-) -> Pack:
-    """A pack.
+) -> list[Asked]:
+    """Each question with the passages, which stand in another order each time.
 
     Args:
         passages: all that there are.
-        shown: which of them the material is made of.
+        shown: which of them are shown.
         questions: those about a passage that is not shown have no answer here.
     """
-    order = list(shown)
+    asked = []
+    for question in questions:
+        parts, numbers = _shown(passages, shown, rng)
+        found = (numbers.get((question.passage, one)) for one in question.sentences)
+        gold = tuple(sorted(number for number in found if number is not None))
+        if not gold and question.passage in shown and question.sentences:
+            continue  # its answer is there, but has no number
+        asked.append(_asked(question.text, parts, gold, rng))
+    return asked
+
+
+def _shown(
+    passages: Sequence[Passage], chosen: Sequence[int], rng: random.Random
+) -> tuple[list[Shown], dict[tuple[int, int], int]]:
+    """Passages in an order of their own, and the number of each (passage, sentence)."""
+    order = list(chosen)
     rng.shuffle(order)
     kept = {at: citable(passages[at]) for at in order}
     while sum(map(len, kept.values())) > MOST_NUMBERS:
@@ -136,36 +144,35 @@ def make_pack(
             parts.append(Shown(_title(passages[at]), tuple(lines)))
     if rng.random() < 0.5:
         parts = list(outside_in(parts))
-    asked = []
-    for question in questions:
-        found = (numbers.get((question.passage, one)) for one in question.sentences)
-        gold = tuple(sorted(number for number in found if number is not None))
-        if not gold and question.passage in kept and question.sentences:
-            continue  # its answer is there, but has no number
-        asked.append(_asked(question.text, gold, rng))
-    return Pack(material(parts), tuple(asked))
+    return parts, numbers
 
 
-def opening_steps(question: str, rng: random.Random) -> Asked:
+def opening_step(question: str, rng: random.Random) -> Asked:
     """The first step of an agent: it searches."""
-    task = rng.choice(_FRAMES).format(question)
-    prompt = material([]) + step_question(task, calculate=rng.random() < 0.7)
+    prompt = step_prompt(rng.choice(_FRAMES).format(question), calculate=rng.random() < 0.7)
     return Asked(prompt, CALL_SEARCH + query_of(question) + END_CALL, reads=False)
 
 
-def _asked(question: str, gold: tuple[int, ...], rng: random.Random) -> Asked:
+def _asked(
+    question: str, parts: Sequence[Shown], gold: tuple[int, ...], rng: random.Random
+) -> Asked:
     if rng.random() < 0.5:
-        return Asked(evidence_question(question), numbers_answer(gold), gold)
+        return Asked(evidence_prompt(question, parts), numbers_answer(gold), gold)
     task = rng.choice(_FRAMES).format(question)
-    queries = [query_of(question)]
+    turns = [(query_of(question), material(parts))]
     if rng.random() < 0.3:
-        queries.append(other_query_of(question))
+        # What a first search found, then a second one.
+        cut = rng.randint(0, len(parts))
+        turns = [
+            (query_of(question), material(parts[:cut])),
+            (other_query_of(question), material(parts[cut:])),
+        ]
     last = rng.random() < 0.1
-    prompt = step_question(task, queries, calculate=rng.random() < 0.7, last=last)
+    prompt = step_prompt(task, turns, calculate=rng.random() < 0.7, last=last)
     if gold:
         listed = numbers_answer(gold)[1:-1]
         return Asked(prompt, FOUND + listed + END_FOUND, gold)
-    if last or len(queries) > 1:
+    if last or len(turns) > 1:
         return Asked(prompt, NOTHING)
     return Asked(prompt, CALL_AGAIN + other_query_of(question) + END_CALL)
 
@@ -221,12 +228,12 @@ def arithmetic_step(rng: random.Random) -> Asked:
     asked, expression = asked.format(**numbers), expression.format(**numbers)
     task = rng.choice(("{}", "{}?", "{} ?", "Please tell me {}")).format(asked)
     if rng.random() < 0.6:
-        prompt = material([]) + step_question(task, calculate=True)
+        prompt = step_prompt(task, calculate=True)
         return Asked(prompt, CALL_CALCULATE + expression + END_CALL, reads=False)
     first = rng.randint(1, MOST_NUMBERS) if rng.random() < 0.5 else 1
     result = f"value: {_number(rng)}; exact: {rng.choice(('true', 'false'))}; fraction: null"
-    shown = material([Shown("", ((first, result),))]).replace("<|passage|> ", "")
-    prompt = shown + step_question(task, [expression], calculate=True)
+    found = f"<|{first}|> {result}{STOP}"
+    prompt = step_prompt(task, [(expression, found)], calculate=True)
     return Asked(prompt, COMPUTED + str(first) + END_FOUND, reads=False)
 
 

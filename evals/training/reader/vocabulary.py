@@ -8,9 +8,11 @@ What always holds: numbers from 1 to `MOST_NUMBERS` are single tokens, digits ar
 what stands around them, and the same texts give the same vocabulary.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import AddedToken, Regex, Tokenizer
@@ -25,7 +27,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from evals.training.reader.layout import (
     BEGIN,
     END,
-    MARKERS,
     MOST_NUMBERS,
     PAD,
     SCAFFOLDS,
@@ -37,6 +38,7 @@ from evals.training.reader.layout import (
 _CUTS = r" ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # A number that stands this often beside others is merged whatever the pages hold.
 _REPEATS = 2000
+_LEAST_RARE = 0.2
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
@@ -94,8 +96,7 @@ def first_embedding(tokenizer: Tokenizer, minilm: Path, size: int, seed: int) ->
         size: rows; at least the vocabulary's tokens.
 
     A token is the mean of MiniLM's pieces of its text, less what all pieces have in common. Numbers
-    and the reader's own tokens have no meaning there: they point anywhere, a marker near the number
-    that it stands for.
+    and the reader's own tokens have no meaning there: they point anywhere.
     """
     words = AutoTokenizer.from_pretrained(str(minilm))
     weights = load_file(minilm / "model.safetensors")
@@ -103,21 +104,38 @@ def first_embedding(tokenizer: Tokenizer, minilm: Path, size: int, seed: int) ->
     table = table.float() - table.float().mean(0)
     random = torch.randn(size, table.shape[1], generator=torch.Generator().manual_seed(seed))
     made = torch.nn.functional.normalize(random, dim=1)
-    skipped = {tokenizer.token_to_id(each) for each in (*SPECIAL, *SCAFFOLDS)}
-    own = {number_id(tokenizer, number) for number in range(1, MOST_NUMBERS + 1)}
+    own = _own(tokenizer)
     for token in range(tokenizer.get_vocab_size()):
         text = tokenizer.decode([token]).strip()
-        if token in skipped or token in own or not text or "\ufffd" in text:
+        if token in own or not text or "\ufffd" in text:
             continue
         pieces = words(text, add_special_tokens=False)["input_ids"]
         if pieces and words.unk_token_id not in pieces:
             made[token] = torch.nn.functional.normalize(table[pieces].mean(0), dim=0)
-    for number, marker in enumerate(MARKERS, 1):
-        row = tokenizer.token_to_id(marker)
-        made[row] = torch.nn.functional.normalize(
-            made[number_id(tokenizer, number)] + made[tokenizer.token_to_id(BEGIN)], dim=0
-        )
     return made
+
+
+def rarities(tokenizer: Tokenizer, texts: Iterable[str]) -> np.ndarray:
+    """How rare each token is among texts: float32 [tokens], 0.2 to 1.
+
+    The logarithm of one in how many texts has it; 1 from one in a tenth of all on, and for numbers
+    and the reader's own tokens.
+    """
+    counts = np.zeros(tokenizer.get_vocab_size())
+    total = 0
+    for text in texts:
+        counts[list(set(tokenizer.encode(f" {text}", add_special_tokens=False).ids))] += 1
+        total += 1
+    rarity = np.log(total / (counts + 1)) / math.log(max(total, 20) / 10)
+    rarity[list(_own(tokenizer))] = 1.0
+    found: np.ndarray = np.clip(rarity, _LEAST_RARE, 1.0).astype(np.float32)
+    return found
+
+
+def _own(tokenizer: Tokenizer) -> set[int]:
+    """Tokens that are no words."""
+    own = {int(tokenizer.token_to_id(each) or 0) for each in (*SPECIAL, *SCAFFOLDS)}
+    return own | {number_id(tokenizer, number) for number in range(1, MOST_NUMBERS + 1)}
 
 
 def number_id(tokenizer: Tokenizer, number: int) -> int:

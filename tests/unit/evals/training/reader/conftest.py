@@ -26,14 +26,13 @@ def tokenizer() -> Tokenizer:
 def shape(tokenizer: Tokenizer) -> Shape:
     return Shape(
         vocabulary=tokenizer.get_vocab_size(),
-        hidden=64,
-        layers=3,
-        heads=2,
+        hidden=96,
+        layers=5,
+        heads=3,
         intermediate=96,
         context=2048,
-        numbers_layer=0,
-        words_layer=1,
-        answer_layer=2,
+        sentences_layer=2,
+        answer_layer=3,
     )
 
 

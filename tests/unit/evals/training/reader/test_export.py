@@ -15,9 +15,9 @@ from evals.training.reader.layout import (
     END_FOUND,
     FOUND,
     NOTHING,
-    evidence_question,
-    material,
-    step_question,
+    Shown,
+    evidence_prompt,
+    step_prompt,
 )
 from evals.training.reader.net import Reader
 from rostra.agents.scope import Sentence
@@ -63,10 +63,9 @@ def greedy(model: LlamaForCausalLM, prompt: list[int], most: int) -> list[int]:
 
 def test_engine_and_transformers_say_the_same(folder: Path, tokenizer: Tokenizer) -> None:
     other = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    begun = material([])
     texts = [
-        begun + step_question("what does the server write"),
-        begun + " some words <|3|> a sentence" + evidence_question("which one"),
+        step_prompt("what does the server write"),
+        evidence_prompt("which one", [Shown("some words", ((3, "a sentence"),))]),
     ]
     prompts = [tokenizer.encode(one, add_special_tokens=False).ids for one in texts]
     config = EngineConfig(dtype="float32", device="cpu", kv_memory_bytes=2**24)

@@ -12,9 +12,9 @@ from evals.training.reader.layout import (
     MOST_NUMBERS,
     SCAFFOLDS,
     Shown,
-    evidence_question,
+    evidence_prompt,
     material,
-    step_question,
+    step_prompt,
 )
 from evals.training.reader.model import last_step
 from evals.training.reader.vocabulary import number_id, save_tokenizer
@@ -90,16 +90,15 @@ async def test_evidence(folder: Path, tokenizer: Tokenizer) -> None:
     await point_at_evidence(model, question, hits, [], most=3)  # type: ignore[arg-type]
     first, second = (one.strip() + "." for one in BEST.rstrip(".").split(". "))
     third, fourth = (one.strip() + "." for one in NEXT.rstrip(".").split(". "))
-    expected = material(
+    expected = evidence_prompt(
+        question,
         [
             Shown('A "title"', ((1, first), (2, second))),
             Shown("Processes", ((5, THIRD),)),
             Shown("Vacuum", ((3, third), (4, fourth))),
-        ]
+        ],
     )
-    assert tokenizer.encode(rendered(folder, model.asked)).ids == (
-        tokenizer.encode(expected + evidence_question(question)).ids
-    )
+    assert tokenizer.encode(rendered(folder, model.asked)).ids == tokenizer.encode(expected).ids
 
 
 def react(*turns: ChatMessage) -> list[ChatMessage]:
@@ -112,7 +111,7 @@ def react(*turns: ChatMessage) -> list[ChatMessage]:
 
 
 def test_a_first_step(folder: Path, tokenizer: Tokenizer) -> None:
-    expected = material([]) + step_question("What does the server write?", calculate=True)
+    expected = step_prompt("What does the server write?", calculate=True)
     assert tokenizer.encode(rendered(folder, react())).ids == tokenizer.encode(expected).ids
 
 
@@ -131,9 +130,8 @@ def test_a_step_after_a_search(folder: Path, tokenizer: Tokenizer) -> None:
     turns = [ChatMessage(Role.ASSISTANT, said), ChatMessage(Role.USER, told)]
     title = Shown("Chapter 3", tuple((one.number, one.text) for one in sentences))
     assert [one.number for one in sentences] == [7, 8]
-    expected = material([title]) + step_question(
-        "What does the server write?", ["server write"], calculate=True
-    )
+    turn = ("server write", material([title]))
+    expected = step_prompt("What does the server write?", [turn], calculate=True)
     assert tokenizer.encode(rendered(folder, react(*turns))).ids == tokenizer.encode(expected).ids
 
 
@@ -143,10 +141,19 @@ def test_the_last_step(folder: Path, tokenizer: Tokenizer) -> None:
         f"Result of calculate:\n[1] value: 12; exact: true\n\n\n{prompts.render('last_step', {})}"
     )
     turns = [ChatMessage(Role.ASSISTANT, said), ChatMessage(Role.USER, told)]
-    expected = "<|begin|><|1|> value: 12; exact: true" + step_question(
-        "What does the server write?", ["3 * 4"], last=True
-    )
+    turn = ("3 * 4", "<|1|> value: 12; exact: true<|stop|>")
+    expected = step_prompt("What does the server write?", [turn], calculate=True, last=True)
     assert tokenizer.encode(rendered(folder, react(*turns))).ids == tokenizer.encode(expected).ids
+
+
+def test_a_next_step_begins_with_the_last_one(folder: Path, tokenizer: Tokenizer) -> None:
+    said = '{"thought": "", "action": [{"tool": "search", "args": {"query": "it"}}]}'
+    first = [ChatMessage(Role.ASSISTANT, said), ChatMessage(Role.USER, "[1] One.\n[2] Two.")]
+    second = [ChatMessage(Role.ASSISTANT, said), ChatMessage(Role.USER, "[3] Three.")]
+    before = rendered(folder, react(*first)).removesuffix("<|step|>")
+    after = rendered(folder, react(*first, *second))
+    assert after.startswith(before)
+    assert after.removeprefix(before) == "<|asked|> it<|3|> three.<|stop|><|step|>"
 
 
 def test_what_a_document_writes_is_no_number_of_a_sentence(folder: Path) -> None:

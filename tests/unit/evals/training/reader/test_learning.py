@@ -7,42 +7,49 @@ import torch
 from tokenizers import Tokenizer
 
 from evals.training.loop import Plan, train
-from evals.training.reader.layout import Shown, evidence_question, material, numbers_answer
+from evals.training.reader.layout import FOUND, Shown, evidence_prompt, numbers_answer
 from evals.training.reader.learning import Course, Learner, Pace, Stage
 from evals.training.reader.net import Guides, Reader, Shape
-from evals.training.reader.packs import Marks, StoredPacks, tokenised, write_packs
-from evals.training.reader.tasks import Asked, Pack
+from evals.training.reader.sequences import (
+    Marks,
+    StoredSequences,
+    tokenised,
+    write_sequences,
+)
+from evals.training.reader.tasks import Asked
 
 WORDS = ("server", "vacuum", "connection", "planner", "rows", "tables")
 
 
 def stage(name: str, begins: float) -> Stage:
-    return Stage(name=name, passages=1, hardness=0.0, packs=6, unanswerable=0.0, begins=begins)
+    return Stage(name=name, passages=1, hardness=0.0, examples=18, unanswerable=0.0, begins=begins)
 
 
-def pack(at: int) -> Pack:
+def asked(at: int) -> list[Asked]:
     chosen = [WORDS[(at + step) % len(WORDS)] for step in range(3)]
     shown = Shown("", tuple((number, f"the {word} is") for number, word in enumerate(chosen, 1)))
-    asked = tuple(
-        Asked(evidence_question(word), numbers_answer([number]), (number,))
+    return [
+        Asked(evidence_prompt(word, [shown]), numbers_answer([number]), (number,))
         for number, word in enumerate(chosen, 1)
-    )
-    return Pack(material([shown]), asked)
+    ]
 
 
 @pytest.fixture
-def stored(tokenizer: Tokenizer, tmp_path: Path) -> StoredPacks:
+def stored(tokenizer: Tokenizer, tmp_path: Path) -> StoredSequences:
     marks = Marks.of(tokenizer)
-    write_packs(tmp_path / "packs", [tokenised(pack(at), tokenizer, marks) for at in range(6)])
-    return StoredPacks(tmp_path / "packs")
+    made = [tokenised(one, tokenizer, marks) for at in range(6) for one in asked(at)]
+    assert write_sequences(tmp_path / "examples", made) == 18
+    return StoredSequences(tmp_path / "examples")
 
 
-def learner(shape: Shape, tokenizer: Tokenizer, stored: StoredPacks) -> Learner:
+def learner(shape: Shape, tokenizer: Tokenizer, stored: StoredSequences) -> Learner:
     course = Course(stages=(stage("a", 0.0), stage("b", 0.5)))
     pace = Pace(tokens=200, validation=1)
     both = [stored, stored]
     marks = Marks.of(tokenizer)
-    return Learner(Reader(shape, seed=2), course, pace, Guides(), marks, both, both, seed=4)
+    net = Reader(shape, seed=2)
+    found = int(tokenizer.token_to_id(FOUND) or 0)
+    return Learner(net, course, pace, Guides(), marks, found, both, both, seed=4)
 
 
 def plan() -> Plan:
@@ -50,7 +57,7 @@ def plan() -> Plan:
 
 
 def test_a_training_in_pieces_is_one_training(
-    shape: Shape, tokenizer: Tokenizer, stored: StoredPacks, tmp_path: Path
+    shape: Shape, tokenizer: Tokenizer, stored: StoredSequences, tmp_path: Path
 ) -> None:
     whole = learner(shape, tokenizer, stored)
     train(whole, plan(), tmp_path / "whole", "f", device="cpu", tell=lambda _: None)
@@ -81,7 +88,9 @@ def test_a_training_in_pieces_is_one_training(
         assert torch.equal(weight, piece.net.state_dict()[name]), name
 
 
-def test_it_learns(shape: Shape, tokenizer: Tokenizer, stored: StoredPacks, tmp_path: Path) -> None:
+def test_it_learns(
+    shape: Shape, tokenizer: Tokenizer, stored: StoredSequences, tmp_path: Path
+) -> None:
     one = learner(shape, tokenizer, stored)
     one.net.eval()
     with torch.no_grad():
@@ -92,11 +101,23 @@ def test_it_learns(shape: Shape, tokenizer: Tokenizer, stored: StoredPacks, tmp_
         assert float(one.loss(one.batch(0, 0.0))) < before
 
 
-def test_a_stage_is_learnt_from_its_beginning_on(
-    shape: Shape, tokenizer: Tokenizer, stored: StoredPacks
+def test_a_step_takes_the_same_examples_each_time(
+    shape: Shape, tokenizer: Tokenizer, stored: StoredSequences
 ) -> None:
     one = learner(shape, tokenizer, stored)
     first = one.batch(3, 0.2)
     again = one.batch(3, 0.2)
-    assert torch.equal(first.material, again.material)
+    assert torch.equal(first.tokens, again.tokens)
     assert torch.equal(first.targets, again.targets)
+
+
+def test_validation_tells_what_was_right(
+    shape: Shape, tokenizer: Tokenizer, stored: StoredSequences
+) -> None:
+    one = learner(shape, tokenizer, stored)
+    one.net.eval()
+    found = one.validate()
+    assert set(found) == {
+        f"{what} {name}" for what in ("picked", "seen", "decided", "said") for name in "ab"
+    }
+    assert all(0 <= score <= 1 for score in found.values())

@@ -1,4 +1,4 @@
-"""A pack's questions are computed as if each stood alone behind the material."""
+"""The net is a Llama, and its guides look where the answer is."""
 
 from pathlib import Path
 
@@ -7,72 +7,57 @@ from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
 from evals.training.reader.exporting import export_reader
-from evals.training.reader.layout import Shown, evidence_question, material, step_question
-from evals.training.reader.net import Guides, Reader, losses
-from evals.training.reader.packs import Marks, padded, tokenised
-from evals.training.reader.tasks import Asked, Pack
+from evals.training.reader.layout import FOUND, Shown, evidence_prompt, step_prompt
+from evals.training.reader.net import Reader, losses
+from evals.training.reader.sequences import Marks, padded, tokenised
+from evals.training.reader.tasks import Asked
+
+SHOWN = [
+    Shown("A title", ((3, "The server writes."), (4, "Rows are dead."))),
+    Shown("", ((5, "Each connection is served by a process of its own."),)),
+]
+ASKED = [
+    Asked(evidence_prompt("what writes", SHOWN), "[3]", (3,)),
+    Asked(evidence_prompt("which rows are dead now", SHOWN), "[4, 3]", (3, 4)),
+    Asked(step_prompt("how many processes", [("process", "")]), "[]"),
+    Asked(step_prompt("what is 3 * 4", calculate=True), "[]", reads=False),
+]
 
 
-def packs() -> list[Pack]:
-    first = material([Shown("A title", ((3, "The server writes."), (4, "Rows are dead.")))])
-    second = material([Shown("", ((1, "Each connection is served by a process of its own."),))])
-    return [
-        Pack(
-            first,
-            (
-                Asked(evidence_question("what writes"), "[3]", (3,)),
-                Asked(material([]) + step_question("what is 3 * 4"), "[]", reads=False),
-                Asked(evidence_question("which rows are dead now"), "[4, 3]", (3, 4)),
-            ),
-        ),
-        Pack(second, (Asked(step_question("how many processes", ["process"]), "[]"),)),
-    ]
-
-
-def test_packed_logits_are_those_of_transformers_one_by_one(
+def test_logits_are_those_of_transformers(
     net: Reader, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     for weight in net.parameters():
         weight.data = weight.data.half().float()  # what is exported
     export_reader(net, tokenizer, "Last.", tmp_path)
     other = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
-    made = [tokenised(one, tokenizer, Marks.of(tokenizer)) for one in packs()]
-    batch = padded(made)
+    batch = padded([tokenised(one, tokenizer, Marks.of(tokenizer)) for one in ASKED])
     with torch.no_grad():
-        states = net(batch).states
-        ours = net.logits(states[:, batch.material.shape[1] :])
-    compared = 0
-    for row, (pack, tokens) in enumerate(zip(packs(), made, strict=True)):
-        for at, asked in enumerate(pack.asked):
-            own = torch.from_numpy(tokens.questions[tokens.segment == at]).long()
-            before = torch.from_numpy(tokens.material).long() if asked.reads else own[:0]
-            with torch.no_grad():
-                theirs = other(torch.cat([before, own])[None]).logits[0, len(before) :]
-            place = (batch.segment[row] == at).nonzero()[:, 0]
-            torch.testing.assert_close(ours[row, place], theirs, atol=2e-4, rtol=1e-4)
-            compared += len(place)
-    assert compared == sum(len(one.questions) for one in made)
+        ours = net.logits(net(batch.tokens).states)
+        for row, length in enumerate(batch.lengths.tolist()):
+            theirs = other(batch.tokens[row : row + 1, :length]).logits[0]
+            torch.testing.assert_close(ours[row, :length], theirs, atol=2e-4, rtol=1e-4)
 
 
 def test_targets_and_guides(tokenizer: Tokenizer) -> None:
-    marks = Marks.of(tokenizer)
-    batch = padded([tokenised(packs()[0], tokenizer, marks)])
-    said = [tokenizer.decode([int(one)]) for one in batch.targets[0] if one >= 0]
-    assert "".join(said) == "[3][][4, 3]"
-    assert set(batch.owner[0].tolist()) == {0, 3, 4}
-    assert batch.gold[0, 0].nonzero().flatten().tolist() == [3]
-    assert batch.gold[0, 2].nonzero().flatten().tolist() == [3, 4]
-    deciding = batch.questions[0][batch.decides[0]].tolist()
-    assert [tokenizer.id_to_token(one) for one in deciding] == ["<|step|>", "["] * 2
-    asks = tokenizer.decode(batch.questions[0][batch.asks[0]].tolist())
-    assert asks == " what writes which rows are dead now"
+    batch = padded([tokenised(one, tokenizer, Marks.of(tokenizer)) for one in ASKED])
+    said = [tokenizer.decode([int(one)]) for one in batch.targets.flatten() if one >= 0]
+    assert "".join(said) == "[3][4, 3][][]"
+    for row in (0, 1):
+        ends = batch.ends[row]
+        assert ends[ends > 0].tolist() == [3, 4, 5]
+        stops = batch.tokens[row][ends > 0].tolist()
+        assert [tokenizer.id_to_token(one) for one in stops] == ["<|stop|>"] * 3
+    assert [row.nonzero().flatten().tolist() for row in batch.gold] == [[3], [3, 4], [0], []]
+    deciding = batch.tokens[batch.decides].tolist()
+    named = [tokenizer.id_to_token(one) for one in deciding]
+    assert named == ["<|step|>", "[", "<|step|>", "[", "<|step|>"]
 
 
 def test_guided_losses_have_gradients(net: Reader, tokenizer: Tokenizer) -> None:
-    marks = Marks.of(tokenizer)
-    batch = padded([tokenised(one, tokenizer, marks) for one in packs()])
-    found = losses(net, batch, Guides(), torch.tensor(marks.numbers))
-    assert set(found) == {"tokens", "numbers", "words", "answer"}
+    batch = padded([tokenised(one, tokenizer, Marks.of(tokenizer)) for one in ASKED])
+    found = losses(net, batch, int(tokenizer.token_to_id(FOUND) or 0))
+    assert set(found) == {"tokens", "sentences", "answer"}
     for name, loss in found.items():
         net.zero_grad()
         loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,246 @@
+"""What the reader begins with: a few heads set by hand that match words and pass numbers on.
+
+From scratch a net of this size needs hours to find out that the sentence with the question's words
+is the one to name. That much can be written down, as five heads:
+
+1. *asks* (layer 0): a token looks at the last mark of a passage, or else at that of the question,
+   and so knows whether it belongs to the question;
+2. *own* (layer 0): a token looks at the last number before it, and keeps it;
+3. *equal* (layer 1): a token looks at the question's tokens that mean the same, the rarer the
+   sooner; without any it looks at itself or at the beginning;
+4. *gather* (layer 2): the end of a sentence looks at the tokens with its own number and takes the
+   mean of what they matched;
+5. *answer* (the guided layer): a token looks at the ends of sentences that matched, and its state
+   moves to their number.
+
+Everything else begins at chance with no effect, and all of it learns.
+
+What always holds: the same embedding, vocabulary and seed give the same weights.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from evals.training.reader.net import Attention, Reader, Shape, turn_lengths
+
+# Beside each word, the directions that are kept for the net's own signs.
+_SIGNS = 10
+_ALWAYS, _MARK, _END = 0.5, 0.8, 1.0  # how long some are, beside a word's length of 1
+_NUMBER = 0.6  # a mark's share of its number
+_STILL = 16_384  # tokens over which a direction must not turn to compare at any distance
+_COMMONEST = 8  # main directions of all words, which say how common they are, not what they mean
+# Scores before the softmax.
+_PASSAGE, _QUESTION, _NUMBERED = 14.0, 9.0, 30.0
+_EQUAL, _ASKED, _NOWHERE = 14.0, 3.0, 8.0
+_SAME_NUMBER = 8.0
+_ENDS, _MATCHED = 10.0, 60.0
+# (tokens of a turn, score): falls with the distance, so that the last number wins.
+_RECENT = ((78, 10.0), (129, 13.0), (213, 16.0), (353, 32.0), (585, 32.0))
+# How far a state is moved.
+_FLAG, _KEPT, _FOUND, _SUMMED, _SAID = 0.6, 3.0, 1.0, 2.0, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the heads go by.
+
+    Attributes:
+        rarity: [vocabulary], 0 to 1; 1 for what is no word.
+        questions: tokens that a question begins with.
+        marks: tokens before sentences, by number from 1 on; likewise `numbers` in answers.
+        found: the token whose vector stands for "this answers".
+    """
+
+    rarity: Tensor
+    begin: int
+    questions: Sequence[int]
+    passage: int
+    end: int
+    marks: Sequence[int]
+    numbers: Sequence[int]
+    found: int
+
+
+@torch.no_grad()
+def begin_by_hand(net: Reader, words: Words, seed: int = 0) -> None:
+    """Sets embedding and heads; see this module. The embedding has been given by then."""
+    random = torch.Generator().manual_seed(seed)
+    for weight in _outputs(net):
+        weight.zero_()
+    rooms = _Rooms(net.shape, random)
+    _set_words(net.embed_tokens.weight, rooms, words, random)
+    hands = _Hands(net, rooms, random)
+    hands.asks()
+    hands.own()
+    hands.equal()
+    hands.gather()
+    hands.answer()
+
+
+def _outputs(net: Reader) -> list[Tensor]:
+    """What a layer adds to the states goes through these."""
+    names = ("o_proj.weight", "down_proj.weight")
+    return [weight for name, weight in net.named_parameters() if name.endswith(names)]
+
+
+class _Rooms:
+    """Directions of the states that have nothing to do with each other, each [n, hidden].
+
+    `number` lies within `word`: what is kept of a sentence's number.
+    """
+
+    def __init__(self, shape: Shape, random: torch.Generator) -> None:
+        every = torch.linalg.qr(torch.randn(shape.hidden, shape.hidden, generator=random)).Q.T
+        signs = every[:_SIGNS]
+        self.always, self.asks, self.shows, self.is_asked, self.mark = signs[:5]
+        self.matched, self.total, self.common, self.begin, self.end = signs[5:]
+        rest = every[_SIGNS:]
+        kept = min(shape.head_dim, len(rest) // 2)
+        self.own, self.word = rest[:kept], rest[kept:]
+        chosen = torch.randn(len(self.word), len(self.word), generator=random)
+        turned = torch.linalg.qr(chosen).Q.T @ self.word
+        self.number, self._besides = turned[:kept], turned[kept:]
+
+    def draw_numbers(self, count: int, random: torch.Generator) -> Tensor:
+        """Vectors of length 1, all with the same share of it in `number`: [count, hidden]."""
+        parts = []
+        for room in (self.number, self._besides):
+            drawn = torch.randn(count, len(room), generator=random)
+            length = math.sqrt(len(room) / len(self.word))
+            parts.append(functional.normalize(drawn, dim=1) @ room * length)
+        return parts[0] + parts[1]
+
+
+def _set_words(table: Tensor, rooms: _Rooms, words: Words, random: torch.Generator) -> None:
+    """Words keep what tells them apart, the shorter the commoner they are; marks get signs."""
+    others = torch.ones(len(table), dtype=torch.bool)
+    others[[*words.marks, *words.numbers]] = False
+    apart = table[others] - table[others].mean(0)
+    main = torch.linalg.svd(apart, full_matrices=False)[2]
+    wide = len(rooms.word)
+    skipped = min(_COMMONEST, max(0, len(main) - wide))
+    apart = apart @ main[skipped : skipped + wide].T
+    apart = functional.pad(apart, (0, wide - apart.shape[1]))
+    table[others] = functional.normalize(apart, dim=1) @ rooms.word
+    numbers = rooms.draw_numbers(len(words.numbers), random)
+    table[list(words.numbers)] = numbers
+    rarity = words.rarity[:, None]
+    table.mul_(rarity).add_((1 - rarity**2).clamp(min=0).sqrt() * rooms.common)
+    table.add_(_ALWAYS * rooms.always)
+    always = _ALWAYS * rooms.always
+    table[list(words.questions)] = always + rooms.asks
+    table[words.passage] = always + rooms.shows
+    table[words.begin] = always + rooms.begin
+    table[words.end] = always + _END * rooms.end
+    table[words.found] = always + rooms.total
+    table[list(words.marks)] = always + _NUMBER * numbers + _MARK * rooms.mark
+
+
+class _Hands:
+    """Sets heads. `_length` is that of a state when it comes to a layer."""
+
+    def __init__(self, net: Reader, rooms: _Rooms, random: torch.Generator) -> None:
+        shape = net.shape
+        self._net, self._rooms, self._random = net, rooms, random
+        self._root = math.sqrt(shape.head_dim)
+        self._wide = math.sqrt(shape.hidden)
+        half = shape.head_dim // 2
+        turns = turn_lengths(shape)
+        still = [at for at, tokens in enumerate(turns) if tokens > _STILL]
+        rows = [*still, *(half + at for at in still)]
+        self._compares, self._signs = rows[:-1], rows[-1]
+        self._near = [
+            (min(range(half), key=lambda at: abs(math.log(turns[at] / tokens))), score)
+            for tokens, score in _RECENT
+        ]
+        self._length = math.sqrt(1 + _ALWAYS**2)
+        self._own = (_KEPT * _NUMBER) ** 2 * len(rooms.own) / len(rooms.word)
+
+    @property
+    def _unit(self) -> float:
+        """What 1 along a direction is behind the norm."""
+        return self._wide / self._length
+
+    def _always(self) -> Tensor:
+        """A query row that is the same for every token."""
+        made: Tensor = self._rooms.always * (self._root / (_ALWAYS * self._unit))
+        return made
+
+    def _head(self, layer: int, head: int) -> tuple[Attention, slice]:
+        attention = self._net.attention(layer)
+        rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
+        attention.q_proj.weight[rows] *= 0.1
+        attention.k_proj.weight[rows] *= 0.1
+        attention.v_proj.weight[rows] = 0
+        return attention, rows
+
+    def _compare(self, attention: Attention, room: Tensor, score: float, length: float) -> None:
+        """Queries and keys are one projection of a room onto the directions that do not turn.
+
+        Args:
+            score: of two states that are equal in that room.
+            length: squared length there.
+        """
+        drawn = torch.randn(len(room), len(self._compares), generator=self._random)
+        basis = torch.linalg.qr(drawn).Q.T @ room
+        share = basis.shape[0] / len(room)
+        basis = basis * math.sqrt(score * self._root / share / length) / self._unit
+        rows = self._compares[: len(basis)]
+        attention.q_proj.weight[rows] = basis
+        attention.k_proj.weight[rows] = basis
+
+    def asks(self) -> None:
+        rooms, sign = self._rooms, self._signs
+        attention, rows = self._head(0, 0)
+        attention.q_proj.weight[sign] = self._always()
+        keys = (_PASSAGE * rooms.shows + _QUESTION * rooms.asks) / self._unit
+        attention.k_proj.weight[sign] = keys
+        attention.v_proj.weight[rows.start] = rooms.asks / self._unit
+        attention.o_proj.weight[:, rows.start] = _FLAG * rooms.is_asked
+
+    def own(self) -> None:
+        rooms = self._rooms
+        attention, rows = self._head(0, 1)
+        attention.q_proj.weight[rows.start + self._signs] = self._always()
+        keys = rooms.mark * (_NUMBERED / (_MARK * self._unit))
+        attention.k_proj.weight[rows.start + self._signs] = keys
+        for at, score in self._near:
+            near = rooms.always * (math.sqrt(score * self._root) / (_ALWAYS * self._unit))
+            attention.q_proj.weight[rows.start + at] = near
+            attention.k_proj.weight[rows.start + at] = near
+        within = slice(rows.start, rows.start + len(rooms.own))
+        attention.v_proj.weight[within] = rooms.number / self._unit
+        attention.o_proj.weight[:, within] = _KEPT * rooms.own.T
+        self._length = math.sqrt(self._length**2 + self._own)
+
+    def equal(self) -> None:
+        rooms = self._rooms
+        attention, rows = self._head(1, 0)
+        self._compare(attention, rooms.word, _EQUAL, 1.0)
+        attention.q_proj.weight[self._signs] = self._always()
+        keys = rooms.is_asked * (_ASKED / _FLAG) + rooms.begin * _NOWHERE
+        attention.k_proj.weight[self._signs] = keys / self._unit
+        attention.v_proj.weight[rows.start] = rooms.is_asked / (_FLAG * self._unit)
+        attention.o_proj.weight[:, rows.start] = _FOUND * rooms.matched
+
+    def gather(self) -> None:
+        rooms = self._rooms
+        attention, rows = self._head(2, 0)
+        self._compare(attention, rooms.own, _SAME_NUMBER, self._own)
+        attention.v_proj.weight[rows.start] = rooms.matched / self._unit
+        attention.o_proj.weight[:, rows.start] = _SUMMED * rooms.total
+
+    def answer(self) -> None:
+        rooms = self._rooms
+        attention, rows = self._head(self._net.shape.answer_layer, 0)
+        attention.q_proj.weight[self._signs] = self._always()
+        keys = rooms.end * (_ENDS / _END) + rooms.total * _MATCHED
+        attention.k_proj.weight[self._signs] = keys / self._unit
+        within = slice(rows.start, rows.start + len(rooms.own))
+        attention.v_proj.weight[within] = rooms.own / self._unit
+        attention.o_proj.weight[:, within] = _SAID * rooms.number.T
