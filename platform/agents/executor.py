@@ -166,8 +166,13 @@ class Executor:
             if len(self._tasks) < self._terms.most_runs:
                 try:
                     async with self._database.write() as session:
+                        # A process that stood still for long has not lost its own runs.
                         claim = await claim_run(
-                            session, self.owner, self._terms.lease, only={MODEL: self._model}
+                            session,
+                            self.owner,
+                            self._terms.lease,
+                            only={MODEL: self._model},
+                            but=list(self._tasks),
                         )
                 except Exception as error:  # Whatever it is, it must not end the looking for good.
                     log.warning("lost runs could not be looked for", reason=repr(error))

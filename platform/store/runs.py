@@ -9,7 +9,7 @@ What the events mean is known to `rostra.agents`; here they are a time, a type a
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -223,6 +223,7 @@ async def claim_run(
     run_id: UUID | None = None,
     *,
     only: Mapping[str, str] | None = None,
+    but: Collection[UUID] = (),
 ) -> RunClaim | None:
     """Takes a run that nobody executes; None when there is none.
 
@@ -232,6 +233,7 @@ async def claim_run(
         lease: how long the hold lasts without a heartbeat.
         run_id: this one only; by default the oldest.
         only: values that its `config` has to have.
+        but: none of these.
     """
     now = utc_now()
     query = (
@@ -244,6 +246,8 @@ async def claim_run(
     )
     if run_id is not None:
         query = query.where(RunRow.id == run_id)
+    if but:
+        query = query.where(RunRow.id.not_in(but))
     for name, value in (only or {}).items():
         query = query.where(RunRow.config[name].as_string() == value)
     row = await session.scalar(query)

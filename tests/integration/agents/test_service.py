@@ -690,6 +690,22 @@ async def test_who_resumes_a_run_makes_it_one_of_its_model(
         await agents.close()
 
 
+async def test_a_process_that_stood_still_does_not_take_its_own_run_again(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a suspend: the lease is over, and looking wakes up before the heartbeat."""
+    world.gate = asyncio.Event()
+    agents = make(database, world, READS)
+    silence(agents, monkeypatch)
+    run_id = await agents.start(RunRequest(task="Look around."))
+    await begun_at(agents, run_id, ToolStarted)
+    await expire(database)
+    assert not await recovered(agents)
+    world.gate.set()
+    assert (await ended(agents, run_id)).status is Status.COMPLETED
+    await agents.close()
+
+
 async def test_an_interrupted_run_waits_for_who_resumes_it(
     database: Database, world: World
 ) -> None:
