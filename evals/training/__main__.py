@@ -102,6 +102,11 @@ def seal_model(**given: Any) -> None:
 @click.option("--seed", type=int, default=11, show_default=True)
 @click.option("--docs", multiple=True, type=click.Path(path_type=Path))
 @click.option("--collection", help="Of the data directory, in place of --docs.")
+@click.option(
+    "--reading",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="People's questions with passages as JSON lines, in place of questions over pages.",
+)
 def heldout(
     out: Path,
     answerable: int,
@@ -109,11 +114,12 @@ def heldout(
     seed: int,
     docs: tuple[Path, ...],
     collection: str | None,
+    reading: Path | None,
 ) -> None:
-    """Write questions over pages that were never trained on, for `rostra eval run rag`."""
+    """Write questions over texts that were never trained on, for `rostra eval run rag`."""
     from evals.training.heldout.command import build_held_out
 
-    sources = Sources(docs or DOCS, collection)
+    sources = Sources(docs or DOCS, collection, reading)
     told = asyncio.run(
         build_held_out(load_settings(), sources, out, answerable, unanswerable, seed)
     )

@@ -1,10 +1,11 @@
-"""Builds the set from pages; what `python -m evals.training heldout` does."""
+"""Builds the set from pages or a reading set; what `python -m evals.training heldout` does."""
 
 import asyncio
 from pathlib import Path
 
 from evals.training.clozes import ClozeMaker, near_words, read_index_terms
-from evals.training.heldout.questions import HeldOutSize, held_out_questions
+from evals.training.examples.reading import read_reading_set
+from evals.training.heldout.questions import HeldOutSize, held_out_questions, held_out_reading
 from evals.training.heldout.writing import write_held_out
 from evals.training.pages import read_pages, word_counts
 from evals.training.sources import open_sources
@@ -18,9 +19,17 @@ async def build_held_out(
 ) -> dict[str, int]:
     """Writes the set to a folder; returns how many questions of each kind.
 
+    Args:
+        sources: with a reading set, its questions alone are taken.
+
     Raises:
-        SourcesMissing: there are no pages, or they give no questions.
+        SourcesMissing: there are no pages or the reading set cannot be read, or there are no
+            questions.
     """
+    size = HeldOutSize(answerable, unanswerable)
+    if sources.reading is not None:
+        reading = await asyncio.to_thread(read_reading_set, sources.reading)
+        return write_held_out(out, held_out_reading(reading, size, seed), seed)
     async with open_sources(settings, sources) as runtime:
         pages = await read_pages(runtime, sources)
 
@@ -32,7 +41,7 @@ async def build_held_out(
             pages.passages,
             read_index_terms(sources.docs),
             maker,
-            HeldOutSize(answerable, unanswerable),
+            size,
             seed,
         )
         return write_held_out(out, questions, seed)

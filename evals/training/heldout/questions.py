@@ -8,6 +8,9 @@ that is cut out of its passage.
 What always holds: all passages are held out; no passage of the collection has all words of an
 unanswerable question; a sentence that is cut out is the gold of no question. Each kind has about
 the same share, as far as there are questions of it.
+
+`held_out_reading` takes people's questions instead, those of a reading set about passages that are
+held out; there the set's other passages lie beside them in the collection.
 """
 
 import random
@@ -22,6 +25,7 @@ from evals.training.examples.drafts import (
     prose_of,
     term_drafts,
 )
+from evals.training.examples.reading import ReadingSet
 from evals.training.examples.records import without_sentences
 from evals.training.pages import Passage
 
@@ -94,6 +98,27 @@ def held_out_questions(
             unanswerable.append(replace(draft, place=-1, gold=[]))
     random.Random(f"{seed}-order").shuffle(unanswerable)
     return HeldOutQuestions(own, answerable, unanswerable)
+
+
+def held_out_reading(reading: ReadingSet, size: HeldOutSize, seed: int) -> HeldOutQuestions:
+    """Makes a set of people's questions; there may be fewer than wanted."""
+    rng = random.Random(f"{seed}-reading")
+    held = [place for place, one in enumerate(reading.passages) if one.is_held_out]
+    left_out = set(rng.sample(held, len(held) // _LEFT_OUT))
+    kept = [place for place in range(len(reading.passages)) if place not in left_out]
+    moved = {place: at for at, place in enumerate(kept)}
+    passages = [reading.passages[place] for place in kept]
+    known = [{word.lower() for word in content_words(one.text)} for one in passages]
+    answerable, unanswerable = [], []
+    for question, place, gold in rng.sample(reading.questions, len(reading.questions)):
+        if place in left_out:
+            if _is_nowhere(question, known):
+                unanswerable.append(Draft("reading", question, -1, []))
+        elif reading.passages[place].is_held_out:
+            answerable.append(Draft("reading", question, moved[place], gold))
+    return HeldOutQuestions(
+        passages, answerable[: size.answerable], unanswerable[: size.unanswerable]
+    )
 
 
 def _drafts(

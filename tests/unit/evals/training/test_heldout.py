@@ -9,8 +9,9 @@ from evals.rag.clapnq import read_clapnq
 from evals.rag.samples import gold_documents, gold_sentences
 from evals.training.clozes import ClozeMaker, IndexTerm, content_words
 from evals.training.errors import SourcesMissing
+from evals.training.examples.reading import ReadingSet
 from evals.training.heldout import HeldOutSize, held_out_questions, write_held_out
-from evals.training.heldout.questions import HeldOutQuestions
+from evals.training.heldout.questions import HeldOutQuestions, held_out_reading
 from evals.training.pages import Passage
 from rostra.core import sentence_spans
 
@@ -85,6 +86,27 @@ def test_it_is_read_as_clapnq_is(tmp_path: Path) -> None:
     first = (tmp_path / "answerable.jsonl").read_bytes()
     write_held_out(tmp_path, make(), seed=5)
     assert (tmp_path / "answerable.jsonl").read_bytes() == first
+
+
+def test_peoples_questions_are_of_held_out_passages() -> None:
+    passages = pages(60)
+    questions = [
+        (f"how often is thing{number} of use?", number, [1]) for number in range(len(passages))
+    ]
+    reading = ReadingSet(passages, questions, "", ["test"])
+    made = held_out_reading(reading, HeldOutSize(20, 10), 5)
+    assert (len(made.answerable), len(made.unanswerable)) == (20, 10)
+    assert made == held_out_reading(reading, HeldOutSize(20, 10), 5)
+    for draft in made.answerable:
+        own = made.passages[draft.place]
+        assert own.is_held_out
+        assert draft.question.split()[3] in own.text.split()
+        assert draft.gold == [1]
+    texts = " ".join(one.text for one in made.passages).split()
+    for draft in made.unanswerable:
+        assert draft.question.split()[3] not in texts
+    # What was trained on lies beside them.
+    assert any(not one.is_held_out for one in made.passages)
 
 
 def test_pages_that_give_no_questions(tmp_path: Path) -> None:
