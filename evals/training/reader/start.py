@@ -108,12 +108,12 @@ class _Rooms:
 
     def draw_numbers(self, count: int, random: torch.Generator) -> Tensor:
         """Vectors of length 1, all with the same share of it in `number`: [count, hidden]."""
-        parts = []
+        made = torch.zeros(count, self.word.shape[1])
         for room in (self.number, self._besides):
             drawn = torch.randn(count, len(room), generator=random)
             length = math.sqrt(len(room) / len(self.word))
-            parts.append(functional.normalize(drawn, dim=1) @ room * length)
-        return parts[0] + parts[1]
+            made += functional.normalize(drawn, dim=1) @ room * length
+        return made
 
 
 def _set_words(table: Tensor, rooms: _Rooms, words: Words, random: torch.Generator) -> None:
