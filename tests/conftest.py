@@ -63,10 +63,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(_clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """Defaults with an empty data directory, which ROSTRA_HOME names for child processes too.
 
-    Without the reader that ships: a test that wants one brings a tiny one (`tests/readers.py`).
+    Without the reader and the evidence scorer that ship: a test that wants a reader brings a tiny
+    one (`tests/readers.py`), one that wants the scorer sets `ROSTRA_EVIDENCE_PICKER`.
     """
     monkeypatch.setenv("ROSTRA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ROSTRA_READER", "never")
+    monkeypatch.setenv("ROSTRA_EVIDENCE_PICKER", "similarity")
     return Settings()
 
 

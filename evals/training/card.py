@@ -98,19 +98,17 @@ def write_card(folder: Path, card: Card) -> Path:
 
 
 def write_scores(
-    work: Work, name: str, found: Checkpoint, scores: Mapping[str, float], **more: float
+    work: Work, name: str, found: Checkpoint, scores: Mapping[str, float]
 ) -> Mapping[str, Any]:
     """Writes a model's scores into its folder; returns what stands there.
 
     Args:
         found: the training that they are of.
-        more: numbers that belong to the model and are no scores.
     """
     told = {
         "model": name,
         "steps": found.step,
         "minutes": round(found.seconds / 60, 1),
-        **more,
         "scores": {measure: round(value, 4) for measure, value in scores.items()},
     }
     write_whole(work.folder / _SCORES, json.dumps(told, indent=2) + "\n")

@@ -20,20 +20,19 @@ from rostra.answer.events import (
     Status,
     TextDelta,
 )
+from rostra.answer.evidence import Sentence, candidate_sentences
 from rostra.answer.pickers import load_scorer, scorer_file
-from rostra.answer.similar import SimilarityPicker
+from rostra.answer.similar import SimilarityPicker, choose, similarities
 from rostra.core import lazy_names
 
 if TYPE_CHECKING:
-    from rostra.answer.scored import Signs, signs_of
+    from rostra.answer.scored import log_odds
     from rostra.answer.scorer.features import Batch, Featuriser, Passage, Row, make_batch
     from rostra.answer.scorer.net import EvidenceNet, new_net
     from rostra.answer.scorer.scorer import EvidenceScorer, Scored
     from rostra.answer.scorer.weights import (
         Calibration,
-        Mixture,
         load_scorer_net,
-        recalibrate,
         save_scorer,
         scorer_encoder,
     )
@@ -49,11 +48,8 @@ _HOMES = {
     "EvidenceScorer": "scorer.scorer",
     "Scored": "scorer.scorer",
     "Calibration": "scorer.weights",
-    "Mixture": "scorer.weights",
-    "recalibrate": "scorer.weights",
-    "Signs": "scored",
-    "signs_of": "scored",
     "load_scorer_net": "scorer.weights",
+    "log_odds": "scored",
     "save_scorer": "scorer.weights",
     "scorer_encoder": "scorer.weights",
 }
@@ -73,28 +69,29 @@ __all__ = [
     "EvidenceNet",
     "EvidenceScorer",
     "Featuriser",
-    "Mixture",
     "Passage",
     "Passages",
     "Question",
     "Row",
     "Scored",
-    "Signs",
+    "Sentence",
     "SimilarityPicker",
     "Stage",
     "Status",
     "Stored",
     "TextDelta",
+    "candidate_sentences",
+    "choose",
     "load_scorer",
     "load_scorer_net",
+    "log_odds",
     "make_batch",
     "new_net",
     "read_turns",
-    "recalibrate",
     "save_scorer",
     "scorer_encoder",
     "scorer_file",
-    "signs_of",
+    "similarities",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from rostra.answer.evidence import EvidencePicker
 from rostra.answer.similar import SimilarityPicker
 from rostra.core import ConfigError, Embedder, ModelUnavailable, Settings, get_logger
-from rostra.retrieval import PACKAGED_MODEL
 from rostra.shipped import is_shipped, shipped_folder
 
 if TYPE_CHECKING:
@@ -80,5 +79,4 @@ def make_picker(
         return SimilarityPicker(embedder(), terms)
     from rostra.answer.scored import ScorerPicker
 
-    packaged = embedder().space.model.endswith(PACKAGED_MODEL)
-    return ScorerPicker(scorer, terms, packaged=packaged)
+    return ScorerPicker(scorer, embedder(), terms)

@@ -1,35 +1,28 @@
-"""Picks sentences by the trained evidence scorer.
+"""Picks sentences by how similar they are and by what the trained evidence scorer says of them.
 
-What always holds: every sentence that can be quoted is read within its passage; evidence and
-threshold are probabilities.
+What always holds: every sentence that can be quoted is read within its passage; a sentence's score
+is similarity's plus a share of its log-odds against "nothing here answers", and so is the evidence
+score, by the best sentence's. Where sentences were joined (`candidate_sentences`), the joint has
+the log-odds of its best.
 
-A sentence's score is its log-odds against "nothing here answers", mixed with what search knew of it
-as the scorer was calibrated (`Mixture`). Where sentences were joined (`candidate_sentences`), the
-joint has the log-odds of its best. The evidence score is the best sentence's probability.
+Neither does it alone: similarity knows what a question is about, the scorer which sentence says it.
+The shares belong to the scorer's training (`Calibration`).
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from rostra.answer.evidence import Evidence, Sentence, candidate_sentences, reading_order
 from rostra.answer.scorer.features import Passage
-from rostra.answer.scorer.scorer import ABSENT, EvidenceScorer
-from rostra.answer.scorer.weights import probability
-from rostra.answer.similar import rank_scores, term_share
-from rostra.core import sentence_spans
+from rostra.answer.scorer.scorer import EvidenceScorer
+from rostra.answer.similar import choose, is_packaged, similarities
+from rostra.core import Embedder, sentence_spans
 from rostra.retrieval import Hit, SearchResult
 
-
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """What is known of a sentence that could be quoted; see `Mixture`."""
-
-    sentence: Sentence
-    odds: float
-    share: float
-    rank: float
-    cosine: float
+# Log-odds beyond this say no more.
+_SURE = 8.0
 
 
 class ScorerPicker:
@@ -37,76 +30,48 @@ class ScorerPicker:
 
     Args:
         scorer: reads the passages.
+        embedder: of the space that the passages are found in.
         terms: analyses a sentence as the lexical index does.
-        packaged: the packaged embedder finds the passages.
     """
 
     name = "scorer"
 
     def __init__(
-        self,
-        scorer: EvidenceScorer,
-        terms: Callable[[str], list[str]],
-        *,
-        packaged: bool = True,
+        self, scorer: EvidenceScorer, embedder: Embedder, terms: Callable[[str], list[str]]
     ) -> None:
         self._scorer = scorer
+        self._embedder = embedder
         self._terms = terms
-        self._mixture = scorer.calibration.mixture(packaged=packaged)
 
     @property
     def threshold(self) -> float:
-        """As the scorer was calibrated."""
-        return round(probability(self._mixture.threshold), 6)
+        """As the scorer was calibrated; nothing is too little beside another embedder."""
+        if is_packaged(self._embedder):
+            return self._scorer.calibration.threshold
+        return float("-inf")
 
     def pick(self, question: str, found: SearchResult, *, most: int) -> Evidence:
         """See `EvidencePicker`."""
-        mixture = self._mixture
-        signs = signs_of(question, found, self._scorer, self._terms)
-        if not signs:
+        candidates = candidate_sentences(found.hits)
+        if not candidates:
             return Evidence([], 0.0)
-        candidates = [
-            Sentence(
-                one.sentence.hit,
-                one.sentence.start,
-                one.sentence.end,
-                mixture.log_odds(one.odds, one.share, one.rank, one.cosine),
-            )
-            for one in signs
-        ]
-        candidates.sort(key=lambda sentence: -sentence.score)
-        least = candidates[0].score + math.log(mixture.cut)
-        chosen: list[Sentence] = []
-        for sentence in candidates:
-            if len(chosen) == most or sentence.score < least:
-                break
-            if all(sentence.text != other.text for other in chosen):
-                chosen.append(sentence)
-        evidence = probability(candidates[0].score)
+        shares = self._scorer.calibration
+        similar = similarities(self._embedder, self._terms, question, found, candidates)
+        odds = log_odds(self._scorer, question, candidates)
+        chosen = choose(candidates, similar.scores + shares.sentence * odds, most)
+        evidence = similar.evidence + shares.evidence * float(odds.max())
         return Evidence(reading_order(chosen), round(evidence, 6))
 
 
-def signs_of(
-    question: str,
-    found: SearchResult,
-    scorer: EvidenceScorer,
-    terms: Callable[[str], list[str]],
-) -> list[Signs]:
-    """What is known of each sentence that can be quoted, as they stand. Blocks while it reads.
-
-    Args:
-        found: the passages, with the weights of the question's terms.
-        terms: analyses a sentence as the lexical index does.
-    """
-    candidates = candidate_sentences(found.hits)
-    if not candidates:
-        return []
+def log_odds(
+    scorer: EvidenceScorer, question: str, candidates: Sequence[Sentence]
+) -> npt.NDArray[np.float64]:
+    """Of each sentence against "nothing here answers", -8 to 8. Blocks while it reads."""
     hits = list({candidate.hit.chunk_id: candidate.hit for candidate in candidates}.values())
     passages = [Passage(headings(hit), hit.text, sentence_spans(hit.text)) for hit in hits]
     read = scorer.score(question, passages)
     places = {hit.chunk_id: at for at, hit in enumerate(hits)}
-    ranks = rank_scores(found.hits)
-    signs = []
+    found = []
     for one in candidates:
         place = places[one.hit.chunk_id]
         start, end = one.start - one.hit.start, one.end - one.hit.start
@@ -116,16 +81,8 @@ def signs_of(
             for span, score in zip(spans, read[place].sentences, strict=True)
             if start <= span[0] < end
         ]
-        signs.append(
-            Signs(
-                one,
-                max(inside, default=ABSENT),
-                term_share(terms(one.text), found.term_weights),
-                ranks[one.hit.chunk_id],
-                one.hit.scores.dense or 0.0,
-            )
-        )
-    return signs
+        found.append(max(inside, default=-_SURE))
+    return np.clip(np.array(found, np.float64), -_SURE, _SURE)
 
 
 def headings(hit: Hit) -> str:

@@ -7,8 +7,10 @@ settings: they mean nothing without the threshold that belongs to them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rostra.answer.evidence import Evidence, Sentence, candidate_sentences, reading_order
 from rostra.core import Embedder
@@ -42,36 +44,77 @@ class SimilarityPicker:
     @property
     def threshold(self) -> float:
         """For the packaged embedder where it was tuned; nothing is too little for another one."""
-        is_packaged = self._embedder.space.model.endswith(PACKAGED_MODEL)
-        return _TUNED_THRESHOLD if is_packaged else float("-inf")
+        return _TUNED_THRESHOLD if is_packaged(self._embedder) else float("-inf")
 
     def pick(self, question: str, found: SearchResult, *, most: int) -> Evidence:
         """See `EvidencePicker`."""
         candidates = candidate_sentences(found.hits)
         if not candidates:
             return Evidence([], 0.0)
-        asked = self._embedder.embed_query(question)
-        read = self._embedder.embed_documents(
-            [searchable_text(s.hit.context or s.hit.title, s.text) for s in candidates]
-        )
-        cosines = np.asarray(read @ asked, np.float64)
-        shares = np.array([term_share(self._terms(s.text), found.term_weights) for s in candidates])
-        ranks = rank_scores(found.hits)
-        prior = np.array([ranks[s.hit.chunk_id] for s in candidates])
-        scores = cosines + _TERM_WEIGHT * shares + _RANK_WEIGHT * prior
-        best = scores.max()
-        chosen: list[Sentence] = []
-        for row in np.argsort(-scores, kind="stable"):
-            sentence = candidates[row]
-            if len(chosen) == most or scores[row] < _RELATIVE * best:
-                break
-            if all(sentence.text != other.text for other in chosen):
-                chosen.append(
-                    Sentence(sentence.hit, sentence.start, sentence.end, float(scores[row]))
-                )
-        closest = max(float(cosines.max()), *(hit.scores.dense or 0.0 for hit in found.hits))
-        evidence = closest + _EVIDENCE_TERM_WEIGHT * float(shares.max())
-        return Evidence(reading_order(chosen), round(evidence, 6))
+        similar = similarities(self._embedder, self._terms, question, found, candidates)
+        chosen = choose(candidates, similar.scores, most)
+        return Evidence(reading_order(chosen), round(similar.evidence, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """How similar sentences are to a question.
+
+    Attributes:
+        scores: of each sentence, float64 [sentences].
+        evidence: how well all of them may answer it.
+    """
+
+    scores: npt.NDArray[np.float64]
+    evidence: float
+
+
+def similarities(
+    embedder: Embedder,
+    terms: Callable[[str], list[str]],
+    question: str,
+    found: SearchResult,
+    candidates: Sequence[Sentence],
+) -> Similarities:
+    """Compares each sentence with the question; see this module. Blocks while it embeds.
+
+    Args:
+        found: the passages, with the weights of the question's terms.
+        candidates: sentences of them, one at least.
+    """
+    asked = embedder.embed_query(question)
+    read = embedder.embed_documents(
+        [searchable_text(s.hit.context or s.hit.title, s.text) for s in candidates]
+    )
+    cosines = np.asarray(read @ asked, np.float64)
+    shares = np.array([term_share(terms(s.text), found.term_weights) for s in candidates])
+    ranks = rank_scores(found.hits)
+    prior = np.array([ranks[s.hit.chunk_id] for s in candidates])
+    closest = max(float(cosines.max()), *(hit.scores.dense or 0.0 for hit in found.hits))
+    return Similarities(
+        cosines + _TERM_WEIGHT * shares + _RANK_WEIGHT * prior,
+        closest + _EVIDENCE_TERM_WEIGHT * float(shares.max()),
+    )
+
+
+def choose(
+    candidates: Sequence[Sentence], scores: npt.NDArray[np.float64], most: int
+) -> list[Sentence]:
+    """The best sentence and those that are not much worse, best first, each text once."""
+    least = min(_RELATIVE * scores.max(), scores.max())
+    chosen: list[Sentence] = []
+    for row in np.argsort(-scores, kind="stable"):
+        sentence = candidates[row]
+        if len(chosen) == most or scores[row] < least:
+            break
+        if all(sentence.text != other.text for other in chosen):
+            chosen.append(Sentence(sentence.hit, sentence.start, sentence.end, float(scores[row])))
+    return chosen
+
+
+def is_packaged(embedder: Embedder) -> bool:
+    """Whether it is the packaged one, whose cosines the thresholds are for."""
+    return embedder.space.model.endswith(PACKAGED_MODEL)
 
 
 def term_share(terms: Sequence[str], weights: Mapping[str, float]) -> float:

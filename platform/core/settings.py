@@ -268,13 +268,13 @@ class Settings(BaseSettings):
     answer_threshold: FiniteFloat | None = Field(
         None,
         description="Evidence under this score is `not found`; unset takes the tuned value. What "
-        "it is held against depends on the picker: a similarity, or the scorer's probability.",
+        "it is held against depends on the picker: a similarity, or one with the scorer's say.",
     )
     evidence_picker: Literal["auto", "scorer", "similarity"] = Field(
         "auto",
-        description="Who picks the sentences that are quoted: the trained scorer, or similarity to "
-        "the question. auto is the scorer where one ships; similarity stands in for one that is "
-        "missing or broken.",
+        description="Who picks the sentences that are quoted: the trained scorer beside similarity "
+        "to the question, or similarity alone. auto is the scorer where one ships; similarity "
+        "stands in for one that is missing or broken.",
     )
     evidence_model: Path | None = Field(
         None, description="Folder with an evidence scorer to use instead of the shipped one."

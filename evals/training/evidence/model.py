@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from evals.training.card import Card, write_card, write_scores
-from evals.training.evidence.calibrating import calibrate
 from evals.training.evidence.items import ItemStream, Mixture
 from evals.training.evidence.learning import (
     EvidenceTrainee,
@@ -19,7 +18,7 @@ from evals.training.evidence.learning import (
 from evals.training.examples import build_for, read_examples
 from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.work import Work
-from rostra.answer import Featuriser, new_net, save_scorer, scorer_encoder
+from rostra.answer import Calibration, Featuriser, new_net, save_scorer, scorer_encoder
 from rostra.core import pick_device
 
 
@@ -59,11 +58,10 @@ class EvidenceModel:
     def export(self, work: Work) -> None:
         """See `TrainableModel`."""
         found, scored = _scored(work)
-        calibration, how_well = calibrate(scored)
         net = new_net(scorer_encoder())
         load_trained(net, work.run)
-        save_scorer(net, work.exported, calibration)
-        scores = validation_scores(scored) | how_well
+        save_scorer(net, work.exported, work.config.section("calibration", Calibration))
+        scores = validation_scores(scored)
         manifest, _ = read_examples(work.examples)
         write_card(
             work.exported,
@@ -92,11 +90,7 @@ class EvidenceModel:
     def measure(self, work: Work) -> Mapping[str, Any]:
         """See `TrainableModel`."""
         found, scored = _scored(work)
-        calibration, how_well = calibrate(scored)
-        scores = validation_scores(scored) | how_well
-        return write_scores(
-            work, "evidence", found, scores, threshold=calibration.threshold, cut=calibration.cut
-        )
+        return write_scores(work, "evidence", found, validation_scores(scored))
 
 
 MODEL = EvidenceModel()

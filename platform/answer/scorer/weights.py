@@ -5,7 +5,6 @@ they are by the sha256 of its weights, and is refused beside another one; the nu
 scores an answer (`Calibration`) are of the same training as the weights and lie in the same file.
 """
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,64 +23,18 @@ _FORMAT = "rostra-evidence-1"
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture:
-    """What a sentence's log-odds become together with what search knew of it, and what follows.
-
-    A sentence's mixed log-odds are the weighted sum of the five, `bias` times 1.
-
-    Attributes:
-        odds: weight of the scorer's log-odds.
-        share: weight of the share of the question's term weight that the sentence holds.
-        rank: weight of its passage's place among those found, 1 for the best and 0 for the last.
-        cosine: weight of the cosine of question and passage, by the packaged embedder.
-        threshold: mixed log-odds of the best sentence under which nothing is found.
-        cut: a sentence is quoted beside the best one when its odds are at least this share of its.
-    """
-
-    bias: float = 0.0
-    odds: float = 1.0
-    share: float = 0.0
-    rank: float = 0.0
-    cosine: float = 0.0
-    threshold: float = 0.0
-    cut: float = 0.2
-
-    def log_odds(self, odds: float, share: float, rank: float, cosine: float) -> float:
-        """Mixed log-odds of a sentence."""
-        return (
-            self.bias
-            + self.odds * odds
-            + self.share * share
-            + self.rank * rank
-            + self.cosine * cosine
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
-    """What makes scores an answer; set on held-out data of the training.
+    """How far a scorer's log-odds count beside similarity; set on data held out of its training.
 
     Attributes:
-        threshold: log-odds of the best sentence under which nothing is found, unmixed.
-        cut: as `Mixture.cut`, unmixed.
-        packaged: for passages that the packaged embedder found.
-        others: for those that another one found, whose cosines are on another scale.
+        sentence: their weight in a sentence's score.
+        evidence: that of the best sentence's in the evidence score.
+        threshold: evidence under which nothing is found, with the packaged embedder.
     """
 
-    threshold: float = 0.0
-    cut: float = 0.2
-    packaged: Mixture | None = None
-    others: Mixture | None = None
-
-    def mixture(self, *, packaged: bool) -> Mixture:
-        """What to go by; the scorer's log-odds alone where none was fitted."""
-        fitted = self.packaged if packaged else self.others
-        return fitted or Mixture(threshold=self.threshold, cut=self.cut)
-
-
-def probability(log_odds: float) -> float:
-    """The logistic function, without overflow."""
-    return 0.5 * (1 + math.tanh(log_odds / 2))
+    sentence: float = 0.04
+    evidence: float = 0.03
+    threshold: float = 0.61
 
 
 def scorer_encoder() -> Path:
@@ -103,30 +56,14 @@ def save_scorer(net: EvidenceNet, folder: Path, calibration: Calibration) -> Pat
         name: weight.detach().to("cpu", torch.float16).contiguous()
         for name, weight in net.own_state().items()
     }
-    path = folder / FILE
-    save_file(weights, path, _metadata(calibration))
-    return path
-
-
-def _metadata(calibration: Calibration) -> dict[str, str]:
-    return {
+    metadata = {
         "format": _FORMAT,
         "encoder": weights_digest(scorer_encoder()),
         "calibration": msgspec.json.encode(asdict(calibration)).decode(),
     }
-
-
-def recalibrate(path: Path, calibration: Calibration) -> None:
-    """Puts other numbers into a scorer's file; its weights stay, bit for bit.
-
-    Raises:
-        ModelUnavailable: as `load_scorer_net`.
-    """
-    from safetensors.torch import load_file, save_file
-
-    load_scorer_net(path)
-    weights = load_file(path)
-    save_file(weights, path, _metadata(calibration))
+    path = folder / FILE
+    save_file(weights, path, metadata)
+    return path
 
 
 def load_scorer_net(path: Path) -> tuple[EvidenceNet, Calibration]:

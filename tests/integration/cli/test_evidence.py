@@ -25,6 +25,7 @@ QUESTION = "How often must the oil of the pump be changed?"
 @pytest.fixture(autouse=True)
 def quick(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROSTRA_EVIDENCE_PICKER", "auto")
     monkeypatch.setattr("rostra.runtime.runtime.load_embedder", lambda _: packaged_embedder("auto"))
 
 

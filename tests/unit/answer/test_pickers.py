@@ -1,6 +1,5 @@
 """Pickers of evidence: what is quoted is verbatim whoever picks, and one always can."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -9,20 +8,20 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from rostra.answer import Calibration, Mixture, load_scorer, scorer_file
+from rostra.answer import Calibration, SimilarityPicker, load_scorer, scorer_file
 from rostra.answer.evidence import Evidence, candidate_sentences
 from rostra.answer.pickers import make_picker
-from rostra.answer.scored import ScorerPicker, headings
-from rostra.answer.scorer.weights import probability
+from rostra.answer.scored import ScorerPicker, headings, log_odds
 from rostra.core import ModelUnavailable, Settings
 from rostra.retrieval import Hit, SearchResult
 from rostra.retrieval.analysis import EnglishAnalyzer
 from rostra.shipped import ShippedModelBroken
-from tests.fakes import FakeEmbedder
+from tests.fakes import FakeEmbedder, packaged_embedder
 from tests.unit.answer.conftest import hit
 from tests.unit.answer.scorer_parts import WordScorer, small_scorer
 
 TERMS = EnglishAnalyzer().terms
+EMBEDDER = FakeEmbedder(dimensions=8)
 QUESTION = "how does vacuum reclaim storage of dead tuples"
 
 
@@ -31,7 +30,7 @@ def found(hits: list[Hit]) -> SearchResult:
 
 
 def pick(hits: list[Hit], calibration: Calibration | None = None, most: int = 4) -> Evidence:
-    picker = ScorerPicker(WordScorer(calibration=calibration), TERMS)
+    picker = ScorerPicker(WordScorer(calibration=calibration), EMBEDDER, TERMS)
     return picker.pick(QUESTION, found(hits), most=most)
 
 
@@ -46,14 +45,14 @@ texts = st.lists(st.tuples(st.lists(words, min_size=1, max_size=9), ends), max_s
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_what_the_scorer_picks_can_be_quoted(some: list[str], most: int) -> None:
     hits = [hit("x" + text, 1) for text in some]
-    evidence = ScorerPicker(small_scorer(), TERMS).pick(QUESTION, found(hits), most=most)
+    picker = ScorerPicker(small_scorer(), EMBEDDER, TERMS)
+    evidence = picker.pick(QUESTION, found(hits), most=most)
     candidates = [(one.hit.chunk_id, one.start, one.end) for one in candidate_sentences(hits)]
     chosen = [(one.hit.chunk_id, one.start, one.end) for one in evidence.sentences]
     assert len(set(chosen)) == len(chosen) <= most
     assert set(chosen) <= set(candidates)
     assert bool(chosen) == bool(candidates)
     assert len({one.text for one in evidence.sentences}) == len(chosen)
-    assert 0 <= evidence.score <= 1
 
 
 PASSAGE = (
@@ -62,33 +61,38 @@ PASSAGE = (
 )
 
 
-def test_sentences_far_less_likely_than_the_best_are_left_out() -> None:
-    # Words of the question: 4 in the best, 2 in the third, none in the first.
-    strict = pick([hit(PASSAGE)], Calibration(cut=0.5))
+def test_log_odds_decide_as_far_as_they_are_calibrated_to() -> None:
+    # Words of the question: 4 in the second sentence, 2 in the third, none in the first.
+    strict = pick([hit(PASSAGE)], Calibration(sentence=10.0))
     assert [one.text for one in strict.sentences] == ["Vacuum reclaims storage of dead tuples."]
-    loose = pick([hit(PASSAGE)], Calibration(cut=math.exp(-3)))
-    assert len(loose.sentences) == 2
-    assert loose.score == strict.score
+    similar = SimilarityPicker(EMBEDDER, TERMS).pick(QUESTION, found([hit(PASSAGE)]), most=4)
+    same = pick([hit(PASSAGE)], Calibration(sentence=0.0, evidence=0.0))
+    assert [(one.text, one.score) for one in same.sentences] == [
+        (one.text, one.score) for one in similar.sentences
+    ]
+    assert same.score == similar.score
 
 
-def test_evidence_is_the_mixed_probability_of_the_best() -> None:
-    unmixed = pick([hit(PASSAGE)])
-    best = max(sentence.score for sentence in unmixed.sentences)
-    assert best == 2.5  # four words less 1.5
-    assert unmixed.score == pytest.approx(1 / (1 + math.exp(-2.5)), abs=1e-6)
-    mixture = Mixture(bias=-1.0, odds=2.0, share=0.5, rank=0.25, cosine=3.0, threshold=0.7, cut=0.9)
-    calibration = Calibration(packaged=mixture, others=Mixture(bias=9.0))
-    mixed = pick([hit(PASSAGE, score=0.5)], calibration)
-    (sentence,) = mixed.sentences
-    share = len({"vacuum", "reclaim", "storag", "dead", "tupl"}) / len(set(TERMS(QUESTION)))
-    assert sentence.score == pytest.approx(-1 + 2 * 2.5 + 0.5 * share + 0.25 + 3 * 0.5)
-    assert mixed.score == pytest.approx(1 / (1 + math.exp(-sentence.score)), abs=1e-6)
-    picker = ScorerPicker(WordScorer(calibration=calibration), TERMS)
-    assert picker.threshold == pytest.approx(1 / (1 + math.exp(-0.7)), abs=1e-6)
-    other = ScorerPicker(WordScorer(calibration=calibration), TERMS, packaged=False)
-    assert other.threshold == 0.5
-    for extreme in (-1e6, 1e6):
-        assert 0 <= probability(extreme) <= 1
+def test_scores_are_similaritys_and_a_share_of_the_log_odds() -> None:
+    plain = pick([hit(PASSAGE)], Calibration(sentence=0.0, evidence=0.0))
+    mixed = pick([hit(PASSAGE)], Calibration(sentence=0.5, evidence=0.25))
+    (best,) = (one for one in mixed.sentences if one.text.startswith("Vacuum"))
+    (same,) = (one for one in plain.sentences if one.text.startswith("Vacuum"))
+    assert best.score == pytest.approx(same.score + 0.5 * 2.5)  # four words less 1.5
+    assert mixed.score == pytest.approx(plain.score + 0.25 * 2.5, abs=1e-6)
+
+
+def test_log_odds_without_measure_say_no_more_than_sure_ones() -> None:
+    plain = pick([hit(PASSAGE)], Calibration(sentence=0.0, evidence=0.0))
+    scorer = WordScorer(null=-1e6, calibration=Calibration(evidence=1.0))
+    found_ = ScorerPicker(scorer, EMBEDDER, TERMS).pick(QUESTION, found([hit(PASSAGE)]), most=4)
+    assert found_.score == pytest.approx(plain.score + 8.0, abs=1e-6)
+
+
+def test_the_threshold_is_for_the_packaged_embedder() -> None:
+    scorer = WordScorer(calibration=Calibration(threshold=0.7))
+    assert ScorerPicker(scorer, EMBEDDER, TERMS).threshold == float("-inf")
+    assert ScorerPicker(scorer, packaged_embedder("float32"), TERMS).threshold == 0.7
 
 
 def test_without_hits_there_is_no_evidence() -> None:
@@ -97,9 +101,11 @@ def test_without_hits_there_is_no_evidence() -> None:
 
 def test_lines_that_are_announced_count_with_what_announces_them() -> None:
     text = "These are the steps to take now:\n- vacuum storage of dead tuples\n- rest\n"
-    (sentence,) = pick([hit(text)]).sentences
+    hits = [hit(text)]
+    (sentence,) = candidate_sentences(hits)
     assert sentence.text == text.strip()
-    assert sentence.score == 3.5  # of the line with five of the words
+    # Of the line with five of the words.
+    assert log_odds(WordScorer(), QUESTION, [sentence]).tolist() == [3.5]
 
 
 def test_a_passage_is_read_under_its_headings_or_its_title() -> None:
