@@ -31,7 +31,6 @@ class Card:
 
     Attributes:
         what: it is, in a sentence or two.
-        minutes: that its training took; `steps` as many.
         sources: of the examples' manifest; so are `counts`.
         scores: on what was held out, by name.
         limits: a sentence each.
@@ -39,18 +38,19 @@ class Card:
 
     name: str
     what: str
-    recipe: str
-    seed: int
-    steps: int
-    minutes: float
     sources: Mapping[str, Any]
     counts: Mapping[str, Mapping[str, int]]
     scores: Mapping[str, float]
     limits: tuple[str, ...]
 
 
-def write_card(folder: Path, card: Card) -> Path:
-    """Writes a card beside a model's files; returns its path."""
+def write_card(work: Work, found: Checkpoint, card: Card) -> Path:
+    """Writes a card beside the exported files of a model; returns its path.
+
+    Args:
+        found: the training that the model is of.
+    """
+    config = work.config
     lines = [
         f"# {card.name}",
         "",
@@ -76,8 +76,8 @@ def write_card(folder: Path, card: Card) -> Path:
         "",
         "## Training",
         "",
-        f"`python -m evals.training train {card.name} --recipe {card.recipe}`: seed {card.seed}, "
-        f"{card.steps:,} steps in {card.minutes:.0f} minutes.",
+        f"`python -m evals.training train {card.name} --recipe {config.recipe}`: seed "
+        f"{config.seed}, {found.step:,} steps in {found.seconds / 60:.0f} minutes.",
         "",
         "## Scores",
         "",
@@ -92,7 +92,7 @@ def write_card(folder: Path, card: Card) -> Path:
         *(f"- {limit}" for limit in card.limits),
         "",
     ]
-    path = folder / CARD
+    path = work.exported / CARD
     write_whole(path, "\n".join(lines))
     return path
 

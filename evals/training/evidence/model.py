@@ -63,28 +63,22 @@ class EvidenceModel:
         save_scorer(net, work.exported, work.config.section("calibration", Calibration))
         scores = validation_scores(scored)
         manifest, _ = read_examples(work.examples)
-        write_card(
-            work.exported,
-            Card(
-                name="evidence",
-                what="Scores each sentence of a passage by how well it answers a question, and "
-                "says when none does: a cross-encoder of six layers on all-MiniLM-L6-v2, whose "
-                "embeddings it borrows and which are not in the file.",
-                recipe=work.config.recipe,
-                seed=work.config.seed,
-                steps=found.step,
-                minutes=found.seconds / 60,
-                sources=manifest.sources,
-                counts=manifest.counts,
-                scores=scores,
-                limits=(
-                    "Trained on English: software documentation, encyclopedia and medical papers.",
-                    "Questions of the documentation are made by a program; only those of the "
-                    "reading set are people's.",
-                    "Reads 384 tokens at a time; what needs two passages together it does not see.",
-                ),
+        card = Card(
+            name="evidence",
+            what="Scores each sentence of a passage by how well it answers a question, and says "
+            "when none does: a cross-encoder of six layers on all-MiniLM-L6-v2, whose embeddings "
+            "it borrows and which are not in the file.",
+            sources=manifest.sources,
+            counts=manifest.counts,
+            scores=scores,
+            limits=(
+                "Trained on English: software documentation, encyclopedia and medical papers.",
+                "Questions of the documentation are made by a program; only those of the reading "
+                "set are people's.",
+                "Reads 384 tokens at a time; what needs two passages together it does not see.",
             ),
         )
+        write_card(work, found, card)
         work.tell(f"exported to {work.exported}")
 
     def measure(self, work: Work) -> Mapping[str, Any]:

@@ -21,6 +21,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         tell_steps: between lines of progress.
         checkpoint_seconds: between checkpoints; what a kill costs at most.
         precision: of the forward pass; `auto` is bfloat16 where the hardware multiplies it.
+        slower: shares of the learning rate, by the beginning of parameters' names: for weights
+            that begin with something to lose.
     """
 
     learning_rate: float
@@ -35,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     tell_steps: int = 50
     checkpoint_seconds: float = 60.0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    slower: dict[str, float] = {}
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
@@ -42,6 +45,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         for name in ("learning_rate", "batch", "validate_steps", "tell_steps"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` has to be above 0")
+        if any(not 0 < share <= 1 for share in self.slower.values()):
+            raise ValueError("`slower` has shares above 0 and up to 1")
 
     def progress(self, step: int, seconds: float) -> float:
         """The share of the training that is done, 0 to 1."""
@@ -51,6 +56,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         if self.minutes is not None:
             shares.append(seconds / max(1e-9, 60 * self.minutes))
         return min(1.0, max(shares))
+
+    def share(self, name: str) -> float:
+        """Of the learning rate, for a parameter; the longest beginning of its name decides."""
+        found = [beginning for beginning in self.slower if name.startswith(beginning)]
+        return self.slower[max(found, key=len)] if found else 1.0
 
     def rate(self, step: int, progress: float) -> float:
         """The learning rate of a step, which counts from 0."""

@@ -112,7 +112,13 @@ def train(
     """
     net = trainee.net
     learning = [one for one in net.parameters() if one.requires_grad]
-    optimiser = torch.optim.AdamW(learning, plan.learning_rate, weight_decay=plan.weight_decay)
+    groups = _groups(net, plan)
+    shares = list(groups)
+    optimiser = torch.optim.AdamW(
+        [{"params": group} for group in groups.values()],
+        plan.learning_rate,
+        weight_decay=plan.weight_decay,
+    )
     step, seconds, average = 0, 0.0, 0.0
     if (found := load_checkpoint(folder / CHECKPOINT, fingerprint)) is not None:
         load_weights(net, found.weights)
@@ -156,8 +162,8 @@ def train(
             batch = coming.result()
             coming = ahead.submit(trainee.batch, step + 1, plan.progress(step + 1, used()))
             rate = plan.rate(step, progress)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
+            for group, share in zip(optimiser.param_groups, shares, strict=True):
+                group["lr"] = rate * share
             with _autocast(plan, device):
                 loss = trainee.loss(batch)
             optimiser.zero_grad(set_to_none=True)
@@ -227,6 +233,15 @@ def load_weights(net: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
         net.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         raise CheckpointBroken(f"the checkpoint is of another net: {error}") from None
+
+
+def _groups(net: nn.Module, plan: Plan) -> dict[float, list[nn.Parameter]]:
+    """Parameters that learn, by their share of the learning rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, one in net.named_parameters():
+        if one.requires_grad:
+            groups.setdefault(plan.share(name), []).append(one)
+    return groups
 
 
 def _autocast(plan: Plan, device: str) -> AbstractContextManager[object]:

@@ -79,7 +79,7 @@ class Learner:
 
     Args:
         net: on its device.
-        found: the token whose vector stands for "this answers".
+        answers: the token whose vector stands for "this answers".
         train: for each stage of the course; likewise `held`, which are held out.
     """
 
@@ -90,7 +90,7 @@ class Learner:
         pace: Pace,
         guides: Guides,
         marks: Marks,
-        found: int,
+        answers: int,
         train: Sequence[StoredSequences],
         held: Sequence[StoredSequences],
         *,
@@ -98,7 +98,7 @@ class Learner:
         device: str = "cpu",
     ) -> None:
         self._net, self._course, self._pace = net, course, pace
-        self._guides, self._marks, self._found = guides, marks, found
+        self._guides, self._marks, self._answers = guides, marks, answers
         self._train, self._held = train, held
         self._seed, self._device = seed, device
 
@@ -122,7 +122,7 @@ class Learner:
 
     def loss(self, batch: Batch) -> Tensor:
         """See `Trainee`."""
-        found = losses(self._net, batch.to(self._device), self._found)
+        found = losses(self._net, batch.to(self._device), self._answers)
         return (
             found["tokens"]
             + self._guides.sentences * found["sentences"]
@@ -135,7 +135,7 @@ class Learner:
         for stage, stored in zip(self._course.stages, self._held, strict=True):
             rng = random.Random(f"{self._seed}-{stage.name}")
             drawn = [stored.draw(rng, self._pace.tokens) for _ in range(self._pace.validation)]
-            score = scored(self._net, drawn, self._marks, self._found, self._device)
+            score = scored(self._net, drawn, self._marks, self._answers, self._device)
             scores[f"picked {stage.name}"] = score.picked
             scores[f"seen {stage.name}"] = score.seen
             scores[f"decided {stage.name}"] = score.decided
@@ -144,7 +144,7 @@ class Learner:
 
 
 @torch.no_grad()
-def scored(net: Reader, batches: Sequence[Batch], marks: Marks, found: int, device: str) -> Score:
+def scored(net: Reader, batches: Sequence[Batch], marks: Marks, answers: int, device: str) -> Score:
     """How well a net answers, each token given the right ones before it."""
     numbers = torch.tensor(marks.numbers, device=device)
     picked = seen = answered = decided = asked = said = tokens = 0
@@ -163,7 +163,7 @@ def scored(net: Reader, batches: Sequence[Batch], marks: Marks, found: int, devi
         rows = firsts.nonzero(as_tuple=True)[0]
         number = logits[firsts[wanted]][:, numbers].argmax(1) + 1
         picked += int(batch.gold[rows, number].sum())
-        scores = sentence_scores(net, passed.middle, found).masked_fill(batch.ends == 0, -1e4)
+        scores = sentence_scores(net, passed.middle, answers).masked_fill(batch.ends == 0, -1e4)
         best = batch.ends.gather(1, scores.argmax(1, keepdim=True))[:, 0]
         seen += int(batch.gold[rows, best[rows]].sum())
         answered += len(rows)

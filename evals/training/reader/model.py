@@ -22,7 +22,17 @@ from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.pages import Passage, read_pages, word_counts
 from evals.training.reader.building import Builder, Building, Pool
 from evals.training.reader.exporting import export_reader
-from evals.training.reader.layout import BEGIN, EVIDENCE, FOUND, MARKERS, PASSAGE, REACT, STOP
+from evals.training.reader.layout import (
+    BEGIN,
+    COMPUTED,
+    EVIDENCE,
+    FOUND,
+    MARKERS,
+    PAD,
+    PASSAGE,
+    REACT,
+    STOP,
+)
 from evals.training.reader.learning import Course, Learner, Pace
 from evals.training.reader.net import Guides, Reader, Shape
 from evals.training.reader.sequences import Marks, StoredSequences, write_sequences
@@ -89,40 +99,31 @@ class ReaderModel:
             minutes=minutes,
             tell=work.tell,
         )
-        work.tell(
-            f"{'done' if piece.is_done else 'to be gone on with'}: {piece.step} steps, "
-            f"{piece.seconds / 60:.1f} minutes"
-        )
+        work.tell(piece.summary)
 
     def export(self, work: Work) -> None:
         """See `TrainableModel`."""
         learner, found, scores = _scored(work)
         manifest = _manifest(work)
         export_reader(learner.net, _tokenizer(work), last_step(), work.exported)
-        write_card(
-            work.exported,
-            Card(
-                name="reader",
-                what="A small decoder of Llama's architecture for the platform's own prompts: it "
-                "names the numbers of the sentences that answer a question, or says that none "
-                "does, and writes an agent's steps in JSON. No model for chat.",
-                recipe=work.config.recipe,
-                seed=work.config.seed,
-                steps=found.step,
-                minutes=found.seconds / 60,
-                sources=manifest.sources,
-                counts=manifest.counts,
-                scores=scores,
-                limits=(
-                    "English, without capitals: what it writes itself is in lower case.",
-                    "Most of its questions were made by a program from sentences of software "
-                    "documentation; only those of the reading set are people's.",
-                    "Sentences above number 200 are not shown to it.",
-                    "It knows the tools `search` and `calculate` and no others, and takes no part "
-                    "in a conversation: earlier turns are not shown to it.",
-                ),
+        card = Card(
+            name="reader",
+            what="A small decoder of Llama's architecture for the platform's own prompts: it names "
+            "the numbers of the sentences that answer a question, or says that none does, and "
+            "writes an agent's steps in JSON. No model for chat.",
+            sources=manifest.sources,
+            counts=manifest.counts,
+            scores=scores,
+            limits=(
+                "English, without capitals: what it writes itself is in lower case.",
+                "Most of its questions were made by a program from sentences of software "
+                "documentation; only those of the reading set are people's.",
+                "Sentences above number 200 are not shown to it.",
+                "It knows the tools `search` and `calculate` and no others, and takes no part in a "
+                "conversation: earlier turns are not shown to it.",
             ),
         )
+        write_card(work, found, card)
         work.tell(f"exported to {work.exported}")
 
     def measure(self, work: Work) -> Mapping[str, Any]:
@@ -273,7 +274,7 @@ def _learner(work: Work, device: str) -> Learner:
         work.config.section("pace", Pace),
         work.config.section("guides", Guides),
         marks,
-        words.found,
+        words.answers,
         examples,
         held,
         seed=seed,
@@ -284,7 +285,7 @@ def _learner(work: Work, device: str) -> Learner:
 def _words(tokenizer: Tokenizer, marks: Marks, rarity: np.ndarray, size: int) -> Words:
     ids = {
         name: int(tokenizer.token_to_id(name) or 0)
-        for name in (BEGIN, EVIDENCE, FOUND, PASSAGE, REACT, STOP, *MARKERS)
+        for name in (BEGIN, COMPUTED, EVIDENCE, FOUND, PAD, PASSAGE, REACT, STOP, *MARKERS)
     }
     padded = np.ones(size, np.float32)
     padded[: len(rarity)] = rarity
@@ -292,11 +293,13 @@ def _words(tokenizer: Tokenizer, marks: Marks, rarity: np.ndarray, size: int) ->
         rarity=torch.from_numpy(padded),
         begin=ids[BEGIN],
         questions=(ids[EVIDENCE], ids[REACT]),
+        react=ids[REACT],
         passage=ids[PASSAGE],
         end=ids[STOP],
         marks=[ids[one] for one in MARKERS],
         numbers=marks.numbers,
-        found=ids[FOUND],
+        wants=(ids[FOUND], ids[COMPUTED], tokenizer.encode("[1]", add_special_tokens=False).ids[0]),
+        answers=ids[PAD],
     )
 
 

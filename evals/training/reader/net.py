@@ -32,13 +32,13 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     vocabulary: int = 16_384
     hidden: int = 384
     layers: int = 6
-    heads: int = 6
+    heads: int = 3
     intermediate: int = 1024
-    theta: float = 10_000_000.0
+    theta: float = 1e12
     eps: float = 1e-5
     context: int = 8192
-    sentences_layer: int = 3
-    answer_layer: int = 4
+    sentences_layer: int = 2
+    answer_layer: int = 3
 
     @property
     def head_dim(self) -> int:
@@ -180,7 +180,7 @@ class Attention(nn.Module):
         if looked_from is not None:
             rows, places = looked_from
             asking, asked = q[rows, 0, places].float(), k[:, 0].float()
-            looks = torch.bmm(asked[rows], asking[:, :, None])[..., 0] * self.head_dim**-0.5
+            looks = (asked[rows] * asking[:, None]).sum(-1) * self.head_dim**-0.5
         change: Tensor = self.o_proj(seen.transpose(1, 2).reshape(batch, total, hidden))
         return change, looks
 
@@ -229,26 +229,26 @@ class Guides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     answer: float = 0.3
 
 
-def losses(net: Reader, batch: Batch, found: int) -> dict[str, Tensor]:
+def losses(net: Reader, batch: Batch, answers: int) -> dict[str, Tensor]:
     """The loss of the tokens, `tokens`, and of each guide.
 
     Args:
-        found: the token whose vector stands for "this answers".
+        answers: the token whose vector stands for "this answers".
     """
     passed = net(batch.tokens, batch.decides.nonzero(as_tuple=True))
     wanted = batch.targets >= 0
     logits = net.logits(passed.states[wanted]).float()
     return {
         "tokens": functional.cross_entropy(logits, batch.targets[wanted]),
-        "sentences": _none_or(sentence_scores(net, passed.middle, found), batch),
+        "sentences": _none_or(sentence_scores(net, passed.middle, answers), batch),
         "answer": _looked(passed, batch),
     }
 
 
-def sentence_scores(net: Reader, middle: Tensor, found: int) -> Tensor:
+def sentence_scores(net: Reader, middle: Tensor, answers: int) -> Tensor:
     """Log-odds [B, T] float32 that the sentence which ends at a token answers."""
     states = functional.rms_norm(middle.float(), (net.shape.hidden,))
-    return states @ net.embed_tokens.weight[found].float()
+    return states @ net.embed_tokens.weight[answers].float()
 
 
 def _none_or(scores: Tensor, batch: Batch) -> Tensor:

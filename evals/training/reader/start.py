@@ -1,17 +1,20 @@
 """What the reader begins with: a few heads set by hand that match words and pass numbers on.
 
 From scratch a net of this size needs hours to find out that the sentence with the question's words
-is the one to name. That much can be written down, as five heads:
+is the one to name. That much can be written down, as heads:
 
 1. *asks* (layer 0): a token looks at the last mark of a passage, or else at that of the question,
    and so knows whether it belongs to the question;
 2. *own* (layer 0): a token looks at the last number before it, and keeps it;
-3. *equal* (layer 1): a token looks at the question's tokens that mean the same, the rarer the
-   sooner; without any it looks at itself or at the beginning;
-4. *gather* (layer 2): the end of a sentence looks at the tokens with its own number and takes the
+3. *mode* (layer 0): a token looks at how the question begins, and knows whether steps are taken;
+4. *equal* (layer 1, all heads): a token looks at the question's tokens that mean the same, the
+   rarer the sooner; without any it looks at itself or at the beginning;
+5. *gather* (layer 2): the end of a sentence looks at the tokens with its own number and takes the
    mean of what they matched;
-5. *answer* (the guided layer): a token looks at the ends of sentences that matched, and its state
-   moves to their number.
+6. *answer* (the guided layer): a token looks at the ends of sentences that matched, or at the
+   beginning where none did, and knows whether any did;
+7. *name* (there, too): a token after which a number is to come looks likewise, and its state moves
+   to the sentence's number.
 
 Everything else begins at chance with no effect, and all of it learns.
 
@@ -29,20 +32,30 @@ from torch.nn import functional
 from evals.training.reader.net import Attention, Reader, Shape, turn_lengths
 
 # Beside each word, the directions that are kept for the net's own signs.
-_SIGNS = 10
+_SIGNS = 13
 _ALWAYS, _MARK, _END = 0.5, 0.8, 1.0  # how long some are, beside a word's length of 1
 _NUMBER = 0.6  # a mark's share of its number
 _STILL = 16_384  # tokens over which a direction must not turn to compare at any distance
 _COMMONEST = 8  # main directions of all words, which say how common they are, not what they mean
 # Scores before the softmax.
-_PASSAGE, _QUESTION, _NUMBERED = 14.0, 9.0, 30.0
-_EQUAL, _ASKED, _NOWHERE = 14.0, 3.0, 8.0
-_SAME_NUMBER = 8.0
-_ENDS, _MATCHED = 10.0, 60.0
-# (tokens of a turn, score): falls with the distance, so that the last number wins.
-_RECENT = ((78, 10.0), (129, 13.0), (213, 16.0), (353, 32.0), (585, 32.0))
+_PASSAGE, _QUESTION, _MODE = 14.0, 9.0, 30.0
+_EQUAL, _ASKED, _NOWHERE = 24.0, 7.0, 13.0
+_SAME_NUMBER = 12.0
+_BELOW, _MATCHED, _NONE = 300.0, 45.0, 3.0
+_NUMBERS = 64  # directions that tell numbers apart
+# (tokens of a turn, score): together they fall with the distance, by four or more between any two
+# numbers of which the last is up to 150 tokens back.
+_RECENT = (
+    *((54, 3.0), (84, 6.0), (129, 14.0), (306, 39.0), (471, 42.0)),
+    *((726, 36.0), (1117, 28.0), (1721, 42.0), (2650, 32.0), (4080, 5.0)),
+)
 # How far a state is moved.
-_FLAG, _KEPT, _FOUND, _SUMMED, _SAID = 0.6, 3.0, 1.0, 2.0, 3.0
+_FLAG, _KEPT, _FOUND, _SUMMED, _SAID = 0.6, 1.4, 1.0, 8.0, 8.0
+_ANSWERS, _DOUBTS = 3.0, 0.42  # of "this answers": of what matched, and below what none does
+_SOFT = 0.8  # of the last norm: no token is certain at first
+# How long states are. What layers add in the first steps is as long whatever they add to; beside
+# states of length 1 it would drown the words.
+_LOUD = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +64,22 @@ class Words:
 
     Attributes:
         rarity: [vocabulary], 0 to 1; 1 for what is no word.
-        questions: tokens that a question begins with.
+        questions: tokens that a question begins with; `react` is the one of them for a step.
         marks: tokens before sentences, by number from 1 on; likewise `numbers` in answers.
-        found: the token whose vector stands for "this answers".
+        wants: tokens that are followed by an answer's first number.
+        answers: the token whose vector stands for "this answers": one that is never read.
     """
 
     rarity: Tensor
     begin: int
     questions: Sequence[int]
+    react: int
     passage: int
     end: int
     marks: Sequence[int]
     numbers: Sequence[int]
-    found: int
+    wants: Sequence[int]
+    answers: int
 
 
 @torch.no_grad()
@@ -76,10 +92,15 @@ def begin_by_hand(net: Reader, words: Words, seed: int = 0) -> None:
     _set_words(net.embed_tokens.weight, rooms, words, random)
     hands = _Hands(net, rooms, random)
     hands.asks()
+    hands.mode()
     hands.own()
     hands.equal()
     hands.gather()
     hands.answer()
+    for weight in [net.embed_tokens.weight, *_outputs(net)]:
+        weight.mul_(_LOUD)
+    net.embed_tokens.weight[words.answers] /= _LOUD
+    net.norm.weight.fill_(_SOFT / _LOUD)
 
 
 def _outputs(net: Reader) -> list[Tensor]:
@@ -98,21 +119,19 @@ class _Rooms:
         every = torch.linalg.qr(torch.randn(shape.hidden, shape.hidden, generator=random)).Q.T
         signs = every[:_SIGNS]
         self.always, self.asks, self.shows, self.is_asked, self.mark = signs[:5]
-        self.matched, self.total, self.common, self.begin, self.end = signs[5:]
+        self.matched, self.total, self.common, self.begin, self.end = signs[5:10]
+        self.wants, self.counts, self.steps = signs[10:]
         rest = every[_SIGNS:]
-        kept = min(shape.head_dim, len(rest) // 2)
+        kept = min(_NUMBERS, shape.head_dim, len(rest) // 2)
         self.own, self.word = rest[:kept], rest[kept:]
         chosen = torch.randn(len(self.word), len(self.word), generator=random)
         turned = torch.linalg.qr(chosen).Q.T @ self.word
-        self.number, self._besides = turned[:kept], turned[kept:]
+        self.number = turned[:kept]
 
     def draw_numbers(self, count: int, random: torch.Generator) -> Tensor:
-        """Vectors of length 1, all with the same share of it in `number`: [count, hidden]."""
-        made = torch.zeros(count, self.word.shape[1])
-        for room in (self.number, self._besides):
-            drawn = torch.randn(count, len(room), generator=random)
-            length = math.sqrt(len(room) / len(self.word))
-            made += functional.normalize(drawn, dim=1) @ room * length
+        """Vectors of length 1 in `number`: [count, hidden]."""
+        drawn = torch.randn(count, len(self.number), generator=random)
+        made: Tensor = functional.normalize(drawn, dim=1) @ self.number
         return made
 
 
@@ -128,16 +147,18 @@ def _set_words(table: Tensor, rooms: _Rooms, words: Words, random: torch.Generat
     apart = functional.pad(apart, (0, wide - apart.shape[1]))
     table[others] = functional.normalize(apart, dim=1) @ rooms.word
     numbers = rooms.draw_numbers(len(words.numbers), random)
-    table[list(words.numbers)] = numbers
     rarity = words.rarity[:, None]
     table.mul_(rarity).add_((1 - rarity**2).clamp(min=0).sqrt() * rooms.common)
     table.add_(_ALWAYS * rooms.always)
     always = _ALWAYS * rooms.always
+    table[list(words.numbers)] = always + numbers + rooms.counts
     table[list(words.questions)] = always + rooms.asks
+    table[words.react] += rooms.steps
     table[words.passage] = always + rooms.shows
     table[words.begin] = always + rooms.begin
     table[words.end] = always + _END * rooms.end
-    table[words.found] = always + rooms.total
+    table[list(words.wants)] = always + rooms.wants
+    table[words.answers] = _ANSWERS * rooms.total - _DOUBTS * rooms.always
     table[list(words.marks)] = always + _NUMBER * numbers + _MARK * rooms.mark
 
 
@@ -159,7 +180,7 @@ class _Hands:
             for tokens, score in _RECENT
         ]
         self._length = math.sqrt(1 + _ALWAYS**2)
-        self._own = (_KEPT * _NUMBER) ** 2 * len(rooms.own) / len(rooms.word)
+        self._own = (_KEPT * _NUMBER) ** 2
 
     @property
     def _unit(self) -> float:
@@ -179,7 +200,9 @@ class _Hands:
         attention.v_proj.weight[rows] = 0
         return attention, rows
 
-    def _compare(self, attention: Attention, room: Tensor, score: float, length: float) -> None:
+    def _compare(
+        self, attention: Attention, first: int, room: Tensor, score: float, length: float
+    ) -> None:
         """Queries and keys are one projection of a room onto the directions that do not turn.
 
         Args:
@@ -190,7 +213,7 @@ class _Hands:
         basis = torch.linalg.qr(drawn).Q.T @ room
         share = basis.shape[0] / len(room)
         basis = basis * math.sqrt(score * self._root / share / length) / self._unit
-        rows = self._compares[: len(basis)]
+        rows = [first + at for at in self._compares[: len(basis)]]
         attention.q_proj.weight[rows] = basis
         attention.k_proj.weight[rows] = basis
 
@@ -203,16 +226,21 @@ class _Hands:
         attention.v_proj.weight[rows.start] = rooms.asks / self._unit
         attention.o_proj.weight[:, rows.start] = _FLAG * rooms.is_asked
 
+    def mode(self) -> None:
+        rooms = self._rooms
+        attention, rows = self._head(0, 2)
+        attention.q_proj.weight[rows.start + self._signs] = self._always()
+        attention.k_proj.weight[rows.start + self._signs] = _MODE * rooms.asks / self._unit
+        attention.v_proj.weight[rows.start] = rooms.steps / self._unit
+        attention.o_proj.weight[:, rows.start] = rooms.steps
+
     def own(self) -> None:
         rooms = self._rooms
         attention, rows = self._head(0, 1)
-        attention.q_proj.weight[rows.start + self._signs] = self._always()
-        keys = rooms.mark * (_NUMBERED / (_MARK * self._unit))
-        attention.k_proj.weight[rows.start + self._signs] = keys
         for at, score in self._near:
-            near = rooms.always * (math.sqrt(score * self._root) / (_ALWAYS * self._unit))
-            attention.q_proj.weight[rows.start + at] = near
-            attention.k_proj.weight[rows.start + at] = near
+            share = math.sqrt(score * self._root) / self._unit
+            attention.q_proj.weight[rows.start + at] = rooms.always * (share / _ALWAYS)
+            attention.k_proj.weight[rows.start + at] = rooms.mark * (share / _MARK)
         within = slice(rows.start, rows.start + len(rooms.own))
         attention.v_proj.weight[within] = rooms.number / self._unit
         attention.o_proj.weight[:, within] = _KEPT * rooms.own.T
@@ -220,27 +248,39 @@ class _Hands:
 
     def equal(self) -> None:
         rooms = self._rooms
-        attention, rows = self._head(1, 0)
-        self._compare(attention, rooms.word, _EQUAL, 1.0)
-        attention.q_proj.weight[self._signs] = self._always()
+        heads = self._net.shape.heads
         keys = rooms.is_asked * (_ASKED / _FLAG) + rooms.begin * _NOWHERE
-        attention.k_proj.weight[self._signs] = keys / self._unit
-        attention.v_proj.weight[rows.start] = rooms.is_asked / (_FLAG * self._unit)
-        attention.o_proj.weight[:, rows.start] = _FOUND * rooms.matched
+        for head in range(heads):
+            attention, rows = self._head(1, head)
+            self._compare(attention, rows.start, rooms.word, _EQUAL, 1.0)
+            attention.q_proj.weight[rows.start + self._signs] = self._always()
+            attention.k_proj.weight[rows.start + self._signs] = keys / self._unit
+            attention.v_proj.weight[rows.start] = rooms.is_asked / (_FLAG * self._unit)
+            attention.o_proj.weight[:, rows.start] = _FOUND / heads * rooms.matched
 
     def gather(self) -> None:
         rooms = self._rooms
         attention, rows = self._head(2, 0)
-        self._compare(attention, rooms.own, _SAME_NUMBER, self._own)
+        self._compare(attention, rows.start, rooms.own, _SAME_NUMBER, self._own)
         attention.v_proj.weight[rows.start] = rooms.matched / self._unit
         attention.o_proj.weight[:, rows.start] = _SUMMED * rooms.total
 
     def answer(self) -> None:
         rooms = self._rooms
+        # Ends of sentences are at 0 and all else below: what stands near 0 is exact in bfloat16.
+        keys = (rooms.end / _END - rooms.always / _ALWAYS + rooms.begin) * _BELOW
+        keys = keys + rooms.total * _MATCHED + rooms.begin * _NONE
         attention, rows = self._head(self._net.shape.answer_layer, 0)
         attention.q_proj.weight[self._signs] = self._always()
-        keys = rooms.end * (_ENDS / _END) + rooms.total * _MATCHED
         attention.k_proj.weight[self._signs] = keys / self._unit
+        attention.v_proj.weight[rows.start] = rooms.begin / self._unit
+        attention.o_proj.weight[:, rows.start] = rooms.begin
+        attention, rows = self._head(self._net.shape.answer_layer, 1)
+        sign = rows.start + self._signs
+        attention.q_proj.weight[sign] = rooms.wants * (self._root / self._unit)
+        attention.k_proj.weight[sign] = keys / self._unit
         within = slice(rows.start, rows.start + len(rooms.own))
         attention.v_proj.weight[within] = rooms.own / self._unit
         attention.o_proj.weight[:, within] = _SAID * rooms.number.T
+        attention.v_proj.weight[within.stop] = rooms.end / self._unit
+        attention.o_proj.weight[:, within.stop] = _SAID * rooms.counts

@@ -65,10 +65,6 @@ class RerankerModel:
             name="reranker",
             what="Scores how well a passage answers a query: a cross-encoder of six layers on "
             "all-MiniLM-L6-v2, in the form that sentence-transformers' CrossEncoder reads.",
-            recipe=work.config.recipe,
-            seed=work.config.seed,
-            steps=found.step,
-            minutes=found.seconds / 60,
             sources=manifest.sources,
             counts=manifest.counts,
             scores=scores,
@@ -79,7 +75,7 @@ class RerankerModel:
                 "Reads 384 tokens of a pair.",
             ),
         )
-        write_card(work.exported, card)
+        write_card(work, found, card)
         work.tell(f"exported to {work.exported}")
 
     def measure(self, work: Work) -> Mapping[str, Any]:

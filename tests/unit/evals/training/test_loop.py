@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec import structs
 from torch import nn
 
 from evals.training.errors import (
@@ -187,9 +188,28 @@ def test_trained_weights_are_those_of_the_checkpoint(tmp_path: Path) -> None:
         load_trained(nn.Linear(2, 2), tmp_path)
 
 
+def test_a_share_of_the_rate_keeps_weights_nearer_to_what_they_were(tmp_path: Path) -> None:
+    moved = {}
+    for share in (1.0, 0.1):
+        trainee = Line()
+        before = trainee.net[3].weight.clone()
+        run(tmp_path / str(share), trainee, structs.replace(PLAN, steps=1, slower={"3.": share}))
+        moved[share] = float((trainee.net[3].weight - before).abs().mean())
+    assert moved[0.1] == pytest.approx(moved[1.0] / 10, rel=0.05)
+
+
+def test_the_longest_beginning_of_a_name_decides_its_share() -> None:
+    plan = structs.replace(PLAN, slower={"layers.": 0.5, "layers.1.": 0.1})
+    assert [plan.share(name) for name in ("layers.0.w", "layers.1.w", "head")] == [0.5, 0.1, 1.0]
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
-    [({"learning_rate": 0.1}, "minutes"), ({"learning_rate": 0, "steps": 1}, "learning_rate")],
+    [
+        ({"learning_rate": 0.1}, "minutes"),
+        ({"learning_rate": 0, "steps": 1}, "learning_rate"),
+        ({"learning_rate": 0.1, "steps": 1, "slower": {"a": 0.0}}, "slower"),
+    ],
 )
 def test_a_plan_that_cannot_work_is_refused(given: dict[str, float], why: str) -> None:
     with pytest.raises(ValueError, match=why):
