@@ -43,10 +43,6 @@ SPECIAL = (
 CALL_SEARCH = (
     '{"thought": "The documents may say this.", "action": [{"tool": "search", "args": {"query": "'
 )
-CALL_AGAIN = (
-    '{"thought": "That does not answer it; other words may.", '
-    '"action": [{"tool": "search", "args": {"query": "'
-)
 CALL_CALCULATE = (
     '{"thought": "This is to be computed.", '
     '"action": [{"tool": "calculate", "args": {"expression": "'
@@ -62,7 +58,7 @@ COMPUTED = (
 )
 END_FOUND = "]}]}}"
 NOTHING = '{"thought": "Nothing that was found answers it.", "final": {"claims": []}}'
-SCAFFOLDS = (CALL_SEARCH, CALL_AGAIN, CALL_CALCULATE, END_CALL, FOUND, COMPUTED, END_FOUND, NOTHING)
+SCAFFOLDS = (CALL_SEARCH, CALL_CALCULATE, END_CALL, FOUND, COMPUTED, END_FOUND, NOTHING)
 
 TEMPLATE = """\
 {%- macro text(words) -%}{{ ' ' ~ words.split() | join(' ') }}{%- endmacro -%}

@@ -22,23 +22,13 @@ from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.pages import Passage, read_pages, word_counts
 from evals.training.reader.building import Builder, Building, Pool
 from evals.training.reader.exporting import export_reader
-from evals.training.reader.layout import (
-    BEGIN,
-    COMPUTED,
-    EVIDENCE,
-    FOUND,
-    MARKERS,
-    PAD,
-    PASSAGE,
-    REACT,
-    STOP,
-)
 from evals.training.reader.learning import Course, Learner, Pace
 from evals.training.reader.net import Guides, Reader, Shape
 from evals.training.reader.sequences import Marks, StoredSequences, write_sequences
-from evals.training.reader.start import Words, begin_by_hand
+from evals.training.reader.start import begin_by_hand
 from evals.training.reader.tasks import Question
 from evals.training.reader.vocabulary import first_embedding, rarities, train_tokenizer
+from evals.training.reader.words import Words
 from evals.training.sources import open_sources
 from evals.training.work import Work
 from rostra.agents import prompts
@@ -262,7 +252,7 @@ def _learner(work: Work, device: str) -> Learner:
     embedding = first_embedding(tokenizer, scorer_encoder(), shape.vocabulary, seed)
     net = Reader(shape, embedding, seed)
     marks = Marks.of(tokenizer)
-    words = _words(tokenizer, marks, np.load(work.examples / _RARITIES), shape.vocabulary)
+    words = Words.of(tokenizer, _rarity(work, shape.vocabulary))
     begin_by_hand(net, words, seed)
     examples, held = (
         [StoredSequences(work.examples / part / stage.name) for stage in course.stages]
@@ -282,25 +272,10 @@ def _learner(work: Work, device: str) -> Learner:
     )
 
 
-def _words(tokenizer: Tokenizer, marks: Marks, rarity: np.ndarray, size: int) -> Words:
-    ids = {
-        name: int(tokenizer.token_to_id(name) or 0)
-        for name in (BEGIN, COMPUTED, EVIDENCE, FOUND, PAD, PASSAGE, REACT, STOP, *MARKERS)
-    }
-    padded = np.ones(size, np.float32)
-    padded[: len(rarity)] = rarity
-    return Words(
-        rarity=torch.from_numpy(padded),
-        begin=ids[BEGIN],
-        questions=(ids[EVIDENCE], ids[REACT]),
-        react=ids[REACT],
-        passage=ids[PASSAGE],
-        end=ids[STOP],
-        marks=[ids[one] for one in MARKERS],
-        numbers=marks.numbers,
-        wants=(ids[FOUND], ids[COMPUTED], tokenizer.encode("[1]", add_special_tokens=False).ids[0]),
-        answers=ids[PAD],
-    )
+def _rarity(work: Work, size: int) -> torch.Tensor:
+    """[size] float32; beyond the words that were counted all is rare."""
+    counted = np.load(work.examples / _RARITIES)
+    return torch.from_numpy(np.pad(counted, (0, size - len(counted)), constant_values=1.0))
 
 
 def _scored(work: Work) -> tuple[Learner, Checkpoint, dict[str, float]]:

@@ -32,17 +32,14 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     vocabulary: int = 16_384
     hidden: int = 384
     layers: int = 6
-    heads: int = 3
+    heads: int = 4
+    head_dim: int = 128
     intermediate: int = 1024
     theta: float = 1e12
     eps: float = 1e-5
     context: int = 8192
     sentences_layer: int = 2
     answer_layer: int = 3
-
-    @property
-    def head_dim(self) -> int:
-        return self.hidden // self.heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +155,16 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.heads, self.head_dim = shape.heads, shape.head_dim
-        self.q_proj = nn.Linear(shape.hidden, shape.hidden, bias=False)
-        self.k_proj = nn.Linear(shape.hidden, shape.hidden, bias=False)
-        self.v_proj = nn.Linear(shape.hidden, shape.hidden, bias=False)
-        self.o_proj = nn.Linear(shape.hidden, shape.hidden, bias=False)
+        wide = shape.heads * shape.head_dim
+        self.q_proj = nn.Linear(shape.hidden, wide, bias=False)
+        self.k_proj = nn.Linear(shape.hidden, wide, bias=False)
+        self.v_proj = nn.Linear(shape.hidden, wide, bias=False)
+        self.o_proj = nn.Linear(wide, shape.hidden, bias=False)
 
     def forward(
         self, states: Tensor, cos: Tensor, sin: Tensor, looked_from: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
-        batch, total, hidden = states.shape
+        batch, total, _ = states.shape
 
         def split(projection: nn.Module) -> Tensor:
             made: Tensor = projection(states)
@@ -181,7 +179,7 @@ class Attention(nn.Module):
             rows, places = looked_from
             asking, asked = q[rows, 0, places].float(), k[:, 0].float()
             looks = (asked[rows] * asking[:, None]).sum(-1) * self.head_dim**-0.5
-        change: Tensor = self.o_proj(seen.transpose(1, 2).reshape(batch, total, hidden))
+        change: Tensor = self.o_proj(seen.transpose(1, 2).flatten(2))
         return change, looks
 
 

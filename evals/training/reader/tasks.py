@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from evals.training.clozes import ClozeMaker, content_words, is_prose
 from evals.training.pages import Passage
 from evals.training.reader.layout import (
-    CALL_AGAIN,
     CALL_CALCULATE,
     CALL_SEARCH,
     COMPUTED,
@@ -26,12 +25,14 @@ from evals.training.reader.layout import (
     material,
     numbers_answer,
     step_prompt,
+    words,
 )
 from rostra.retrieval import outside_in
 
 _FEWEST_WORDS = 4
 _MOST_CHARS = 400  # of a sentence: of what is longer it is the beginning that counts
 _MOST_QUERY_WORDS = 8
+_NOT_IN_JSON = str.maketrans({'"': None, "\\": None})
 _FRAMES = (
     "{}",
     "{}",
@@ -149,8 +150,9 @@ def _shown(
 
 def opening_step(question: str, rng: random.Random) -> Asked:
     """The first step of an agent: it searches."""
-    prompt = step_prompt(rng.choice(_FRAMES).format(question), calculate=rng.random() < 0.7)
-    return Asked(prompt, CALL_SEARCH + query_of(question) + END_CALL, reads=False)
+    task = rng.choice(_FRAMES).format(question)
+    prompt = step_prompt(task, calculate=rng.random() < 0.7)
+    return Asked(prompt, CALL_SEARCH + query_of(task) + END_CALL, reads=False)
 
 
 def _asked(
@@ -159,12 +161,12 @@ def _asked(
     if rng.random() < 0.5:
         return Asked(evidence_prompt(question, parts), numbers_answer(gold), gold)
     task = rng.choice(_FRAMES).format(question)
-    turns = [(query_of(question), material(parts))]
+    turns = [(query_of(task), material(parts))]
     if rng.random() < 0.3:
         # What a first search found, then a second one.
         cut = rng.randint(0, len(parts))
         turns = [
-            (query_of(question), material(parts[:cut])),
+            (query_of(task), material(parts[:cut])),
             (other_query_of(question), material(parts[cut:])),
         ]
     last = rng.random() < 0.1
@@ -172,22 +174,18 @@ def _asked(
     if gold:
         listed = numbers_answer(gold)[1:-1]
         return Asked(prompt, FOUND + listed + END_FOUND, gold)
-    if last or len(turns) > 1:
-        return Asked(prompt, NOTHING)
-    return Asked(prompt, CALL_AGAIN + other_query_of(question) + END_CALL)
+    return Asked(prompt, NOTHING)
 
 
-def query_of(question: str) -> str:
-    """What to search for: the question's words that say something."""
-    found = [word.lower() for word in content_words(question)]
-    return " ".join(list(dict.fromkeys(found))[:_MOST_QUERY_WORDS]) or question.lower()
+def query_of(task: str) -> str:
+    """What to search for: the task as it stands, without what would end its text in JSON."""
+    return words(task.translate(_NOT_IN_JSON))
 
 
 def other_query_of(question: str) -> str:
-    """What to search for next: its three longest words, in their order."""
-    words = query_of(question).split()
-    longest = sorted(words, key=len, reverse=True)[:3]
-    return " ".join(word for word in words if word in longest)
+    """What somebody might search for instead: the question's words that say something."""
+    found = [word.lower() for word in content_words(question)]
+    return " ".join(list(dict.fromkeys(found))[:_MOST_QUERY_WORDS])
 
 
 def _title(passage: Passage) -> str:
@@ -229,7 +227,7 @@ def arithmetic_step(rng: random.Random) -> Asked:
     task = rng.choice(("{}", "{}?", "{} ?", "Please tell me {}")).format(asked)
     if rng.random() < 0.6:
         prompt = step_prompt(task, calculate=True)
-        return Asked(prompt, CALL_CALCULATE + expression + END_CALL, reads=False)
+        return Asked(prompt, CALL_CALCULATE + words(expression) + END_CALL, reads=False)
     first = rng.randint(1, MOST_NUMBERS) if rng.random() < 0.5 else 1
     result = f"value: {_number(rng)}; exact: {rng.choice(('true', 'false'))}; fraction: null"
     found = f"<|{first}|> {result}{STOP}"

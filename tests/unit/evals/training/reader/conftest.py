@@ -29,6 +29,7 @@ def shape(tokenizer: Tokenizer) -> Shape:
         hidden=96,
         layers=5,
         heads=3,
+        head_dim=48,
         intermediate=96,
         context=2048,
         sentences_layer=2,

@@ -97,12 +97,10 @@ def test_examples_that_are_not_there_are_told(tmp_path: Path) -> None:
             raise ExamplesMissing(error.hint or "") from error
 
 
-def test_queries() -> None:
-    assert query_of("What does the server write?") == "server write"
-    assert query_of("why?") == "why?"
-    assert other_query_of("the big server writes its checkpoints now") == (
-        "server writes checkpoints"
-    )
+def test_the_task_is_the_query() -> None:
+    assert query_of('What  does "the server"\nwrite?').strip() == "What does the server write?"
+    assert other_query_of("What does the server write?") == "server write"
+    assert other_query_of("why?") == ""
 
 
 def test_arithmetic_is_copied_from_the_task() -> None:

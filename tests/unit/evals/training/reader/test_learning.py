@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer
 
 from evals.training.loop import Plan, train
-from evals.training.reader.layout import FOUND, Shown, evidence_prompt, numbers_answer
+from evals.training.reader.layout import PAD, Shown, evidence_prompt, numbers_answer
 from evals.training.reader.learning import Course, Learner, Pace, Stage
 from evals.training.reader.net import Guides, Reader, Shape
 from evals.training.reader.sequences import (
@@ -48,8 +48,8 @@ def learner(shape: Shape, tokenizer: Tokenizer, stored: StoredSequences) -> Lear
     both = [stored, stored]
     marks = Marks.of(tokenizer)
     net = Reader(shape, seed=2)
-    found = int(tokenizer.token_to_id(FOUND) or 0)
-    return Learner(net, course, pace, Guides(), marks, found, both, both, seed=4)
+    answers = int(tokenizer.token_to_id(PAD) or 0)
+    return Learner(net, course, pace, Guides(), marks, answers, both, both, seed=4)
 
 
 def plan() -> Plan:

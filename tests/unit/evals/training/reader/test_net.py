@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
 from evals.training.reader.exporting import export_reader
-from evals.training.reader.layout import FOUND, Shown, evidence_prompt, step_prompt
+from evals.training.reader.layout import PAD, Shown, evidence_prompt, step_prompt
 from evals.training.reader.net import Reader, losses
 from evals.training.reader.sequences import Marks, padded, tokenised
 from evals.training.reader.tasks import Asked
@@ -56,7 +56,7 @@ def test_targets_and_guides(tokenizer: Tokenizer) -> None:
 
 def test_guided_losses_have_gradients(net: Reader, tokenizer: Tokenizer) -> None:
     batch = padded([tokenised(one, tokenizer, Marks.of(tokenizer)) for one in ASKED])
-    found = losses(net, batch, int(tokenizer.token_to_id(FOUND) or 0))
+    found = losses(net, batch, int(tokenizer.token_to_id(PAD) or 0))
     assert set(found) == {"tokens", "sentences", "answer"}
     for name, loss in found.items():
         net.zero_grad()

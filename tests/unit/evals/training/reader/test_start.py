@@ -7,43 +7,29 @@ import torch
 from tokenizers import Tokenizer
 
 from evals.training.reader.layout import (
-    BEGIN,
-    EVIDENCE,
-    MARKERS,
-    PAD,
+    CALL_SEARCH,
+    END_CALL,
     PASSAGE,
-    REACT,
-    STOP,
     Shown,
     evidence_prompt,
+    step_prompt,
 )
 from evals.training.reader.net import Reader, Shape
 from evals.training.reader.sequences import Marks, padded, tokenised
-from evals.training.reader.start import Words, begin_by_hand
+from evals.training.reader.start import begin_by_hand
 from evals.training.reader.tasks import Asked
+from evals.training.reader.words import Words
 
 OTHERS = ("door", "house", "tree", "field", "bridge")
 NOUNS = ("server", "vacuum", "connection", "planner", "checkpoint", "transaction", "database")
 
 
-def words(tokenizer: Tokenizer, shape: Shape) -> Words:
-    marks = Marks.of(tokenizer)
-    of = {name: int(tokenizer.token_to_id(name) or 0) for name in (EVIDENCE, REACT, *MARKERS)}
-    rarity = torch.full((shape.vocabulary,), 0.2)
+def rarity(tokenizer: Tokenizer, size: int) -> torch.Tensor:
+    """Nouns are rare, all else is common."""
+    rare = torch.full((size,), 0.2)
     for noun in NOUNS:
-        rarity[tokenizer.encode(f" {noun}", add_special_tokens=False).ids] = 1.0
-    return Words(
-        rarity,
-        int(tokenizer.token_to_id(BEGIN) or 0),
-        (of[EVIDENCE], of[REACT]),
-        of[REACT],
-        int(tokenizer.token_to_id(PASSAGE) or 0),
-        int(tokenizer.token_to_id(STOP) or 0),
-        [of[one] for one in MARKERS],
-        marks.numbers,
-        tokenizer.encode("[1]", add_special_tokens=False).ids[:1],
-        int(tokenizer.token_to_id(PAD) or 0),
-    )
+        rare[tokenizer.encode(f" {noun}", add_special_tokens=False).ids] = 1.0
+    return rare
 
 
 def made(tokenizer: Tokenizer) -> Reader:
@@ -51,7 +37,8 @@ def made(tokenizer: Tokenizer) -> Reader:
         vocabulary=tokenizer.get_vocab_size(),
         hidden=384,
         layers=4,
-        heads=3,
+        heads=4,
+        head_dim=128,
         intermediate=96,
         context=2048,
         sentences_layer=2,
@@ -59,7 +46,7 @@ def made(tokenizer: Tokenizer) -> Reader:
     )
     random = torch.randn(shape.vocabulary, shape.hidden, generator=torch.Generator().manual_seed(1))
     net = Reader(shape, torch.nn.functional.normalize(random, dim=1)).eval()
-    begin_by_hand(net, words(tokenizer, shape))
+    begin_by_hand(net, Words.of(tokenizer, rarity(tokenizer, shape.vocabulary)))
     return net
 
 
@@ -100,6 +87,38 @@ def test_it_points_at_the_sentence_with_the_words_and_names_it(
         looked += found[0] == asked.gold[0]
         said += found[1] == asked.gold[0]
     assert min(looked, said) >= fewest  # by chance 8, 1 and none
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "where is the server",
+        "What does the planner write into the index of the table?",
+        "which of the rows of the table of the database are dead",
+        "how much is 3 times 17",
+    ],
+)
+@pytest.mark.parametrize("calculate", [False, True])
+def test_it_writes_the_task_as_its_query(tokenizer: Tokenizer, task: str, calculate: bool) -> None:
+    net = made(tokenizer)
+    call, end = (int(tokenizer.token_to_id(one) or 0) for one in (CALL_SEARCH, END_CALL))
+    prompt = tokenizer.encode(step_prompt(task, calculate=calculate), add_special_tokens=False)
+    said = [*prompt.ids, call]
+    for _ in range(80):
+        with torch.no_grad():
+            states = net(torch.tensor([said])).states
+        said.append(int(net.logits(states[0, -1]).argmax()))
+        if said[-1] == end:
+            break
+    query = tokenizer.decode(said[len(prompt.ids) + 1 : -1], skip_special_tokens=False)
+    assert said[-1] == end
+    assert query.strip() == task.lower()
+
+
+def test_a_vocabulary_of_another_layout_is_refused(tokenizer: Tokenizer) -> None:
+    other = Tokenizer.from_str(tokenizer.to_str().replace(PASSAGE, "<|page|>"))
+    with pytest.raises(ValueError, match="lacks tokens of the layout"):
+        Words.of(other, torch.ones(other.get_vocab_size()))
 
 
 def test_the_same_seed_gives_the_same_start(tokenizer: Tokenizer) -> None:
