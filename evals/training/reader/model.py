@@ -20,6 +20,7 @@ from evals.training.examples.reading import read_reading_set
 from evals.training.examples.storing import texts_digest
 from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.pages import Passage, read_pages, word_counts
+from evals.training.reader.abstention import Abstention, Choice, calibrate_abstention
 from evals.training.reader.building import Builder, Building, Pool
 from evals.training.reader.exporting import export_reader
 from evals.training.reader.learning import Course, Learner, Pace
@@ -39,6 +40,13 @@ from rostra.runtime import Runtime
 
 _TOKENIZER, _MANIFEST, _RARITIES = "tokenizer.json", "manifest.json", "rarities.npy"
 _TRAIN, _HELD = "train", "validation"
+_MEANT = {
+    "picked": "the first sentence that it names answers, by passages",
+    "seen": "the sentence that a middle layer scores highest answers, by passages",
+    "decided": "it tells right whether anything answers, by passages",
+    "said": "tokens said right, each given those before, by passages",
+    "refused": "questions refused",
+}
 # Tables that a checkpoint belongs to.
 _DECIDING = ("net", "guides", "course", "pace", "train")
 _LAST_STEP_CHARS = 25
@@ -103,11 +111,13 @@ class ReaderModel:
             "writes an agent's steps in JSON. No model for chat.",
             sources=manifest.sources,
             counts=manifest.counts,
-            scores=scores,
+            scores=_in_words(scores),
             limits=(
                 "English, without capitals: what it writes itself is in lower case.",
                 "Most of its questions were made by a program from sentences of software "
                 "documentation; only those of the reading set are people's.",
+                "It abstains too seldom: of unanswerable questions it refuses less than half.",
+                "It was not taught to copy text.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",
@@ -254,10 +264,6 @@ def _learner(work: Work, device: str) -> Learner:
     marks = Marks.of(tokenizer)
     words = Words.of(tokenizer, _rarity(work, shape.vocabulary))
     begin_by_hand(net, words, seed)
-    examples, held = (
-        [StoredSequences(work.examples / part / stage.name) for stage in course.stages]
-        for part in (_TRAIN, _HELD)
-    )
     return Learner(
         net.to(device),
         course,
@@ -265,8 +271,8 @@ def _learner(work: Work, device: str) -> Learner:
         work.config.section("guides", Guides),
         marks,
         words.answers,
-        examples,
-        held,
+        _stored(work, _TRAIN),
+        _stored(work, _HELD),
         seed=seed,
         device=device,
     )
@@ -279,9 +285,27 @@ def _rarity(work: Work, size: int) -> torch.Tensor:
 
 
 def _scored(work: Work) -> tuple[Learner, Checkpoint, dict[str, float]]:
+    """The trained net as it ships, and its scores."""
     device = pick_device(work.settings.device)
     learner = _learner(work, device)
     found = load_trained(learner.net, work.run)
-    learner.net.to(device).eval()
+    net = learner.net.to(device).eval()
+    refused = work.config.section("abstention", Abstention).refused
+    held = _stored(work, _HELD)
+    scores = {}
+    for choice in Choice.all_of(_tokenizer(work)):
+        refusals = calibrate_abstention(net, choice, held, refused, device)
+        scores[f"refused {choice.name}, answerable"] = refusals.answerable
+        scores[f"refused {choice.name}, unanswerable"] = refusals.unanswerable
     with torch.no_grad():
-        return learner, found, dict(learner.validate())
+        return learner, found, {**learner.validate(), **scores}
+
+
+def _in_words(scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"{_MEANT[name.split()[0]]}: {name.partition(' ')[2]}": scores[name] for name in scores}
+
+
+def _stored(work: Work, part: str) -> list[StoredSequences]:
+    """The examples of each stage."""
+    stages = work.config.section("course", Course).stages
+    return [StoredSequences(work.examples / part / stage.name) for stage in stages]

@@ -294,7 +294,7 @@ class _Hands:
         less = math.sqrt(_TWICE * self._root / (_KEPT * _NAMED) ** 2) / self._unit
         asking = torch.cat([rooms.name * share, rooms.last * less])
         asked = torch.cat([rooms.last * share, rooms.before * less])
-        copied = torch.cat([rooms.name, rooms.word]).split(self._net.shape.head_dim)
+        copied = torch.split(torch.cat([rooms.name, rooms.word]), self._net.shape.head_dim)
         for head, part in enumerate(copied[:2], 1):
             attention, rows = self._head(2, head)
             at = [rows.start + row for row in self._compares[: len(asking)]]

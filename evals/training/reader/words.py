@@ -71,8 +71,9 @@ class Words:
         Raises:
             ValueError: it does not.
         """
-        ids = {name: tokenizer.token_to_id(name) for name in (*SPECIAL, *SCAFFOLDS)}
-        if None in ids.values():
+        found = {name: tokenizer.token_to_id(name) for name in (*SPECIAL, *SCAFFOLDS)}
+        ids = {name: token for name, token in found.items() if token is not None}
+        if len(ids) < len(found):
             raise ValueError("the vocabulary lacks tokens of the layout")
         opening = tokenizer.encode("[1]", add_special_tokens=False).ids[0]
         return cls(

@@ -13,6 +13,7 @@ TEXTS = (
     "The planner chooses an index when few rows are wanted.",
     "What does the server write every five minutes?",
     "Locks are kept until the transaction that took them has ended.",
+    "rows[] of table[] are kept[] in index[] and lock[].",
     'Réglages of {"braces": [1, 2]} and\ttabs, 3.14 and 1764 too.',
 )
 
