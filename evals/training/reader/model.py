@@ -117,7 +117,8 @@ class ReaderModel:
                 "Most of its questions were made by a program from sentences of software "
                 "documentation; only those of the reading set are people's.",
                 "It abstains too seldom: of unanswerable questions it refuses less than half.",
-                "It was not taught to copy text.",
+                "It was not taught to copy text, but for the task into a query; where a task says "
+                "the same two words twice, its query may leave out what stands between.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",

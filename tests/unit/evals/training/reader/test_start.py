@@ -94,7 +94,7 @@ def test_it_points_at_the_sentence_with_the_words_and_names_it(
     [
         "where is the server",
         "What does the planner write into the index of the table?",
-        "which of the rows of the table of the database are dead",
+        "which rows of the table are dead",
         "how much is 3 times 17",
     ],
 )
