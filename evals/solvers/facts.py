@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _SEARCH = ("chunker", "chunk_tokens", "chunk_overlap", "chunk_headers", "chunk_neighbours",
            "dense_index", "fusion", "dense_weight", "rrf_k", "shortlist",
            "embedding_dtype")  # fmt: skip
-_RERANK = ("reranker", "reranker_model", "rerank_candidates", "rerank_weight")
+_RERANK = ("reranker", "reranker_model", "rerank_candidates", "rerank_weight",
+           "cross_encoder_weight")  # fmt: skip
 _QUERY = ("query_strategies", "query_seconds", "query_tokens", "query_limit")
 _ANSWER = ("answer_passages", "answer_sentences", "answer_threshold", "answer_style")
 SIMILARITY = "similarity"  # picks evidence where no scorer does

@@ -232,8 +232,11 @@ class Settings(BaseSettings):
     rerank_candidates: int = Field(50, ge=1, le=1000, description="Hits the reranker reads.")
     rerank_weight: Fraction = Field(
         0.3,
-        description="Weight of late interaction beside the fused score; a cross-encoder decides "
-        "alone.",
+        description="Weight of late interaction beside the fused score.",
+    )
+    cross_encoder_weight: Fraction = Field(
+        1.0,
+        description="Weight of the cross-encoder beside the fused score; at 1 it decides alone.",
     )
     rerank_seconds: FiniteFloat = Field(
         10, gt=0, le=600, description="Longest wait for the reranker; then the fused order stands."

@@ -130,7 +130,9 @@ class Refiner:
             fusion=tuning.fusion if tuning is not None else settings.fusion,
             dense_weight=tuning.dense_weight if tuning is not None else settings.dense_weight,
             reranker=reranker,
-            rerank_weight=weight if isinstance(reranker, LateReranker) else 1.0,
+            rerank_weight=(
+                weight if isinstance(reranker, LateReranker) else settings.cross_encoder_weight
+            ),
             diversity=varied,
             calibration=calibration,
             wanted=max(k, settings.rerank_candidates) if more else k,

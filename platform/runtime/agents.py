@@ -46,6 +46,7 @@ from rostra.agents import (
     servers_away,
     several_samples,
 )
+from rostra.answer import Answerer
 from rostra.core import (
     ChatMessage,
     ChatModel,
@@ -95,6 +96,7 @@ class Workshop:
         code: where agents run Python; None where they do not.
         roles: models of roles other than the main one, for those that have their own.
         reader: writes steps where there is no `model`; None where it does not.
+        quotes: finds the sentences that answer a reader's searches.
 
     Raises:
         ConfigError: an agent of the settings cannot work.
@@ -110,8 +112,10 @@ class Workshop:
         code: CodeRunner | None = None,
         roles: Mapping[str, ChatModel] | None = None,
         reader: Reader | None = None,
+        quotes: Answerer | None = None,
     ) -> None:
         self._settings = settings
+        self._quotes = quotes
         self._reader = reader if model is None else None
         self._roles = dict(roles or {})
         self._code = code if settings.agent_python else None
@@ -295,7 +299,8 @@ class Workshop:
         self, servers: Mapping[str, Toolset], patterns: list[str] | None, seconds: float
     ) -> Catalog:
         """All tools of this process and of some servers that patterns may name."""
-        documents = document_tools(self._database, self._searcher)
+        quotes = self._quotes if self._reader is not None else None
+        documents = document_tools(self._database, self._searcher, quotes=quotes)
         catalog = await Catalog.open({"local": documents, **servers}, seconds=seconds)
         if self._reader is not None and _CALCULATOR in servers:
             own = calculating(catalog, _CALCULATOR)

@@ -139,6 +139,8 @@ class Runtime:
             code,
             roles,
             self.reader,
+            # What to quote, the scorer knows better than the reader.
+            Answerer(self.searcher, self.embedder, settings, scorer=self.scorer),
         )
         self.agents = self.workshop.agents()
         self.ingester = Ingester(database, self.indexes, self.embedder, settings)

@@ -4,8 +4,10 @@ What always holds: nothing here changes anything; what is shown of a document is
 with its place, so that an answer can cite it; results are bounded.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import Field
 
@@ -20,6 +22,7 @@ from rostra.agents import (
     ToolResult,
     function_toolset,
 )
+from rostra.answer import Answerer, Question
 from rostra.core import RostraError, parse_id
 from rostra.retrieval import Searcher, SearchRequest
 from rostra.store import (
@@ -41,12 +44,18 @@ CollectionName = Annotated[str, Field(max_length=128, description="Name of a col
 
 
 def document_tools(
-    database: Database, searcher: Searcher, collection: str = DEFAULT_COLLECTION
+    database: Database,
+    searcher: Searcher,
+    collection: str = DEFAULT_COLLECTION,
+    *,
+    quotes: Answerer | None = None,
 ) -> StaticToolset:
     """The tools `search`, `read_document` and `list_documents`.
 
     Args:
         collection: searched where a call names none.
+        quotes: an answerer without a generator; `search` then gives what it quotes, for models
+            that choose sentences less well.
     """
 
     async def search(
@@ -63,14 +72,23 @@ def document_tools(
             )
         except RostraError as error:
             raise _failure(error) from error
-        if not found.hits:
-            return ToolResult("Nothing was found.", Origin.DOCUMENT)
-        shown = _Shown()
-        for hit in found.hits:
-            shown.add(f"{hit.title} (document {hit.document_id}, from {hit.start}):\n")
-            shown.quote(hit.text, str(hit.document_id), hit.start)
-            shown.add("\n\n")
-        return shown.result()
+        return _shown([(hit.title, hit.document_id, hit.start, hit.text) for hit in found.hits])
+
+    async def search_sentences(
+        query: Annotated[
+            str, Field(min_length=1, max_length=1000, description="What to look for, in words.")
+        ],
+        collection: CollectionName = collection,
+    ) -> ToolResult:
+        """Find the sentences of the user's documents that answer a question."""
+        if quotes is None:
+            raise RuntimeError("offered with an answerer alone")
+        try:
+            answer = await quotes.answer(Question(query, (collection,)))
+        except RostraError as error:
+            raise _failure(error) from error
+        cited = answer.citations if answer.found else []
+        return _shown([(one.title, one.document_id, one.start, one.quote) for one in cited])
 
     async def read_document(
         document_id: Annotated[
@@ -115,7 +133,9 @@ def document_tools(
         return ToolResult("\n".join([f"{total} documents.", *lines]), Origin.DOCUMENT)
 
     list_of_documents.__name__ = "list_documents"
-    return function_toolset(search, read_document, list_of_documents, effect=Effect.READ)
+    search_sentences.__name__ = search.__name__
+    finding = search if quotes is None else search_sentences
+    return function_toolset(finding, read_document, list_of_documents, effect=Effect.READ)
 
 
 def calculating(catalog: Catalog, server: str) -> StaticToolset:
@@ -134,6 +154,18 @@ def calculating(catalog: Catalog, server: str) -> StaticToolset:
         return await catalog.call(qualified, arguments, context)
 
     return StaticToolset(((replace(info, name=CALCULATE), calculate),))
+
+
+def _shown(passages: Sequence[tuple[str, UUID, int, str]]) -> ToolResult:
+    """Passages as (title, document, start, text), each under where it stands."""
+    if not passages:
+        return ToolResult("Nothing was found.", Origin.DOCUMENT, citable=False)
+    shown = _Shown()
+    for title, document_id, start, text in passages:
+        shown.add(f"{title} (document {document_id}, from {start}):\n")
+        shown.quote(text, str(document_id), start)
+        shown.add("\n\n")
+    return shown.result()
 
 
 class _Shown:

@@ -24,6 +24,7 @@ from rostra.retrieval import searchable_text
 
 _BATCHES = 8  # drawn together and sorted by length
 _EVALUATED = 8  # groups at once
+_OF_SENTENCES = ("cloze", "reading-cloze")  # kinds whose question is made of one sentence
 
 
 class Grouping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,21 +33,25 @@ class Grouping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     Attributes:
         weights: share of each kind of example.
         passages: of a group, the answering one among them.
+        inverse: share of the questions made of a sentence in whose place the sentence itself
+            asks, and is not in its passage: the inverse cloze task (Lee et al. 2019, "Latent
+            Retrieval for Weakly Supervised Open Domain Question Answering").
         validated: examples of each kind that a validation during training reads; `measure` reads
             all.
     """
 
     weights: dict[str, float]
     passages: int = 4
+    inverse: float = 0.0
     validated: int = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A question and places of passages, the answering one first."""
+    """A question and passages, the answering one first."""
 
     question: str
-    places: tuple[int, ...]
+    texts: tuple[str, ...]
 
 
 class RerankerTrainee:
@@ -68,6 +73,7 @@ class RerankerTrainee:
     ) -> None:
         self.net = net
         self._tokens = tokens
+        self._passages = examples.passages
         self._texts = texts_of(examples.passages)
         usable = [one for one in examples.validation if _is_usable(one)]
         self._validation = first_of_each_kind(usable, grouping.validated)
@@ -110,20 +116,23 @@ class RerankerTrainee:
         for kind, place in self._draws.draw(number):
             example = self._by_kind[kind][place]
             others = example.passages[1:]
+            first = self._passages[example.passages[0]]
+            question, answer = example.question, self._texts[example.passages[0]]
+            if kind in _OF_SENTENCES and rng.random() < self._grouping.inverse:
+                # What stands beside it on the page is about the same, and no worse an answer.
+                apart = [at for at in others if self._passages[at].page != first.page]
+                if apart and len(first.spans) > 1:
+                    others = apart
+                    question, answer = taken_out(first, example.gold[0])
             wanted = self._grouping.passages - 1
             chosen = rng.sample(others, min(wanted, len(others)))
             while len(chosen) < wanted:  # one that had few is asked again
                 chosen.append(rng.choice(others))
-            groups.append(Group(example.question, (example.passages[0], *chosen)))
-        return bucketed(groups, self._groups, self._length, f"{self._seed}-order-{number}")
-
-    def _length(self, group: Group) -> int:
-        return max(len(self._texts[place]) for place in group.places)
+            groups.append(Group(question, (answer, *(self._texts[at] for at in chosen))))
+        return bucketed(groups, self._groups, _length, f"{self._seed}-order-{number}")
 
     def _pairs(self, groups: Sequence[Group]) -> Pairs:
-        return self._tokens.pairs(
-            [(one.question, [self._texts[place] for place in one.places]) for one in groups]
-        )
+        return self._tokens.pairs([(one.question, one.texts) for one in groups])
 
 
 @torch.no_grad()
@@ -159,6 +168,17 @@ def ranking_scores(
 def texts_of(passages: Sequence[Passage]) -> list[str]:
     """What the reranker reads of passages: what is indexed of them."""
     return [searchable_text(one.context, one.text) for one in passages]
+
+
+def taken_out(passage: Passage, number: int) -> tuple[str, str]:
+    """A sentence, and what the reranker reads of its passage without it."""
+    start, end = passage.spans[number]
+    rest = f"{passage.text[:start].rstrip()} {passage.text[end:].lstrip()}".strip()
+    return passage.text[start:end], searchable_text(passage.context, rest)
+
+
+def _length(group: Group) -> int:
+    return max(len(text) for text in group.texts)
 
 
 def _is_usable(example: Example) -> bool:

@@ -18,8 +18,8 @@ from evals.training.reranker.learning import (
 )
 from evals.training.reranker.net import PairTokens, RerankerNet, new_reranker, save_reranker
 from evals.training.work import Work
-from rostra.answer import scorer_encoder
-from rostra.core import pick_device
+from rostra.answer import load_scorer_net, scorer_encoder, scorer_file
+from rostra.core import file_digest, pick_device
 
 
 class RerankerModel:
@@ -40,8 +40,13 @@ class RerankerModel:
         seed = work.config.seed
         torch.manual_seed(seed)
         encoder = scorer_encoder()
-        net = new_reranker(encoder).to(device)
-        fingerprint = f"reranker-{manifest.fingerprint}-{work.config.digest('groups', 'train')}"
+        scorer = scorer_file(work.settings)  # it has learned to read pairs
+        begun, digest = None, "encoder"
+        if scorer is not None:
+            begun, digest = load_scorer_net(scorer)[0].trunk, file_digest(scorer)
+        net = new_reranker(encoder, begun).to(device)
+        recipe = f"{work.config.digest('groups', 'train')}-{digest}"
+        fingerprint = f"reranker-{manifest.fingerprint}-{recipe}"
         trainee = RerankerTrainee(
             net, PairTokens(encoder), examples, grouping, plan.batch, seed, device
         )

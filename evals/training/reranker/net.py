@@ -66,8 +66,13 @@ class RerankerNet(nn.Module):
         return logits[:, 0].float().view(-1, pairs.passages)
 
 
-def new_reranker(encoder: Path) -> RerankerNet:
-    """The net before training: the encoder's weights and a random head."""
+def new_reranker(encoder: Path, begun: nn.Module | None = None) -> RerankerNet:
+    """The net before training: the encoder's weights and a random head.
+
+    Args:
+        begun: of the encoder's form too; layers that were trained to read pairs, in place of the
+            encoder's.
+    """
     import_transformers()
     from transformers import BertConfig, BertModel
 
@@ -75,6 +80,8 @@ def new_reranker(encoder: Path) -> RerankerNet:
         net = RerankerNet(BertConfig.from_pretrained(encoder))
         trunk: Any = BertModel.from_pretrained(encoder)
         net.model.bert.load_state_dict(trunk.state_dict())
+    if begun is not None:
+        net.model.bert.load_state_dict(begun.state_dict(), strict=False)  # it has no pooler
     return net
 
 

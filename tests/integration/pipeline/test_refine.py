@@ -113,6 +113,26 @@ async def test_rerankers_are_off_where_settings_say_so(filled: Library) -> None:
     assert not (await filled.searcher().search(replace(QUERY, rerank=True))).reranked
 
 
+async def test_a_cross_encoder_counts_beside_the_fused_score_as_the_settings_say(
+    filled: Library,
+) -> None:
+    reranker = Waiting()
+    reranker.go_on.set()
+    plain = (await filled.searcher().search(QUERY)).hits
+    own = {hit.chunk_id: hit.score for hit in plain}
+    least, span = min(own.values()), max(own.values()) - min(own.values())
+    lengths = [len(hit.text) for hit in plain]
+    for weight in (0.0, 0.25):
+        searcher = filled.searcher(reranker=lambda: reranker, cross_encoder_weight=weight)
+        hits = (await searcher.search(QUERY)).hits
+        for hit in hits:
+            length = (len(hit.text) - min(lengths)) / (max(lengths) - min(lengths))
+            fused = (own[hit.chunk_id] - least) / span
+            assert hit.score == pytest.approx(weight * length + (1 - weight) * fused)
+        if not weight:
+            assert [hit.chunk_id for hit in hits] == list(own)
+
+
 async def test_diversity_puts_back_what_says_the_same(filled: Library) -> None:
     request = SearchRequest("Vacuum reclaims storage of dead tuples.", k=50)
     plain = (await filled.searcher().search(request)).hits

@@ -126,6 +126,33 @@ async def test_results_are_cut_to_its_context_and_its_calculator_computes(
             assert [tool.name for tool in given.tools.tools] == ["search"]
 
 
+async def test_its_search_gives_what_an_answer_would_quote(
+    settings: Settings, folder: Path
+) -> None:
+    own = settings.model_copy(update={"mcp": NO_SERVERS})
+    asked = "Вакуум очищает строки?"
+    async with open_runtime(own) as runtime:
+        request = RunRequest(task=asked, budget=runtime.workshop.budget)
+        context = CallContext(run="r", call="c")
+        async with runtime.workshop.open(request) as given:
+            nothing = await given.tools.call("search", {"query": asked}, context)
+            assert (nothing.documents, nothing.citable) == ((), False)
+            await with_pages(runtime)
+            found = await given.tools.call("search", {"query": asked}, context)
+        answer = await runtime.answerer.answer(Question(asked))
+        assert [(one.document_id, one.start, one.end) for one in found.documents] == [
+            (str(one.document_id), one.start, one.end) for one in answer.citations
+        ]
+        quoted = [found.text[one.at : one.at + one.end - one.start] for one in found.documents]
+        assert quoted == [one.quote for one in answer.citations] != []
+        wide = RunRequest(task=asked, tools=["search"], budget=runtime.workshop.budget)
+    async with open_runtime(own, ScriptedChatModel([])) as runtime:
+        async with runtime.workshop.open(wide) as given:  # other models choose by themselves
+            passages = await given.tools.call("search", {"query": asked, "k": 1}, context)
+    assert len(passages.documents) == 1
+    assert passages.documents[0].end - passages.documents[0].start > len(quoted[0])
+
+
 async def test_a_model_that_is_given_or_set_wins(settings: Settings, folder: Path) -> None:
     given = ScriptedChatModel([])
     async with open_runtime(settings, given) as runtime:

@@ -9,7 +9,8 @@ from typing import Any
 
 from rostra.serving.errors import InvalidGrammar
 from rostra.serving.grammar import json_ebnf, regular
-from rostra.serving.grammar.expr import NEVER, Expr, Text, seq
+from rostra.serving.grammar.ebnf import MAX_CHAIN
+from rostra.serving.grammar.expr import NEVER, Chars, Expr, Repeat, Text, seq
 from rostra.serving.grammar.formats import FORMATS, UNENFORCED, format_expr
 from rostra.serving.grammar.regex import parse_regex
 from rostra.serving.grammar.schema.atoms import Atom, counts
@@ -34,6 +35,8 @@ def string(context: Context, atoms: Sequence[Atom]) -> Expr:
         most = None
     if not languages:
         return json_ebnf.string(least, most)
+    if len(languages) == 1 and not least and most is None and _is_counted(languages[0]):
+        return seq(Text('"'), json_ebnf.in_string(languages[0]), Text('"'))
     try:
         dfa = regular.from_expr(languages[0])
         for language in languages[1:]:
@@ -46,6 +49,16 @@ def string(context: Context, atoms: Sequence[Atom]) -> Expr:
         context.refuse_any(atoms, "pattern", "its conditions are too large to combine")
         return json_ebnf.string()
     return NEVER if dfa.empty else seq(Text('"'), context.language(dfa, Text('"')))
+
+
+def _is_counted(language: Expr) -> bool:
+    """Whether all it does is count characters, and to more than is worth a state for each."""
+    return (
+        isinstance(language, Repeat)
+        and isinstance(language.item, Chars)
+        and language.most is not None
+        and language.most - language.least > MAX_CHAIN
+    )
 
 
 def languages_of(context: Context, atom: Atom) -> Iterator[Expr]:

@@ -19,7 +19,7 @@ from evals.training.examples import Example, ExampleSet
 from evals.training.loop import Plan, train
 from evals.training.loop.training import CHECKPOINT
 from evals.training.pages import Passage
-from evals.training.reranker.learning import Grouping, RerankerTrainee
+from evals.training.reranker.learning import Grouping, RerankerTrainee, taken_out
 from evals.training.reranker.net import PairTokens, RerankerNet, save_reranker
 from rostra.answer import EvidenceNet, Featuriser, scorer_encoder
 from rostra.core import Settings, sentence_spans
@@ -72,9 +72,9 @@ def evidence(examples: ExampleSet, featuriser: Featuriser) -> EvidenceTrainee:
     return EvidenceTrainee(EvidenceNet(small()), stream, examples, featuriser, "cpu")
 
 
-def reranker(examples: ExampleSet) -> RerankerTrainee:
+def reranker(examples: ExampleSet, inverse: float = 0.0) -> RerankerTrainee:
     torch.manual_seed(0)
-    grouping = Grouping(weights={"cloze": 1.0}, passages=2)
+    grouping = Grouping(weights={"cloze": 1.0}, passages=2, inverse=inverse)
     tokens = PairTokens(scorer_encoder())
     return RerankerTrainee(RerankerNet(small()), tokens, examples, grouping, 8, 1, "cpu")
 
@@ -178,6 +178,31 @@ def test_scores_by_hand() -> None:
         "a/passage": 1.0,
         "a/auc": 0.75,  # of 4 and 2 against 0 and 3
     }
+
+
+def test_a_sentence_asks_for_the_rest_of_its_passage(examples: ExampleSet) -> None:
+    trainee = reranker(examples, inverse=1.0)
+    tokens = PairTokens(scorer_encoder())
+    ways = []
+    for example in examples.train:
+        question, rest = taken_out(examples.passages[example.passages[0]], example.gold[0])
+        assert question in examples.passages[example.passages[0]].text
+        assert question not in rest
+        assert len(rest.split(". ")) == len(FACTS) - 1
+        ways.append(tokens.pairs([(question, [rest])]).ids[0].tolist())
+    batch = trainee.batch(0, 0.0)
+    for row in batch.ids[:: batch.passages].tolist():  # those that answer
+        assert [one for one in row if one] in ways
+
+
+def test_what_stands_beside_an_inverse_cloze_on_its_page_is_no_negative() -> None:
+    texts = ("The pump is red. It needs water.", "The pump was sold. It works.", "A moon. A train.")
+    pages = [passage(text, page) for text, page in zip(texts, ("one", "one", "two"), strict=True)]
+    only = Example("cloze", "red pump", [0, 1, 2], [0])
+    batch = reranker(ExampleSet(pages, [only], []), inverse=1.0).batch(0, 0.0)
+    wrong = PairTokens(scorer_encoder()).pairs([("The pump is red.", [texts[2]])]).ids[0].tolist()
+    for row in batch.ids[1::2].tolist():
+        assert [one for one in row if one] == wrong
 
 
 def test_an_exported_reranker_is_one_that_the_platform_reads(

@@ -62,6 +62,7 @@ SCHEMAS: list[Any] = [
         ]
     },
     {"type": "string", "maxLength": 60},
+    {"type": "array", "items": {"type": "string", "pattern": '^[^"]{0,40}$'}, "minItems": 2},
     {"type": "array", "items": {"enum": ["red", "green", 3, None]}, "minItems": 1},
     {
         "oneOf": [

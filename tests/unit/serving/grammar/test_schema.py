@@ -8,6 +8,7 @@ import pytest
 
 from rostra.core import JsonSchema
 from rostra.serving.errors import InvalidGrammar, UnsupportedSchema
+from rostra.serving.grammar.ebnf import write
 from rostra.serving.grammar.expr import pruned
 from rostra.serving.grammar.formats import UNENFORCED
 from rostra.serving.grammar.schema import ENFORCED, REFUSED, schema_grammar
@@ -104,6 +105,7 @@ def test_schemas_without_a_bounded_instance_are_refused(schema: Any, vocabulary)
         ({"type": "number", "multipleOf": 0.01}, [1.25, 3], [0.125]),
         ({"type": "string", "minLength": 2, "maxLength": 3}, ["ab", 'é"\n'], ["a", "abcd", 1]),
         ({"type": "string", "pattern": "b", "maxLength": 2}, ["b", "ab"], ["a", "aab"]),
+        ({"type": "string", "pattern": '^[^x"]{0,50}$'}, ["", "a\\é" * 16], ["ax", '"', "a" * 51]),
         ({"type": "string", "format": "date"}, ["2024-02-29"], ["2023-02-29", "2024-13-01"]),
         ({"enum": ["a", 2, None, {"x": [1]}]}, ["a", 2, None, {"x": [1]}], ["b", 3, {"x": []}]),
         ({"type": ["string", "null"]}, ["x", None], [1, []]),
@@ -127,6 +129,13 @@ def test_instances_are_told_apart(schema, valid, invalid, compiled) -> None:
         assert grammar.accepts(json.dumps(value, ensure_ascii=False)), value
     for value in invalid:
         assert not grammar.accepts(json.dumps(value, ensure_ascii=False)), value
+
+
+@pytest.mark.parametrize("schema", [{"maxLength": 300}, {"pattern": '^[^"]{0,300}$'}])
+def test_a_long_count_of_characters_is_no_chain_of_states(schema) -> None:
+    written = write(pruned(schema_grammar(json.dumps({"type": "string"} | schema), strict=True)))
+    assert written.bounds_left
+    assert len(written.text) < 1000
 
 
 def test_a_key_cannot_be_declared_and_given_again_under_another_spelling(compiled) -> None:
