@@ -2,7 +2,8 @@
 
 A set of questions over pages (`evals.rag.read`), and some tasks that are to be computed. The pages
 are ingested as a user's documents would be, and the runs have what a user's runs have: the model
-that is set or the reader that ships, its tools, its window.
+that is set or the reader that ships, its tools, its window. Quote mode answers the same tasks
+beside them, in one search each: what a run does not do better needs no agent.
 
 What always holds: equal seeds give equal tasks; a run that fails by an error counts as failed,
 never as without an answer. An invalid step is an answer of the model that is no step; held to a
@@ -30,10 +31,11 @@ from evals.core.measures import Better, Measure
 from evals.core.runner import Task
 from evals.core.samples import Sample
 from evals.core.scores import Score
-from evals.core.states import State
+from evals.core.states import Cited, State
 from evals.rag.samples import is_answerable
 from evals.rag.sets import RagSet
 from rostra.agents import Decided, ModelAnswered, ModelAsked, RunEnded, RunRequest, Status
+from rostra.answer import Answerer, Question
 from rostra.core import ConfigError, InvalidRequest
 from rostra.ingest import OnProgress
 from rostra.runtime import Runtime
@@ -44,13 +46,14 @@ RUNS = 100
 _UNANSWERABLE_SHARE = 0.2
 _COMPUTED_SHARE = 0.15
 _TOOLS = ["search", "calculator__calculate"]
+# In other words than those that the reader learnt sums by.
 _SUMS: Sequence[tuple[str, Callable[[int, int], int]]] = (
-    ("What is {a} plus {b}?", lambda a, b: a + b),
-    ("What is {a} minus {b}?", lambda a, b: a - b),
-    ("How much is {a} times {b}?", lambda a, b: a * b),
-    ("Add {a} and {b}.", lambda a, b: a + b),
-    ("Multiply {a} by {b}.", lambda a, b: a * b),
-    ("Subtract {b} from {a}.", lambda a, b: a - b),
+    ("{a} plus {b} makes what?", lambda a, b: a + b),
+    ("Work out {a} + {b}.", lambda a, b: a + b),
+    ("What remains of {a} when {b} is taken away?", lambda a, b: a - b),
+    ("What does {a} - {b} come to?", lambda a, b: a - b),
+    ("What is the product of {a} and {b}?", lambda a, b: a * b),
+    ("{a} * {b} = ?", lambda a, b: a * b),
 )
 
 
@@ -75,13 +78,14 @@ class ReactReport:
     @classmethod
     def of(cls, record: RunRecord) -> "ReactReport":
         """The report of a run of the harness."""
-        ended = [one for one in record.outcomes if not one.failed]
+        runs = [one for one in record.outcomes if one.task == 0]
+        ended = [one for one in runs if not one.failed]
         worlds = [one.state.data["world"] for one in ended]
         seconds = sum(world["seconds"] for world in worlds)
         tokens = sum(world["tokens"] for world in worlds)
-        failed = [one.failed for one in record.outcomes if one.failed]
+        failed = [one.failed for one in runs if one.failed]
         return cls(
-            runs=len(record.outcomes),
+            runs=len(runs),
             model=str(record.header.tasks[0].solver_config["model"]),
             invalid=sum(world["invalid"] for world in worlds),
             too_long=sum("context_length_exceeded" in str(why) for why in failed),
@@ -144,8 +148,11 @@ async def evaluate_react(
         questions.sources, DEFAULT_COLLECTION, on_progress=on_ingest, delete_missing=("",)
     )
     solver = _Running(runtime, await document_uris(runtime, DEFAULT_COLLECTION))
-    task = Task(dataset, solver, (Grounded(), Steps(), Effort()), cached=False)
-    return ReactReport.of(await execute([task]))
+    tasks = [
+        Task(dataset, solver, (Grounded(), Steps(), Effort()), cached=False),
+        Task(dataset, _Quoting(runtime), (Grounded(),), cached=False),
+    ]
+    return ReactReport.of(await execute(tasks))
 
 
 def react_tasks(questions: RagSet, runs: int, seed: int) -> Dataset:
@@ -222,6 +229,32 @@ class _Running:
             for one in solved.citations
         ]
         return msgspec.structs.replace(solved, citations=cited)
+
+
+class _Quoting:
+    """Quote mode, without an agent."""
+
+    name = "quote mode"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._answerer = Answerer(
+            runtime.searcher, runtime.embedder, runtime.settings, scorer=runtime.scorer
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
+
+    async def __call__(self, state: State, seed: int) -> State:
+        """One answer; raises RostraError."""
+        answer = await self._answerer.answer(Question(state.sample.input))
+        return msgspec.structs.replace(
+            state,
+            output=answer.answer,
+            abstained=not answer.found,
+            citations=[Cited(one.uri, one.start, one.end, one.quote) for one in answer.citations],
+            data={"evidence": [{"quote": one.quote} for one in answer.citations]},
+        )
 
 
 def _world(logged: RunLogged) -> dict[str, Any]:

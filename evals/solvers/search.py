@@ -37,13 +37,18 @@ class SearchSolver:
         late: bool = False,
     ) -> None:
         self._searcher = runtime.searcher
-        if late:
+        if late or rerank:
             # However long it takes: a measurement may not depend on how busy the machine is.
-            settings = runtime.settings.model_copy(
-                update={"reranker": "late", "rerank_seconds": _NO_HURRY}
-            )
+            update: dict[str, Any] = {"rerank_seconds": _NO_HURRY}
+            if late:
+                update["reranker"] = "late"
             self._searcher = Searcher(
-                runtime.database, runtime.indexes, runtime.embedder, settings, late=runtime.late
+                runtime.database,
+                runtime.indexes,
+                runtime.embedder,
+                runtime.settings.model_copy(update=update),
+                runtime.reranker,
+                runtime.late,
             )
         self._collection = collection
         self._mode = mode

@@ -4,7 +4,7 @@ What always holds: a score stands beside the command that measures it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,11 @@ class Card:
 
     Attributes:
         what: it is, in a sentence or two.
-        sources: of the examples' manifest; so are `counts`.
+        sources: of the examples' manifest.
+        counts: of examples, by part and kind; kinds in the order in which they are shown.
         scores: on what was held out, by name.
         limits: a sentence each.
+        kinds: what sets the kinds of examples apart, if their names do not say it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Card:
     counts: Mapping[str, Mapping[str, int]]
     scores: Mapping[str, float]
     limits: tuple[str, ...]
+    kinds: str = ""
 
 
 def write_card(work: Work, found: Checkpoint, card: Card) -> Path:
@@ -62,7 +65,7 @@ def write_card(work: Work, found: Checkpoint, card: Card) -> Path:
         "",
         *_data(card.sources),
         "",
-        "| examples | " + " | ".join(_kinds(card)) + " |",
+        f"| {', '.join(filter(None, ('examples', card.kinds)))} | {' | '.join(_kinds(card))} |",
         "|---|" + "---|" * len(_kinds(card)),
         *(
             f"| {file.removesuffix('.jsonl')} | "
@@ -115,23 +118,26 @@ def write_scores(
     return told
 
 
+def with_licences(names: Iterable[str]) -> str:
+    """Sources by name, each with its licence where that is known."""
+    return ", ".join(f"{one}{_licence(one)}" for one in names)
+
+
 def _kinds(card: Card) -> list[str]:
-    return sorted({kind for of in card.counts.values() for kind in of})
+    return list(dict.fromkeys(kind for of in card.counts.values() for kind in of))
 
 
 def _data(sources: Mapping[str, Any]) -> list[str]:
     found = []
     if "pages" in sources:
-        packages = sources.get("packages", [])
-        named = ", ".join(f"{one}{_licence(one)}" for one in packages) or sources.get(
-            "collection", "documents"
-        )
+        packages = with_licences(sources.get("packages", []))
+        named = packages or sources.get("collection", "documents")
         found.append(
             f"- {sources['pages']:,} pages, {sources.get('passages', 0):,} passages, of {named}; "
             f"sha256 of their texts {sources.get('texts', '')}"
         )
     if "reading" in sources:
-        named = ", ".join(f"{one}{_licence(one)}" for one in sources["reading"])
+        named = with_licences(sources["reading"])
         found.append(f"- Reading questions of {named}; sha256 {sources.get('reading_sha256', '')}")
     return found or ["- Not recorded."]
 

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from evals.training.atomic import replacing, write_whole
+from evals.training.card import with_licences
 from evals.training.errors import ExamplesMissing, SourcesMissing, TrainingNotDone
 from evals.training.examples.drafts import heading_drafts, prose_of
 from evals.training.examples.reading import read_reading_set
@@ -299,9 +300,9 @@ def _learned(work: Work) -> str:
     learning, turns = work.config.section("learn", Learning), work.config.section("turns", Turns)
     if not learning.steps:
         return "Nothing was learned beyond the components."
-    kinds = ", ".join(dict.fromkeys(turns.kinds))
+    kinds = ", ".join(turns.kinds)
     return (
-        f"{learning.steps:,} steps of learning, questions of {kinds} in turn:\n"
+        f"{learning.steps:,} steps of learning, questions of {kinds} in turn, take\n"
         "half a minute of one core; embedding the texts takes longer. What is learned: that the\n"
         "cosines of truncated vectors to a pool of passages are distributed as those at full width."
     )
@@ -332,9 +333,9 @@ covariance, the shares of which are below, then learned.
 
 | texts | number | share |
 |---|---|---|
-| passages of pages of {", ".join(told["packages"])} (PostgreSQL licence, PSF licence) \
+| passages of pages of {with_licences(told["packages"])} \
 | {counts["fit-pages"]:,} | {shares.pages:g} |
-| passages of {", ".join(told["reading"])} (CC BY-SA 4.0, Apache-2.0) \
+| passages of {with_licences(told["reading"])} \
 | {counts["fit-passages"]:,} | {shares.passages:g} |
 | questions of the same | {counts["fit-questions"]:,} | {shares.questions:g} |
 | words of the encoder's vocabulary (Apache-2.0) | {counts["fit-words"]:,} | {shares.words:g} |
@@ -361,6 +362,7 @@ docs/performance.md has the table.
 ## Limits
 
 - English, and the packaged encoder alone; another encoder has its own `rostra embed fit`.
-- Of judged sets it helps some and not all: none of it is seen on Cranfield (aeronautics).
+- Of judged sets it helps some and not all: on Cranfield (aeronautics) truncated vectors keep
+  0.3 points more with it at 64 dimensions, and 0.4 to 2.6 less at all others.
 - A rotation fitted on a collection itself keeps more at few dimensions; it takes 768 passages.
 """

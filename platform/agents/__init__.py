@@ -138,6 +138,7 @@ if TYPE_CHECKING:
         make_strategy,
         several_samples,
     )
+    from rostra.agents.strategies.steps import LaidOut
     from rostra.agents.strategies.strategy import (
         Strategy,
     )
@@ -266,6 +267,7 @@ _HOMES = {
     "STRATEGIES": "strategies.make",
     "make_strategy": "strategies.make",
     "several_samples": "strategies.make",
+    "LaidOut": "strategies.steps",
     "Strategy": "strategies.strategy",
     "RunTracer": "telemetry",
     "TracedLog": "telemetry",
@@ -322,6 +324,7 @@ __all__ = [
     "Handed",
     "HandedBack",
     "Journal",
+    "LaidOut",
     "Limits",
     "LongMemory",
     "McpToolset",

@@ -609,6 +609,16 @@ class ReaderView(Struct):
     hint: str | None
 
 
+class ScorerView(Struct):
+    """The model that picks what is quoted, where it is to.
+
+    `failure` says why similarity picks instead, and `hint` what to do.
+    """
+
+    failure: str | None
+    hint: str | None
+
+
 class StatusView(Struct):
     """What this server is; the model's facts are null when it cannot be loaded.
 
@@ -623,6 +633,7 @@ class StatusView(Struct):
     generator: str | None
     agents: str | None
     reader: ReaderView | None
+    scorer: ScorerView | None
     decoder: DecoderView | None
     reranker: str | None
     collections: int

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from litestar import Router, get
 from litestar.di import NamedDependency
 
+from rostra.answer import scorer_file
 from rostra.api.about import own_version
-from rostra.api.schemas import DecoderView, ModelState, ReaderView, StatusView
+from rostra.api.schemas import DecoderView, ModelState, ReaderView, ScorerView, StatusView
 from rostra.api.services import Services
-from rostra.core import RostraError, pick_device
+from rostra.core import ModelUnavailable, RostraError, pick_device
 from rostra.runtime import Runtime
 from rostra.store import list_collections
 
@@ -40,6 +41,8 @@ async def status(services: NamedDependency[Services]) -> StatusView:
         generator=runtime.writer.name if runtime.writer else None,
         agents=runtime.runner.name if runtime.runner else None,
         reader=_reader(runtime),
+        # In a thread, as its file may have to be read.
+        scorer=await asyncio.to_thread(_scorer, runtime),
         decoder=_decoder(runtime.engine),
         reranker=runtime.settings.reranker_model or None,
         collections=collections,
@@ -85,6 +88,18 @@ def _reader(runtime: Runtime) -> ReaderView | None:
         failure=failure.message if failure is not None else None,
         hint=failure.hint if failure is not None else None,
     )
+
+
+def _scorer(runtime: Runtime) -> ScorerView | None:
+    try:
+        path = scorer_file(runtime.settings)
+    except ModelUnavailable as error:
+        return ScorerView(error.message, error.hint)
+    if path is None:
+        return None
+    if runtime.scorer.is_made and runtime.scorer() is None:
+        return ScorerView(f"{path} was not loaded", "The log says why. Restart once it is whole.")
+    return ScorerView(None, None)
 
 
 router = Router("/", route_handlers=[status], tags=["server"])

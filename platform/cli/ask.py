@@ -6,11 +6,28 @@ from uuid import UUID
 import click
 from rich.markup import escape
 
-from rostra.answer import Answer, AnswerMode, Cited, Done, Passages, Question, Stored, TextDelta
+from rostra.answer import (
+    Answer,
+    AnswerMode,
+    Cited,
+    Done,
+    Passages,
+    Question,
+    SimilarityPicker,
+    Stored,
+    TextDelta,
+    scorer_file,
+)
 from rostra.cli.expansion import expand_option, print_expansion
 from rostra.cli.ids import chat_id as read_chat_id
 from rostra.cli.output import console, json_option, print_json, printable, with_runtime
-from rostra.core import ChatNotFound, InvalidRequest, QueryStrategyName
+from rostra.core import (
+    ChatNotFound,
+    InvalidRequest,
+    ModelUnavailable,
+    QueryStrategyName,
+    Settings,
+)
 from rostra.runtime import Runtime
 from rostra.store import list_chats
 
@@ -40,7 +57,7 @@ def command(
         raise InvalidRequest("choose one of --chat, --last and --new-chat")
     keep = bool(chat) or new_chat or last
 
-    async def work(runtime: Runtime) -> tuple[Answer, Stored | None, str | None]:
+    async def work(runtime: Runtime) -> tuple[Answer, Stored | None, dict[str, str]]:
         printer = _Printer(quiet=as_json)
         stored: Stored | None = None
         if keep:
@@ -61,12 +78,12 @@ def command(
         return printer.answer, stored, _instead(runtime, printer.answer)
 
     answer, stored, instead = with_runtime(work)
-    if instead is not None and not as_json:
-        console().print(instead, style="yellow", markup=False)
+    if not as_json:
+        for why in instead.values():
+            console().print(why, style="yellow", markup=False)
     if as_json:
-        said = {"instead_of_reader": instead} if instead is not None else {}
         kept = {"chat_id": stored.chat_id, "message_id": stored.message_id} if stored else {}
-        print_json(answer.to_dict() | said | kept)
+        print_json(answer.to_dict() | instead | kept)
     elif stored:
         console().print(f"[dim]continue with: rostra ask --chat {stored.chat_id} QUESTION[/]")
 
@@ -102,10 +119,21 @@ class _Printer:
             out.print(f"[cyan]\\[{number}][/] {escape(citation.title)}{page}")
             out.print(f"    [dim]{escape(citation.uri)} {citation.start}-{citation.end}[/]")
         print_expansion(answer.expansion)
-        out.print(f"[dim]{answer.mode} mode, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
+        quotes = answer.mode is AnswerMode.GENERATE and answer.picked_by
+        made = f"quoted by {escape(quotes)}" if quotes else f"{answer.mode} mode"
+        out.print(f"[dim]{made}, {answer.timings_ms.get('total', 0) / 1000:.1f} s[/]")
 
 
-def _instead(runtime: Runtime, answer: Answer) -> str | None:
+def _instead(runtime: Runtime, answer: Answer) -> dict[str, str]:
+    """Why others than was meant made the answer, by the names that JSON has for it."""
+    told = {
+        "instead_of_reader": _without_reader(runtime, answer),
+        "instead_of_scorer": _without_scorer(runtime.settings, answer),
+    }
+    return {name: why for name, why in told.items() if why is not None}
+
+
+def _without_reader(runtime: Runtime, answer: Answer) -> str | None:
     """Why quotes answer where the reader should have; None where it did, or is not to."""
     reader = runtime.reader
     if reader is None or runtime.writer is not reader or answer.mode is not AnswerMode.QUOTE:
@@ -113,6 +141,21 @@ def _instead(runtime: Runtime, answer: Answer) -> str | None:
     if (failure := reader.failure) is None:
         return None
     return f"Quoted without the reader: {failure.message}. {failure.hint or ''}".strip()
+
+
+def _without_scorer(settings: Settings, answer: Answer) -> str | None:
+    """Why similarity picked what the scorer should have; None where it did not, or is to."""
+    if answer.picked_by != SimilarityPicker.name:
+        return None
+    try:
+        path = scorer_file(settings)
+    except ModelUnavailable as error:
+        why = f"{error.message}. {error.hint or ''}".strip()
+    else:
+        if path is None:
+            return None
+        why = f"{path} was not loaded. The log says why."
+    return f"Quoted by similarity, without the evidence scorer: {why}"
 
 
 async def _last_chat(runtime: Runtime) -> UUID:

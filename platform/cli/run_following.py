@@ -22,7 +22,7 @@ from rostra.agents import (
     waiting,
 )
 from rostra.cli.run_decisions import Decide
-from rostra.cli.run_view import RunView
+from rostra.cli.run_view import RunView, cited_documents
 from rostra.core import StoreUnavailable
 from rostra.runtime import Runtime
 from rostra.store import Run, RunNotFound, get_run
@@ -79,7 +79,7 @@ async def _watch(runtime: Runtime, run_id: UUID, after: int, view: RunView | Non
     try:
         async for record in events:
             if view is not None:
-                view.show(record)
+                view.show(record, await cited_documents(runtime.database, record.event))
             if isinstance(record.event, RunEnded):
                 return True
             if isinstance(record.event, Paused | ApprovalDecided):

@@ -6,9 +6,10 @@ steer the terminal, and takes a bounded number of lines.
 
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from rich.console import Console
@@ -31,6 +32,7 @@ from rostra.agents import (
     Record,
     Resumed,
     RunEnded,
+    RunEvent,
     RunStarted,
     Status,
     ToolEnded,
@@ -39,6 +41,8 @@ from rostra.agents import (
     Verified,
 )
 from rostra.cli.output import console
+from rostra.core import DocumentNotFound
+from rostra.store import Database, Document, get_document
 
 _MAX_LINES = 6
 _MAX_CHARS = 600
@@ -74,8 +78,12 @@ class RunView:
             return nullcontext()
         return self._out.status(what)
 
-    def show(self, record: Record) -> None:
-        """Prints one event; many print nothing."""
+    def show(self, record: Record, documents: Mapping[str, Document] | None = None) -> None:
+        """Prints one event; many print nothing.
+
+        Args:
+            documents: that its answer cites, by id; others are told by their id alone.
+        """
         match record.event:
             case RunStarted() as event:
                 told = f"{event.strategy}, {event.model or 'no model'}"
@@ -132,7 +140,7 @@ class RunView:
             case Noted() as event:
                 self._line("note", _note(event), "yellow")
             case RunEnded() as event:
-                self._ended(event)
+                self._ended(event, documents or {})
 
     def _answered(self, record: Record, event: ModelAnswered) -> None:
         asked = self._asked.pop(event.key, None)
@@ -173,10 +181,10 @@ class RunView:
             after = f" (after {', '.join(step.needs)})" if step.needs else ""
             self._line("plan", f"{step.id}  {_short(step.goal)}{after}", "magenta")
 
-    def _ended(self, event: RunEnded) -> None:
+    def _ended(self, event: RunEnded, documents: Mapping[str, Document]) -> None:
         self._out.print()
         if event.answer is not None:
-            self._answer(event.answer)
+            self._answer(event.answer, documents)
         elif event.status is Status.ABSTAINED:
             self._out.print("No answer that its sources support was found.")
         message = str((event.error or {}).get("message", ""))
@@ -196,7 +204,7 @@ class RunView:
             "green" if event.status is Status.COMPLETED else "yellow",
         )
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Answer, documents: Mapping[str, Document]) -> None:
         cited = [one for claim in answer.claims for one in claim.evidence]
         numbers = {one.number: at for at, one in enumerate(cited, 1)}
         if not answer.claims:
@@ -207,10 +215,14 @@ class RunView:
             self._out.print(Text(cleaned(claim.text)), source)
         for one in cited:
             place = one.document_id or self._tool(one.call)
+            between = "  "
+            if (document := documents.get(place)) is not None:
+                place = cleaned(f"{document.title}, {document.uri}")
+                between = "\n    "
             if one.document_id:
                 place += f" {one.start}-{one.end}"
             line = Text(f"[{numbers[one.number]}] ", "cyan")
-            self._out.print(line.append(f"{_short(one.quote)}  ", "").append(place, "dim"))
+            self._out.print(line.append(_short(one.quote) + between, "").append(place, "dim"))
 
     def _tool(self, call: str) -> str:
         known = self._calls.get(call)
@@ -222,6 +234,20 @@ class RunView:
 
     def _line(self, name: str, text: str, style: str) -> None:
         self._out.print(Text(f"{name:>9}  ", "bold").append(cleaned(text), style))
+
+
+async def cited_documents(database: Database, event: RunEvent) -> dict[str, Document]:
+    """The documents that a run's answer cites, by id; without those that are no more."""
+    answer = event.answer if isinstance(event, RunEnded) else None
+    cited = [one for claim in answer.claims for one in claim.evidence] if answer else []
+    named = {one.document_id for one in cited if one.document_id is not None}
+    found: dict[str, Document] = {}
+    if named:
+        async with database.read() as session:
+            for name in named:
+                with suppress(ValueError, DocumentNotFound):
+                    found[name] = await get_document(session, UUID(name))
+    return found
 
 
 def _tokens(usage: Usage) -> str:

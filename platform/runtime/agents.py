@@ -67,7 +67,7 @@ from rostra.runtime.handoffs import (
     offered,
     tool_name,
 )
-from rostra.runtime.reader import READER_TOKENS, Reader
+from rostra.runtime.reader import READER_ANSWERS, READER_NAME, READER_TOKENS, Reader
 from rostra.runtime.tools import CALCULATE, calculating, document_tools
 from rostra.store import Database
 
@@ -269,6 +269,7 @@ class Workshop:
                     chooser=self._choose,
                     window=window,
                     steps=request.budget.steps,
+                    laid_out=READER_ANSWERS if models["main"].name == READER_NAME else None,
                 ),
             ),
             guard=guard,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rostra.agents import RunRequest
+from rostra.agents import LaidOut, RunRequest
 from rostra.core import (
     ChatEvent,
     ChatMessage,
@@ -33,6 +33,8 @@ READER_NAME = "rostra-reader"
 # What it was trained to call, as runs name it.
 READER_TOOLS = ("search", "calculate")
 READER_STRATEGY = "react"
+# In the words that it learnt. Which sentences answer, the search of its runs has chosen better.
+READER_ANSWERS = LaidOut(("The documents say:", "The calculator says:"))
 # Of a step: some numbers, or a query. A query without an end must not become one that is refused.
 READER_TOKENS = 192
 

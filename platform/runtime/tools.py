@@ -76,7 +76,7 @@ def document_tools(
 
     async def search_sentences(
         query: Annotated[
-            str, Field(min_length=1, max_length=1000, description="What to look for, in words.")
+            str, Field(min_length=1, max_length=200, description="What to look for, in words.")
         ],
         collection: CollectionName = collection,
     ) -> ToolResult:
@@ -84,7 +84,7 @@ def document_tools(
         if quotes is None:
             raise RuntimeError("offered with an answerer alone")
         try:
-            answer = await quotes.answer(Question(query, (collection,)))
+            answer = await quotes.answer(Question(query.strip(), (collection,)))
         except RostraError as error:
             raise _failure(error) from error
         cited = answer.citations if answer.found else []

@@ -16,6 +16,7 @@ from rostra.agents.scope import Message, Piece, Scope, Step
 from rostra.agents.strategies.conversation import Conversation, described
 from rostra.agents.strategies.steps import (
     MOST_CALLS,
+    LaidOut,
     held_to_evidence,
     read_step,
     step_constraint,
@@ -37,6 +38,7 @@ class ReAct:
         window: how much of a long conversation stays; None is all of it.
         require_evidence: an answer has no claim without a cited sentence; if none is left, it
             abstains.
+        laid_out: how answers are, of a model that does not choose it; None leaves it to the model.
         model: the role of the model that is asked.
     """
 
@@ -47,6 +49,7 @@ class ReAct:
     chooser: Chooser | None = None
     window: Window | None = None
     require_evidence: bool = False
+    laid_out: LaidOut | None = None
     model: str = "main"
 
     @property
@@ -91,7 +94,7 @@ class ReAct:
             specs = tuple(tool.spec for tool in tools)
             options = GenerationOptions(most, tools=specs)
         else:
-            constraint = step_constraint(tools, talk.sentences, self.most_calls)
+            constraint = step_constraint(tools, talk.sentences, self.most_calls, self.laid_out)
             options = GenerationOptions(most, constraint=constraint)
         reply = await scope.ask("step", talk.prompt, options, model=self.model)
         key = scope.key()

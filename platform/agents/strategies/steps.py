@@ -16,7 +16,7 @@ error, and only one of them. Each cited sentence is one that was shown.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -43,8 +43,22 @@ _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 # --- What a model is held to ---
 
 
+@dataclass(frozen=True, slots=True)
+class LaidOut:
+    """Answers of a model that chooses calls alone, neither words nor sentences.
+
+    Such an answer is one claim, in one of `texts`, backed by the first `MOST_EVIDENCE` sentences of
+    all that was found; or none, exactly where nothing was.
+    """
+
+    texts: tuple[str, ...]
+
+
 def step_constraint(
-    tools: Sequence[ToolInfo], sentences: Sequence[Sentence], most_calls: int = MOST_CALLS
+    tools: Sequence[ToolInfo],
+    sentences: Sequence[Sentence],
+    most_calls: int = MOST_CALLS,
+    laid_out: LaidOut | None = None,
 ) -> JsonSchema:
     """The constraint of a step.
 
@@ -52,11 +66,13 @@ def step_constraint(
         tools: that may be called; without any, the step can only be an answer.
         sentences: that an answer may cite.
         most_calls: in one step, side by side.
+        laid_out: how answers are, where the model does not choose it.
 
     Only the thought is counted by the character: the rest ends with the answer's tokens, which a
     generator that holds to a constraint never lets run out in the middle.
     """
-    schema = _record(thought=THOUGHT, final=_final(sentences))
+    final = _final(sentences) if laid_out is None else _laid_out(sentences, laid_out)
+    schema = _record(thought=THOUGHT, final=final)
     if tools:
         calls = {
             "type": "array",
@@ -66,7 +82,7 @@ def step_constraint(
         }
         # One of the two, told by their number: as alternatives of whole objects the thought would
         # be counted twice.
-        schema["properties"] = {"thought": THOUGHT, "action": calls, "final": _final(sentences)}
+        schema["properties"] = {"thought": THOUGHT, "action": calls, "final": final}
         schema |= {"required": ["thought"], "minProperties": 2, "maxProperties": 2}
     return JsonSchema(json.dumps(schema))
 
@@ -96,6 +112,14 @@ def _final(sentences: Sequence[Sentence]) -> dict[str, Any]:
         evidence["items"] = {"enum": numbers}
     claim = _record(text={"type": "string", "minLength": 1}, evidence=evidence)
     return _record(claims={"type": "array", "items": claim, "maxItems": MOST_CLAIMS})
+
+
+def _laid_out(sentences: Sequence[Sentence], given: LaidOut) -> dict[str, Any]:
+    numbers = sorted({sentence.number for sentence in sentences})[:MOST_EVIDENCE]
+    claim = _record(text={"enum": list(given.texts)}, evidence={"const": numbers})
+    count = 1 if numbers else 0
+    claims = {"type": "array", "items": claim, "minItems": count, "maxItems": count}
+    return _record(claims=claims)
 
 
 def _record(**properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ MAX_PASSAGES_BYTES = 4 << 20
 WORKERS = 2
 
 _SMALLER = "Make it smaller or simpler."
+_AGAIN = "The machine is busy; try again."
 
 
 class GrammarCompiler:
@@ -165,7 +166,8 @@ class GrammarCompiler:
                     break
                 except _TooLate as late:
                     child = None
-                    answer = Answer(error=f"{work} {late}.", hint=_SMALLER)
+                    hint = _SMALLER if late.surely else _AGAIN
+                    answer = Answer(error=f"{work} {late}.", hint=hint)
                     kept = kept and late.surely
                     break
                 except _Died:

@@ -136,4 +136,4 @@ def test_models_that_ship_are_listed_and_a_broken_one_comes_with_its_cure(
     monkeypatch.setattr(doctor_checks, "check_shipped", damaged)
     (said,) = doctor_checks.shipped_checks()
     assert (said.status, "manifest.json is missing" in said.detail) == ("error", True)
-    assert "rostra==" in said.hint
+    assert "pip install --force-reinstall" in said.hint

@@ -55,6 +55,15 @@ def test_a_broken_scorer_leaves_the_answer_to_similarity(
     assert "similarity picks evidence instead of the scorer" in err
     assert "model.safetensors" in err
     assert "Traceback" not in err
+    assert "model.safetensors" in answer["instead_of_scorer"]
+    assert run(["ask", QUESTION]) == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "Quoted by similarity, without the evidence scorer:" in said
+    assert "model.safetensors" in said
+    # Where similarity is to pick, nothing is missing.
+    monkeypatch.setenv("ROSTRA_EVIDENCE_PICKER", "similarity")
+    assert run(["ask", QUESTION, "--json"]) == 0
+    assert "instead_of_scorer" not in json.loads(capfd.readouterr().out)
 
 
 @pytest.mark.usefixtures("page")

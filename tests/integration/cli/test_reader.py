@@ -49,7 +49,7 @@ def test_a_broken_reader_is_told_of_where_it_was_to_work(
     assert run(["agent", "run", "Look around."]) == 1
     told = " ".join(capfd.readouterr().err.split())
     assert "tokenizer.json" in told
-    assert "Restore it" in told
+    assert "`rostra ask` quotes the documents without it. Restore it" in told
 
     # Where it is not to answer, nothing is missing.
     monkeypatch.setenv("ROSTRA_READER", "agents")

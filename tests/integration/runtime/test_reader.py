@@ -135,6 +135,7 @@ async def test_its_search_gives_what_an_answer_would_quote(
         request = RunRequest(task=asked, budget=runtime.workshop.budget)
         context = CallContext(run="r", call="c")
         async with runtime.workshop.open(request) as given:
+            await runtime.ingester.ingest([], "default")
             nothing = await given.tools.call("search", {"query": asked}, context)
             assert (nothing.documents, nothing.citable) == ((), False)
             await with_pages(runtime)
@@ -146,9 +147,12 @@ async def test_its_search_gives_what_an_answer_would_quote(
         quoted = [found.text[one.at : one.at + one.end - one.start] for one in found.documents]
         assert quoted == [one.quote for one in answer.citations] != []
         wide = RunRequest(task=asked, tools=["search"], budget=runtime.workshop.budget)
-    async with open_runtime(own, ScriptedChatModel([])) as runtime:
-        async with runtime.workshop.open(wide) as given:  # other models choose by themselves
-            passages = await given.tools.call("search", {"query": asked, "k": 1}, context)
+    # Other models choose by themselves.
+    async with (
+        open_runtime(own, ScriptedChatModel([])) as runtime,
+        runtime.workshop.open(wide) as given,
+    ):
+        passages = await given.tools.call("search", {"query": asked, "k": 1}, context)
     assert len(passages.documents) == 1
     assert passages.documents[0].end - passages.documents[0].start > len(quoted[0])
 

@@ -1,6 +1,8 @@
 """Readiness while the model loads, and when it cannot be loaded."""
 
+import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 from litestar.testing import AsyncTestClient
@@ -82,3 +84,22 @@ async def test_an_unreachable_database_is_a_503(settings: Settings, embedder: Fa
         ready = await client.get("/health/ready")
         assert ready.status_code == 503
         assert ready.json()["code"] == "store_unavailable"
+
+
+async def test_a_scorer_that_does_not_pick_is_told(
+    settings: Settings, embedder: FakeEmbedder, tmp_path: Path
+) -> None:
+    update = {"evidence_picker": "auto", "evidence_model": tmp_path}
+    app = create_app(settings.model_copy(update=update))
+    async with AsyncTestClient(app, base_url="http://127.0.0.1") as client:
+        scorer = (await client.get("/api/status")).json()["scorer"]
+        assert "there is no evidence scorer" in scorer["failure"]
+        assert "evidence_model" in scorer["hint"]
+        (tmp_path / "model.safetensors").write_bytes(b"")
+        scorer = (await client.get("/api/status")).json()["scorer"]
+        assert scorer == {"failure": None, "hint": None}
+        # Once it could not be loaded, similarity picks as long as the process runs.
+        assert await asyncio.to_thread(app.state.services.runtime.scorer) is None
+        scorer = (await client.get("/api/status")).json()["scorer"]
+        assert "model.safetensors" in scorer["failure"]
+        assert "log" in scorer["hint"]

@@ -360,8 +360,9 @@ async def test_status_and_health(client: Client, settings: Settings) -> None:
     status = (await client.get("/api/status")).json()
     assert set(status) == {
         "version", "mode", "embedding_model", "dimensions", "device", "generator", "agents",
-        "reader", "decoder", "reranker", "collections",
+        "reader", "scorer", "decoder", "reranker", "collections",
     }  # fmt: skip
+    assert status["scorer"] is None
     assert (status["mode"], status["dimensions"], status["collections"]) == ("quote", 32, 0)
     live = await client.get("/health/live")
     ready = await client.get("/health/ready")

@@ -12,6 +12,8 @@ from rostra.agents.events import Decided, Effect, encode_event
 from rostra.agents.scope import Reply, Sentence, Step
 from rostra.agents.strategies.schemas import fitted
 from rostra.agents.strategies.steps import (
+    MOST_EVIDENCE,
+    LaidOut,
     parse_step,
     read_marked,
     read_native,
@@ -120,6 +122,30 @@ def test_whatever_the_grammar_admits_is_a_step() -> None:
 
 def _claims(step: Step) -> bool:
     return step.final is not None and bool(step.final.claims)
+
+
+def test_an_answer_that_is_laid_out_has_all_that_was_found_or_nothing() -> None:
+    laid_out = LaidOut(("Found:", "Computed:"))
+    some = SENTENCES[: MOST_EVIDENCE + 1 : 2]
+    numbers = [sentence.number for sentence in some]
+    compiled = Compiled(step_constraint(TOOLS, some, laid_out=laid_out), make_vocabulary())
+    assert compiled.accepts(act(("tool_0", {"n": 3})))
+    assert compiled.accepts(final(("Found:", numbers)))
+    assert compiled.accepts(final(("Computed:", numbers)))
+    for wrong in (
+        final(),
+        final(("Found:", numbers[1:])),
+        final(("Found:", [])),
+        final(("Of my own:", numbers)),
+        final(("Found:", numbers), ("Computed:", numbers)),
+    ):
+        assert not compiled.accepts(wrong), wrong
+    nothing = Compiled(step_constraint(TOOLS, [], laid_out=laid_out), make_vocabulary())
+    assert nothing.accepts(final())
+    assert not nothing.accepts(final(("Found:", [])))
+    many = Compiled(step_constraint([], SENTENCES, laid_out=laid_out), make_vocabulary())
+    first = [sentence.number for sentence in SENTENCES[:MOST_EVIDENCE]]
+    assert many.accepts(final(("Found:", first)))
 
 
 @pytest.mark.parametrize(

@@ -139,15 +139,23 @@ async def test_runs_are_the_platforms_own_and_invalid_steps_are_counted(
 
     async with open_runtime(own, model) as runtime:
         report = await evaluate_react(runtime, questions, runs=10, execute=kept)
-    scores = {
-        outcome.state.sample.id: {score.name: score.value for score in outcome.scores}
-        for outcome in records[0].outcomes
-    }
-    assert [scores[f"q{at}"]["supported answer"] for at in range(3)] == [1.0, 1.0, 1.0]
-    assert scores["q9"]["right abstention"] == 1.0
-    sums = [found for name, found in scores.items() if name.startswith("computed")]
+    runs, quoted = (
+        {
+            outcome.state.sample.id: {score.name: score.value for score in outcome.scores}
+            for outcome in records[0].outcomes
+            if outcome.task == task
+        }
+        for task in (0, 1)
+    )
+    assert [task.solver for task in records[0].header.tasks] == ["react, scripted", "quote mode"]
+    assert quoted.keys() == runs.keys()
+    assert [quoted[f"q{at}"]["supported answer"] for at in range(3)] == [1.0, 1.0, 1.0]
+    assert [runs[f"q{at}"]["supported answer"] for at in range(3)] == [1.0, 1.0, 1.0]
+    assert runs["q9"]["right abstention"] == 1.0
+    sums = [found for name, found in runs.items() if name.startswith("computed")]
     assert [one["right end"] for one in sums] == [0.0] * len(sums)
     assert (report.failed, report.too_long, report.model) == (0, 0, "scripted")
+    assert report.runs == len(runs)
     assert report.invalid == sum(one["invalid steps"] or 0 for one in sums) > 0
 
 

@@ -117,8 +117,9 @@ def test_what_waited_too_long_is_tried_again(monkeypatch: pytest.MonkeyPatch) ->
     try:
         with monkeypatch.context() as patch:
             patch.setattr(_Child, "_exchange", stopped)
-            with pytest.raises(InvalidGrammar, match=r"took over 0\.1 seconds"):
+            with pytest.raises(InvalidGrammar, match=r"took over 0\.1 seconds") as told:
                 compiler.compile_now(Choice(("a", "b")), max_tokens=9)
+        assert told.value.hint == "The machine is busy; try again."
         assert compiler.compile_now(Choice(("a", "b")), max_tokens=9)
     finally:
         compiler.close_now()
