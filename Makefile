@@ -59,7 +59,7 @@ web: $(INSTALLED) ## build the web page again if its sources changed; say why if
 
 run: install ## read the project's docs (and DOCS=folder), answer a question, serve the page
 	@$(call say,Reading the project's documents)
-	@$(BIN)/rostra ingest README.md docs </dev/null || $(call say,Some files were left out; going on)
+	@$(BIN)/rostra ingest README.md docs/*.md </dev/null || $(call say,Some files were left out; going on)
 	@if [ -n "$${DOCS:-}" ]; then \
 		DOCS=$${DOCS/#\~\//$$HOME/}; \
 		[ -e "$$DOCS" ] || { printf 'There is no %s\n' "$$DOCS" >&2; exit 1; }; \
