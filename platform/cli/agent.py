@@ -5,7 +5,7 @@ its tool was named with `--approve`; `--yes` refuses everything else. Without a 
 asked: the run is left paused, and can be decided on and resumed.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +46,6 @@ from rostra.cli.run_options import Most, answer_options, budget_options, names_o
 from rostra.cli.run_view import RunView, call_text, cited_documents, cleaned
 from rostra.core import collapse_whitespace, normalize_text
 from rostra.runtime import PromptedTask, Runtime
-from rostra.shipped import ShippedModelBroken
 from rostra.store import Run, delete_run, get_run, list_runs
 
 _GOOD = (Status.COMPLETED, Status.ABSTAINED)
@@ -133,7 +132,7 @@ def run(
         run_id = await runtime.agents.start(request)
         return await _follow(runtime, run_id, decider(named, yes, as_json), as_json)
 
-    return _report(_executed(work), as_json)
+    return _report(with_runtime(work), as_json)
 
 
 @command.command("resume")
@@ -158,7 +157,7 @@ def resume(run_id: str, approve: tuple[str, ...], yes: bool, as_json: bool) -> i
         decide = decider(allowed, yes, as_json)
         return await _follow(runtime, wanted, decide, as_json, seen[:-1])
 
-    return _report(_executed(work), as_json)
+    return _report(with_runtime(work), as_json)
 
 
 @command.command("decide")
@@ -186,7 +185,7 @@ def decide(run_id: str, call: str, decision: str, note: str, as_json: bool) -> i
         )
         return await _follow(runtime, wanted, decider((), False, as_json), as_json, seen)
 
-    return _report(_executed(work), as_json)
+    return _report(with_runtime(work), as_json)
 
 
 @command.command("fork")
@@ -219,7 +218,7 @@ def fork(
         made = await runtime.agents.fork(wanted, step, **changes)
         return await _follow(runtime, made, decider(named or origin.approve, yes, as_json), as_json)
 
-    return _report(_executed(work), as_json)
+    return _report(with_runtime(work), as_json)
 
 
 @command.command("list")
@@ -326,20 +325,6 @@ def delete(run_id: str, as_json: bool) -> None:
         print_json({"deleted": run_id})
     else:
         console().print("deleted")
-
-
-def _executed(work: Callable[[Runtime], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
-    """As `with_runtime`; a refusal for the reader's files says what works without them."""
-
-    async def told(runtime: Runtime) -> dict[str, Any]:
-        try:
-            return await work(runtime)
-        except ShippedModelBroken as error:
-            if runtime.reader is not None and runtime.reader.failure is error:
-                error.hint = f"`rostra ask` quotes the documents without it. {error.hint or ''}"
-            raise
-
-    return with_runtime(told)
 
 
 def _is_left(run: Run) -> bool:

@@ -185,7 +185,7 @@ async def _generator(settings: Settings) -> Check:
         return Check(
             "generator",
             "ok",
-            "none; answers quote the documents",
+            "none is set",
             "Set ROSTRA_MODEL to a decoder's folder or hub id to have answers written.",
         )
     from rostra.serving import AsyncEngine, engine_config

@@ -23,7 +23,7 @@ from rostra.core import (
     RostraError,
     Settings,
 )
-from rostra.shipped import shipped_folder
+from rostra.shipped import ShippedModelBroken, shipped_folder
 
 if TYPE_CHECKING:
     from rostra.serving import AsyncEngine, EngineChatModel, EngineConfig
@@ -37,6 +37,8 @@ READER_STRATEGY = "react"
 READER_ANSWERS = LaidOut(("The documents say:", "The calculator says:"))
 # Of a step: some numbers, or a query. A query without an end must not become one that is refused.
 READER_TOKENS = 192
+
+_WITHOUT_READER = "`rostra ask` quotes the documents without it."
 
 # Sequences at once, of which so many can be as long as the context; widest key and value, in bytes.
 _RUNNING = 8
@@ -93,7 +95,7 @@ class Reader:
 
         Raises:
             InvalidRequest: another strategy than ReAct, or calls in a model's own format.
-            ShippedModelBroken: see `check`.
+            ShippedModelBroken: see `check`; says too what works without the reader.
         """
         wrong = None
         if request.strategy != READER_STRATEGY:
@@ -106,7 +108,11 @@ class Reader:
                 hint=f"Take the strategy {READER_STRATEGY}, or set ROSTRA_MODEL.",
                 field="strategy",
             )
-        self.check()
+        try:
+            self.check()
+        except ShippedModelBroken as error:
+            hint = f"{_WITHOUT_READER} {error.hint or ''}".rstrip()
+            raise ShippedModelBroken(error.message, hint=hint, **error.details) from error
 
     def equip(self, request: RunRequest) -> RunRequest:
         """The request with the tools that the reader knows, where it names none."""

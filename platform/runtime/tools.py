@@ -4,7 +4,7 @@ What always holds: nothing here changes anything; what is shown of a document is
 with its place, so that an answer can cite it; results are bounded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -58,38 +58,6 @@ def document_tools(
             that choose sentences less well.
     """
 
-    async def search(
-        query: Annotated[
-            str, Field(min_length=1, max_length=1000, description="What to look for, in words.")
-        ],
-        k: Annotated[int, Field(ge=1, le=_MAX_HITS, description="Most passages.")] = 5,
-        collection: CollectionName = collection,
-    ) -> ToolResult:
-        """Find the passages of the user's documents that match a query best."""
-        try:
-            found = await searcher.search(
-                SearchRequest(query=query, collections=(collection,), k=k)
-            )
-        except RostraError as error:
-            raise _failure(error) from error
-        return _shown([(hit.title, hit.document_id, hit.start, hit.text) for hit in found.hits])
-
-    async def search_sentences(
-        query: Annotated[
-            str, Field(min_length=1, max_length=200, description="What to look for, in words.")
-        ],
-        collection: CollectionName = collection,
-    ) -> ToolResult:
-        """Find the sentences of the user's documents that answer a question."""
-        if quotes is None:
-            raise RuntimeError("offered with an answerer alone")
-        try:
-            answer = await quotes.answer(Question(query.strip(), (collection,)))
-        except RostraError as error:
-            raise _failure(error) from error
-        cited = answer.citations if answer.found else []
-        return _shown([(one.title, one.document_id, one.start, one.quote) for one in cited])
-
     async def read_document(
         document_id: Annotated[
             str, Field(max_length=64, description="As search and list_documents give it.")
@@ -133,9 +101,50 @@ def document_tools(
         return ToolResult("\n".join([f"{total} documents.", *lines]), Origin.DOCUMENT)
 
     list_of_documents.__name__ = "list_documents"
-    search_sentences.__name__ = search.__name__
-    finding = search if quotes is None else search_sentences
-    return function_toolset(finding, read_document, list_of_documents, effect=Effect.READ)
+    search = _searching(searcher, collection) if quotes is None else _quoting(quotes, collection)
+    return function_toolset(search, read_document, list_of_documents, effect=Effect.READ)
+
+
+def _searching(searcher: Searcher, default: str) -> Callable[..., Any]:
+    """The tool `search` that gives passages."""
+
+    async def search(
+        query: Annotated[
+            str, Field(min_length=1, max_length=1000, description="What to look for, in words.")
+        ],
+        k: Annotated[int, Field(ge=1, le=_MAX_HITS, description="Most passages.")] = 5,
+        collection: CollectionName = default,
+    ) -> ToolResult:
+        """Find the passages of the user's documents that match a query best."""
+        try:
+            found = await searcher.search(
+                SearchRequest(query=query, collections=(collection,), k=k)
+            )
+        except RostraError as error:
+            raise _failure(error) from error
+        return _shown([(hit.title, hit.document_id, hit.start, hit.text) for hit in found.hits])
+
+    return search
+
+
+def _quoting(quotes: Answerer, default: str) -> Callable[..., Any]:
+    """The tool `search` that gives the sentences which an answer would quote."""
+
+    async def search(
+        query: Annotated[
+            str, Field(min_length=1, max_length=200, description="What to look for, in words.")
+        ],
+        collection: CollectionName = default,
+    ) -> ToolResult:
+        """Find the sentences of the user's documents that answer a question."""
+        try:
+            answer = await quotes.answer(Question(query.strip(), (collection,)))
+        except RostraError as error:
+            raise _failure(error) from error
+        cited = answer.citations if answer.found else []
+        return _shown([(one.title, one.document_id, one.start, one.quote) for one in cited])
+
+    return search
 
 
 def calculating(catalog: Catalog, server: str) -> StaticToolset:

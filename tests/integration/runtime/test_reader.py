@@ -228,9 +228,10 @@ async def test_a_broken_file_refuses_runs_and_says_what_restores_it(
         request = RunRequest(task="x", budget=runtime.workshop.budget)
         with pytest.raises(ShippedModelBroken, match="truncated") as told:
             await runtime.agents.start(request)
-        assert "Restore it" in (told.value.hint or "")
+        assert "`rostra ask` quotes the documents without it. Restore it" in (told.value.hint or "")
+        assert told.value.details["file"] == str(weights)
         assert runtime.reader is not None
-        assert runtime.reader.failure is told.value
+        assert isinstance(runtime.reader.failure, ShippedModelBroken)
         # Once it is restored the same process takes it.
         weights.write_bytes(whole)
         assert runtime.reader.check() == folder
