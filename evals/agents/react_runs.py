@@ -53,7 +53,7 @@ _SUMS: Sequence[tuple[str, Callable[[int, int], int]]] = (
     ("What remains of {a} when {b} is taken away?", lambda a, b: a - b),
     ("What does {a} - {b} come to?", lambda a, b: a - b),
     ("What is the product of {a} and {b}?", lambda a, b: a * b),
-    ("{a} * {b} = ?", lambda a, b: a * b),
+    ("What comes out of {a} * {b}?", lambda a, b: a * b),
 )
 
 

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -67,7 +68,13 @@ from rostra.runtime.handoffs import (
     offered,
     tool_name,
 )
-from rostra.runtime.reader import READER_ANSWERS, READER_NAME, READER_TOKENS, Reader
+from rostra.runtime.reader import (
+    READER_ANSWERS,
+    READER_NAME,
+    READER_STEPS,
+    READER_TOKENS,
+    Reader,
+)
 from rostra.runtime.tools import CALCULATE, calculating, document_tools
 from rostra.store import Database
 
@@ -259,19 +266,14 @@ class Workshop:
             Policy(trusted_tools=frozenset(request.approve)),
             make_filters(self._settings.agent_filters, hosts=self._settings.agent_link_hosts),
         )
+        means = Means(chooser=self._choose, window=window, steps=request.budget.steps)
+        if models["main"].name == READER_NAME:
+            steps = min(means.steps, READER_STEPS)
+            means = replace(means, steps=steps, laid_out=READER_ANSWERS)
         return Parts(
             models=models,
             tools=tools,
-            strategy=make_strategy(
-                request.strategy,
-                request.options,
-                Means(
-                    chooser=self._choose,
-                    window=window,
-                    steps=request.budget.steps,
-                    laid_out=READER_ANSWERS if models["main"].name == READER_NAME else None,
-                ),
-            ),
+            strategy=make_strategy(request.strategy, request.options, means),
             guard=guard,
             prompts=prompts,
             limits=Limits(

@@ -35,6 +35,8 @@ READER_TOOLS = ("search", "calculate")
 READER_STRATEGY = "react"
 # In the words that it learnt. Which sentences answer, the search of its runs has chosen better.
 READER_ANSWERS = LaidOut(("The documents say:", "The calculator says:"))
+# A call and the answer: what it calls after that, it has called before.
+READER_STEPS = 2
 # Of a step: some numbers, or a query. A query without an end must not become one that is refused.
 READER_TOKENS = 192
 

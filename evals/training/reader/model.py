@@ -118,10 +118,10 @@ class ReaderModel:
                 "Most of its questions were made by a program from sentences of software "
                 "documentation; only those of the reading set are people's.",
                 "It abstains too seldom: of the unanswerable questions over held-out pages it "
-                "refuses 0.373, of ClapNQ's 0.333 (docs/performance.md).",
+                "refuses 0.300, of ClapNQ's 0.370 (docs/performance.md).",
                 "It was not taught to copy text, but for the task into a query; where a task says "
                 "the same two words twice, its query may leave out what stands between.",
-                "Of sums it recognises few that are worded otherwise than those of its training.",
+                "A sum whose task names no sign may get the wrong one; the answer shows the sum.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",

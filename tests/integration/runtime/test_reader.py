@@ -18,12 +18,14 @@ from rostra.agents import (
     ToolStarted,
     read_log,
 )
+from rostra.agents.strategies.steps import step_constraint
 from rostra.answer import AnswerMode, Question
 from rostra.core import InvalidRequest, ModelUnavailable, Settings
 from rostra.ingest import ParsedDocument, ReadySource
 from rostra.models import ScriptedModel
 from rostra.runtime import READER_NAME, READER_TOOLS, Maker, Reader, Runtime, open_runtime
-from rostra.runtime.reader import READER_TOKENS, reader_config
+from rostra.runtime.reader import READER_STEPS, READER_TOKENS, reader_config
+from rostra.runtime.tools import ARITHMETIC
 from rostra.serving import EngineState, read_config
 from rostra.shipped import ShippedModelBroken
 from tests.fakes import FakeEmbedder, ScriptedChatModel
@@ -85,7 +87,7 @@ async def test_nothing_is_loaded_before_somebody_asks_it(settings: Settings, fol
 
 @pytest.mark.timeout(400)  # of a busy machine; it loads a decoder and a compiler of grammars
 async def test_runs_with_it_end_and_no_prompt_is_too_long(settings: Settings, folder: Path) -> None:
-    few = settings.model_copy(update={"agent_steps": 2, "mcp": NO_SERVERS})
+    few = settings.model_copy(update={"mcp": NO_SERVERS})
     async with open_runtime(few) as runtime:
         await with_pages(runtime)
         run_id, records = await run(runtime, "Вакуум?")
@@ -95,6 +97,7 @@ async def test_runs_with_it_end_and_no_prompt_is_too_long(settings: Settings, fo
         assert (end.status is Status.FAILED, end.error) == (False, None)
         decided = of(Decided, records)
         assert [one.error for one in decided] == [None] * len(decided)
+        assert len(decided) <= READER_STEPS
         called = {one.call.tool for one in of(ToolStarted, records)}
         assert called <= set(READER_TOOLS)
         replayed = await runtime.agents.replay(run_id)
@@ -119,8 +122,17 @@ async def test_results_are_cut_to_its_context_and_its_calculator_computes(
             assert [tool.name for tool in given.tools.tools] == list(READER_TOOLS)
             assert given.limits.observation == 2 * (1536 - READER_TOKENS)
             context = CallContext(run="r", call="c")
-            result = await given.tools.call("calculate", {"expression": "6 * 7"}, context)
-            assert "42" in result.text
+            for expression, said in (
+                (" 6 * 7.", "6 * 7 = 42"),
+                ("sqrt(2)", "sqrt(2) ≈ 1.4142135623731"),
+                ("1 / 0", "division by zero"),
+            ):
+                result = await given.tools.call("calculate", {"expression": expression}, context)
+                assert said in result.text
+            told = next(tool for tool in given.tools.tools if tool.name == "calculate")
+            assert told.parameters["properties"]["expression"]["pattern"] == ARITHMETIC
+            # As the grammar of a step takes it over.
+            assert ARITHMETIC in step_constraint([told], []).schema.replace("\\\\", "\\")
         wide = RunRequest(task="x", tools=["search"], budget=runtime.workshop.budget)
         async with runtime.workshop.open(wide) as given:
             assert [tool.name for tool in given.tools.tools] == ["search"]

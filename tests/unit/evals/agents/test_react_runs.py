@@ -1,6 +1,8 @@
 """ReAct runs over pages: what is asked, and what counts as right."""
 
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from evals.errors import DatasetError
 from evals.rag.clapnq import read_clapnq
 from evals.rag.samples import rag_data
 from evals.rag.sets import RagSet
+from evals.training.reader.tasks import arithmetic_step
 from rostra.core import ChatMessage, ConfigError, GenerationOptions, Role, Settings
 from rostra.models import ScriptedModel
 from rostra.runtime import open_runtime
@@ -54,6 +57,22 @@ def test_tasks_are_of_three_kinds_and_the_same_for_a_seed(questions: RagSet) -> 
     }
     assert react_tasks(questions, 20, 3) == made
     assert react_tasks(questions, 20, 4).samples != made.samples
+
+
+def wording(task: str) -> str:
+    """A task in small letters, with # for each number."""
+    return " ".join(re.sub(r"\d+(?:\.\d+)?", "#", task.lower()).replace("?", " ").split())
+
+
+def test_no_sum_is_worded_as_the_reader_learnt_it(questions: RagSet) -> None:
+    made = react_tasks(questions, 400, 0).samples
+    asked = {wording(one.input).rstrip(".") for one in made if one.data["kind"] == "computed"}
+    rng = random.Random(0)
+    learnt = {wording(arithmetic_step(rng).prompt) for _ in range(20_000)}
+    assert len(asked) > 4
+    assert any("the total of # and #" in one for one in learnt)
+    for one in asked:
+        assert not any(one in other for other in learnt), one
 
 
 def state(kind: str, *, cited: Cited | None = None, **more: Any) -> State:

@@ -1,6 +1,7 @@
 """Examples: the same each time, and never of pages that are held out."""
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from evals.training.clozes import ClozeMaker
 from evals.training.errors import ExamplesMissing
 from evals.training.pages import Passage
 from evals.training.reader.building import Builder, Building, Pool
+from evals.training.reader.layout import CALL_CALCULATE, END_CALL
 from evals.training.reader.learning import Stage
 from evals.training.reader.sequences import StoredSequences, TokenSequence, write_sequences
 from evals.training.reader.tasks import (
@@ -21,6 +23,7 @@ from evals.training.reader.tasks import (
 )
 from rostra.core import sentence_spans
 from rostra.retrieval import TextIndex
+from rostra.runtime.tools import ARITHMETIC
 
 STAGE = Stage(name="s", passages=3, hardness=0.5, examples=12, unanswerable=0.3, begins=0.0)
 NOUNS = ("server", "planner", "index", "row", "lock", "process", "table", "query")
@@ -109,3 +112,15 @@ def test_arithmetic_is_copied_from_the_task() -> None:
         step = arithmetic_step(rng)
         assert not step.reads
         assert step.prompt.endswith("<|step|>")
+
+
+def test_all_arithmetic_that_is_taught_can_be_called() -> None:
+    rng = random.Random(1)
+    taught = [step.answer for step in (arithmetic_step(rng) for _ in range(500))]
+    called = [one for one in taught if one.startswith(CALL_CALCULATE)]
+    assert called
+    for one in called:
+        expression = one.removeprefix(CALL_CALCULATE).removesuffix(END_CALL)
+        assert re.search(ARITHMETIC, expression), expression
+    for words in (" 4015 + 980 makes what", " 3209 when 581", "", " ", " 5 +", " os.system(1)"):
+        assert not re.search(ARITHMETIC, words), words
