@@ -59,6 +59,7 @@ from rostra.core import (
     Settings,
 )
 from rostra.retrieval import Searcher
+from rostra.runtime.arithmetic import CALCULATE, calculating
 from rostra.runtime.handoffs import (
     effect_of,
     handoff_tool,
@@ -75,7 +76,7 @@ from rostra.runtime.reader import (
     READER_TOKENS,
     Reader,
 )
-from rostra.runtime.tools import CALCULATE, calculating, document_tools
+from rostra.runtime.tools import document_tools
 from rostra.store import Database
 
 _CALCULATOR = "calculator"
@@ -205,7 +206,7 @@ class Workshop:
         toolsets = self._wanted(patterns)
         # A server that does not answer must not use up all the time that the run has.
         seconds = min(LIST_SECONDS, (request.budget.seconds or inf) / 2)
-        catalog = await self._catalog(toolsets, patterns, seconds)
+        catalog = await self._catalog(request.task, toolsets, patterns, seconds)
         catalog, shares = await self._with_others(catalog, toolsets, request)
         chosen = catalog
         if request.tools is not None:
@@ -269,7 +270,7 @@ class Workshop:
         means = Means(chooser=self._choose, window=window, steps=request.budget.steps)
         if models["main"].name == READER_NAME:
             steps = min(means.steps, READER_STEPS)
-            means = replace(means, steps=steps, laid_out=READER_ANSWERS)
+            means = replace(means, steps=steps, calls=1, laid_out=READER_ANSWERS)
         return Parts(
             models=models,
             tools=tools,
@@ -299,14 +300,18 @@ class Workshop:
         return await Window.counted(most, context, count, answer=READER_TOKENS)
 
     async def _catalog(
-        self, servers: Mapping[str, Toolset], patterns: list[str] | None, seconds: float
+        self,
+        task: str,
+        servers: Mapping[str, Toolset],
+        patterns: list[str] | None,
+        seconds: float,
     ) -> Catalog:
         """All tools of this process and of some servers that patterns may name."""
         quotes = self._quotes if self._reader is not None else None
         documents = document_tools(self._database, self._searcher, quotes=quotes)
         catalog = await Catalog.open({"local": documents, **servers}, seconds=seconds)
         if self._reader is not None and _CALCULATOR in servers:
-            own = calculating(catalog, _CALCULATOR)
+            own = calculating(catalog, _CALCULATOR, task)
             catalog = catalog.with_toolset(await own.list(), own)
         if self._settings.agent_memory:
             memories = memory_tools(self._memory)

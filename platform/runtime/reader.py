@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rostra.agents import LaidOut, RunRequest
+from rostra.agents import LaidOut, RunRequest, several_samples
 from rostra.core import (
     ChatEvent,
     ChatMessage,
@@ -23,6 +23,7 @@ from rostra.core import (
     RostraError,
     Settings,
 )
+from rostra.runtime.arithmetic import CALCULATE
 from rostra.shipped import ShippedModelBroken, shipped_folder
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 READER_NAME = "rostra-reader"
 
 # What it was trained to call, as runs name it.
-READER_TOOLS = ("search", "calculate")
+READER_TOOLS = ("search", CALCULATE)
+_CALCULATORS = ("calculator", f"calculator__{CALCULATE}")
 READER_STRATEGY = "react"
 # In the words that it learnt. Which sentences answer, the search of its runs has chosen better.
 READER_ANSWERS = LaidOut(("The documents say:", "The calculator says:"))
@@ -96,7 +98,8 @@ class Reader:
         """Refuses a run that it was not made for.
 
         Raises:
-            InvalidRequest: another strategy than ReAct, or calls in a model's own format.
+            InvalidRequest: another strategy than ReAct, calls in a model's own format, or several
+                samples.
             ShippedModelBroken: see `check`; says too what works without the reader.
         """
         wrong = None
@@ -104,6 +107,8 @@ class Reader:
             wrong = f"the strategy {request.strategy!r}"
         elif request.options.get("native"):
             wrong = "calls in a model's own format"
+        elif several_samples(request.options):
+            wrong = "several samples"
         if wrong is not None:
             raise InvalidRequest(
                 f"the reader that comes with Rostra was not trained for {wrong}",
@@ -117,10 +122,14 @@ class Reader:
             raise ShippedModelBroken(error.message, hint=hint, **error.details) from error
 
     def equip(self, request: RunRequest) -> RunRequest:
-        """The request with the tools that the reader knows, where it names none."""
+        """The request with the tools that the reader knows, where it names none.
+
+        A calculator that it names by its server is `calculate`, which alone the reader knows.
+        """
+        tools = list(READER_TOOLS)
         if request.tools is not None:
-            return request
-        return msgspec.structs.replace(request, tools=list(READER_TOOLS))
+            tools = [CALCULATE if one in _CALCULATORS else one for one in request.tools]
+        return msgspec.structs.replace(request, tools=tools)
 
     async def begin(self) -> "AsyncEngine":
         """Begins to load it, in the background.

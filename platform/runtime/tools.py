@@ -5,15 +5,12 @@ with its place, so that an answer can cite it; results are bounded.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
 from rostra.agents import (
-    CallContext,
-    Catalog,
     DocumentSpan,
     Effect,
     Origin,
@@ -37,13 +34,6 @@ from rostra.store import (
 _MAX_HITS = 20
 _MAX_DOCUMENTS = 50
 _MAX_TEXT = 8000
-
-CALCULATE = "calculate"
-
-# A few terms and what stands between them; brackets may be left open, words cannot be told.
-_TERM = r"(?:(?:sqrt|mean|sum|min|max|abs|round)?\()?-?[0-9]+(?:\.[0-9]*)?\)?"
-_BETWEEN = r"(?: ?(?:\*\*|//|[-+*/%]) ?|, )"
-ARITHMETIC = f"^ ?{_TERM}(?:{_BETWEEN}{_TERM}){{0,7}}$"
 
 CollectionName = Annotated[str, Field(max_length=128, description="Name of a collection.")]
 
@@ -150,39 +140,6 @@ def _quoting(quotes: Answerer, default: str) -> Callable[..., Any]:
         return _shown([(one.title, one.document_id, one.start, one.quote) for one in cited])
 
     return search
-
-
-def calculating(catalog: Catalog, server: str) -> StaticToolset:
-    """A calculator's `calculate` under its plain name, as models that ship know it.
-
-    Its expression is `ARITHMETIC`, so that a grammar keeps the words around a sum out of it; its
-    result has the expression, so that whoever reads it sees what was computed.
-
-    Args:
-        catalog: that its server's tools are in.
-        server: its name.
-    """
-    qualified = f"{server}__{CALCULATE}"
-    info = catalog.find(qualified)
-    properties = info.parameters.get("properties", {}) if info is not None else {}
-    if info is None or "expression" not in properties:
-        return StaticToolset()
-
-    async def calculate(arguments: dict[str, Any], context: CallContext) -> ToolResult:
-        result = await catalog.call(qualified, arguments, context)
-        return _as_equation(arguments["expression"], result)
-
-    arithmetic = {"type": "string", "pattern": ARITHMETIC}
-    parameters = {**info.parameters, "properties": {**properties, "expression": arithmetic}}
-    return StaticToolset(((replace(info, name=CALCULATE, parameters=parameters), calculate),))
-
-
-def _as_equation(expression: str, result: ToolResult) -> ToolResult:
-    match result.structured:
-        case {"value": str(value), "exact": bool(exact)} if not result.is_error:
-            computed = f"{expression.strip().rstrip('.')} {'=' if exact else '≈'} {value}"
-            return replace(result, text=computed)
-    return result
 
 
 def _shown(passages: Sequence[tuple[str, UUID, int, str]]) -> ToolResult:

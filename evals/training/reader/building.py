@@ -40,6 +40,7 @@ class Building(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         reading: share of groups of passages that are of the reading set.
         questions: of a group, at most.
         openings: first steps of an agent for each group, on average; 0 to 1.
+        numbered: share of those whose question holds numbers, and is no arithmetic.
         arithmetic: steps of arithmetic, likewise.
         anywhere: share of groups whose passages have nothing to do with each other.
         longest: tokens of an example, at most.
@@ -49,7 +50,8 @@ class Building(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     held_out: int = 400
     reading: float = 0.4
     questions: int = 4
-    openings: float = 0.3
+    openings: float = 0.5
+    numbered: float = 0.45
     arithmetic: float = 0.2
     anywhere: float = 0.3
     longest: int = 2600
@@ -154,7 +156,8 @@ class Builder:
             return []
         asked = ask_all(pool.passages, [at, *kept], questions, rng)
         if rng.random() < self.building.openings:
-            asked.append(opening_step(rng.choice(questions).text, rng))
+            question = rng.choice(questions).text
+            asked.append(opening_step(question, rng, self.building.numbered))
         if rng.random() < self.building.arithmetic:
             asked.append(arithmetic_step(rng))
         return asked

@@ -44,6 +44,7 @@ _MEANT = {
     "picked": "the first sentence that it names answers, by passages",
     "seen": "the sentence that a middle layer scores highest answers, by passages",
     "decided": "it tells right whether anything answers, by passages",
+    "called": "of the first steps those that choose the right tool, by passages of the stage",
     "said": "tokens said right, each given those before, by passages",
     "refused": "questions refused (the threshold was set on these examples)",
 }
@@ -121,7 +122,8 @@ class ReaderModel:
                 "refuses 0.300, of ClapNQ's 0.370 (docs/performance.md).",
                 "It was not taught to copy text, but for the task into a query; where a task says "
                 "the same two words twice, its query may leave out what stands between.",
-                "A sum whose task names no sign may get the wrong one; the answer shows the sum.",
+                "A sum whose task names no sign, or takes two steps of thought, may be the wrong "
+                "one; the answer shows what was computed.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",

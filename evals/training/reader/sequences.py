@@ -16,7 +16,16 @@ from tokenizers import Tokenizer
 
 from evals.training.atomic import replacing
 from evals.training.errors import ExamplesMissing
-from evals.training.reader.layout import END, MARKERS, MOST_NUMBERS, SPECIAL, STEP, STOP
+from evals.training.reader.layout import (
+    CALL_CALCULATE,
+    CALL_SEARCH,
+    END,
+    MARKERS,
+    MOST_NUMBERS,
+    SPECIAL,
+    STEP,
+    STOP,
+)
 from evals.training.reader.net import Batch
 from evals.training.reader.tasks import Asked
 from evals.training.reader.vocabulary import number_id
@@ -32,10 +41,12 @@ class Marks:
     Attributes:
         owners: token -> number, of the markers of sentences.
         numbers: tokens of the numbers from 1 on.
+        calls: tokens that begin a call, of either tool.
     """
 
     owners: Mapping[int, int]
     numbers: tuple[int, ...]
+    calls: tuple[int, ...]
     end: int
     step: int
     stop: int
@@ -47,6 +58,7 @@ class Marks:
         return cls(
             {ids[name]: at for at, name in enumerate(MARKERS, 1)},
             tuple(number_id(tokenizer, at) for at in range(1, MOST_NUMBERS + 1)),
+            tuple(int(tokenizer.token_to_id(one) or 0) for one in (CALL_SEARCH, CALL_CALCULATE)),
             ids[END],
             ids[STEP],
             ids[STOP],

@@ -27,23 +27,33 @@ from evals.training.reader.layout import (
     step_prompt,
     words,
 )
+from evals.training.reader.sums import draw_number, draw_sum, with_numbers
 from rostra.retrieval import outside_in
 
 _FEWEST_WORDS = 4
 _MOST_CHARS = 400  # of a sentence: of what is longer it is the beginning that counts
 _MOST_QUERY_WORDS = 8
 _NOT_IN_JSON = str.maketrans({'"': None, "\\": None})
+# A task to be computed and one to be looked up are worded alike, but where documents are named.
 _FRAMES = (
     "{}",
     "{}",
     "{}",
+    "{}?",
+    "{}?",
+    "{} ?",
+    "{}.",
     "Find out: {}",
     "Tell me {}",
-    "Please look up {}",
+    "Please tell me {}",
+    "Please {}",
     "I want to know {}",
+    "Answer this question: {}",
+)
+_DOCUMENT_FRAMES = (
+    "Please look up {}",
     "Use the documents to answer: {}",
     "What do the documents say: {}",
-    "Answer this question: {}",
 )
 
 
@@ -148,9 +158,15 @@ def _shown(
     return parts, numbers
 
 
-def opening_step(question: str, rng: random.Random) -> Asked:
-    """The first step of an agent: it searches."""
-    task = rng.choice(_FRAMES).format(question)
+def opening_step(question: str, rng: random.Random, numbered: float = 0.0) -> Asked:
+    """The first step of an agent: it searches.
+
+    Args:
+        numbered: how often the question is made one that holds numbers, and is still no sum.
+    """
+    if rng.random() < numbered:
+        question = with_numbers(question, content_words(question), rng)
+    task = _task(question, rng)
     prompt = step_prompt(task, calculate=rng.random() < 0.7)
     return Asked(prompt, CALL_SEARCH + query_of(task) + END_CALL, reads=False)
 
@@ -160,7 +176,7 @@ def _asked(
 ) -> Asked:
     if rng.random() < 0.5:
         return Asked(evidence_prompt(question, parts), numbers_answer(gold), gold)
-    task = rng.choice(_FRAMES).format(question)
+    task = _task(question, rng)
     turns = [(query_of(task), material(parts))]
     if rng.random() < 0.3:
         # What a first search found, then a second one.
@@ -175,6 +191,10 @@ def _asked(
         listed = numbers_answer(gold)[1:-1]
         return Asked(prompt, FOUND + listed + END_FOUND, gold)
     return Asked(prompt, NOTHING)
+
+
+def _task(question: str, rng: random.Random) -> str:
+    return rng.choice(_FRAMES + _DOCUMENT_FRAMES).format(question.rstrip("? "))
 
 
 def query_of(task: str) -> str:
@@ -192,149 +212,15 @@ def _title(passage: Passage) -> str:
     return passage.context.split(" > ")[0][:100]
 
 
-# --- Arithmetic ---
-
-# What is asked for, and its expression.
-_SUMS = (
-    ("{a} + {b}", "{a} + {b}"),
-    ("{a} plus {b}", "{a} + {b}"),
-    ("the sum of {a} and {b}", "{a} + {b}"),
-    ("the total of {a} and {b}", "{a} + {b}"),
-    ("{a} and {b} together", "{a} + {b}"),
-    ("{b} more than {a}", "{a} + {b}"),
-    ("the sum of {a}, {b} and {c}", "{a} + {b} + {c}"),
-    ("{a} + {b} + {c}", "{a} + {b} + {c}"),
-    ("{a} - {b}", "{a} - {b}"),
-    ("{a} minus {b}", "{a} - {b}"),
-    ("{a} less {b}", "{a} - {b}"),
-    ("the difference of {a} and {b}", "{a} - {b}"),
-    ("{b} less than {a}", "{a} - {b}"),
-    ("{a} reduced by {b}", "{a} - {b}"),
-    ("{a} * {b}", "{a} * {b}"),
-    ("{a} x {b}", "{a} * {b}"),
-    ("{a} times {b}", "{a} * {b}"),
-    ("{a} multiplied by {b}", "{a} * {b}"),
-    ("{a} groups of {b}", "{a} * {b}"),
-    ("{a} * {b} * {c}", "{a} * {b} * {c}"),
-    ("{a} / {b}", "{a} / {b}"),
-    ("{a} divided by {b}", "{a} / {b}"),
-    ("{a} over {b}", "{a} / {b}"),
-    ("the ratio of {a} to {b}", "{a} / {b}"),
-    ("{a} percent of {b}", "{a} / 100 * {b}"),
-    ("{a}% of {b}", "{a} / 100 * {b}"),
-    ("{a} to the power of {b}", "{a} ** {b}"),
-    ("{a} squared", "{a} ** 2"),
-    ("the square root of {a}", "sqrt({a})"),
-    ("the square root of {a} plus {b}", "sqrt({a}) + {b}"),
-    ("the average of {a} and {b}", "mean({a}, {b})"),
-    ("the mean of {a}, {b} and {c}", "mean({a}, {b}, {c})"),
-    ("({a} + {b}) * {c}", "({a} + {b}) * {c}"),
-    ("({a} - {b}) / {c}", "({a} - {b}) / {c}"),
-    ("{a} + {b} * {c}", "{a} + {b} * {c}"),
-    ("half of {a}", "{a} / 2"),
-    ("twice {a}", "{a} * 2"),
-)
-_SUM_FRAMES = (
-    "what is {}",
-    "what's {}",
-    "how much is {}",
-    "how many is {}",
-    "calculate {}",
-    "compute {}",
-    "evaluate {}",
-    "determine {}",
-    "find {}",
-    "give me {}",
-    "I need {}",
-    "what do I get for {}",
-    "what number is {}",
-    "the result of {}",
-    "{}",
-    "{} =",
-    "{} is what",
-    "{} equals",
-)
-# Whole tasks, and their expressions.
-_TASKS = (
-    ("add {a} and {b}", "{a} + {b}"),
-    ("add {b} to {a}", "{a} + {b}"),
-    ("increase {a} by {b}", "{a} + {b}"),
-    ("what do {a} and {b} add up to", "{a} + {b}"),
-    ("sum up {a}, {b} and {c}", "{a} + {b} + {c}"),
-    ("subtract {b} from {a}", "{a} - {b}"),
-    ("deduct {b} from {a}", "{a} - {b}"),
-    ("how much greater is {a} than {b}", "{a} - {b}"),
-    ("how far is it from {b} to {a}", "{a} - {b}"),
-    ("multiply {a} by {b}", "{a} * {b}"),
-    ("multiply {a} with {b}", "{a} * {b}"),
-    ("divide {a} by {b}", "{a} / {b}"),
-    ("split {a} into {b} equal parts", "{a} / {b}"),
-    ("how often does {b} go into {a}", "{a} / {b}"),
-    ("{a} boxes hold {b} parts each; how many parts is that", "{a} * {b}"),
-    ("one costs {b}; what do {a} cost", "{a} * {b}"),
-    ("there were {a}, and {b} are gone; how many are there still", "{a} - {b}"),
-    ("there are {a}, and {b} more arrive; how many are there then", "{a} + {b}"),
-    ("{a} are shared among {b} people; how many has each", "{a} / {b}"),
-)
-# A unit, a smaller one, and how many of these it has.
-_UNITS = (
-    ("minutes", "seconds", ("60",)),
-    ("hours", "minutes", ("60",)),
-    ("hours", "seconds", ("60", "60")),
-    ("days", "hours", ("24",)),
-    ("days", "minutes", ("24", "60")),
-    ("weeks", "days", ("7",)),
-    ("weeks", "hours", ("7", "24")),
-    ("years", "months", ("12",)),
-    ("years", "days", ("365",)),
-    ("kilometres", "metres", ("1000",)),
-    ("metres", "centimetres", ("100",)),
-    ("kilograms", "grams", ("1000",)),
-    ("litres", "millilitres", ("1000",)),
-    ("kilobytes", "bytes", ("1000",)),
-    ("megabytes", "kilobytes", ("1000",)),
-    ("dozens", "pieces", ("12",)),
-)
-_UNIT_FRAMES = (
-    "how many {small} are {a} {large}",
-    "how many {small} are in {a} {large}",
-    "how many {small} do {a} {large} have",
-    "convert {a} {large} to {small}",
-    "{a} {large} in {small}",
-    "what are {a} {large} in {small}",
-)
-_ASKED_FRAMES = ("{}", "{}", "{}?", "{}?", "{} ?", "{}.", "Please tell me {}", "Please {}")
-
-
 def arithmetic_step(rng: random.Random) -> Asked:
     """A step of a task that is to be computed: the call, or the answer from its result."""
-    asked, expression = _to_compute(rng)
-    numbers = {name: _number(rng) for name in "abc"}
-    asked, expression = asked.format(**numbers), expression.format(**numbers)
-    task = rng.choice(_ASKED_FRAMES).format(asked)
+    asked, expression = draw_sum(rng)
+    task = rng.choice(_FRAMES).format(asked)
     if rng.random() < 0.6:
         prompt = step_prompt(task, calculate=True)
         return Asked(prompt, CALL_CALCULATE + words(expression) + END_CALL, reads=False)
     first = rng.randint(1, MOST_NUMBERS) if rng.random() < 0.5 else 1
-    result = f"value: {_number(rng)}; exact: {rng.choice(('true', 'false'))}; fraction: null"
+    result = f"{expression} {rng.choice('==≈')} {draw_number(rng)}"
     found = f"<|{first}|> {result}{STOP}"
     prompt = step_prompt(task, [(expression, found)], calculate=True)
     return Asked(prompt, COMPUTED + str(first) + END_FOUND, reads=False)
-
-
-def _to_compute(rng: random.Random) -> tuple[str, str]:
-    """A task and its expression, with numbers yet to come."""
-    kind = rng.random()
-    if kind < 0.2:
-        large, small, factors = rng.choice(_UNITS)
-        asked = rng.choice(_UNIT_FRAMES).format(small=small, large=large, a="{a}")
-        return asked, " * ".join(("{a}", *factors))
-    if kind < 0.45:
-        return rng.choice(_TASKS)
-    asked, expression = rng.choice(_SUMS)
-    return rng.choice(_SUM_FRAMES).format(asked), expression
-
-
-def _number(rng: random.Random) -> str:
-    whole = rng.randint(0, 10 ** rng.randint(1, 5))
-    return f"{whole}.{rng.randint(1, 99)}" if rng.random() < 0.15 else str(whole)

@@ -13,7 +13,7 @@ from rostra.agents.strategies.plan_execute import PlanExecute
 from rostra.agents.strategies.react import ReAct
 from rostra.agents.strategies.rewoo import ReWOO
 from rostra.agents.strategies.self_consistency import MOST_SAMPLES, SelfConsistent
-from rostra.agents.strategies.steps import LaidOut
+from rostra.agents.strategies.steps import MOST_CALLS, LaidOut
 from rostra.agents.strategies.strategy import Strategy
 from rostra.agents.strategies.toolbox import Chooser
 from rostra.core import InvalidRequest
@@ -42,12 +42,14 @@ class Means:
         chooser: picks among more tools than a prompt holds; None goes by shared words.
         window: how much of a long conversation stays; None is all of it.
         steps: of the run's budget: a strategy that knows its last step can answer in it.
+        calls: in one step, side by side, at most.
         laid_out: how answers are, of a model that does not choose it.
     """
 
     chooser: Chooser | None = None
     window: Window | None = None
     steps: int = 20
+    calls: int = MOST_CALLS
     laid_out: LaidOut | None = None
 
 
@@ -55,6 +57,7 @@ def _react(options: StrategyOptions, means: Means, most: int = 20, model: str = 
     return ReAct(
         native=options.native,
         most_steps=min(most, means.steps),
+        most_calls=means.calls,
         chooser=means.chooser,
         window=means.window,
         require_evidence=options.require_evidence,

@@ -24,8 +24,8 @@ from rostra.core import InvalidRequest, ModelUnavailable, Settings
 from rostra.ingest import ParsedDocument, ReadySource
 from rostra.models import ScriptedModel
 from rostra.runtime import READER_NAME, READER_TOOLS, Maker, Reader, Runtime, open_runtime
+from rostra.runtime.arithmetic import arithmetic_of
 from rostra.runtime.reader import READER_STEPS, READER_TOKENS, reader_config
-from rostra.runtime.tools import ARITHMETIC
 from rostra.serving import EngineState, read_config
 from rostra.shipped import ShippedModelBroken
 from tests.fakes import FakeEmbedder, ScriptedChatModel
@@ -98,6 +98,7 @@ async def test_runs_with_it_end_and_no_prompt_is_too_long(settings: Settings, fo
         decided = of(Decided, records)
         assert [one.error for one in decided] == [None] * len(decided)
         assert len(decided) <= READER_STEPS
+        assert len(of(ToolStarted, records)) < READER_STEPS
         called = {one.call.tool for one in of(ToolStarted, records)}
         assert called <= set(READER_TOOLS)
         replayed = await runtime.agents.replay(run_id)
@@ -117,25 +118,32 @@ async def test_results_are_cut_to_its_context_and_its_calculator_computes(
     ship_reader(tmp_path / "shipped", monkeypatch, max_context=1536)
     async with open_runtime(settings) as runtime:
         await with_pages(runtime)
-        parts = runtime.workshop.open(RunRequest(task="x", budget=runtime.workshop.budget))
-        async with parts as given:
+        task = "What is 6 times 7, divided by 0?"
+        request = RunRequest(task=task, budget=runtime.workshop.budget)
+        async with runtime.workshop.open(request) as given:
             assert [tool.name for tool in given.tools.tools] == list(READER_TOOLS)
             assert given.limits.observation == 2 * (1536 - READER_TOKENS)
             context = CallContext(run="r", call="c")
             for expression, said in (
                 (" 6 * 7.", "6 * 7 = 42"),
                 ("sqrt(2)", "sqrt(2) ≈ 1.4142135623731"),
-                ("1 / 0", "division by zero"),
+                ("6 / 0", "division by zero"),
             ):
                 result = await given.tools.call("calculate", {"expression": expression}, context)
                 assert said in result.text
             told = next(tool for tool in given.tools.tools if tool.name == "calculate")
-            assert told.parameters["properties"]["expression"]["pattern"] == ARITHMETIC
+            assert told.parameters["properties"]["expression"]["pattern"] == arithmetic_of(task)
             # As the grammar of a step takes it over.
-            assert ARITHMETIC in step_constraint([told], []).schema.replace("\\\\", "\\")
-        wide = RunRequest(task="x", tools=["search"], budget=runtime.workshop.budget)
-        async with runtime.workshop.open(wide) as given:
-            assert [tool.name for tool in given.tools.tools] == ["search"]
+            schema = json.loads(step_constraint([told], []).schema)
+            assert arithmetic_of(task) in json.dumps(schema).replace("\\\\", "\\")
+        for task, asked, known in (
+            ("What is 6 times 7?", ["search"], ["search"]),
+            ("What is 6 times 7?", ["search", "calculator"], list(READER_TOOLS)),
+            ("What is six times seven?", None, ["search"]),
+        ):
+            request = RunRequest(task=task, tools=asked, budget=runtime.workshop.budget)
+            async with runtime.workshop.open(request) as given:
+                assert [tool.name for tool in given.tools.tools] == known
 
 
 async def test_its_search_gives_what_an_answer_would_quote(
@@ -218,7 +226,11 @@ async def test_never_and_nothing_shipped_leave_agents_without_a_model(
 
 async def test_what_it_was_not_trained_for_is_refused(settings: Settings, folder: Path) -> None:
     async with open_runtime(settings) as runtime:
-        for more in ({"strategy": "plan"}, {"options": {"native": True}}):
+        for more in (
+            {"strategy": "plan"},
+            {"options": {"native": True}},
+            {"options": {"samples": 2}},
+        ):
             with pytest.raises(InvalidRequest, match="not trained for"):
                 await runtime.agents.start(
                     RunRequest(task="x", budget=runtime.workshop.budget, **more)  # type: ignore[arg-type]

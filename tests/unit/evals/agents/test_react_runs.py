@@ -113,7 +113,15 @@ async def test_abstaining_is_right_only_without_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quote", "right"), [("value: 42; exact: true", 1.0), ("value: 420", 0.0), ("it is", 0.0)]
+    ("quote", "right"),
+    [
+        ("6 * 7 = 42", 1.0),
+        ("84 / 2 ≈ 42.0", 1.0),
+        ("value: 42; exact: true", 1.0),
+        ("42 * 7 = 294", 0.0),
+        ("value: 420", 0.0),
+        ("it is", 0.0),
+    ],
 )
 async def test_a_computed_value_has_to_be_cited(quote: str, right: float) -> None:
     given = state("computed", data={"evidence": [{"claim": 0, "quote": quote, "call": "1"}]})

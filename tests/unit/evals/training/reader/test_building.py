@@ -12,18 +12,20 @@ from evals.training.clozes import ClozeMaker
 from evals.training.errors import ExamplesMissing
 from evals.training.pages import Passage
 from evals.training.reader.building import Builder, Building, Pool
-from evals.training.reader.layout import CALL_CALCULATE, END_CALL
+from evals.training.reader.layout import CALL_SEARCH
 from evals.training.reader.learning import Stage
 from evals.training.reader.sequences import StoredSequences, TokenSequence, write_sequences
+from evals.training.reader.sums import draw_sum
 from evals.training.reader.tasks import (
     Question,
     arithmetic_step,
+    opening_step,
     other_query_of,
     query_of,
 )
 from rostra.core import sentence_spans
 from rostra.retrieval import TextIndex
-from rostra.runtime.tools import ARITHMETIC
+from rostra.runtime.arithmetic import arithmetic_of
 
 STAGE = Stage(name="s", passages=3, hardness=0.5, examples=12, unanswerable=0.3, begins=0.0)
 NOUNS = ("server", "planner", "index", "row", "lock", "process", "table", "query")
@@ -116,11 +118,17 @@ def test_arithmetic_is_copied_from_the_task() -> None:
 
 def test_all_arithmetic_that_is_taught_can_be_called() -> None:
     rng = random.Random(1)
-    taught = [step.answer for step in (arithmetic_step(rng) for _ in range(500))]
-    called = [one for one in taught if one.startswith(CALL_CALCULATE)]
-    assert called
-    for one in called:
-        expression = one.removeprefix(CALL_CALCULATE).removesuffix(END_CALL)
-        assert re.search(ARITHMETIC, expression), expression
-    for words in (" 4015 + 980 makes what", " 3209 when 581", "", " ", " 5 +", " os.system(1)"):
-        assert not re.search(ARITHMETIC, words), words
+    for _ in range(500):
+        task, expression = draw_sum(rng)
+        pattern = arithmetic_of(task)
+        assert pattern is not None
+        assert re.search(pattern, f" {expression}"), (task, expression)
+
+
+def test_a_question_with_numbers_is_searched_for() -> None:
+    rng = random.Random(1)
+    steps = [opening_step("what does the vacuum command do?", rng, 1.0) for _ in range(300)]
+    assert all(step.answer.startswith(CALL_SEARCH) for step in steps)
+    numbered = [step for step in steps if re.search("[0-9]", step.prompt)]
+    assert len(numbered) > 200
+    assert len({step.prompt for step in numbered}) > 200

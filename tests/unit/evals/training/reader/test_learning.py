@@ -118,6 +118,8 @@ def test_validation_tells_what_was_right(
     one.net.eval()
     found = one.validate()
     assert set(found) == {
-        f"{what} {name}" for what in ("picked", "seen", "decided", "said") for name in "ab"
+        f"{what} {name}"
+        for what in ("picked", "seen", "decided", "called", "said")
+        for name in "ab"
     }
     assert all(0 <= score <= 1 for score in found.values())
