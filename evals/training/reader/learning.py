@@ -64,14 +64,14 @@ class Score:
         picked: share of those with an answer where the first number is one that answers.
         seen: share of them where the highest sentence score is that of one that answers.
         decided: share where it is told right whether anything answers.
-        called: share of calls whose tool is the right one.
+        called: share of calls whose tool is the right one; None where there are none.
         said: share of the tokens of answers, each given those before.
     """
 
     picked: float
     seen: float
     decided: float
-    called: float
+    called: float | None
     said: float
     questions: int
 
@@ -141,7 +141,8 @@ class Learner:
             scores[f"picked {stage.name}"] = score.picked
             scores[f"seen {stage.name}"] = score.seen
             scores[f"decided {stage.name}"] = score.decided
-            scores[f"called {stage.name}"] = score.called
+            if score.called is not None:
+                scores[f"called {stage.name}"] = score.called
             scores[f"said {stage.name}"] = score.said
         return scores
 
@@ -178,7 +179,7 @@ def scored(net: Reader, batches: Sequence[Batch], marks: Marks, answers: int, de
         picked / max(1, answered),
         seen / max(1, answered),
         decided / max(1, asked),
-        called / max(1, opened),
+        called / opened if opened else None,
         said / max(1, tokens),
         asked,
     )

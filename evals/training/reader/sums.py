@@ -119,7 +119,7 @@ _UNIT_FRAMES = (
     "what are {a} {large} in {small}",
 )
 
-# Numbers beside the words of a question, which make no sum of it.
+# Numbers beside a question, which make no sum of it.
 _BESIDE = (
     "{question} {a}",
     "{a} {question}",
@@ -135,6 +135,9 @@ _BESIDE = (
     "{question} within {a} {second}",
     "{question} of {a}%",
     "{question} more than {b}",
+)
+# And among its words.
+_AMONG = (
     "explain {first} {a}: {second}",
     "what is {first} {version}",
     "what is {version} {first} {second}",
@@ -196,12 +199,12 @@ def with_numbers(question: str, said: Sequence[str], rng: random.Random) -> str:
         question: that it is made of.
         said: those of its words that say something.
     """
-    beside = rng.choice(_BESIDE)
+    frame = rng.choice(_BESIDE + _AMONG)
     if len(said) < 2:
-        beside = rng.choice(_BESIDE[:14])
+        frame = rng.choice(_BESIDE)
     year = rng.randint(1000, 2030)
     cut = rng.randint(1, 3)
-    return beside.format(
+    return frame.format(
         question=question.rstrip("?. "),
         first=" ".join(said[:cut]),
         second=" ".join(said[cut : cut + rng.randint(1, 3)] or said[-1:]),

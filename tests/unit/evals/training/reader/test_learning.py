@@ -117,9 +117,7 @@ def test_validation_tells_what_was_right(
     one = learner(shape, tokenizer, stored)
     one.net.eval()
     found = one.validate()
-    assert set(found) == {
-        f"{what} {name}"
-        for what in ("picked", "seen", "decided", "called", "said")
-        for name in "ab"
-    }
+    always = {f"{what} {name}" for what in ("picked", "seen", "decided", "said") for name in "ab"}
+    # Calls are scored where the examples have some.
+    assert always <= set(found) <= always | {"called a", "called b"}
     assert all(0 <= score <= 1 for score in found.values())
