@@ -7,19 +7,18 @@ questions with an answer is refused.
 What always holds: no other token's score changes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
+from evals.training.reader.decisions import decisions
 from evals.training.reader.layout import FOUND, NOTHING, numbers_answer
 from evals.training.reader.net import Reader
-from evals.training.reader.sequences import StoredSequences, TokenSequence, padded
+from evals.training.reader.sequences import Marks, StoredSequences
 
-_TOKENS = 8192  # of a batch
 _KEPT = 1e-3  # ridge, beside the states' mean square
 
 
@@ -65,6 +64,7 @@ class Refusals:
 @torch.no_grad()
 def calibrate_abstention(
     net: Reader,
+    marks: Marks,
     choice: Choice,
     held: Sequence[StoredSequences],
     refused: float,
@@ -78,7 +78,8 @@ def calibrate_abstention(
     Raises:
         ValueError: there are none with an answer, or none without.
     """
-    states, right = _decisions(net, choice, held, device)
+    pair = choice.answers, choice.abstains
+    states, right = decisions(net, marks, pair, held, device)
     if bool(right.all()) or not bool(right.any()):
         raise ValueError("examples with an answer and without are needed")
     table = net.embed_tokens.weight
@@ -91,34 +92,3 @@ def calibrate_abstention(
     table[choice.abstains] += (-least * same).to(table)
     refuses = margins - least * (states @ same) > 0
     return Refusals(float(refuses[right].double().mean()), float(refuses[~right].double().mean()))
-
-
-def _decisions(
-    net: Reader, choice: Choice, held: Sequence[StoredSequences], device: str
-) -> tuple[Tensor, Tensor]:
-    """States [N, hidden] float64 in which it is decided; [N] bool, whether to answer is right."""
-    states, right = [], []
-    for batch in _batches(held):
-        given = padded(batch).to(device)
-        rows = torch.arange(len(batch), device=device)
-        places = given.decides.int().argmax(1)
-        passed = net(given.tokens).states[rows, places]
-        targets = given.targets[rows, places]
-        wanted = ((targets == choice.answers) | (targets == choice.abstains)) & given.decides.any(1)
-        states.append(passed[wanted].double().cpu())
-        right.append((targets[wanted] == choice.answers).cpu())
-    return torch.cat(states), torch.cat(right)
-
-
-def _batches(held: Sequence[StoredSequences]) -> Iterator[list[TokenSequence]]:
-    """Neighbours in length, of about `_TOKENS` tokens together."""
-    for stored in held:
-        batch: list[TokenSequence] = []
-        for at in range(len(stored)):
-            one = stored[at]
-            if batch and (len(batch) + 1) * len(one.tokens) > _TOKENS:
-                yield batch
-                batch = []
-            batch.append(one)
-        if batch:
-            yield batch

@@ -96,7 +96,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Makes packs; see this module."""
+    """Makes the examples of a stage; see this module."""
 
     pools: Sequence[Pool]
     maker: ClozeMaker

@@ -64,14 +64,12 @@ class Score:
         picked: share of those with an answer where the first number is one that answers.
         seen: share of them where the highest sentence score is that of one that answers.
         decided: share where it is told right whether anything answers.
-        called: share of calls whose tool is the right one; None where there are none.
         said: share of the tokens of answers, each given those before.
     """
 
     picked: float
     seen: float
     decided: float
-    called: float | None
     said: float
     questions: int
 
@@ -141,8 +139,6 @@ class Learner:
             scores[f"picked {stage.name}"] = score.picked
             scores[f"seen {stage.name}"] = score.seen
             scores[f"decided {stage.name}"] = score.decided
-            if score.called is not None:
-                scores[f"called {stage.name}"] = score.called
             scores[f"said {stage.name}"] = score.said
         return scores
 
@@ -151,17 +147,13 @@ class Learner:
 def scored(net: Reader, batches: Sequence[Batch], marks: Marks, answers: int, device: str) -> Score:
     """How well a net answers, each token given the right ones before it."""
     numbers = torch.tensor(marks.numbers, device=device)
-    calls = torch.tensor(marks.calls, device=device)
-    picked = seen = answered = decided = asked = called = opened = said = tokens = 0
+    picked = seen = answered = decided = asked = said = tokens = 0
     for given in batches:
         batch = given.to(device)
         passed = net(batch.tokens)
         wanted = batch.targets >= 0
         logits = net.logits(passed.states[wanted]).float()
         right = logits.argmax(1) == batch.targets[wanted]
-        opens = torch.isin(batch.targets[wanted], calls)
-        opened += int(opens.sum())
-        called += int(right[opens].sum())
         tokens += len(right)
         said += int(right.sum())
         steps = (batch.tokens == marks.step) & batch.decides
@@ -179,7 +171,6 @@ def scored(net: Reader, batches: Sequence[Batch], marks: Marks, answers: int, de
         picked / max(1, answered),
         seen / max(1, answered),
         decided / max(1, asked),
-        called / opened if opened else None,
         said / max(1, tokens),
         asked,
     )

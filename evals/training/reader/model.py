@@ -22,6 +22,7 @@ from evals.training.loop import Checkpoint, Plan, load_trained, train
 from evals.training.pages import Passage, read_pages, word_counts
 from evals.training.reader.abstention import Abstention, Choice, calibrate_abstention
 from evals.training.reader.building import Builder, Building, Pool
+from evals.training.reader.calling import right_calls
 from evals.training.reader.exporting import export_reader
 from evals.training.reader.learning import Course, Learner, Pace
 from evals.training.reader.net import Guides, Reader, Shape
@@ -44,7 +45,7 @@ _MEANT = {
     "picked": "the first sentence that it names answers, by passages",
     "seen": "the sentence that a middle layer scores highest answers, by passages",
     "decided": "it tells right whether anything answers, by passages",
-    "called": "of the first steps those that choose the right tool, by passages of the stage",
+    "called": "tasks that hold numbers for which the right tool is called",
     "said": "tokens said right, each given those before, by passages",
     "refused": "questions refused (the threshold was set on these examples)",
 }
@@ -297,10 +298,12 @@ def _scored(work: Work) -> tuple[Learner, Checkpoint, dict[str, float]]:
     found = load_trained(learner.net, work.run)
     net = learner.net.to(device).eval()
     refused = work.config.section("abstention", Abstention).refused
-    held = _stored(work, _HELD)
-    scores = {}
-    for choice in Choice.all_of(_tokenizer(work)):
-        refusals = calibrate_abstention(net, choice, held, refused, device)
+    held, tokenizer = _stored(work, _HELD), _tokenizer(work)
+    calls = right_calls(net, tokenizer, held, device)
+    scores = {"called questions": calls.questions, "called sums": calls.sums}
+    marks = Marks.of(tokenizer)
+    for choice in Choice.all_of(tokenizer):
+        refusals = calibrate_abstention(net, marks, choice, held, refused, device)
         scores[f"refused {choice.name}, answerable"] = refusals.answerable
         scores[f"refused {choice.name}, unanswerable"] = refusals.unanswerable
     with torch.no_grad():

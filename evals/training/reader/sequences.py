@@ -17,8 +17,6 @@ from tokenizers import Tokenizer
 from evals.training.atomic import replacing
 from evals.training.errors import ExamplesMissing
 from evals.training.reader.layout import (
-    CALL_CALCULATE,
-    CALL_SEARCH,
     END,
     MARKERS,
     MOST_NUMBERS,
@@ -41,12 +39,10 @@ class Marks:
     Attributes:
         owners: token -> number, of the markers of sentences.
         numbers: tokens of the numbers from 1 on.
-        calls: tokens that begin a call, of either tool.
     """
 
     owners: Mapping[int, int]
     numbers: tuple[int, ...]
-    calls: tuple[int, ...]
     end: int
     step: int
     stop: int
@@ -58,7 +54,6 @@ class Marks:
         return cls(
             {ids[name]: at for at, name in enumerate(MARKERS, 1)},
             tuple(number_id(tokenizer, at) for at in range(1, MOST_NUMBERS + 1)),
-            tuple(int(tokenizer.token_to_id(one) or 0) for one in (CALL_SEARCH, CALL_CALCULATE)),
             ids[END],
             ids[STEP],
             ids[STOP],

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import TextContent
@@ -351,18 +352,12 @@ async def test_a_false_end_is_no_end(sandbox: Sandbox) -> None:
 # --- Ends ---
 def children() -> list[int]:
     """Sandboxed processes that live."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = (folder / "status").read_text()
-        except OSError:
-            continue
-        if any(word.endswith(b"jail.py") for word in words) and f"PPid:\t{os.getpid()}" in parent:
-            found.append(int(folder.name))
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["ppid", "cmdline"])
+        if process.info["ppid"] == os.getpid()
+        and any(word.endswith("jail.py") for word in process.info["cmdline"] or [])
+    ]
 
 
 @needs_sandbox

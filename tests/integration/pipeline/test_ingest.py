@@ -3,16 +3,15 @@
 import asyncio
 import itertools
 import math
-import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from sqlalchemy import func, select
 
@@ -406,11 +405,11 @@ async def test_an_embedder_that_fails_leaves_what_was_committed(
 
     library.embedder.before_batch = fail_late
     sources = many(9)
-    children = child_processes()
+    children = set(psutil.Process().children())
     with pytest.raises(type(error)) as raised:
         await library.ingester().ingest(sources, "default")
     assert raised.value is error
-    assert child_processes() <= children
+    assert set(psutil.Process().children()) <= children
     # Two batches of two are there, whole; nothing is of the third.
     assert sorted(await stored(library)) == [source.uri for source in sources[:4]]
     assert await vectors(library) == 4
@@ -530,30 +529,21 @@ async def test_cancelled_it_leaves_no_process_and_no_half_document(
             go_on.wait(60)
 
     library.embedder.before_batch = wait
-    children = child_processes()
+    children = set(psutil.Process().children())
     run = asyncio.create_task(library.ingester().ingest(many(9), "default"))
     assert await asyncio.to_thread(embedding.wait, 60)
-    assert child_processes() > children
+    assert set(psutil.Process().children()) > children
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     go_on.set()
-    assert child_processes() <= children
+    assert set(psutil.Process().children()) <= children
     rows = await stored(library)
     assert len(rows) == 4
     assert all(document.chunks for document in rows.values())
     library.embedder.before_batch = lambda _: None
     report = await library.ingester().ingest(many(9), "default")
     assert (report.unchanged, report.documents) == (4, 5)
-
-
-def child_processes() -> set[int]:
-    """Ids of this process's children."""
-    return {
-        int(pid)
-        for task in Path(f"/proc/{os.getpid()}/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    }
 
 
 # --- Side by side ---------------------------------------------------------------------------------

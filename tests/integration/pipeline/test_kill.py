@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import psutil
 import pytest
 
 from rostra.core import Settings
@@ -92,30 +93,21 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def children_of(process: int) -> list[int]:
-    return [
-        int(pid)
-        for task in Path(f"/proc/{process}/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    ]
-
-
-def is_running(process: int) -> bool:
+def has_ended(process: psutil.Process) -> bool:
     try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def kill_when(home: Path, folder: Path, moment: Callable[[], bool]) -> None:
     with running(home, folder) as process:
         wait_for(lambda: moment() or process.poll() is not None)
         assert process.poll() is None, process.communicate()[0].decode()
-        children = children_of(process.pid)
+        children = psutil.Process(process.pid).children()
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        wait_for(lambda: not any(is_running(child) for child in children))
+        wait_for(lambda: all(map(has_ended, children)))
 
 
 async def ingest(runtime: Runtime, folder: Path) -> IngestReport:

@@ -1,10 +1,9 @@
 """Servers that die and come back under many calls: what a failure says of a call is true."""
 
 import asyncio
-import os
 import random
-from pathlib import Path
 
+import psutil
 import pytest
 
 from rostra.agents.mcp import McpToolset, ServerConfig
@@ -92,10 +91,9 @@ async def test_a_child_that_keeps_dying_leaves_nothing_behind() -> None:
     assert children() == before
 
 
-def children() -> set[int]:
+def children() -> set[psutil.Process]:
     """Processes that this one has started and that are not over."""
-    own = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-    return {int(pid) for pid in own.read_text("ascii").split()}
+    return set(psutil.Process().children())
 
 
 async def test_opening_and_closing_at_once_ends_well() -> None:

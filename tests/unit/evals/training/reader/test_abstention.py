@@ -62,7 +62,7 @@ def test_so_many_are_refused_and_all_other_scores_stay(
     rows = torch.arange(len(places))
     with torch.no_grad():
         before = net.logits(net(batch.tokens).states[rows, places])
-    told = calibrate_abstention(net, choice, [stored], share)
+    told = calibrate_abstention(net, Marks.of(tokenizer), choice, [stored], share)
     with torch.no_grad():
         after = net.logits(net(batch.tokens).states[rows, places])
     changed = (before != after).any(0).nonzero()[:, 0].tolist()
@@ -82,4 +82,6 @@ def test_without_both_kinds_nothing_can_be_told(
     only = [tokenised(one, tokenizer, marks) for one in examples() if one.gold]
     write_sequences(tmp_path, only)
     with pytest.raises(ValueError, match="with an answer and without"):
-        calibrate_abstention(net, Choice.all_of(tokenizer)[0], [StoredSequences(tmp_path)], 0.1)
+        calibrate_abstention(
+            net, marks, Choice.all_of(tokenizer)[0], [StoredSequences(tmp_path)], 0.1
+        )

@@ -1,0 +1,55 @@
+"""How often the trained reader calls the tool that a task is for.
+
+What always holds: only tasks count that hold a digit and whose first step offers both tools, since
+a run offers `calculate` for no others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from evals.training.reader.decisions import decisions
+from evals.training.reader.layout import CALCULATE, CALL_CALCULATE, CALL_SEARCH, SEARCH
+from evals.training.reader.net import Reader
+from evals.training.reader.sequences import Marks, StoredSequences, TokenSequence
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Shares of tasks for which the right tool is called; 0 where there are no such tasks.
+
+    Attributes:
+        questions: of those that are to be searched for.
+        sums: of those that are to be computed.
+    """
+
+    questions: float
+    sums: float
+
+
+def right_calls(
+    net: Reader, tokenizer: Tokenizer, held: Sequence[StoredSequences], device: str = "cpu"
+) -> Calls:
+    """What a net calls in held-out first steps."""
+    marks = Marks.of(tokenizer)
+    offered = {_id(tokenizer, SEARCH), _id(tokenizer, CALCULATE)}
+
+    def counts(one: TokenSequence) -> bool:
+        prompt = one.tokens[: (one.tokens == marks.step).argmax()]
+        return offered <= set(prompt.tolist()) and any(
+            letter.isdecimal() for letter in tokenizer.decode(prompt.tolist())
+        )
+
+    searches, calculates = (_id(tokenizer, text) for text in (CALL_SEARCH, CALL_CALCULATE))
+    states, right = decisions(net, marks, (searches, calculates), held, device, counts)
+    table = net.embed_tokens.weight.detach().double().cpu()
+    searched = states @ (table[searches] - table[calculates]) > 0
+    return Calls(
+        int(searched[right].sum()) / max(1, int(right.sum())),
+        int((~searched[~right]).sum()) / max(1, int((~right).sum())),
+    )
+
+
+def _id(tokenizer: Tokenizer, text: str) -> int:
+    return int(tokenizer.encode(text, add_special_tokens=False).ids[0])
