@@ -221,6 +221,8 @@ class Workshop:
                     f"your own are {', '.join(info.name for info in catalog.tools[:8])}.",
                     field="tools",
                 )
+        if self._reader is not None:
+            chosen = self._reader.offered(request.task, chosen)
         if several_samples(request.options):
             chosen = _reading(chosen)
         whole, _ = await searchable(chosen, self._tool_vectors.index)

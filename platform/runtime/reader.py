@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rostra.agents import LaidOut, RunRequest, several_samples
+from rostra.agents import Catalog, LaidOut, RunRequest, several_samples
 from rostra.core import (
     ChatEvent,
     ChatMessage,
@@ -24,6 +24,7 @@ from rostra.core import (
     Settings,
 )
 from rostra.runtime.arithmetic import CALCULATE
+from rostra.runtime.written_sums import written_sum
 from rostra.shipped import ShippedModelBroken, shipped_folder
 
 if TYPE_CHECKING:
@@ -130,6 +131,16 @@ class Reader:
         if request.tools is not None:
             tools = [CALCULATE if one in _CALCULATORS else one for one in request.tools]
         return msgspec.structs.replace(request, tools=tools)
+
+    def offered(self, task: str, tools: Catalog) -> Catalog:
+        """Of a run's tools those that it is to choose among.
+
+        Where the task is a sum in signs and nothing else, that is the calculator alone.
+        """
+        written = written_sum(task)
+        if written is None or not written.is_all or tools.find(CALCULATE) is None:
+            return tools
+        return tools.only(lambda info: info.name == CALCULATE)
 
     async def begin(self) -> "AsyncEngine":
         """Begins to load it, in the background.

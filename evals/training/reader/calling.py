@@ -1,9 +1,10 @@
-"""How often the trained reader calls the tool that a task is for.
+"""How often the trained reader prefers the tool that a task is for.
 
 What always holds: only tasks count that hold a digit and whose first step offers both tools, since
-a run offers `calculate` for no others.
+a run offers `calculate` for no others; that something is called is taken for granted.
 """
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from evals.training.reader.sequences import Marks, StoredSequences, TokenSequenc
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Shares of tasks for which the right tool is called; 0 where there are no such tasks.
+    """Shares of tasks for which the right tool is preferred; 0 where there are no such tasks.
 
     Attributes:
         questions: of those that are to be searched for.
@@ -31,14 +32,14 @@ class Calls:
 def right_calls(
     net: Reader, tokenizer: Tokenizer, held: Sequence[StoredSequences], device: str = "cpu"
 ) -> Calls:
-    """What a net calls in held-out first steps."""
+    """What a net prefers in held-out first steps."""
     marks = Marks.of(tokenizer)
     offered = {_id(tokenizer, SEARCH), _id(tokenizer, CALCULATE)}
 
     def counts(one: TokenSequence) -> bool:
         prompt = one.tokens[: (one.tokens == marks.step).argmax()]
         return offered <= set(prompt.tolist()) and any(
-            letter.isdecimal() for letter in tokenizer.decode(prompt.tolist())
+            letter in string.digits for letter in tokenizer.decode(prompt.tolist())
         )
 
     searches, calculates = (_id(tokenizer, text) for text in (CALL_SEARCH, CALL_CALCULATE))

@@ -20,7 +20,7 @@ def decisions(
     device: str,
     counts: Callable[[TokenSequence], bool] = lambda _: True,
 ) -> tuple[Tensor, Tensor]:
-    """The states in which it is decided, and what is right.
+    """The states in which it is decided, at the end of the prompt, and what is right.
 
     Args:
         pair: two tokens; examples that begin with another one are passed over.

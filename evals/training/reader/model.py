@@ -45,7 +45,7 @@ _MEANT = {
     "picked": "the first sentence that it names answers, by passages",
     "seen": "the sentence that a middle layer scores highest answers, by passages",
     "decided": "it tells right whether anything answers, by passages",
-    "called": "tasks that hold numbers for which the right tool is called",
+    "called": "tasks that hold numbers for which the right tool is preferred",
     "said": "tokens said right, each given those before, by passages",
     "refused": "questions refused (the threshold was set on these examples)",
 }
@@ -120,11 +120,12 @@ class ReaderModel:
                 "Most of its questions were made by a program from sentences of software "
                 "documentation; only those of the reading set are people's.",
                 "It abstains too seldom: of the unanswerable questions over held-out pages it "
-                "refuses 0.300, of ClapNQ's 0.370 (docs/performance.md).",
+                "refuses 0.427, of ClapNQ's 0.457 (docs/performance.md).",
                 "It was not taught to copy text, but for the task into a query; where a task says "
                 "the same two words twice, its query may leave out what stands between.",
-                "A sum whose task names no sign, or takes two steps of thought, may be the wrong "
-                "one; the answer shows what was computed.",
+                "A sum that is not written in signs may be the wrong one, most often in words that "
+                "it did not learn; the answer shows what was computed. Some sums are searched for, "
+                "some questions that hold numbers computed.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",

@@ -29,9 +29,10 @@ count: what a model thinks before it decides."""
 
 _FORMATS = frozenset({"date", "date-time", "time", "uuid", "ipv4", "email"})
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-# Groups that are more than groups, possessive quantifiers, and escapes that dialects read
-# differently.
-_IRREGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+|\\[^dwsDWS.\\/^$*+?()\[\]{}|]")
+# Escapes that all dialects read alike. Beside them: groups that are more than groups, possessive
+# quantifiers, and other escapes.
+_PLAIN_ESCAPE = re.compile(r"\\[dwsDWS.\\/^$*+?()\[\]{}|]")
+_IRREGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+|\\")
 
 
 class _Unfit(Exception):
@@ -224,7 +225,7 @@ def _range(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _regular(pattern: str) -> bool:
-    if len(pattern) > MOST_PATTERN or _IRREGULAR.search(pattern):
+    if len(pattern) > MOST_PATTERN or _IRREGULAR.search(_PLAIN_ESCAPE.sub("_", pattern)):
         return False
     try:
         re.compile(pattern)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import select
-import signal
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -395,14 +394,11 @@ async def test_a_killed_server_takes_its_runs_along() -> None:
     os.close(write)
     try:
         assert await asyncio.to_thread(os.read, read, 10) == b"running"
-        (outer,) = [
-            int(folder.name)
-            for folder in Path("/proc").iterdir()
-            if folder.name.isdigit() and f"PPid:\t{server.pid}\n" in status(folder)
-        ]
-        watched = [os.pidfd_open(pid) for pid in (outer, *below(outer))]
-        assert len(watched) == 3
-        os.kill(outer, signal.SIGKILL)
+        (outer,) = psutil.Process(server.pid).children()
+        inner = outer.children(recursive=True)
+        assert len(inner) == 2
+        watched = [os.pidfd_open(process.pid) for process in (outer, *inner)]
+        outer.kill()
         for handle in watched:
             await asyncio.wait_for(asyncio.to_thread(ended, handle), 60)
     finally:
@@ -410,22 +406,6 @@ async def test_a_killed_server_takes_its_runs_along() -> None:
             server.kill()
         await server.wait()
         os.close(read)
-
-
-def status(folder: Path) -> str:
-    try:
-        return (folder / "status").read_text()
-    except OSError:
-        return ""
-
-
-def below(pid: int) -> list[int]:
-    found = [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdigit() and f"PPid:\t{pid}\n" in status(folder)
-    ]
-    return [*found, *(inner for one in found for inner in below(one))]
 
 
 def ended(handle: int) -> None:

@@ -140,6 +140,9 @@ async def test_results_are_cut_to_its_context_and_its_calculator_computes(
             ("What is 6 times 7?", ["search"], ["search"]),
             ("What is 6 times 7?", ["search", "calculator"], list(READER_TOOLS)),
             ("What is six times seven?", None, ["search"]),
+            ("What is 6 * 7?", None, ["calculate"]),
+            ("What is 6 * 7?", ["search"], ["search"]),
+            ("What is 6 * 7 rows?", None, list(READER_TOOLS)),
         ):
             request = RunRequest(task=task, tools=asked, budget=runtime.workshop.budget)
             async with runtime.workshop.open(request) as given:

@@ -86,6 +86,28 @@ def test_every_tool_fits_a_grammar(schema: Any) -> None:
     assert grammar.rules
 
 
+@pytest.mark.parametrize(
+    ("pattern", "kept"),
+    [
+        (r"^\(?[0-9]\)?$", True),
+        (r"^\++\*+$", True),
+        (r"^a{2}\+$", True),
+        (r"^(?:a|b)+?$", True),
+        (r"^(?=a)b$", False),
+        (r"^(?P<x>a)$", False),
+        (r"^a++$", False),
+        (r"^a{2}+$", False),
+        (r"^\\(?=a)$", False),
+        (r"^\ba$", False),
+        (r"^a\\\b$", False),
+    ],
+)
+def test_regular_patterns_are_kept(pattern: str, kept: bool) -> None:
+    schema = {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}
+    assert ("pattern" in fitted(schema)["properties"]["x"]) == kept
+    assert schema_grammar(step_constraint([tool(schema)], SENTENCES).schema, strict=True).rules
+
+
 @given(st.data())
 def test_any_json_at_all_as_a_schema_fits_a_grammar(data: st.DataObject) -> None:
     words = [*KEYWORDS, *ODD_WORDS]
