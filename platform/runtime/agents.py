@@ -75,6 +75,7 @@ from rostra.runtime.reader import (
     READER_STEPS,
     READER_TOKENS,
     Reader,
+    searched,
 )
 from rostra.runtime.tools import document_tools
 from rostra.store import Database
@@ -310,7 +311,8 @@ class Workshop:
     ) -> Catalog:
         """All tools of this process and of some servers that patterns may name."""
         quotes = self._quotes if self._reader is not None else None
-        documents = document_tools(self._database, self._searcher, quotes=quotes)
+        query = searched(task) if self._reader is not None else None
+        documents = document_tools(self._database, self._searcher, quotes=quotes, query=query)
         catalog = await Catalog.open({"local": documents, **servers}, seconds=seconds)
         if self._reader is not None and _CALCULATOR in servers:
             own = calculating(catalog, _CALCULATOR, task)

@@ -37,11 +37,13 @@ READER_TOOLS = ("search", CALCULATE)
 _CALCULATORS = ("calculator", f"calculator__{CALCULATE}")
 READER_STRATEGY = "react"
 # In the words that it learnt. Which sentences answer, the search of its runs has chosen better.
-READER_ANSWERS = LaidOut(("The documents say:", "The calculator says:"))
+READER_ANSWERS = LaidOut(quoted="The documents say:", computed="The calculator says:")
 # A call and the answer: what it calls after that, it has called before.
 READER_STEPS = 2
-# Of a step: some numbers, or a query. A query without an end must not become one that is refused.
-READER_TOKENS = 192
+# Of a step: some numbers, a sum or a query, of which a byte is a token at most.
+READER_TOKENS = 256
+_QUERY_BYTES = 200
+_NOT_IN_QUERY = str.maketrans({'"': None, "\\": None})
 
 _WITHOUT_READER = "`rostra ask` quotes the documents without it."
 
@@ -135,7 +137,7 @@ class Reader:
     def offered(self, task: str, tools: Catalog) -> Catalog:
         """Of a run's tools those that it is to choose among.
 
-        Where the task is a sum in signs and nothing else, that is the calculator alone.
+        Where the task is a sum and nothing else, that is the calculator alone.
         """
         written = written_sum(task)
         if written is None or not written.is_all or tools.find(CALCULATE) is None:
@@ -194,6 +196,18 @@ class Reader:
             self._engine = AsyncEngine(folder, config, name=self.name)
             self._model = EngineChatModel(self._engine)
         return self._model
+
+
+def searched(task: str) -> str | None:
+    """The query that it writes for a task, as it was taught: the task's own words, on one line.
+
+    Of a long task its first words, of at most 200 bytes; None where it has none.
+    """
+    query = " ".join(task.translate(_NOT_IN_QUERY).split())
+    kept = query.encode()[:_QUERY_BYTES].decode(errors="ignore")
+    if kept != query and " " in kept:
+        kept = kept.rsplit(" ", 1)[0]
+    return kept or None
 
 
 def reader_config(settings: Settings, folder: Path) -> "EngineConfig":

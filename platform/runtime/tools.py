@@ -31,6 +31,7 @@ from rostra.store import (
     list_documents,
 )
 
+_MAX_QUERY = 1000
 _MAX_HITS = 20
 _MAX_DOCUMENTS = 50
 _MAX_TEXT = 8000
@@ -44,6 +45,7 @@ def document_tools(
     collection: str = DEFAULT_COLLECTION,
     *,
     quotes: Answerer | None = None,
+    query: str | None = None,
 ) -> StaticToolset:
     """The tools `search`, `read_document` and `list_documents`.
 
@@ -51,6 +53,7 @@ def document_tools(
         collection: searched where a call names none.
         quotes: an answerer without a generator; `search` then gives what it quotes, for models
             that choose sentences less well.
+        query: the only one that such a `search` takes; None leaves it to the model.
     """
 
     async def read_document(
@@ -96,7 +99,9 @@ def document_tools(
         return ToolResult("\n".join([f"{total} documents.", *lines]), Origin.DOCUMENT)
 
     list_of_documents.__name__ = "list_documents"
-    search = _searching(searcher, collection) if quotes is None else _quoting(quotes, collection)
+    search = (
+        _searching(searcher, collection) if quotes is None else _quoting(quotes, collection, query)
+    )
     return function_toolset(search, read_document, list_of_documents, effect=Effect.READ)
 
 
@@ -105,7 +110,8 @@ def _searching(searcher: Searcher, default: str) -> Callable[..., Any]:
 
     async def search(
         query: Annotated[
-            str, Field(min_length=1, max_length=1000, description="What to look for, in words.")
+            str,
+            Field(min_length=1, max_length=_MAX_QUERY, description="What to look for, in words."),
         ],
         k: Annotated[int, Field(ge=1, le=_MAX_HITS, description="Most passages.")] = 5,
         collection: CollectionName = default,
@@ -122,12 +128,18 @@ def _searching(searcher: Searcher, default: str) -> Callable[..., Any]:
     return search
 
 
-def _quoting(quotes: Answerer, default: str) -> Callable[..., Any]:
+def _quoting(quotes: Answerer, default: str, only: str | None) -> Callable[..., Any]:
     """The tool `search` that gives the sentences which an answer would quote."""
 
     async def search(
         query: Annotated[
-            str, Field(min_length=1, max_length=200, description="What to look for, in words.")
+            str,
+            Field(
+                min_length=1,
+                max_length=_MAX_QUERY,
+                description="What to look for, in words.",
+                json_schema_extra=None if only is None else {"const": only},
+            ),
         ],
         collection: CollectionName = default,
     ) -> ToolResult:

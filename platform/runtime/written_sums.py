@@ -1,24 +1,38 @@
-"""Sums that a task states in signs, as `What is (3 + 4) × 2?` does.
+"""Sums that a task states, as `What is (3 + 4) × 2?` and `12 plus 5 times 3` do.
 
 What always holds: what is found has all numbers of the task, its brackets match, and nothing stands
-beside it that is known to make another sum of it: other signs, words of arithmetic. Bullets, dates
-and ranges are none. Text of any length is read once.
+beside it that is known to make another sum of it. A bullet, a date or a range is none. Text of any
+length is read once.
 """
 
 import re
 from dataclasses import dataclass
 from itertools import accumulate
 
-NUMBER = re.compile(r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
-
-_SIGNS = "-−–+*/^×÷·√%"
-_TERM = rf"(?!0[0-9]){NUMBER.pattern}"
-_BETWEEN = r"(?:[ \t]*+(?:\*\*|[+*/^×÷])[ \t]*+|[ \t]++-[ \t]++)"
-_SUM = re.compile(
-    rf"(?<![\w.,({_SIGNS}])(?<![{_SIGNS}][ \t])"
-    rf"\(*+-?{_TERM}(?:\)*+{_BETWEEN}\(*+-?{_TERM})++\)*+"
-    rf"(?![ \t]*[{_SIGNS}!²³]|\w)"
+_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})++|[0-9]++)(?:\.[0-9]++)?+"
+_TERM = rf"-?(?!0[0-9,]){_NUMBER}"
+_SIGN = r"[ \t]*+(?:\*\*|[-+*/^×÷])[ \t]*+"
+_SUM = re.compile(rf"(?<![\w.,(])\(*+{_TERM}(?:\)*+{_SIGN}\(*+{_TERM})++\)*+(?![\w(]|,[0-9])")
+# Words between two numbers that are signs.
+_AS_SIGNS = {
+    "plus": "+",
+    "minus": "-",
+    "times": "*",
+    "multiplied by": "*",
+    "x": "*",
+    "divided by": "/",
+    "% of": "/ 100 *",
+    "percent of": "/ 100 *",
+    "per cent of": "/ 100 *",
+}
+_IN_WORDS = re.compile(
+    rf"(?<=[0-9)])[ \t]?({'|'.join(_AS_SIGNS)})[ \t](?=\(*+-?[0-9])", re.IGNORECASE
 )
+# What two numbers without a space between them may be, too: a range, a fraction, a name.
+_MAY_BE_A_NAME = re.compile(rf"{_NUMBER}(?:[-/]{_NUMBER})+")
+_IS_ASKED_FOR = re.compile(r"=|\b(?:calculate|compute|evaluate|solve|work out|equals?)\b")
+# What may stand beside a sum and leaves it as it is. A sign, a bracket or a digit does not.
+_HARMLESS = re.compile(r"[^\W\d]|[\s?.,:;'\"=]")
 _OF_ARITHMETIC = re.compile(
     r"\b(?:plus|minus|negative|times|over|divided|multiplied|percent|per cent|power|squared|cubed|"
     r"root|sqrt|mean|average|half|third|quarter|twice|double|hundred|thousand|million|dozens?)\b"
@@ -29,14 +43,14 @@ _ASKING = re.compile(
     r"gives?|get|find|calculate|compute|evaluate|solve|work|out|figure|determine|the|a|result|"
     r"value|answer|of|for|to|and|comes?|makes?|equals?|be"
 )
-_SIGN = re.compile(r"(?<=[0-9)])[ \t]*(\*\*|[-+*/])[ \t]*")
+_AROUND_SIGN = re.compile(r"(?<=[0-9)])[ \t]*(\*\*|[-+*/])[ \t]*")
 _AS_COMPUTED = str.maketrans({"^": "**", "×": "*", "÷": "/", ",": None})
 _MOST_CHARS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenSum:
-    """A sum in signs.
+    """A sum that a task states.
 
     Attributes:
         expression: as the calculator reads it, of 120 characters at most.
@@ -48,15 +62,23 @@ class WrittenSum:
 
 
 def written_sum(task: str) -> WrittenSum | None:
-    """The sum that a task states; None where it states none, or that may be another one."""
-    found = _SUM.search(task)
+    """The sum that a task states; None where it states none, or where that may be another one."""
+    signs = _IN_WORDS.sub(lambda word: f" {_AS_SIGNS[word[1].lower()]} ", task)
+    found = _SUM.search(signs)
     if found is None:
         return None
-    beside = f"{task[: found.start()]} {task[found.end() :]}".lower()
-    if NUMBER.search(beside) or _OF_ARITHMETIC.search(beside):
+    beside = f"{signs[: found.start()]} {signs[found.end() :]}".lower()
+    if not all(map(_HARMLESS.match, beside)) or _OF_ARITHMETIC.search(beside):
         return None
-    expression = _SIGN.sub(r" \1 ", found[0].translate(_AS_COMPUTED))
+    expression = _AROUND_SIGN.sub(r" \1 ", found[0].translate(_AS_COMPUTED))
+    if not _is_closed(expression) or len(expression) > _MOST_CHARS:
+        return None
+    is_all = all(map(_ASKING.fullmatch, _WORD.findall(beside)))
+    if _MAY_BE_A_NAME.fullmatch(found[0]) and not _IS_ASKED_FOR.search(beside):
+        return WrittenSum(expression, False) if is_all and expression.count(" ") == 2 else None
+    return WrittenSum(expression, is_all)
+
+
+def _is_closed(expression: str) -> bool:
     depths = list(accumulate((one == "(") - (one == ")") for one in expression))
-    if min(depths) < 0 or depths[-1] != 0 or len(expression) > _MOST_CHARS:
-        return None
-    return WrittenSum(expression, all(map(_ASKING.fullmatch, _WORD.findall(beside))))
+    return min(depths) >= 0 and depths[-1] == 0

@@ -18,21 +18,21 @@ from evals.training.reader.sequences import Marks, StoredSequences, TokenSequenc
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Shares of tasks for which the right tool is preferred; 0 where there are no such tasks.
+    """Tasks of one kind, and for how many of them the right tool is preferred."""
 
-    Attributes:
-        questions: of those that are to be searched for.
-        sums: of those that are to be computed.
-    """
+    right: int
+    tasks: int
 
-    questions: float
-    sums: float
+    @property
+    def share(self) -> float:
+        """0 where there are no tasks."""
+        return self.right / max(1, self.tasks)
 
 
 def right_calls(
     net: Reader, tokenizer: Tokenizer, held: Sequence[StoredSequences], device: str = "cpu"
-) -> Calls:
-    """What a net prefers in held-out first steps."""
+) -> tuple[Calls, Calls]:
+    """What a net prefers in held-out first steps: of tasks to search for, and of sums."""
     marks = Marks.of(tokenizer)
     offered = {_id(tokenizer, SEARCH), _id(tokenizer, CALCULATE)}
 
@@ -46,9 +46,9 @@ def right_calls(
     states, right = decisions(net, marks, (searches, calculates), held, device, counts)
     table = net.embed_tokens.weight.detach().double().cpu()
     searched = states @ (table[searches] - table[calculates]) > 0
-    return Calls(
-        int(searched[right].sum()) / max(1, int(right.sum())),
-        int((~searched[~right]).sum()) / max(1, int((~right).sum())),
+    return (
+        Calls(int(searched[right].sum()), int(right.sum())),
+        Calls(int((~searched[~right]).sum()), int((~right).sum())),
     )
 
 

@@ -108,9 +108,10 @@ class ReaderModel:
         export_reader(learner.net, _tokenizer(work), last_step(), work.exported)
         card = Card(
             name="reader",
-            what="A small decoder of Llama's architecture for the platform's own prompts: it names "
-            "the numbers of the sentences that answer a question, or says that none does, and "
-            "writes an agent's steps in JSON. No model for chat.",
+            what="A small decoder of Llama's architecture for the platform's own prompts, of 18 "
+            "million parameters: it names the numbers of the sentences that answer a question, or "
+            "says that none does, and writes an agent's steps in JSON. No model for chat. It "
+            "begins with the word vectors of all-MiniLM-L6-v2 and with heads set by hand.",
             sources=manifest.sources,
             counts=_in_order(work, manifest.counts),
             kinds="by passages shown",
@@ -121,11 +122,12 @@ class ReaderModel:
                 "documentation; only those of the reading set are people's.",
                 "It abstains too seldom: of the unanswerable questions over held-out pages it "
                 "refuses 0.427, of ClapNQ's 0.457 (docs/performance.md).",
-                "It was not taught to copy text, but for the task into a query; where a task says "
-                "the same two words twice, its query may leave out what stands between.",
-                "A sum that is not written in signs may be the wrong one, most often in words that "
-                "it did not learn; the answer shows what was computed. Some sums are searched for, "
-                "some questions that hold numbers computed.",
+                "It was not taught to copy text, but for the task into a query, and there it "
+                "leaves out words now and then; the platform holds queries to the task's words.",
+                "Sums in words it often gets wrong; the platform has it compute only what the "
+                "task states, and it decides no more than whether.",
+                "Most of its scores come of few held-out questions, 20 to 75 each: take them for "
+                "one digit.",
                 "Sentences above number 200 are not shown to it.",
                 "It knows the tools `search` and `calculate` and no others, and takes no part in a "
                 "conversation: earlier turns are not shown to it.",
@@ -300,8 +302,8 @@ def _scored(work: Work) -> tuple[Learner, Checkpoint, dict[str, float]]:
     net = learner.net.to(device).eval()
     refused = work.config.section("abstention", Abstention).refused
     held, tokenizer = _stored(work, _HELD), _tokenizer(work)
-    calls = right_calls(net, tokenizer, held, device)
-    scores = {"called questions": calls.questions, "called sums": calls.sums}
+    named = zip(("questions", "sums"), right_calls(net, tokenizer, held, device), strict=True)
+    scores = {f"called {name}, of {calls.tasks}": calls.share for name, calls in named}
     marks = Marks.of(tokenizer)
     for choice in Choice.all_of(tokenizer):
         refusals = calibrate_abstention(net, marks, choice, held, refused, device)

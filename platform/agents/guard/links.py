@@ -40,10 +40,10 @@ _ADDRESS_IN_TAG = re.compile(r"""(?:href|src)\s*=\s*["']?\s*([^\s"'<>]+)""", re.
 # Container marks may stand between a definition's label and its destination on the next line.
 _BEFORE_DESTINATION = re.compile(r"\](?:\(|:)(?=([\s><]*)(\S{0,1000}))", re.ASCII)
 _OPEN = re.compile(
-    r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*>)"
+    r"<(?=(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\x00-\x20<>]*>)"
     r"|(?P<raw>(?:script|style)\b)"
     r"|(?P<tag>[A-Za-z][^\s<>/]*[\s/<])"
-    r"|(?P<mail>[^\s<>@]+@[^\s<>]*>))",
+    r"|(?P<mail>[^\x00-\x20<>@]+@[^\x00-\x20<>]*>))",
     re.IGNORECASE,
 )
 _BARE = re.compile(

@@ -47,11 +47,16 @@ _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 class LaidOut:
     """Answers of a model that chooses calls alone, neither words nor sentences.
 
-    Such an answer is one claim, in one of `texts`, backed by the first `MOST_EVIDENCE` sentences of
-    all that was found; or none, exactly where nothing was.
+    Such an answer is one claim, backed by the first `MOST_EVIDENCE` sentences of all that was
+    found; or none, exactly where nothing was.
+
+    Attributes:
+        quoted: the claim's text where some of these sentences are of documents.
+        computed: where none is.
     """
 
-    texts: tuple[str, ...]
+    quoted: str
+    computed: str
 
 
 def step_constraint(
@@ -115,8 +120,11 @@ def _final(sentences: Sequence[Sentence]) -> dict[str, Any]:
 
 
 def _laid_out(sentences: Sequence[Sentence], given: LaidOut) -> dict[str, Any]:
-    numbers = sorted({sentence.number for sentence in sentences})[:MOST_EVIDENCE]
-    claim = _record(text={"enum": list(given.texts)}, evidence={"const": numbers})
+    cited = sorted(sentences, key=lambda one: one.number)[:MOST_EVIDENCE]
+    numbers = [one.number for one in cited]
+    quotes = any(one.document_id is not None for one in cited)
+    text = given.quoted if quotes else given.computed
+    claim = _record(text={"const": text}, evidence={"const": numbers})
     count = 1 if numbers else 0
     claims = {"type": "array", "items": claim, "minItems": count, "maxItems": count}
     return _record(claims=claims)

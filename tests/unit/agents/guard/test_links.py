@@ -299,6 +299,8 @@ PIECES = st.sampled_from(
 @example("![[a](//evil.test)](//evil.test)")
 @example("<https:<a href=ftp:")
 @example("www[.evil.test](javascript:x)")
+@example("<https:\u00a0(>")
+@example("<mailto:a\u00a0@b>")
 def test_no_mixture_of_constructs_leaves(text: str) -> None:
     once, _, kept = CLEAN(text)
     assert foreign(once) == []

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,27 +148,29 @@ def _claims(step: Step) -> bool:
 
 
 def test_an_answer_that_is_laid_out_has_all_that_was_found_or_nothing() -> None:
-    laid_out = LaidOut(("Found:", "Computed:"))
+    laid_out = LaidOut(quoted="Found:", computed="Computed:")
     some = SENTENCES[: MOST_EVIDENCE + 1 : 2]
     numbers = [sentence.number for sentence in some]
     compiled = Compiled(step_constraint(TOOLS, some, laid_out=laid_out), make_vocabulary())
     assert compiled.accepts(act(("tool_0", {"n": 3})))
-    assert compiled.accepts(final(("Found:", numbers)))
     assert compiled.accepts(final(("Computed:", numbers)))
     for wrong in (
         final(),
-        final(("Found:", numbers[1:])),
-        final(("Found:", [])),
+        final(("Computed:", numbers[1:])),
+        final(("Computed:", [])),
+        final(("Found:", numbers)),
         final(("Of my own:", numbers)),
-        final(("Found:", numbers), ("Computed:", numbers)),
+        final(("Computed:", numbers), ("Computed:", numbers)),
     ):
         assert not compiled.accepts(wrong), wrong
     nothing = Compiled(step_constraint(TOOLS, [], laid_out=laid_out), make_vocabulary())
     assert nothing.accepts(final())
-    assert not nothing.accepts(final(("Found:", [])))
-    many = Compiled(step_constraint([], SENTENCES, laid_out=laid_out), make_vocabulary())
+    assert not nothing.accepts(final(("Computed:", [])))
+    stored = [replace(one, document_id="d", start=0, end=1) for one in SENTENCES]
+    many = Compiled(step_constraint([], stored, laid_out=laid_out), make_vocabulary())
     first = [sentence.number for sentence in SENTENCES[:MOST_EVIDENCE]]
     assert many.accepts(final(("Found:", first)))
+    assert not many.accepts(final(("Computed:", first)))
 
 
 @pytest.mark.parametrize(

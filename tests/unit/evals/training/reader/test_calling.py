@@ -66,11 +66,13 @@ def test_shares_of_first_steps_with_numbers_of_which_a_tool_is_to_be_chosen(
     ]
     searched = sum(chosen(net, tokenizer, task) == CALL_SEARCH for task in SEARCHED)
     computed = sum(chosen(net, tokenizer, task) == CALL_CALCULATE for task in COMPUTED)
-    assert right_calls(net, tokenizer, held) == Calls(searched / 5, computed / 3)
+    assert right_calls(net, tokenizer, held) == (Calls(searched, 5), Calls(computed, 3))
 
 
 def test_without_such_steps_the_shares_are_0(
     net: Reader, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     held = [write(tmp_path, tokenizer, example("who writes the log", CALL_SEARCH))]
-    assert right_calls(net, tokenizer, held) == Calls(0, 0)
+    none = Calls(0, 0)
+    assert right_calls(net, tokenizer, held) == (none, none)
+    assert none.share == 0
