@@ -1,4 +1,4 @@
-"""The calculator as a small model knows it: it computes the sum that a task states.
+"""The calculator as a small model knows it: it computes the sum that a task is.
 
 What always holds: the expression is that sum and no other, so that a model decides at most whether
 it is computed.
@@ -16,8 +16,8 @@ CALCULATE = "calculate"
 def calculating(catalog: Catalog, server: str, task: str) -> StaticToolset:
     """A calculator's `calculate` under its plain name, as models that ship know it.
 
-    Its expression is the sum that the task states (`written_sum`); where it states none, there is
-    no tool. Its result has the expression, so that whoever reads it sees what was computed.
+    Its expression is the sum that the task is (`written_sum`); where it is none, there is no tool.
+    Its result has the expression, so that whoever reads it sees what was computed.
 
     Args:
         catalog: that its server's tools are in.

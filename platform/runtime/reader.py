@@ -137,10 +137,10 @@ class Reader:
     def offered(self, task: str, tools: Catalog) -> Catalog:
         """Of a run's tools those that it is to choose among.
 
-        Where the task is a sum and nothing else, that is the calculator alone.
+        Where the task is surely a sum, that is the calculator alone.
         """
         written = written_sum(task)
-        if written is None or not written.is_all or tools.find(CALCULATE) is None:
+        if written is None or not written.is_sure or tools.find(CALCULATE) is None:
             return tools
         return tools.only(lambda info: info.name == CALCULATE)
 

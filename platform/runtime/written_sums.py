@@ -1,8 +1,8 @@
-"""Sums that a task states, as `What is (3 + 4) × 2?` and `12 plus 5 times 3` do.
+"""Tasks that are sums, as `What is (3 + 4) × 2?` and `12 plus 5 times 3` are.
 
-What always holds: what is found has all numbers of the task, its brackets match, and nothing stands
-beside it that is known to make another sum of it. A bullet, a date or a range is none. Text of any
-length is read once.
+What always holds: a sum has all numbers of its task, its brackets match, and beside it are only
+words that ask for it: where there are others, the task is about something else. A bullet or a date
+is none. Text of any length is read once.
 """
 
 import re
@@ -31,12 +31,8 @@ _IN_WORDS = re.compile(
 # What two numbers without a space between them may be, too: a range, a fraction, a name.
 _MAY_BE_A_NAME = re.compile(rf"{_NUMBER}(?:[-/]{_NUMBER})+")
 _IS_ASKED_FOR = re.compile(r"=|\b(?:calculate|compute|evaluate|solve|work out|equals?)\b")
-# What may stand beside a sum and leaves it as it is. A sign, a bracket or a digit does not.
-_HARMLESS = re.compile(r"[^\W\d]|[\s?.,:;'\"=]")
-_OF_ARITHMETIC = re.compile(
-    r"\b(?:plus|minus|negative|times|over|divided|multiplied|percent|per cent|power|squared|cubed|"
-    r"root|sqrt|mean|average|half|third|quarter|twice|double|hundred|thousand|million|dozens?)\b"
-)
+# What may stand beside a sum: no sign, bracket or digit, and no word that makes another one of it.
+_BESIDE = re.compile(r"[\s?.,:;'\"=]*+(?:[^\W\d]++[\s?.,:;'\"=]*+)*+")
 _WORD = re.compile(r"[^\W\d]+")
 _ASKING = re.compile(
     r"what|s|is|are|how|much|many|does|do|i|it|that|you|we|can|could|would|will|please|tell|me|us|"
@@ -50,33 +46,32 @@ _MOST_CHARS = 120
 
 @dataclass(frozen=True, slots=True)
 class WrittenSum:
-    """A sum that a task states.
+    """A sum.
 
     Attributes:
         expression: as the calculator reads it, of 120 characters at most.
-        is_all: beside it the task has only words that ask for it.
+        is_sure: it is not as well a fraction, a range or a name, as `9/11` is.
     """
 
     expression: str
-    is_all: bool
+    is_sure: bool
 
 
 def written_sum(task: str) -> WrittenSum | None:
-    """The sum that a task states; None where it states none, or where that may be another one."""
+    """The sum that a task is; None where it is another one, or none."""
     signs = _IN_WORDS.sub(lambda word: f" {_AS_SIGNS[word[1].lower()]} ", task)
     found = _SUM.search(signs)
     if found is None:
         return None
     beside = f"{signs[: found.start()]} {signs[found.end() :]}".lower()
-    if not all(map(_HARMLESS.match, beside)) or _OF_ARITHMETIC.search(beside):
+    if not _BESIDE.fullmatch(beside) or not all(map(_ASKING.fullmatch, _WORD.findall(beside))):
         return None
     expression = _AROUND_SIGN.sub(r" \1 ", found[0].translate(_AS_COMPUTED))
     if not _is_closed(expression) or len(expression) > _MOST_CHARS:
         return None
-    is_all = all(map(_ASKING.fullmatch, _WORD.findall(beside)))
     if _MAY_BE_A_NAME.fullmatch(found[0]) and not _IS_ASKED_FOR.search(beside):
-        return WrittenSum(expression, False) if is_all and expression.count(" ") == 2 else None
-    return WrittenSum(expression, is_all)
+        return WrittenSum(expression, False) if expression.count(" ") == 2 else None
+    return WrittenSum(expression, True)
 
 
 def _is_closed(expression: str) -> bool:

@@ -44,29 +44,29 @@ SUMS = st.recursive(st.integers(0, 999).map(str), sums, max_leaves=8).filter(
 def test_a_sum_and_words_that_ask_for_it(task: str, expression: str) -> None:
     written = written_sum(task)
     assert written is not None
-    assert (written.expression, written.is_all) == (expression, True)
+    assert (written.expression, written.is_sure) == (expression, True)
 
 
 @pytest.mark.parametrize(
     ("task", "expression"),
     [
-        ("What does SELECT 3 / 2 return?", "3 / 2"),
-        ("What is the type of 4.5 * 2?", "4.5 * 2"),
-        ("How many minutes are 3 + 4 days?", "3 + 4"),
-        ("Сколько будет 3 + 4?", "3 + 4"),
         ("What is 9/11?", "9 / 11"),
         ("24-7", "24 - 7"),
+        ("What is 5-3?", "5 - 3"),
     ],
 )
-def test_a_sum_that_something_else_may_be_asked_of(task: str, expression: str) -> None:
+def test_what_may_be_a_name_too(task: str, expression: str) -> None:
     written = written_sum(task)
     assert written is not None
-    assert (written.expression, written.is_all) == (expression, False)
+    assert (written.expression, written.is_sure) == (expression, False)
 
 
 @pytest.mark.parametrize(
     "task",
     [
+        *("What does SELECT 3 / 2 return?", "What is the type of 4.5 * 2?", "24/7 support hours"),
+        *("How many minutes are 3 + 4 days?", "What is in section 5 - 7?", "Сколько будет 3 + 4?"),
+        *("How do I set shared_buffers to 25% of 4 GB?", "rows 10 - 20", "a 3 x 3 matrix"),
         *("What is it?", "What is 7?", "", "-5", "What is six times seven?"),
         *("Add up:\n- 3\n- 4\n- 5", "Years from 1990-2004", "pages 10-12", "12/25/2024"),
         *("2024-01-15", "What is 2024-1-15?", "phone 555-0123", "007 + 3", "0,125 + 1"),
