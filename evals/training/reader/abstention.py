@@ -18,6 +18,7 @@ from evals.training.reader.decisions import decisions
 from evals.training.reader.layout import FOUND, NOTHING, numbers_answer
 from evals.training.reader.net import Reader
 from evals.training.reader.sequences import Marks, StoredSequences
+from evals.training.reader.vocabulary import first_id
 
 _KEPT = 1e-3  # ridge, beside the states' mean square
 
@@ -43,14 +44,11 @@ class Choice:
     @classmethod
     def all_of(cls, tokenizer: Tokenizer) -> "tuple[Choice, ...]":
         """Of a vocabulary: in answers that are numbers, and in an agent's steps."""
-
-        def first(text: str) -> int:
-            return int(tokenizer.encode(text, add_special_tokens=False).ids[0])
-
-        return (
-            cls("evidence", first(numbers_answer([1])), first(numbers_answer([]))),
-            cls("step", first(FOUND), first(NOTHING)),
+        some, none, found, nothing = (
+            first_id(tokenizer, text)
+            for text in (numbers_answer([1]), numbers_answer([]), FOUND, NOTHING)
         )
+        return cls("evidence", some, none), cls("step", found, nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from evals.training.reader.decisions import decisions
 from evals.training.reader.layout import CALCULATE, CALL_CALCULATE, CALL_SEARCH, SEARCH
 from evals.training.reader.net import Reader
 from evals.training.reader.sequences import Marks, StoredSequences, TokenSequence
+from evals.training.reader.vocabulary import first_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def right_calls(
 ) -> tuple[Calls, Calls]:
     """What a net prefers in held-out first steps: of tasks to search for, and of sums."""
     marks = Marks.of(tokenizer)
-    offered = {_id(tokenizer, SEARCH), _id(tokenizer, CALCULATE)}
+    offered = {first_id(tokenizer, SEARCH), first_id(tokenizer, CALCULATE)}
 
     def counts(one: TokenSequence) -> bool:
         prompt = one.tokens[: (one.tokens == marks.step).argmax()]
@@ -42,7 +43,7 @@ def right_calls(
             letter in string.digits for letter in tokenizer.decode(prompt.tolist())
         )
 
-    searches, calculates = (_id(tokenizer, text) for text in (CALL_SEARCH, CALL_CALCULATE))
+    searches, calculates = (first_id(tokenizer, text) for text in (CALL_SEARCH, CALL_CALCULATE))
     states, right = decisions(net, marks, (searches, calculates), held, device, counts)
     table = net.embed_tokens.weight.detach().double().cpu()
     searched = states @ (table[searches] - table[calculates]) > 0
@@ -50,7 +51,3 @@ def right_calls(
         Calls(int(searched[right].sum()), int(right.sum())),
         Calls(int((~searched[~right]).sum()), int((~right).sum())),
     )
-
-
-def _id(tokenizer: Tokenizer, text: str) -> int:
-    return int(tokenizer.encode(text, add_special_tokens=False).ids[0])

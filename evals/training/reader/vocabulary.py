@@ -148,3 +148,8 @@ def number_id(tokenizer: Tokenizer, number: int) -> int:
     if len(ids) != 1:
         raise ValueError(f"{number} is cut into {len(ids)} tokens")
     return int(ids[0])
+
+
+def first_id(tokenizer: Tokenizer, text: str) -> int:
+    """The token that a text begins with."""
+    return int(tokenizer.encode(text, add_special_tokens=False).ids[0])

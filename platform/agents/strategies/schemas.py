@@ -21,7 +21,7 @@ MOST_OPEN_KEYS = 16
 MOST_DEPTH = 12
 MOST_PARTS = 500
 MOST_ENUM = 500
-MOST_PATTERN = 500
+MOST_PATTERN = 200
 
 THOUGHT: Mapping[str, Any] = {"type": "string", "pattern": r'^[^"\\\x00-\x1f]{0,300}$'}
 """The schema of a short text on one line, without quotes and escapes, which makes it cheap to

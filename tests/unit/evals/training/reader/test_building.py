@@ -24,6 +24,7 @@ from evals.training.reader.tasks import (
 )
 from rostra.core import sentence_spans
 from rostra.retrieval import TextIndex
+from rostra.runtime.reader import searched
 
 STAGE = Stage(name="s", passages=3, hardness=0.5, examples=12, unanswerable=0.3, begins=0.0)
 NOUNS = ("server", "planner", "index", "row", "lock", "process", "table", "query")
@@ -101,7 +102,8 @@ def test_examples_that_are_not_there_are_told(tmp_path: Path) -> None:
 
 
 def test_the_task_is_the_query() -> None:
-    assert query_of('What  does "the server"\nwrite?').strip() == "What does the server write?"
+    task = 'What  does "the server"\nwrite?'
+    assert query_of(task).strip() == searched(task) == "What does the server write?"
     assert other_query_of("What does the server write?") == "server write"
     assert other_query_of("why?") == ""
 
